@@ -1,0 +1,118 @@
+// The c3_conv op: conv5x5.h between two changes of layout, [N, maps, y, x] <-> images in the lanes.
+#pragma once
+
+#include "../kernels.h"
+#include "../threads.h"
+#include "conv5x5.h"
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+inline Conv5x5 conv_of(const C3Shape& s) {
+  return {s.table, s.n_inputs, s.n_outputs, s.height, s.width};
+}
+
+template <class T>
+std::int64_t lane_groups(const C3Shape& s) {
+  return (s.n_images + kLanesOf<T> - 1) / kLanesOf<T>;
+}
+
+// Weight gradients are summed in a fixed number of slots, lane group g in slot g % kSlots, so that
+// the order of every sum, and so the result to the last bit, is the same for any thread count.
+constexpr int kSlots = 8;
+
+template <class T>
+struct C3Workspace {
+  Vec<T>* input;        // a thread's: [n_inputs, height, width]
+  Vec<T>* output;       // a thread's: [n_outputs, height-4, width-4]
+  Vec<T>* grad_weight;  // [kSlots, n_connections * 25 + n_outputs]
+  std::int64_t n_grads;
+  std::int64_t bytes;
+
+  C3Workspace(const C3Shape& shape, int n_threads, void* start, int thread) {
+    const Conv5x5 conv = conv_of(shape);
+    n_grads = conv.n_connections() * 25 + conv.n_outputs;
+    Arena arena(start);
+    grad_weight = arena.take<Vec<T>>(kSlots * n_grads);
+    for (int t = 0; t < n_threads; ++t) {
+      Vec<T>* const in = arena.take<Vec<T>>(conv.input_size());
+      Vec<T>* const out = arena.take<Vec<T>>(conv.output_size());
+      if (t == thread) input = in, output = out;
+    }
+    bytes = arena.bytes();
+  }
+};
+
+inline std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes, int n_threads) {
+  return value_bytes == 4 ? C3Workspace<float>(shape, n_threads, nullptr, 0).bytes
+                          : C3Workspace<double>(shape, n_threads, nullptr, 0).bytes;
+}
+
+// Calls f(group, first image, images in it) for the lane groups of one thread.
+template <class T, class F>
+void for_lane_groups(const C3Shape& shape, std::int64_t first, std::int64_t stop,
+                     std::int64_t step, F&& f) {
+  for (std::int64_t g = first; g < stop; g += step) {
+    const std::int64_t image = g * kLanesOf<T>, left = shape.n_images - image;
+    f(image, static_cast<int>(left < kLanesOf<T> ? left : kLanesOf<T>));
+  }
+}
+
+template <class T>
+void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
+             void* workspace, int n_threads) {
+  const Conv5x5 conv = conv_of(shape);
+  const int n_in = conv.input_size(), n_out = conv.output_size();
+  run_on_threads(n_threads, [&](int thread) {
+    const C3Workspace<T> w(shape, n_threads, workspace, thread);
+    const Share share = share_of(lane_groups<T>(shape), thread, n_threads);
+    for_lane_groups<T>(shape, share.first, share.stop, 1, [&](std::int64_t image, int n_images) {
+      rows_to_lanes<T>(input + image * n_in, n_in, n_images, n_in, w.input);
+      conv5x5_forward<T>(conv, w.input, weight, bias, w.output);
+      lanes_to_rows<T>(w.output, output + image * n_out, n_out, n_images, n_out);
+    });
+  });
+}
+
+template <class T>
+void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* workspace,
+                      int n_threads) {
+  const Conv5x5 conv = conv_of(shape);
+  const int n_in = conv.input_size(), n_out = conv.output_size();
+  const int n_weights = conv.n_connections() * 25;
+  const bool wants_weight = g.grad_weight != nullptr || g.grad_bias != nullptr;
+  run_on_threads(n_threads, [&](int thread) {
+    const C3Workspace<T> w(shape, n_threads, workspace, thread);
+    const Share slots = share_of(kSlots, thread, n_threads);
+    for (std::int64_t slot = slots.first; slot < slots.stop; ++slot) {
+      Vec<T>* const grad_weight = w.grad_weight + slot * w.n_grads;
+      for (std::int64_t i = 0; i < w.n_grads; ++i) grad_weight[i] = Vec<T>{};
+      for_lane_groups<T>(
+          shape, slot, lane_groups<T>(shape), kSlots, [&](std::int64_t image, int n_images) {
+            rows_to_lanes<T>(g.grad_output + image * n_out, n_out, n_images, n_out, w.output);
+            if (wants_weight) {
+              rows_to_lanes<T>(g.input + image * n_in, n_in, n_images, n_in, w.input);
+              conv5x5_grad_weight<T>(conv, w.output, w.input, grad_weight,
+                                     grad_weight + n_weights);
+            }
+            if (g.grad_input) {
+              conv5x5_grad_input<T>(conv, w.output, g.weight, w.input);
+              lanes_to_rows<T>(w.input, g.grad_input + image * n_in, n_in, n_images, n_in);
+            }
+          });
+    }
+  });
+  const C3Workspace<T> w(shape, n_threads, workspace, 0);
+  for (std::int64_t i = 0; i < w.n_grads; ++i) {
+    T* const target = i < n_weights ? g.grad_weight : g.grad_bias;
+    if (target == nullptr) continue;
+    Vec<T> sum = w.grad_weight[i];
+    for (int slot = 1; slot < kSlots; ++slot) sum += w.grad_weight[slot * w.n_grads + i];
+    target[i < n_weights ? i : i - n_weights] = sum_of_lanes<T>(sum);
+  }
+}
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift

@@ -1,0 +1,115 @@
+// LeNet-5's parameters in the order in which the shared evaluation reads them, packed once.
+// Pooling's 1/4 is folded into the weights of the next layer: canvases of S2 and S4 hold sums.
+#pragma once
+
+#include "../c3_table.h"
+#include "lenet5_canvas.h"
+#include "product_block.h"
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+// C3 computes this many output maps at once; with five tiles of columns they fill the registers.
+constexpr int kC3Group = kRegisters >= 32 ? 4 : 2;
+constexpr int kC3Groups = kMaps3 / kC3Group;
+
+// F6 takes four outputs at once: 84 = 21 * 4.
+constexpr int kF6Block = kRegisters >= 32 ? 4 : 2;
+
+// Which outputs of a group see input map c, as a bit mask.
+template <class Table>
+constexpr int group_mask(int group, int c) {
+  int mask = 0;
+  for (int i = 0; i < kC3Group; ++i) mask |= (Table::table[group * kC3Group + i] >> c & 1) << i;
+  return mask;
+}
+// Weights of one plane before a group: five for each connection.
+template <class Table>
+constexpr int group_offset(int group) {
+  return 5 * connection_index(Table::table, group * kC3Group, 0);
+}
+
+constexpr int kC5Plane = kC5Units * 5 * kMaps3;  // the weights of one plane of C5
+
+struct Lenet5Weights {
+  const int* table;  // C3's connections
+  int c3_plane;      // the weights of one plane of C3: 5 rows of taps for every connection
+
+  float* c1;       // [5][5][6 maps]
+  float* c1_bias;  // [6]
+  float* c3;       // [7 products][group][u][c][outputs of the group that see c]
+  float* c3_bias;  // [16]
+  float* c3_edge;  // [taps v = 0 and 4][c][u][16 maps], zero where not connected
+  float* c5;       // [plane][120 / kOutputBlock][row i][map c][kOutputBlock]
+  float* c5_bias;
+  float* f6;       // [84 / kF6Block][120][kF6Block]
+  float* f6_bias;
+  float* output;   // [10 / kOutputBlock][84][kOutputBlock]
+  float* output_bias;
+
+  Lenet5Weights(Arena& arena, const int (&connections)[kMaps3]) : table(connections) {
+    c3_plane = 5 * connection_index(connections, kMaps3, 0);
+    c1 = arena.take<float>(25 * kMaps1);
+    c1_bias = arena.take<float>(kMaps1);
+    c3 = arena.take<float>(FiveTap<3>::products * c3_plane);
+    c3_bias = arena.take<float>(kMaps3);
+    c3_edge = arena.take<float>(2 * kMaps1 * 5 * kMaps3);
+    c5 = arena.take<float>(kPlanes * kC5Plane);
+    c5_bias = arena.take<float>(kC5Units);
+    f6 = arena.take<float>(kF6Units * kC5Units);
+    f6_bias = arena.take<float>(kF6Units);
+    output = arena.take<float>(kClasses * kF6Units);
+    output_bias = arena.take<float>(kClasses);
+  }
+
+  void pack(const Lenet5Parameters& p) const {
+    for (int i = 0; i < 25 * kMaps1; ++i)
+      c1[i] = p.c1.weight[i % kMaps1 * 25 + i / kMaps1];
+    copy(p.c1.bias, kMaps1, c1_bias);
+    pack_c3(p.c3.weight);
+    copy(p.c3.bias, kMaps3, c3_bias);
+    for (int plane = 0; plane < kPlanes; ++plane)
+      for (int o = 0; o < kC5Units; ++o)
+        for (int c = 0; c < kMaps3; ++c)
+          for (int i = 0; i < 5; ++i)
+            c5[plane * kC5Plane +
+               ((o / kOutputBlock * 5 + i) * kMaps3 + c) * kOutputBlock + o % kOutputBlock] =
+                weight_plane(p.c5.weight + ((o * kMaps3 + c) * 5 + i) * 5, 1, plane, 0.25);
+    copy(p.c5.bias, kC5Units, c5_bias);
+    pack_outputs(p.f6.weight, kF6Units, kC5Units, kF6Block, f6);
+    copy(p.f6.bias, kF6Units, f6_bias);
+    pack_outputs(p.output.weight, kClasses, kF6Units, kOutputBlock, output);
+    copy(p.output.bias, kClasses, output_bias);
+  }
+
+ private:
+  void pack_c3(const float* weight) const {
+    float* packed = c3;
+    for (int t = 0; t < FiveTap<3>::products; ++t)
+      for (int group = 0; group < kC3Groups; ++group)
+        for (int u = 0; u < 5; ++u)
+          for (int c = 0; c < kMaps1; ++c)
+            for (int o = group * kC3Group; o < (group + 1) * kC3Group; ++o)
+              if (table[o] >> c & 1)
+                *packed++ = weight_plane(
+                    weight + connection_index(table, o, c) * 25 + u * 5, 1,
+                    kFiveTap<3>.plane[t], 0.25);
+    packed = c3_edge;
+    for (int v = 0; v < 5; v += 4)
+      for (int c = 0; c < kMaps1; ++c)
+        for (int u = 0; u < 5; ++u)
+          for (int o = 0; o < kMaps3; ++o)
+            *packed++ = table[o] >> c & 1
+                            ? 0.25f * weight[connection_index(table, o, c) * 25 + u * 5 + v]
+                            : 0.0f;
+  }
+
+  static void copy(const float* source, int n, float* target) {
+    for (int i = 0; i < n; ++i) target[i] = source[i];
+  }
+};
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift

@@ -1,0 +1,67 @@
+// The inner loop of every layer that is a matrix product: a block of n_rows patterns by n_outputs
+// outputs held in registers, images in the lanes, weights broadcast.
+#pragma once
+
+#include "vec.h"
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+// sum[r][o] += sum over i < n_outer, k < n_inner of
+//              weight[(i * n_inner + k) * n_outputs + o] * x[r * row_stride + i * outer_stride + k]
+// Each x is loaded once for n_outputs multiply-adds, each weight once for n_rows.
+template <int n_rows, int n_outputs>
+inline void add_products(const float* weight, const vec* x, std::int64_t row_stride, int n_outer,
+                         std::int64_t outer_stride, int n_inner,
+                         vec (&sum)[n_rows][n_outputs]) {
+  for (int i = 0; i < n_outer; ++i, x += outer_stride) {
+    for (int k = 0; k < n_inner; ++k, weight += n_outputs) {
+      vec in[n_rows];
+#pragma GCC unroll 8
+      for (int r = 0; r < n_rows; ++r) in[r] = x[r * row_stride + k];
+#pragma GCC unroll 8
+      for (int o = 0; o < n_outputs; ++o) {
+        const vec w = vec{} + weight[o];
+#pragma GCC unroll 8
+        for (int r = 0; r < n_rows; ++r) sum[r][o] += w * in[r];
+      }
+    }
+  }
+}
+
+// How many patterns a block takes: with five, the default grid's five dy fill it.
+constexpr int kRowBlock = 5;
+// Five rows by five outputs fill 32 registers; 16 registers hold five by two.
+constexpr int kOutputBlock = kRegisters >= 32 ? 5 : 2;
+
+template <int n>
+struct Rows {
+  static constexpr int value = n;
+};
+
+// Calls f(first, Rows<n>) over n_rows rows in blocks of kRowBlock and a smaller last one.
+template <class F>
+inline void for_row_blocks(int n_rows, F&& f) {
+  int first = 0;
+  for (; first + kRowBlock <= n_rows; first += kRowBlock) f(first, Rows<kRowBlock>{});
+  switch (n_rows - first) {
+    case 1: return f(first, Rows<1>{});
+    case 2: return f(first, Rows<2>{});
+    case 3: return f(first, Rows<3>{});
+    case 4: return f(first, Rows<4>{});
+    default: return;
+  }
+}
+
+// weight [n_outputs, n_inputs] packed for add_products: [n_outputs / block][n_inputs][block].
+inline void pack_outputs(const float* weight, int n_outputs, int n_inputs, int block,
+                         float* packed) {
+  for (int o = 0; o < n_outputs; ++o)
+    for (int k = 0; k < n_inputs; ++k)
+      packed[(o / block * n_inputs + k) * block + o % block] = weight[o * n_inputs + k];
+}
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift

@@ -1,0 +1,279 @@
+// One epoch of SGD on LeNet-5. A step has two stages with a barrier after each:
+//
+// 1. Each lane group of the batch, images in the lanes, goes forward and backward by itself:
+//      image [32, 32] (28 x 28 in a frame of zeros)
+//      C1 [6, 28, 28] -> S2 [6, 14, 14] -> C3 [16, 10, 10] -> S4 [16, 5, 5] = [400]
+//      -> C5 [120] -> F6 [84] -> logits [10]
+//    and back; the activations are overwritten by their gradients. What it leaves behind is its
+//    share of the convolutions' weight gradients and, for the other layers' update, the inputs as
+//    rows and the output gradients as lanes.
+// 2. The weights, divided among the threads, are updated.
+//
+// The lane groups add their convolution gradients to a number of slots that depends on the batch
+// size alone, and every sum runs in a fixed order: the thread count does not change a bit.
+#pragma once
+
+#include "activation.h"
+#include "conv5x5.h"
+#include "dense.h"
+#include "train_common.h"
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+constexpr int kFrame = 32;  // an image's side with C1's padding
+constexpr int kS2 = 14, kC3 = 10, kS4 = 5;
+constexpr int kC1Size = kS2Maps * kPixels, kS2Size = kS2Maps * kS2 * kS2;
+constexpr int kC3Size = kC3Maps * kC3 * kC3, kS4Size = kC3Maps * kS4 * kS4;
+constexpr int kC5Size = 120, kF6Size = 84;
+constexpr int kC1Weights = kS2Maps * 25;
+// Each lane group adds 1,700 or 2,600 vectors to its slot: more slots than this would cost more in
+// memory than further threads could gain.
+constexpr int kMaxSlots = 32;
+
+template <class C3>
+struct LenetShape {
+  static constexpr int c3_weights = connection_index(C3::table, kC3Maps, 0) * 25;
+  // A slot's layout: C1's weight and bias, C3's weight and bias.
+  static constexpr int c1_bias = kC1Weights, c3_weight = c1_bias + kS2Maps;
+  static constexpr int c3_bias = c3_weight + c3_weights, n_grads = c3_bias + kC3Maps;
+
+  std::int64_t c1_table[kS2Maps], c3_table[kC3Maps];
+  LenetShape() {
+    for (int o = 0; o < kS2Maps; ++o) c1_table[o] = 1;
+    for (int o = 0; o < kC3Maps; ++o) c3_table[o] = C3::table[o];
+  }
+  Conv5x5 c1() const { return {c1_table, 1, kS2Maps, kFrame, kFrame}; }
+  Conv5x5 c3() const { return {c3_table, kS2Maps, kC3Maps, kS2, kS2}; }
+};
+
+template <class C3>
+struct LenetWorkspace {
+  // Of the batch, all lane groups:
+  int n_slots;
+  vec* slots;                            // [n_slots, n_grads]
+  vec *c5_grad, *f6_grad, *output_grad;  // [lane groups, 120 | 84 | 10]
+  float *s4_rows, *c5_rows, *f6_rows;    // [lane groups * lanes, 400 | 120 | 84 padded]
+  double* loss;                          // [lane groups]
+  // Of a thread, one lane group:
+  vec *image = nullptr, *c1 = nullptr, *s2 = nullptr, *c3 = nullptr, *s4 = nullptr;
+  vec *c5 = nullptr, *f6 = nullptr, *s2_grad = nullptr, *s4_grad = nullptr;
+  std::int64_t bytes;
+
+  LenetWorkspace(int batch_size, int n_threads, void* start, int thread) {
+    const std::int64_t groups = divide_up(batch_size, kLanes), images = groups * kLanes;
+    n_slots = groups < kMaxSlots ? static_cast<int>(groups) : kMaxSlots;
+    Arena arena(start);
+    slots = arena.take<vec>(static_cast<std::int64_t>(n_slots) * LenetShape<C3>::n_grads);
+    c5_grad = arena.take<vec>(groups * kC5Size);
+    f6_grad = arena.take<vec>(groups * kF6Size);
+    output_grad = arena.take<vec>(groups * kClasses);
+    s4_rows = arena.take<float>(images * dense_stride(kS4Size));
+    c5_rows = arena.take<float>(images * dense_stride(kC5Size));
+    f6_rows = arena.take<float>(images * dense_stride(kF6Size));
+    loss = arena.take<double>(groups);
+    for (int t = 0; t < n_threads && t <= thread; ++t) {  // the last taken is the thread's own
+      image = arena.take<vec>(kFrame * kFrame);
+      c1 = arena.take<vec>(kC1Size);
+      s2 = arena.take<vec>(kS2Size);
+      c3 = arena.take<vec>(kC3Size);
+      s4 = arena.take<vec>(kS4Size);
+      c5 = arena.take<vec>(dense_stride(kC5Size));
+      f6 = arena.take<vec>(dense_stride(kF6Size));
+      s2_grad = arena.take<vec>(kS2Size);
+      s4_grad = arena.take<vec>(kS4Size);
+    }
+    bytes = arena.bytes();
+  }
+};
+
+// Puts a lane group's images side by side in the lanes, inside the frame, as pixel / 255.
+inline void load_images(const Epoch& epoch, std::int64_t first, int n_images, vec* frame) {
+  static_assert(kPixels % kLanes == 0, "whole vectors of pixels");
+  const std::uint8_t* source[kLanes];
+  for (int lane = 0; lane < n_images; ++lane) source[lane] = image_of(epoch, first + lane);
+  for (int i = 0; i < kPixels; i += kLanes) {
+    vec square[kLanes] = {};
+    for (int lane = 0; lane < n_images; ++lane)
+      square[lane] = load_pixels(source[lane] + i) * (1.0f / 255.0f);
+    transpose_square<float>(square);
+    for (int j = 0; j < kLanes; ++j) {
+      const int y = (i + j) / kImageSize, x = (i + j) % kImageSize;
+      frame[(y + 2) * kFrame + x + 2] = square[j];
+    }
+  }
+}
+
+// Activation of maps [n_maps, 2 n, 2 n] in place, and their 2 x 2 average pooling to [n_maps, n, n].
+template <class Act>
+inline void activate_and_pool(vec* maps, int n_maps, int n, vec* pooled) {
+  for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
+    for (int x = 0; x < n; ++x) {
+      vec sum = {};
+      for (int i = 0; i < 4; ++i) {
+        vec& value = maps[(i / 2) * 2 * n + 2 * x + i % 2];
+        value = Act::value(value);
+        sum += value;
+      }
+      *pooled++ = sum * 0.25f;
+    }
+}
+
+// Its gradient: overwrites the activations by the gradient of what they were applied to.
+template <class Act>
+inline void unpool(const vec* pooled_grad, int n_maps, int n, vec* maps) {
+  for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
+    for (int x = 0; x < n; ++x) {
+      const vec grad = *pooled_grad++ * 0.25f;
+      for (int i = 0; i < 4; ++i) {
+        vec& value = maps[(i / 2) * 2 * n + 2 * x + i % 2];
+        value = grad * Act::slope(value);
+      }
+    }
+}
+
+template <class Act>
+inline void activate(vec* values, int n) {
+  for (int i = 0; i < n; ++i) values[i] = Act::value(values[i]);
+}
+template <class Act>
+inline void multiply_by_slope(vec* grad, const vec* values, int n) {
+  for (int i = 0; i < n; ++i) grad[i] *= Act::slope(values[i]);
+}
+
+// Stage 1 for one lane group.
+template <class C3, class Act>
+void forward_and_backward(const LenetShape<C3>& shape, const Lenet5Parameters& p,
+                          const Epoch& epoch, const Batch& batch, int group, vec* slot,
+                          const LenetWorkspace<C3>& w) {
+  using Shape = LenetShape<C3>;
+  const LaneGroup lanes(epoch, batch, group);
+  const int first = group * kLanes;
+
+  load_images(epoch, batch.first + first, lanes.n_images, w.image);
+  conv5x5_forward<float>(shape.c1(), w.image, p.c1.weight, p.c1.bias, w.c1);
+  activate_and_pool<Act>(w.c1, kS2Maps, kS2, w.s2);
+  conv5x5_forward<float>(shape.c3(), w.s2, p.c3.weight, p.c3.bias, w.c3);
+  activate_and_pool<Act>(w.c3, kC3Maps, kS4, w.s4);
+  dense_forward<kS4Size, kC5Size>(p.c5.weight, p.c5.bias, w.s4, w.c5);
+  activate<Act>(w.c5, kC5Size);
+  dense_forward<kC5Size, kF6Size>(p.f6.weight, p.f6.bias, w.c5, w.f6);
+  activate<Act>(w.f6, kF6Size);
+  vec logits[kClasses];
+  dense_forward<kF6Size, kClasses>(p.output.weight, p.output.bias, w.f6, logits);
+
+  vec* const output_grad = w.output_grad + group * kClasses;
+  vec* const f6_grad = w.f6_grad + group * kF6Size;
+  vec* const c5_grad = w.c5_grad + group * kC5Size;
+  w.loss[group] = cross_entropy(logits, lanes.label, lanes.scale, lanes.n_images, output_grad);
+  dense_grad_input<kF6Size, kClasses>(p.output.weight, output_grad, f6_grad);
+  multiply_by_slope<Act>(f6_grad, w.f6, kF6Size);
+  dense_grad_input<kC5Size, kF6Size>(p.f6.weight, f6_grad, c5_grad);
+  multiply_by_slope<Act>(c5_grad, w.c5, kC5Size);
+  dense_grad_input<kS4Size, kC5Size>(p.c5.weight, c5_grad, w.s4_grad);
+  unpool<Act>(w.s4_grad, kC3Maps, kS4, w.c3);
+  conv5x5_grad_weight<float>(shape.c3(), w.c3, w.s2, slot + Shape::c3_weight,
+                             slot + Shape::c3_bias);
+  conv5x5_grad_input<float>(shape.c3(), w.c3, p.c3.weight, w.s2_grad);
+  unpool<Act>(w.s2_grad, kS2Maps, kS2, w.c1);
+  conv5x5_grad_weight<float>(shape.c1(), w.c1, w.image, slot, slot + Shape::c1_bias);
+
+  const auto to_rows = [&](const vec* values, int n, float* rows) {
+    lanes_to_rows<float>(values, rows + first * static_cast<std::int64_t>(n), n, kLanes, n);
+  };
+  to_rows(w.s4, dense_stride(kS4Size), w.s4_rows);
+  to_rows(w.c5, dense_stride(kC5Size), w.c5_rows);
+  to_rows(w.f6, dense_stride(kF6Size), w.f6_rows);
+}
+
+// Stage 2 for one thread's share of the weights.
+template <class C3>
+void update(const Lenet5Parameters& p, const Batch& batch, const LenetWorkspace<C3>& w,
+            int thread, int n_threads) {
+  using Shape = LenetShape<C3>;
+  const Share grads = share_of(Shape::n_grads, thread, n_threads);
+  for (std::int64_t i = grads.first; i < grads.stop; ++i) {
+    vec sum = w.slots[i];
+    for (int slot = 1; slot < w.n_slots; ++slot) sum += w.slots[slot * Shape::n_grads + i];
+    float* const target = i < Shape::c1_bias     ? updated(p.c1.weight) + i
+                          : i < Shape::c3_weight ? updated(p.c1.bias) + (i - Shape::c1_bias)
+                          : i < Shape::c3_bias   ? updated(p.c3.weight) + (i - Shape::c3_weight)
+                                                 : updated(p.c3.bias) + (i - Shape::c3_bias);
+    *target -= sum_of_lanes<float>(sum);
+  }
+  const auto update_layer = [&](const Layer& layer, auto n_in, auto n_out, const vec* grad,
+                                const float* x) {
+    constexpr int in = decltype(n_in)::value, out = decltype(n_out)::value;
+    const Share pieces = share_of(kUpdatePieces<out>, thread, n_threads);
+    dense_update<in, out>(updated(layer.weight), updated(layer.bias),
+                          static_cast<int>(pieces.first), static_cast<int>(pieces.stop), grad, x,
+                          batch.n_images);
+  };
+  update_layer(p.c5, Constant<kS4Size>{}, Constant<kC5Size>{}, w.c5_grad, w.s4_rows);
+  update_layer(p.f6, Constant<kC5Size>{}, Constant<kF6Size>{}, w.f6_grad, w.c5_rows);
+  update_layer(p.output, Constant<kF6Size>{}, Constant<kClasses>{}, w.output_grad, w.f6_rows);
+}
+
+template <class C3, class Act>
+bool train_lenet5(const Lenet5Parameters& parameters, const Epoch& epoch, void* workspace,
+                  Execution execution) {
+  using Shape = LenetShape<C3>;
+  const Shape shape;
+  const int n_threads = execution.n_threads;
+  Barrier barrier(n_threads);
+  StopSign stop;
+  run_on_threads(n_threads, [&](int thread) {
+    const LenetWorkspace<C3> w(epoch.batch_size, n_threads, workspace, thread);
+    // The frame, and the lanes and rows that only pad, are written once: nothing may be NaN there.
+    for (int i = 0; i < kFrame * kFrame; ++i) w.image[i] = vec{};
+    for (int i = kC5Size; i < dense_stride(kC5Size); ++i) w.c5[i] = vec{};
+    for (int i = kF6Size; i < dense_stride(kF6Size); ++i) w.f6[i] = vec{};
+    const Share slots = share_of(w.n_slots, thread, n_threads);
+    for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
+      const Batch batch = batch_of(epoch, step);
+      const int n_groups = divide_up(batch.n_images, kLanes);
+      if (thread == 0) stop.ask(execution, step);
+      if (step + 1 < n_steps(epoch)) {
+        const Batch next = batch_of(epoch, step + 1);
+        const Share images = share_of(next.n_images, thread, n_threads);
+        prefetch_images(epoch, next.first + images.first, next.first + images.stop, 0, kPixels);
+      }
+      for (std::int64_t s = slots.first; s < slots.stop; ++s) {
+        vec* const slot = w.slots + s * Shape::n_grads;
+        for (int i = 0; i < Shape::n_grads; ++i) slot[i] = vec{};
+        for (int group = static_cast<int>(s); group < n_groups; group += w.n_slots)
+          forward_and_backward<C3, Act>(shape, parameters, epoch, batch, group, slot, w);
+      }
+      barrier.wait();
+      if (stop.stops_at(step)) return;
+      update<C3>(parameters, batch, w, thread, n_threads);
+      if (thread == 0) {
+        double sum = 0;
+        for (int group = 0; group < n_groups; ++group) sum += w.loss[group];
+        epoch.losses[step] = static_cast<float>(sum / batch.n_images);
+      }
+      barrier.wait();
+    }
+  });
+  return !stop.raised();
+}
+
+inline std::int64_t train_epoch_lenet5_workspace(C3Form form, int batch_size, int n_threads) {
+  return form == C3Form::sparse
+             ? LenetWorkspace<SparseC3>(batch_size, n_threads, nullptr, n_threads).bytes
+             : LenetWorkspace<DenseC3>(batch_size, n_threads, nullptr, n_threads).bytes;
+}
+
+inline bool train_epoch_lenet5(C3Form form, Activation activation,
+                               const Lenet5Parameters& parameters, const Epoch& epoch,
+                               void* workspace, Execution execution) {
+  const bool sparse = form == C3Form::sparse, tanh = activation == Activation::tanh;
+  const auto train = sparse ? (tanh ? train_lenet5<SparseC3, Tanh> : train_lenet5<SparseC3, Relu>)
+                            : (tanh ? train_lenet5<DenseC3, Tanh> : train_lenet5<DenseC3, Relu>);
+  return train(parameters, epoch, workspace, execution);
+}
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift

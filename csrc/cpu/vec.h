@@ -1,0 +1,179 @@
+// The vector type of the ISA that this file is compiled for, by the compiler's own vector
+// extensions: +, -, *, comparison and ?: work on vectors lane by lane, a scalar operand is
+// broadcast, and a * b + c contracts into a fused multiply-add where the ISA has one.
+//
+// Everything lives in the ISA's namespace and in an unnamed one inside it: two files compiled for
+// two ISAs must not share a single inline function, or the linker could keep the AVX-512 copy.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__AVX512F__)
+#define LENETSHIFT_ISA avx512
+#include <immintrin.h>
+#elif defined(__AVX2__) && defined(__FMA__)
+#define LENETSHIFT_ISA avx2
+#include <immintrin.h>
+#else
+#define LENETSHIFT_ISA portable
+#endif
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+constexpr int kRegisters = 32;
+#elif defined(__AVX2__) && defined(__FMA__)
+constexpr int kVectorBytes = 32;
+constexpr int kRegisters = 16;
+#else
+constexpr int kVectorBytes = 16;
+constexpr int kRegisters = 16;
+#endif
+
+template <class T>
+struct VecOf;
+template <>
+struct VecOf<float> {
+  typedef float type __attribute__((vector_size(kVectorBytes)));
+  typedef std::int32_t index __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct VecOf<double> {
+  typedef double type __attribute__((vector_size(kVectorBytes)));
+  typedef std::int64_t index __attribute__((vector_size(kVectorBytes)));
+};
+
+template <class T>
+using Vec = typename VecOf<T>::type;
+using vec = Vec<float>;
+using ivec = VecOf<float>::index;
+
+template <class T>
+constexpr int kLanesOf = kVectorBytes / static_cast<int>(sizeof(T));
+constexpr int kLanes = kLanesOf<float>;
+
+template <class T>
+inline Vec<T> load(const T* p) {  // any alignment
+  Vec<T> v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class T>
+inline void store(T* p, Vec<T> v) {  // any alignment
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+template <class T>
+inline T sum_of_lanes(Vec<T> v) {
+  T sum = 0;
+  for (int i = 0; i < kLanesOf<T>; ++i) sum += v[i];
+  return sum;
+}
+
+constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
+constexpr int round_up(int a, int b) { return divide_up(a, b) * b; }
+
+// How a value array of the workspace is aligned.
+constexpr std::int64_t kAlignment = 64;
+
+// Hands out consecutive aligned pieces of a workspace. With a null start it only counts bytes: a
+// kernel lays out its workspace in one function, which serves to measure and to use.
+class Arena {
+ public:
+  explicit Arena(void* start) : start_(static_cast<char*>(start)) {}
+  template <class T>
+  T* take(std::int64_t n) {
+    T* piece = start_ ? reinterpret_cast<T*>(start_ + bytes_) : nullptr;
+    bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
+    return piece;
+  }
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  char* start_;
+  std::int64_t bytes_ = 0;
+};
+
+template <int... i>
+struct Lanes {};
+template <int n, int... i>
+struct CountLanes : CountLanes<n - 1, n - 1, i...> {};
+template <int... i>
+struct CountLanes<0, i...> {
+  using type = Lanes<i...>;
+};
+
+// The four quarters of a 2 x 2 block matrix of s x s blocks, all along two rows a and b: lane j of
+// `a` becomes a[j] or b[j - s], lane j of `b` becomes a[j + s] or b[j], as bit s of j says.
+template <class T, int s, int... j>
+inline void exchange_blocks(Vec<T>& a, Vec<T>& b, Lanes<j...>) {
+  constexpr int n = kLanesOf<T>;
+#if defined(__clang__)
+  const Vec<T> low = __builtin_shufflevector(a, b, (j & s ? n + j - s : j)...);
+  const Vec<T> high = __builtin_shufflevector(a, b, (j & s ? n + j : j + s)...);
+#else
+  using Index = typename VecOf<T>::index;
+  const Vec<T> low = __builtin_shuffle(a, b, Index{(j & s ? n + j - s : j)...});
+  const Vec<T> high = __builtin_shuffle(a, b, Index{(j & s ? n + j : j + s)...});
+#endif
+  a = low;
+  b = high;
+}
+
+// Transposes the square of kLanesOf<T> vectors in place, by exchanging ever larger blocks.
+template <class T, int s = 1>
+inline void transpose_square(Vec<T>* rows) {
+  constexpr int n = kLanesOf<T>;
+  if constexpr (s < n) {
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i)
+      if (!(i & s))
+        exchange_blocks<T, s>(rows[i], rows[i + s], typename CountLanes<n>::type{});
+    transpose_square<T, 2 * s>(rows);
+  }
+}
+
+// Puts n_rows (at most the lanes) arrays of n values side by side in the lanes: lanes[i] holds
+// value i of each row; the lanes without a row get zeros. Row r starts at source + r * row_stride.
+template <class T>
+void rows_to_lanes(const T* source, std::int64_t row_stride, int n_rows, int n, Vec<T>* lanes) {
+  constexpr int w = kLanesOf<T>;
+  int i = 0;
+  for (; n_rows == w && i + w <= n; i += w) {
+    Vec<T> square[w];
+#pragma GCC unroll 16
+    for (int r = 0; r < w; ++r) square[r] = load(source + r * row_stride + i);
+    transpose_square<T>(square);
+#pragma GCC unroll 16
+    for (int j = 0; j < w; ++j) lanes[i + j] = square[j];
+  }
+  for (; i < n; ++i) {
+    T values[w] = {};
+    for (int r = 0; r < n_rows; ++r) values[r] = source[r * row_stride + i];
+    lanes[i] = load(values);
+  }
+}
+
+// The inverse of rows_to_lanes: only the first n_rows lanes are written.
+template <class T>
+void lanes_to_rows(const Vec<T>* lanes, T* target, std::int64_t row_stride, int n_rows, int n) {
+  constexpr int w = kLanesOf<T>;
+  int i = 0;
+  for (; n_rows == w && i + w <= n; i += w) {
+    Vec<T> square[w];
+#pragma GCC unroll 16
+    for (int j = 0; j < w; ++j) square[j] = lanes[i + j];
+    transpose_square<T>(square);
+#pragma GCC unroll 16
+    for (int r = 0; r < w; ++r) store(target + r * row_stride + i, square[r]);
+  }
+  for (; i < n; ++i)
+    for (int r = 0; r < n_rows; ++r) target[r * row_stride + i] = lanes[i][r];
+}
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift

@@ -1,0 +1,153 @@
+// The contract between the kernels and everything that calls them: plain structs and entry points.
+// No torch, no Python, no standard library, so that a file compiled for one instruction set (ISA)
+// can include it without leaving code for that ISA in a shared symbol.
+//
+// Arrays are dense and row-major, the last index fastest. Shapes stand in brackets: float [N, 10].
+// The caller checks every argument and owns all memory, workspace included.
+#pragma once
+
+#include <cstdint>
+
+namespace lenetshift {
+
+constexpr int kImageSize = 28;  // MNIST images are 28 x 28
+constexpr int kPixels = kImageSize * kImageSize;
+constexpr int kClasses = 10;
+
+enum class Activation : int { tanh = 0, relu = 1 };
+
+// How to run: threads, and a callback that the calling thread asks now and then whether to stop
+// (Ctrl-C). An op that was stopped returns false; its outputs are then incomplete.
+struct Execution {
+  int n_threads;
+  bool (*should_stop)();
+};
+
+// The rectangle of shifts dx = dx_first ... dx_first + n_dx - 1, dy likewise, in pixels.
+// dx > 0 moves right, dy > 0 moves down.
+struct ShiftGrid {
+  int dx_first, n_dx, dy_first, n_dy;
+};
+
+// weight [n_outputs, n_inputs], bias [n_outputs].
+struct Layer {
+  const float* weight;
+  const float* bias;
+};
+
+// LeNet-5 and symmetric LeNet-5. C3's weight is packed per connection, [n_connections, 5, 5], for
+// the table of 1998, and [16, 6, 5, 5] for the dense one.
+struct Lenet5Parameters {
+  Layer c1, c3, c5, f6, output;
+};
+
+// MLP and pooled MLP: one hidden layer.
+struct MlpParameters {
+  Layer hidden, output;
+  int n_hidden;
+};
+
+// The arguments of every predict_shifts kernel.
+// images uint8 [n_images, 28, 28], predictions uint8 [n_images, n_dy, n_dx],
+// logits float [n_images, n_dy, n_dx, 10] or null.
+struct ShiftedImages {
+  const std::uint8_t* images;
+  std::int64_t n_images;
+  ShiftGrid grid;
+  std::uint8_t* predictions;
+  float* logits;
+};
+
+// Sparse 5 x 5 convolution by connection table: table[o] has bit c set where output map o sees
+// input map c; weight [n_connections, 5, 5], output-major, ascending input.
+// input [n_images, n_inputs, height, width], output [n_images, n_outputs, height-4, width-4].
+struct C3Shape {
+  std::int64_t n_images;
+  int n_inputs, n_outputs, height, width;
+  const std::int64_t* table;
+};
+
+template <class T>
+struct C3Backward {
+  const T* grad_output;
+  const T* input;
+  const T* weight;
+  T* grad_input;   // null where not wanted
+  T* grad_weight;  // null where not wanted
+  T* grad_bias;    // null where not wanted
+};
+
+// One epoch of plain mini-batch SGD on the mean cross-entropy.
+// images uint8 [n_images, 28, 28], labels int64 [n_images] in 0..9, permutation int64 [n_images],
+// losses float [ceil(n_images / batch_size)]: each step's mean loss, before its update.
+struct Epoch {
+  const std::uint8_t* images;
+  const std::int64_t* labels;
+  const std::int64_t* permutation;
+  std::int64_t n_images;
+  int batch_size;
+  float learning_rate;
+  float* losses;
+};
+
+// The two C3 forms that the fused LeNet-5 kernels know.
+enum class C3Form : int { sparse = 0, dense = 1 };
+
+// What one ISA offers. `workspace` is 64-byte aligned memory of at least the bytes that the
+// function of the same name plus _workspace says.
+struct Kernels {
+  int lanes;  // float32 values in a vector
+
+  std::int64_t (*c3_conv_workspace)(const C3Shape&, int value_bytes, int n_threads);
+  void (*c3_conv_f32)(const C3Shape&, const float* input, const float* weight, const float* bias,
+                      float* output, void* workspace, int n_threads);
+  void (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight,
+                      const double* bias, double* output, void* workspace, int n_threads);
+  void (*c3_conv_backward_f32)(const C3Shape&, const C3Backward<float>&, void* workspace,
+                               int n_threads);
+  void (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,
+                               int n_threads);
+
+  std::int64_t (*predict_shifts_lenet5_workspace)(C3Form, ShiftGrid, int n_threads);
+  bool (*predict_shifts_lenet5)(C3Form, Activation, const Lenet5Parameters&, const ShiftedImages&,
+                                void* workspace, Execution);
+  std::int64_t (*predict_shifts_mlp_workspace)(int n_hidden, ShiftGrid, int n_threads);
+  bool (*predict_shifts_mlp)(Activation, const MlpParameters&, const ShiftedImages&,
+                             void* workspace, Execution);
+  std::int64_t (*predict_shifts_pooled_mlp_workspace)(int n_hidden, ShiftGrid, int n_threads);
+  bool (*predict_shifts_pooled_mlp)(Activation, const MlpParameters&, const ShiftedImages&,
+                                    void* workspace, Execution);
+
+  // The parameters are updated in place: the pointers of Layer are written through.
+  std::int64_t (*train_epoch_lenet5_workspace)(C3Form, int batch_size, int n_threads);
+  bool (*train_epoch_lenet5)(C3Form, Activation, const Lenet5Parameters&, const Epoch&,
+                             void* workspace, Execution);
+  std::int64_t (*train_epoch_mlp_workspace)(int n_hidden, int batch_size, int n_threads);
+  bool (*train_epoch_mlp)(Activation, const MlpParameters&, const Epoch&, void* workspace,
+                          Execution);
+  std::int64_t (*train_epoch_pooled_mlp_workspace)(int n_hidden, int batch_size, int n_threads);
+  bool (*train_epoch_pooled_mlp)(Activation, const MlpParameters&, const Epoch&, void* workspace,
+                                 Execution);
+
+  // y[i] = tanh(x[i]), as the kernels compute it.
+  void (*tanh)(const float* x, float* y, std::int64_t n);
+  // Runs n_rounds of independent fused multiply-adds on each thread and returns how many
+  // multiply-adds that was: the peak that benchmarks compare with.
+  double (*multiply_adds)(std::int64_t n_rounds, int n_threads);
+};
+
+// Moves images without arithmetic: images [n_images, n_planes, height, width] of value_bytes each,
+// shifts int64 [n_shifts, 2] rows (dx, dy), output [n_images, n_shifts, n_planes, height, width].
+struct TranslateShape {
+  std::int64_t n_images, n_shifts, n_planes;
+  int height, width, value_bytes;
+};
+void translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
+               int n_threads);
+
+// grad_images = sum over shifts of the gradient moved back, [n_images, n_planes, height, width].
+template <class T>
+void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
+                        T* grad_images, int n_threads);
+
+}  // namespace lenetshift

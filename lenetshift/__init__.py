@@ -1,0 +1,33 @@
+"""lenetshift: how robust is a digit classifier to moving the digit?
+
+Importing the package registers the ops ``torch.ops.lenetshift.*`` (:mod:`lenetshift.ops`).
+"""
+
+from lenetshift.c3_table import C3_TABLE
+from lenetshift.config import Config
+from lenetshift.data import DataError, Dataset, load_mnist
+from lenetshift.evaluate import predict_shifts
+from lenetshift.metrics import summarize
+from lenetshift.models import MLP, LeNet5, PooledMLP, SymmetricLeNet5, build_model
+from lenetshift.ops import isa
+from lenetshift.shifts import ShiftGrid
+from lenetshift.train import position_biased, train
+
+__all__ = [
+    "C3_TABLE",
+    "MLP",
+    "Config",
+    "DataError",
+    "Dataset",
+    "LeNet5",
+    "PooledMLP",
+    "ShiftGrid",
+    "SymmetricLeNet5",
+    "build_model",
+    "isa",
+    "load_mnist",
+    "position_biased",
+    "predict_shifts",
+    "summarize",
+    "train",
+]

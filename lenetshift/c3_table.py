@@ -1,0 +1,123 @@
+"""LeNet-5's C3 connection table, and weights with and without its gaps.
+
+Each map of the third layer (C3) sees only some maps of the second (S2): 60 connections of the 96
+that are possible. The table is Table I of Y. LeCun, L. Bottou, Y. Bengio, P. Haffner,
+"Gradient-Based Learning Applied to Document Recognition", Proc. IEEE 86(11), 1998.
+
+Sparse weights, ``[n_connections, 5, 5]``, hold one 5x5 kernel a connection, in output-major order
+and by ascending input map within an output map. Dense weights, ``[n_outputs, n_inputs, 5, 5]``,
+are those of ``torch.nn.Conv2d``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+Table = Sequence[Sequence[int]]
+"""For each output map the ascending input maps that it sees."""
+
+MAX_INPUTS = 63
+"""Most input maps a table may have: a mask is a non-negative int64."""
+
+C3_TABLE: tuple[tuple[int, ...], ...] = (
+    (0, 1, 2),  # three neighbours (cyclic)
+    (1, 2, 3),
+    (2, 3, 4),
+    (3, 4, 5),
+    (0, 4, 5),
+    (0, 1, 5),
+    (0, 1, 2, 3),  # four neighbours (cyclic)
+    (1, 2, 3, 4),
+    (2, 3, 4, 5),
+    (0, 3, 4, 5),
+    (0, 1, 4, 5),
+    (0, 1, 2, 5),
+    (0, 1, 3, 4),  # two pairs
+    (1, 2, 4, 5),
+    (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),  # all
+)
+"""The S2 maps that each of the 16 C3 maps sees (LeCun et al. 1998, Table I)."""
+
+
+def table_masks(table: Table) -> list[int]:
+    """One int per output map, bit ``c`` set if it sees input map ``c``: the form the ops take.
+
+    Raises:
+        ValueError: an output map without input, inputs that do not ascend or are out of 0..62.
+    """
+    for output, inputs in enumerate(table):
+        if not inputs or list(inputs) != sorted(set(inputs)):
+            raise ValueError(
+                f"table[{output}]: got {tuple(inputs)}, expected one or more ascending input maps"
+            )
+        if inputs[0] < 0 or inputs[-1] >= MAX_INPUTS:
+            raise ValueError(
+                f"table[{output}]: got {tuple(inputs)}, expected input maps in 0..{MAX_INPUTS - 1}"
+            )
+    return [sum(1 << c for c in inputs) for inputs in table]
+
+
+def n_connections(table: Table) -> int:
+    """Number of (output map, input map) pairs in the table; 60 for ``C3_TABLE``."""
+    return sum(len(inputs) for inputs in table)
+
+
+def to_dense(weight: Tensor, table: Table, n_inputs: int) -> Tensor:
+    """Dense twin of a sparse weight, 0 where the table has no connection.
+
+    Args:
+        weight: ``[n_connections(table), 5, 5]``, any dtype. Gradients flow through.
+        table: its connections.
+        n_inputs: number of input maps, more than any that the table names.
+
+    Returns:
+        ``[len(table), n_inputs, 5, 5]``, dtype and device of ``weight``.
+
+    Raises:
+        ValueError: a malformed table, or a weight or ``n_inputs`` that does not go with it.
+    """
+    outputs, inputs = _connections(table)
+    least = max(inputs, default=-1) + 1
+    if n_inputs < least:
+        raise ValueError(f"n_inputs: got {n_inputs}, expected {least} or more")
+    if weight.dim() != 3 or len(weight) != len(inputs):
+        raise ValueError(
+            f"weight: got shape {list(weight.shape)}, expected [{len(inputs)}, 5, 5], "
+            "one kernel per connection of the table"
+        )
+    dense = weight.new_zeros(len(table), n_inputs, *weight.shape[1:])
+    dense[outputs, inputs] = weight
+    return dense
+
+
+def from_dense(weight: Tensor, table: Table) -> Tensor:
+    """Sparse twin of a dense weight; kernels without a connection in the table are dropped.
+
+    Args:
+        weight: ``[len(table), n_inputs, 5, 5]``, any dtype. Gradients flow through.
+        table: the connections to keep.
+
+    Returns:
+        A new tensor ``[n_connections(table), 5, 5]``, dtype and device of ``weight``.
+
+    Raises:
+        ValueError: a malformed table, or a weight that does not go with it.
+    """
+    outputs, inputs = _connections(table)
+    least = max(inputs, default=-1) + 1
+    if weight.dim() != 4 or len(weight) != len(table) or weight.shape[1] < least:
+        raise ValueError(
+            f"weight: got shape {list(weight.shape)}, expected [{len(table)}, n_inputs, 5, 5] "
+            f"with n_inputs >= {least}"
+        )
+    return weight[outputs, inputs]
+
+
+def _connections(table: Table) -> tuple[list[int], list[int]]:
+    """Output map and input map of every connection, in the order of the sparse weights."""
+    table_masks(table)
+    pairs = [(output, c) for output, inputs in enumerate(table) for c in inputs]
+    return [output for output, _ in pairs], [c for _, c in pairs]

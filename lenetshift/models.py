@@ -1,0 +1,271 @@
+"""The report's four models (Tanaka 2024), as ordinary ``torch.nn.Module``s.
+
+All take images ``[N, 1, 28, 28]`` in [0, 1] and give logits ``[N, 10]``. What the report leaves
+open is settled so: the activation is tanh, LeNet-5's own kind (ReLU on request); the two
+perceptrons have one hidden layer of 512 units; pooling is a plain average, without the trainable
+coefficients of 1998, and the output layer is linear, for cross-entropy.
+
+``torch.ops.lenetshift``, which C3 calls, is registered when the package is imported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .c3_table import C3_TABLE, Table, n_connections, table_masks
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+"""The activations that the models and the fused ops know, by name."""
+
+MAX_SEED = 2**32 - 1
+"""Largest seed: torch's CPU generator keeps 32 bits, larger seeds would repeat smaller ones."""
+
+
+class C3Conv(nn.Module):
+    """5x5 convolution in which each output map sees only some input maps.
+
+    ``[N, n_inputs, H, W]`` float32 or float64 -> ``[N, len(table), H - 4, W - 4]``.
+
+    Initialised as PyTorch initialises its convolutions: weights and bias uniform in
+    +-1/sqrt(fan_in), with each output map's own fan_in, 25 times the number of its inputs.
+
+    Args:
+        table: for each output map the ascending input maps that it sees.
+
+    Attributes:
+        weight: ``[n_connections(table), 5, 5]``, output-major, then by ascending input map.
+        bias: ``[len(table)]``.
+    """
+
+    def __init__(self, table: Table = C3_TABLE) -> None:
+        """Make the layer and draw its weights; ValueError for a malformed table."""
+        super().__init__()
+        self.masks = table_masks(table)
+        self.table = tuple(tuple(inputs) for inputs in table)
+        self.weight = nn.Parameter(torch.empty(n_connections(table), 5, 5))
+        self.bias = nn.Parameter(torch.empty(len(table)))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew from torch's global generator."""
+        first = 0
+        for output, inputs in enumerate(self.table):
+            bound = 1 / math.sqrt(25 * len(inputs))
+            self.weight[first : first + len(inputs)].uniform_(-bound, bound)
+            self.bias[output].uniform_(-bound, bound)
+            first += len(inputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``[N, len(table), H - 4, W - 4]`` of maps ``[N, n_inputs, H, W]``."""
+        result: Tensor = torch.ops.lenetshift.c3_conv(x, self.weight, self.bias, self.masks)
+        return result
+
+    def extra_repr(self) -> str:
+        """The table, in the module's printed form."""
+        return f"table={self.table}"
+
+
+class _DigitModel(nn.Module):
+    """What the four models share: an activation known by name."""
+
+    def __init__(self, activation: str) -> None:
+        super().__init__()
+        check_activation(activation)
+        self.activation = activation
+
+    def extra_repr(self) -> str:
+        return f"activation={self.activation!r}"
+
+
+class _LeNet(_DigitModel):
+    """LeNet-5 around a given third layer."""
+
+    def __init__(self, make_c3: Callable[[], nn.Module], activation: str) -> None:
+        super().__init__(activation)
+        self.c1 = nn.Conv2d(1, 6, 5, padding=2)
+        self.c3 = make_c3()
+        self.c5 = nn.Linear(400, 120)
+        self.f6 = nn.Linear(120, 84)
+        self.output = nn.Linear(84, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[N, 10]`` of images ``[N, 1, 28, 28]`` in [0, 1]."""
+        act = ACTIVATIONS[self.activation]
+        x = F.avg_pool2d(act(self.c1(x)), 2)  # [N, 6, 28, 28] -> S2 [N, 6, 14, 14]
+        x = F.avg_pool2d(act(self.c3(x)), 2)  # [N, 16, 10, 10] -> S4 [N, 16, 5, 5]
+        x = act(self.c5(x.flatten(1)))  # [N, 400] -> [N, 120]
+        x = act(self.f6(x))  # [N, 84]
+        logits: Tensor = self.output(x)
+        return logits
+
+
+class LeNet5(_LeNet):
+    """Model 0, LeNet-5 with the connection table of 1998: 60,806 parameters, 1,516 in C3.
+
+    Args:
+        activation: ``"tanh"`` or ``"relu"``.
+    """
+
+    def __init__(self, activation: str = "tanh") -> None:
+        """Make the layers and draw their weights; ValueError for an unknown activation."""
+        super().__init__(C3Conv, activation)
+
+
+class SymmetricLeNet5(_LeNet):
+    """Model 2, LeNet-5 in which every C3 map sees every S2 map: 61,706 parameters, 2,416 in C3.
+
+    Args:
+        activation: ``"tanh"`` or ``"relu"``.
+    """
+
+    def __init__(self, activation: str = "tanh") -> None:
+        """Make the layers and draw their weights; ValueError for an unknown activation."""
+        super().__init__(lambda: nn.Conv2d(6, 16, 5), activation)
+
+
+class MLP(_DigitModel):
+    """Model 1, a perceptron with one hidden layer of 512 units: 407,050 parameters.
+
+    Args:
+        activation: ``"tanh"`` or ``"relu"``.
+    """
+
+    def __init__(self, activation: str = "tanh") -> None:
+        """Make the layers and draw their weights; ValueError for an unknown activation."""
+        super().__init__(activation)
+        self.hidden = nn.Linear(784, 512)
+        self.output = nn.Linear(512, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[N, 10]`` of images ``[N, 1, 28, 28]`` in [0, 1]."""
+        logits: Tensor = self.output(ACTIVATIONS[self.activation](self.hidden(x.flatten(1))))
+        return logits
+
+
+class PooledMLP(_DigitModel):
+    """Model 3, 4x4 average pooling before a perceptron of 512 hidden units: 30,730 parameters.
+
+    Args:
+        activation: ``"tanh"`` or ``"relu"``.
+    """
+
+    def __init__(self, activation: str = "tanh") -> None:
+        """Make the layers and draw their weights; ValueError for an unknown activation."""
+        super().__init__(activation)
+        self.hidden = nn.Linear(49, 512)
+        self.output = nn.Linear(512, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[N, 10]`` of images ``[N, 1, 28, 28]`` in [0, 1]."""
+        x = F.avg_pool2d(x, 4).flatten(1)  # [N, 49]
+        logits: Tensor = self.output(ACTIVATIONS[self.activation](self.hidden(x)))
+        return logits
+
+
+MODELS: dict[str, Callable[[str], _DigitModel]] = {
+    "lenet5": LeNet5,
+    "mlp": MLP,
+    "symmetric_lenet5": SymmetricLeNet5,
+    "pooled_mlp": PooledMLP,
+}
+"""Name -> class, in the report's order, Model 0 to 3. The names are those of the fused ops
+``torch.ops.lenetshift.predict_shifts_<name>`` and ``train_epoch_<name>``."""
+
+MODEL_NAMES: tuple[str, ...] = tuple(MODELS)
+
+
+def build_model(name: str, activation: str = "tanh", *, seed: int | None = None) -> nn.Module:
+    """A new model with random weights.
+
+    Args:
+        name: one of ``MODEL_NAMES``.
+        activation: ``"tanh"`` or ``"relu"``.
+        seed: 0..2**32 - 1; the weights are then a function of name and seed only, drawn on the
+            CPU, and torch's global generators stay as they were. None draws from the global one.
+
+    Raises:
+        ValueError: an unknown name or activation, or a seed out of range.
+    """
+    if name not in MODELS:
+        raise ValueError(f"name: got {name!r}, expected one of {', '.join(MODEL_NAMES)}")
+    if seed is None:
+        return MODELS[name](activation)
+    with isolated_rng(seed), torch.device("cpu"):
+        return MODELS[name](activation)
+
+
+def fused_name(model: nn.Module) -> str | None:
+    """Name of the model's fused ops, or None if it has none.
+
+    Exactly the four classes above have fused ops, and only while the model still is what its
+    class builds, in float32 on one CPU or CUDA device: the ops read the parameters and would
+    overlook a replaced layer, a parametrization or a forward hook.
+    """
+    name = next((name for name, made in MODELS.items() if type(model) is made), None)
+    if name is None:
+        return None
+    with torch.device("meta"):  # shapes only: no memory, no random numbers
+        pristine = MODELS[name](getattr(model, "activation", ""))
+    parameters = list(model.parameters())
+    devices = {parameter.device for parameter in parameters}
+    unchanged = (
+        _layers(model) == _layers(pristine)
+        and [p.shape for p in parameters] == [p.shape for p in pristine.parameters()]
+        and all(p.dtype == torch.float32 for p in parameters)
+        and len(devices) == 1
+        and devices.pop().type in ("cpu", "cuda")
+        and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    )
+    return name if unchanged else None
+
+
+def device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where, and in which floating dtype, a model expects its input: those of its first floating
+    parameter or buffer; CPU and float32 for a model without any."""
+    for group in (model.parameters(), model.buffers()):
+        for tensor in group:
+            if tensor.is_floating_point():
+                return tensor.device, tensor.dtype
+    return torch.device("cpu"), torch.float32
+
+
+@contextmanager
+def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch's global CPU generator (and that of a CUDA ``device``); put them back after.
+
+    Raises:
+        ValueError: a seed out of 0..2**32 - 1.
+    """
+    check_seed(seed)
+    devices = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device
+        for cuda in devices:
+            with torch.cuda.device(cuda):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def check_activation(activation: str) -> None:
+    """Raise ValueError unless ``activation`` is one of ``ACTIVATIONS``."""
+    if activation not in ACTIVATIONS:
+        known = " or ".join(repr(name) for name in ACTIVATIONS)
+        raise ValueError(f"activation: got {activation!r}, expected {known}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise ValueError unless ``seed`` is an int in 0..2**32 - 1."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed: got {seed!r}, expected an int in 0..{MAX_SEED}")
+
+
+def _layers(model: nn.Module) -> list[tuple[str, type[nn.Module], str]]:
+    """Name, class and settings of a model and all its layers."""
+    return [(name, type(layer), layer.extra_repr()) for name, layer in model.named_modules()]

@@ -1,0 +1,34 @@
+"""The torch ops ``torch.ops.lenetshift.*``: check, call the compiled core, register.
+
+Each file checks every argument of its ops, allocates outputs and workspace as torch's memory, and
+registers a fake kernel (for ``torch.compile``) and autograd where it has meaning. The plain twins
+are in :mod:`lenetshift.reference`.
+
+=============================== ==========================================================
+``c3_conv``                     sparse 5 x 5 convolution by connection table
+``translate``                   a batch of images moved by a list of shifts
+``predict_shifts_<model>``      a model's answers to all shifts of all images
+``train_epoch_<model>``         one epoch of mini-batch SGD
+=============================== ==========================================================
+
+CPU ops use ``torch.get_num_threads()`` threads; their results do not depend on it.
+"""
+
+from __future__ import annotations
+
+from lenetshift._native import core
+from lenetshift.ops import c3_conv, predict_shifts, train_epoch, translate
+
+__all__ = ["c3_conv", "isa", "predict_shifts", "train_epoch", "translate"]
+
+
+def isa() -> str:
+    """The instruction set whose CPU kernels run: ``"portable"``, ``"avx2"`` or ``"avx512"``.
+
+    The fastest that this machine has, or what the environment variable ``LENETSHIFT_ISA`` names.
+
+    Raises:
+        ValueError: ``LENETSHIFT_ISA`` names one that is unknown or that this machine lacks.
+    """
+    name: str = core.isa()
+    return name

@@ -1,0 +1,82 @@
+"""The parameters that a model's fused ops take, and their check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lenetshift.ops._common import check, check_tensor
+
+ACTIVATIONS = ("tanh", "relu")
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class FusedModel:
+    """How a model's fused ops are called.
+
+    Attributes:
+        name: the model's name, the end of the ops' names.
+        kernel: the core's name of the kernel family: LeNet-5 serves two models.
+        form: the LeNets' C3, ``"sparse"`` or ``"dense"``; None for the perceptrons.
+        shapes: of the parameters in the order of ``model.parameters()``; None: any size >= 1.
+    """
+
+    name: str
+    kernel: str
+    form: str | None
+    shapes: tuple[Shape, ...]
+
+    def check_parameters(self, parameters: Sequence[Tensor], device: torch.device) -> None:
+        """Raise ValueError unless these are contiguous float32 parameters of the model."""
+        check(
+            len(parameters) == len(self.shapes),
+            lambda: f"parameters: got {len(parameters)} tensors, expected {len(self.shapes)}",
+        )
+        n_hidden = parameters[0].shape[0] if self.form is None and parameters[0].dim() else None
+        for i, (parameter, shape) in enumerate(zip(parameters, self.shapes, strict=True)):
+            shape = tuple(n_hidden if n is None else n for n in shape)
+            check_tensor(f"parameters[{i}]", parameter, (torch.float32,), shape, device)
+            check(
+                parameter.is_contiguous(),
+                lambda i=i: f"parameters[{i}]: got a strided tensor, expected a contiguous one",
+            )
+        check(n_hidden != 0, lambda: "parameters[0]: got no hidden units, expected at least 1")
+
+    def family(self, parameters: Sequence[Tensor]) -> str | int:
+        """The kernel's first argument: the form of C3, or the number of hidden units."""
+        return self.form if self.form is not None else parameters[0].shape[0]
+
+
+def _lenet5(name: str, form: str, c3_shape: Shape) -> FusedModel:
+    c1, c5, f6, output = ((6, 1, 5, 5), (6,)), ((120, 400), (120,)), ((84, 120), (84,)), ((10, 84), (10,))
+    return FusedModel(name, "lenet5", form, (*c1, c3_shape, (16,), *c5, *f6, *output))
+
+
+def _mlp(name: str, n_inputs: int) -> FusedModel:
+    return FusedModel(name, name, None, ((None, n_inputs), (None,), (10, None), (10,)))
+
+
+FUSED_MODELS = (
+    _lenet5("lenet5", "sparse", (60, 5, 5)),
+    _lenet5("symmetric_lenet5", "dense", (16, 6, 5, 5)),
+    _mlp("mlp", 784),
+    _mlp("pooled_mlp", 49),
+)
+
+
+def check_activation(activation: str) -> None:
+    """Raise ValueError unless the activation is one that the kernels know."""
+    check(
+        activation in ACTIVATIONS,
+        lambda: f"activation: got {activation!r}, expected one of {', '.join(ACTIVATIONS)}",
+    )
+
+
+def check_images(images: Tensor) -> None:
+    """Raise ValueError unless images is uint8 [N, 28, 28]."""
+    check_tensor("images", images, (torch.uint8,), (None, 28, 28))

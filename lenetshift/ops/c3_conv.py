@@ -1,0 +1,125 @@
+"""``c3_conv``: sparse 5 x 5 convolution by connection table, and its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenetshift._native import core
+from lenetshift.ops._common import FLOATS, check, check_tensor, define, library, workspace
+
+
+def _check_c3_conv(input: Tensor, weight: Tensor, table: Sequence[int]) -> None:
+    check_tensor("input", input, FLOATS, (None, None, None, None))
+    n_connections = sum(mask.bit_count() for mask in table)
+    check(
+        len(table) > 0 and all(0 < mask < 2 ** input.shape[1] for mask in table),
+        lambda: (
+            f"table: got {list(table)}, expected for each output map a bit mask of one or more "
+            f"of the {input.shape[1]} input maps"
+        ),
+    )
+    check(
+        input.shape[1] <= 62,
+        lambda: f"input: got {input.shape[1]} maps, expected at most 62",
+    )
+    check(
+        input.shape[2] >= 5 and input.shape[3] >= 5,
+        lambda: f"input: got maps of {input.shape[2]} x {input.shape[3]}, expected 5 x 5 or larger",
+    )
+    check_tensor("weight", weight, (input.dtype,), (n_connections, 5, 5), input.device)
+
+
+def _c3_conv_output(input: Tensor, table: Sequence[int]) -> Tensor:
+    n, _, height, width = input.shape
+    return input.new_empty((n, len(table), height - 4, width - 4))
+
+
+def _c3_conv_cpu(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
+    _check_c3_conv(input, weight, table)
+    check_tensor("bias", bias, (input.dtype,), (len(table),), input.device)
+    input, weight, bias = input.contiguous(), weight.contiguous(), bias.contiguous()
+    output = _c3_conv_output(input, table)
+    n_threads = torch.get_num_threads()
+    shape = (*input.shape, list(table), input.element_size())
+    memory, address = workspace(core.c3_conv_workspace(*shape, n_threads))
+    core.c3_conv(
+        *shape,
+        input.data_ptr(),
+        weight.data_ptr(),
+        bias.data_ptr(),
+        output.data_ptr(),
+        address,
+        n_threads,
+    )
+    return output
+
+
+def _c3_conv_fake(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
+    return _c3_conv_output(input, table)
+
+
+def _c3_conv_backward_cpu(
+    grad_output: Tensor, input: Tensor, weight: Tensor, table: Sequence[int], wanted: Sequence[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    _check_c3_conv(input, weight, table)
+    check_tensor(
+        "grad_output", grad_output, (input.dtype,), _c3_conv_output(input, table).shape
+    )
+    grad_output, input, weight = grad_output.contiguous(), input.contiguous(), weight.contiguous()
+    grads = _c3_conv_backward_fake(grad_output, input, weight, table, wanted)
+    n_threads = torch.get_num_threads()
+    shape = (*input.shape, list(table), input.element_size())
+    memory, address = workspace(core.c3_conv_workspace(*shape, n_threads))
+    core.c3_conv_backward(
+        *shape,
+        grad_output.data_ptr(),
+        input.data_ptr(),
+        weight.data_ptr(),
+        *(grad.data_ptr() if want else 0 for grad, want in zip(grads, wanted, strict=True)),
+        address,
+        n_threads,
+    )
+    return grads
+
+
+def _c3_conv_backward_fake(
+    grad_output: Tensor, input: Tensor, weight: Tensor, table: Sequence[int], wanted: Sequence[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        input.new_empty(input.shape if wanted[0] else (0,)),
+        input.new_empty(weight.shape if wanted[1] else (0,)),
+        input.new_empty((len(table),) if wanted[2] else (0,)),
+    )
+
+
+def _c3_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    input, weight, _, table = inputs
+    ctx.save_for_backward(input, weight)
+    ctx.table = table
+
+
+def _c3_conv_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+    input, weight = ctx.saved_tensors
+    wanted = list(ctx.needs_input_grad[:3])
+    grads = torch.ops.lenetshift.c3_conv_backward(grad_output, input, weight, ctx.table, wanted)
+    return *(grad if want else None for grad, want in zip(grads, wanted, strict=True)), None
+
+
+define(
+    "c3_conv(Tensor input, Tensor weight, Tensor bias, int[] table) -> Tensor",
+    _c3_conv_cpu,
+    _c3_conv_fake,
+)
+define(
+    "c3_conv_backward(Tensor grad_output, Tensor input, Tensor weight, int[] table, "
+    "bool[3] wanted) -> (Tensor, Tensor, Tensor)",
+    _c3_conv_backward_cpu,
+    _c3_conv_backward_fake,
+)
+torch.library.register_autograd(
+    "lenetshift::c3_conv", _c3_conv_autograd, setup_context=_c3_conv_setup, lib=library
+)

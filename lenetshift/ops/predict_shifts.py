@@ -1,0 +1,99 @@
+"""``predict_shifts_<model>``: a model's answers to all shifts of all images, moved images never made.
+
+``predict_shifts_lenet5(images, dx, dy, parameters, activation="tanh", return_logits=False)``, and
+``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likewise:
+
+- ``images`` uint8 ``[N, 28, 28]``; the model sees pixel / 255;
+- ``dx``, ``dy`` two ints each, the shifts' range [first, stop) in pixels, within -27..27;
+- ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``;
+- returns predictions uint8 ``[N, n_dy, n_dx]``, the class of the largest logit (the first of equal
+  ones), and logits float32 ``[N, n_dy, n_dx, 10]``, or ``[0]`` where ``return_logits`` is false.
+
+The twin is :func:`lenetshift.reference.shifted_logits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lenetshift._native import core
+from lenetshift.ops._common import check, define, workspace
+from lenetshift.ops._models import FUSED_MODELS, FusedModel, check_activation, check_images
+
+MAX_SHIFT = 27
+
+
+def _check_range(name: str, values: Sequence[int]) -> None:
+    check(
+        len(values) == 2 and -MAX_SHIFT <= values[0] < values[1] <= MAX_SHIFT + 1,
+        lambda: (
+            f"{name}: got {list(values)}, expected [first, stop) of one or more shifts within "
+            f"-{MAX_SHIFT}..{MAX_SHIFT}"
+        ),
+    )
+
+
+def _register(model: FusedModel) -> None:
+    def outputs(images: Tensor, dx: Sequence[int], dy: Sequence[int], with_logits: bool) -> tuple[Tensor, Tensor]:
+        shape = (images.shape[0], dy[1] - dy[0], dx[1] - dx[0])
+        return (
+            images.new_empty(shape),
+            images.new_empty((*shape, 10) if with_logits else (0,), dtype=torch.float32),
+        )
+
+    def predict_shifts_fake(
+        images: Tensor,
+        dx: Sequence[int],
+        dy: Sequence[int],
+        parameters: Sequence[Tensor],
+        activation: str = "tanh",
+        return_logits: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        return outputs(images, dx, dy, return_logits)
+
+    def predict_shifts_cpu(
+        images: Tensor,
+        dx: Sequence[int],
+        dy: Sequence[int],
+        parameters: Sequence[Tensor],
+        activation: str = "tanh",
+        return_logits: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        check_images(images)
+        _check_range("dx", dx)
+        _check_range("dy", dy)
+        check_activation(activation)
+        model.check_parameters(parameters, images.device)
+        images = images.contiguous()
+        predictions, logits = outputs(images, dx, dy, return_logits)
+        n_threads = torch.get_num_threads()
+        family, grid = model.family(parameters), (tuple(dx), tuple(dy))
+        kernel = f"predict_shifts_{model.kernel}"
+        memory, address = workspace(getattr(core, kernel + "_workspace")(family, *grid, n_threads))
+        addresses = [parameter.data_ptr() for parameter in parameters]
+        head = (family, activation, addresses) if model.form else (activation, addresses, family)
+        getattr(core, kernel)(
+            *head,
+            images.data_ptr(),
+            images.shape[0],
+            *grid,
+            predictions.data_ptr(),
+            logits.data_ptr() if return_logits else 0,
+            address,
+            n_threads,
+        )
+        return predictions, logits
+
+    define(
+        f"predict_shifts_{model.name}(Tensor images, int[] dx, int[] dy, Tensor[] parameters, "
+        'str activation="tanh", bool return_logits=False) -> (Tensor, Tensor)',
+        predict_shifts_cpu,
+        predict_shifts_fake,
+    )
+
+
+for _model in FUSED_MODELS:
+    _register(_model)

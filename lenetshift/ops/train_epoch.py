@@ -1,0 +1,109 @@
+"""``train_epoch_<model>``: one epoch of plain mini-batch SGD on the mean cross-entropy.
+
+``train_epoch_lenet5(images, labels, permutation, parameters, learning_rate, batch_size,
+activation="tanh")``, and ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likewise:
+
+- ``images`` uint8 ``[N, 28, 28]``, ``labels`` int64 ``[N]`` in 0..9; the model sees pixel / 255;
+- ``permutation`` int64 ``[n]``, the images in the order in which they are used, the last batch may
+  be smaller;
+- ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``,
+  updated in place: by -learning_rate * gradient a step;
+- returns losses float32 ``[n_steps]``, each step's mean loss before its update.
+
+The twin is :func:`lenetshift.reference.sgd_epoch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lenetshift._native import core
+from lenetshift.ops._common import check, check_tensor, define, workspace
+from lenetshift.ops._models import FUSED_MODELS, FusedModel, check_activation, check_images
+
+
+def _check_indices(name: str, values: Tensor, stop: int) -> None:
+    if values.numel() == 0:
+        return
+    low, high = (int(value) for value in torch.aminmax(values))
+    check(
+        low >= 0 and high < stop,
+        lambda: f"{name}: got values in {low}..{high}, expected them in 0..{stop - 1}",
+    )
+
+
+def _losses(images: Tensor, permutation: Tensor, batch_size: int) -> Tensor:
+    n_steps = (permutation.shape[0] + batch_size - 1) // batch_size
+    return images.new_empty((n_steps,), dtype=torch.float32)
+
+
+def _register(model: FusedModel) -> None:
+    def train_epoch_fake(
+        images: Tensor,
+        labels: Tensor,
+        permutation: Tensor,
+        parameters: Sequence[Tensor],
+        learning_rate: float,
+        batch_size: int,
+        activation: str = "tanh",
+    ) -> Tensor:
+        return _losses(images, permutation, batch_size)
+
+    def train_epoch_cpu(
+        images: Tensor,
+        labels: Tensor,
+        permutation: Tensor,
+        parameters: Sequence[Tensor],
+        learning_rate: float,
+        batch_size: int,
+        activation: str = "tanh",
+    ) -> Tensor:
+        check_images(images)
+        check_tensor("labels", labels, (torch.int64,), (images.shape[0],), images.device)
+        check_tensor("permutation", permutation, (torch.int64,), (None,), images.device)
+        check(batch_size >= 1, lambda: f"batch_size: got {batch_size}, expected at least 1")
+        _check_indices("labels", labels, 10)
+        _check_indices("permutation", permutation, images.shape[0])
+        check_activation(activation)
+        model.check_parameters(parameters, images.device)
+        images, labels = images.contiguous(), labels.contiguous()
+        permutation = permutation.contiguous()
+        # A batch larger than the whole is the whole: the workspace need not grow beyond.
+        batch_size = min(batch_size, max(permutation.shape[0], 1))
+        losses = _losses(images, permutation, batch_size)
+        n_threads = torch.get_num_threads()
+        family = model.family(parameters)
+        kernel = f"train_epoch_{model.kernel}"
+        memory, address = workspace(
+            getattr(core, kernel + "_workspace")(family, batch_size, n_threads)
+        )
+        addresses = [parameter.data_ptr() for parameter in parameters]
+        head = (family, activation, addresses) if model.form else (activation, addresses, family)
+        getattr(core, kernel)(
+            *head,
+            images.data_ptr(),
+            labels.data_ptr(),
+            permutation.data_ptr(),
+            permutation.shape[0],
+            batch_size,
+            learning_rate,
+            losses.data_ptr(),
+            address,
+            n_threads,
+        )
+        return losses
+
+    define(
+        f"train_epoch_{model.name}(Tensor images, Tensor labels, Tensor permutation, "
+        "Tensor(a!)[] parameters, float learning_rate, int batch_size, "
+        'str activation="tanh") -> Tensor',
+        train_epoch_cpu,
+        train_epoch_fake,
+    )
+
+
+for _model in FUSED_MODELS:
+    _register(_model)

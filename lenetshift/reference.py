@@ -1,0 +1,121 @@
+"""Plain PyTorch twins of the ops: slow, obvious, and in any floating-point type.
+
+Every op of :mod:`lenetshift.ops` is tested against its twin here in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lenetshift.c3_table import to_dense
+from lenetshift.shifts import ShiftGrid
+
+
+def c3_conv(
+    input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[Sequence[int]]
+) -> Tensor:
+    """Sparse 5 x 5 convolution by connection table.
+
+    ``output[n, o, y, x] = bias[o] + sum over c in table[o], u, v of
+    weight[k(o, c), u, v] * input[n, c, y + u, x + v]``, where k counts the connections in the
+    table's order.
+
+    Args:
+        input: ``[N, C_in, H, W]``.
+        weight: ``[n_connections, 5, 5]``.
+        bias: ``[C_out]``.
+        table: for each output map the ascending input maps that it sees.
+
+    Returns:
+        ``[N, C_out, H - 4, W - 4]``.
+    """
+    return F.conv2d(input, to_dense(weight, table, input.shape[1]), bias)
+
+
+def translate(images: Tensor, shifts: Tensor) -> Tensor:
+    """Each image moved by each shift: ``output[n, s, ..., y, x] = images[n, ..., y - dy, x - dx]``.
+
+    Uncovered pixels are 0; what leaves the frame is lost.
+
+    Args:
+        images: ``[N, ..., H, W]``.
+        shifts: int64 ``[S, 2]``, rows (dx, dy) in pixels, dx > 0 right, dy > 0 down.
+
+    Returns:
+        ``[N, S, ..., H, W]``.
+    """
+    height, width = images.shape[-2:]
+    moved = []
+    for dx, dy in shifts.tolist():
+        target = torch.zeros_like(images)
+        if abs(dx) < width and abs(dy) < height:
+            rows = slice(max(dy, 0), height + min(dy, 0))
+            columns = slice(max(dx, 0), width + min(dx, 0))
+            from_rows = slice(max(-dy, 0), height + min(-dy, 0))
+            from_columns = slice(max(-dx, 0), width + min(-dx, 0))
+            target[..., rows, columns] = images[..., from_rows, from_columns]
+        moved.append(target)
+    if not moved:
+        return images.new_zeros((images.shape[0], 0, *images.shape[1:]))
+    return torch.stack(moved, dim=1)
+
+
+@torch.inference_mode()
+def shifted_logits(
+    model: nn.Module, images: Tensor, grid: ShiftGrid, dtype: torch.dtype = torch.float64
+) -> Tensor:
+    """The model's logits for every image moved by every shift of the grid.
+
+    Args:
+        model: maps ``[B, 1, H, W]`` of ``dtype`` in 0..1 to logits ``[B, K]``.
+        images: uint8 ``[N, H, W]``.
+        grid: the shifts.
+        dtype: the type of the pixels, which the model's parameters must have too.
+
+    Returns:
+        ``[N, n_dy, n_dx, K]`` of ``dtype``.
+    """
+    moved = translate(images, grid.shifts())
+    pixels = moved.flatten(0, 1).unsqueeze(1).to(dtype) / 255
+    return model(pixels).unflatten(0, (images.shape[0], *grid.shape))
+
+
+def sgd_epoch(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    permutation: Tensor,
+    learning_rate: float,
+    batch_size: int,
+) -> Tensor:
+    """One epoch of plain mini-batch SGD on the mean cross-entropy, the model updated in place.
+
+    Args:
+        model: maps ``[B, 1, H, W]`` in 0..1 to logits ``[B, K]``; its parameters' type decides the
+            arithmetic.
+        images: uint8 ``[N, H, W]``.
+        labels: int64 ``[N]``.
+        permutation: int64 ``[N]``, the order of the images; the last batch may be smaller.
+        learning_rate: parameters change by -learning_rate * gradient.
+        batch_size: images a step.
+
+    Returns:
+        ``[n_steps]``: each step's mean loss before its update.
+    """
+    dtype = next(model.parameters()).dtype
+    losses = []
+    for batch in permutation.split(batch_size):
+        pixels = images[batch].unsqueeze(1).to(dtype) / 255
+        loss = F.cross_entropy(model(pixels), labels[batch])
+        model.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter -= learning_rate * parameter.grad
+        losses.append(loss.detach())
+    return torch.stack(losses) if losses else torch.zeros(0, dtype=dtype)

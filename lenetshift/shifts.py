@@ -1,0 +1,119 @@
+"""Which translations are asked about: a rectangle of whole-pixel shifts.
+
+``dx`` > 0 moves the digit to the right, ``dy`` > 0 down. Pixels that a move uncovers are 0, and
+what leaves the 28x28 frame is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MAX_SHIFT = 27
+"""Largest shift, in pixels either way; one more would empty a 28x28 image."""
+
+ShiftRule = Mapping[int, tuple[int, int]]
+"""Digit (0..9) -> (dx, dy), the shift in pixels of every image with that label."""
+
+
+@dataclass(frozen=True)
+class ShiftGrid:
+    """All shifts with ``dx`` in one range and ``dy`` in another, both in pixels.
+
+    The default is the grid of the report (Tanaka 2024): dx -5..5, dy -2..2, 55 shifts.
+
+    Args:
+        dx: horizontal shifts, a range with step 1, within -27..27.
+        dy: vertical shifts, the same.
+
+    Raises:
+        ValueError: not a range, an empty one, a step other than 1, or shifts beyond 27 pixels.
+    """
+
+    dx: range = range(-5, 6)
+    dy: range = range(-2, 3)
+
+    def __post_init__(self) -> None:
+        """Check both ranges."""
+        _check_range("dx", self.dx)
+        _check_range("dy", self.dy)
+
+    @property
+    def n_dx(self) -> int:
+        """Number of horizontal shifts: the columns of the grid."""
+        return len(self.dx)
+
+    @property
+    def n_dy(self) -> int:
+        """Number of vertical shifts: the rows of the grid."""
+        return len(self.dy)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n_dy, n_dx)``, the last two dimensions of a prediction array."""
+        return self.n_dy, self.n_dx
+
+    def __len__(self) -> int:
+        """Number of shifts, ``n_dy * n_dx``."""
+        return self.n_dy * self.n_dx
+
+    @property
+    def has_centre(self) -> bool:
+        """Whether the unmoved image, shift (0, 0), is one of the grid's."""
+        return 0 in self.dx and 0 in self.dy
+
+    def shifts(self) -> Tensor:
+        """Every shift as a row (dx, dy): int64 ``[n_dy * n_dx, 2]``, all dx of the first dy first.
+
+        So row ``i`` belongs to ``predictions.reshape(N, -1)[:, i]``.
+        """
+        return torch.tensor([(dx, dy) for dy in self.dy for dx in self.dx], dtype=torch.int64)
+
+    def index(self, dx: int, dy: int) -> tuple[int, int]:
+        """``(row, column)`` of shift (dx, dy) in the grid.
+
+        Raises:
+            ValueError: the grid lacks that shift.
+        """
+        if dx not in self.dx or dy not in self.dy:
+            raise ValueError(
+                f"shift: got (dx, dy) = ({dx}, {dy}), expected dx in {_span(self.dx)} "
+                f"and dy in {_span(self.dy)}"
+            )
+        return self.dy.index(dy), self.dx.index(dx)
+
+
+def check_rule(rule: ShiftRule) -> None:
+    """Raise ValueError unless ``rule`` gives digits 0..9 whole shifts within -27..27 pixels."""
+    for label, shift in rule.items():
+        if not _is_int(label) or not 0 <= label <= 9:
+            raise ValueError(f"rule: got label {label!r}, expected a digit 0..9")
+        if (
+            not isinstance(shift, (tuple, list))
+            or len(shift) != 2
+            or not all(_is_int(step) and abs(step) <= MAX_SHIFT for step in shift)
+        ):
+            raise ValueError(
+                f"rule[{label}]: got {shift!r}, "
+                f"expected (dx, dy), two ints within -{MAX_SHIFT}..{MAX_SHIFT}"
+            )
+
+
+def _check_range(name: str, values: range) -> None:
+    if not isinstance(values, range) or values.step != 1 or len(values) == 0:
+        raise ValueError(f"{name}: got {values!r}, expected a non-empty range with step 1")
+    if values[0] < -MAX_SHIFT or values[-1] > MAX_SHIFT:
+        raise ValueError(
+            f"{name}: got shifts {_span(values)}, expected them within -{MAX_SHIFT}..{MAX_SHIFT}"
+        )
+
+
+def _span(values: range) -> str:
+    return f"{values[0]}..{values[-1]}"
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

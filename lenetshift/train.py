@@ -1,0 +1,217 @@
+"""Training: plain mini-batch gradient descent on the mean cross-entropy.
+
+Two ways to the same weights: one fused op call an epoch for the package's own models, or the
+plain torch loop for any ``nn.Module``. Both see the images in the same order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .data import Dataset, as_input
+from .models import MODELS, check_seed, device_and_dtype, fused_name, isolated_rng
+from .shifts import ShiftRule, check_rule
+
+OnProgress = Callable[[int, int, int, float], None]
+"""``on_progress(epoch, step, n_steps, loss)``: the epoch's number, the steps done in it, the steps
+that it has, and the mean loss of those done."""
+
+METHODS = ("fused", "autograd")
+
+_STEPS_PER_REPORT = 50  # autograd: a report waits for the device, so not after every step
+
+
+def train(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
+    seed: int,
+    method: str = "fused",
+    first_epoch: int = 0,
+    on_progress: OnProgress | None = None,
+) -> list[Tensor]:
+    """Train a model in place, on its own device, by SGD without momentum or weight decay.
+
+    Args:
+        model: takes ``[B, 1, 28, 28]`` in [0, 1], gives logits ``[B, K]`` with K >= 10.
+        dataset: the training set; a last batch smaller than the others is used too.
+        epochs: passes over the set, 0 or more.
+        learning_rate: positive.
+        batch_size: images a step, 1 or more.
+        seed: 0..2**32 - 1. With the epoch's number it settles the order of the images, and
+            what a model draws (dropout); torch's global generators stay as they were.
+        method: ``"fused"``, one op call an epoch, for an unchanged float32 model of the
+            package; ``"autograd"``, the plain torch loop, for any module, in its own dtype.
+        first_epoch: number of the first epoch; two calls, of 1 epoch and of 1 more from
+            ``first_epoch=1``, equal one call of 2.
+        on_progress: called at least at the end of each epoch (see ``OnProgress``).
+
+    Returns:
+        For each epoch the loss of every step, before its update: float32 ``[n_steps]`` on the
+        CPU, the mean cross-entropy in nats.
+
+    Raises:
+        ValueError: a setting out of range, an empty dataset, an unknown method, or
+            ``"fused"`` for a model that has no fused op or has frozen parameters.
+    """
+    check_settings(epochs, learning_rate, batch_size, seed)
+    _check_int("first_epoch", first_epoch, 0)
+    if method not in METHODS:
+        raise ValueError(f"method: got {method!r}, expected 'fused' or 'autograd'")
+    if len(dataset) == 0:
+        raise ValueError("dataset: got no images, expected at least one")
+    run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
+
+    device, _ = device_and_dtype(model)
+    images = dataset.images.to(device).contiguous()
+    labels = dataset.labels.to(device).contiguous()
+    losses = []
+    for epoch in range(first_epoch, first_epoch + epochs):
+        permutation = epoch_permutation(len(dataset), seed, epoch).to(device)
+
+        def report(step: int, n_steps: int, loss: float, epoch: int = epoch) -> None:
+            if on_progress is not None:
+                on_progress(epoch, step, n_steps, loss)
+
+        with isolated_rng(_epoch_seed(seed, epoch), device):
+            losses.append(
+                run_epoch(images, labels, permutation, learning_rate, batch_size, report).cpu()
+            )
+    return losses
+
+
+def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
+    """Order of ``n`` images in an epoch: int64 ``[n]`` on the CPU, a function of its arguments."""
+    generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
+    return torch.randperm(n, generator=generator)
+
+
+def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
+    """A training set in which the digit can be told from its place.
+
+    Args:
+        dataset: images and labels; left as it is.
+        rule: digit -> (dx, dy) in pixels, within -27..27; every image with that label is moved
+            so. The report's second experiment (Tanaka 2024) is ``{3: (3, 0), 2: (-3, 0)}``:
+            each 3 to the right, each 2 to the left.
+
+    Returns:
+        A new Dataset with the same labels; digits that the rule does not name stay in place.
+
+    Raises:
+        ValueError: a label or shift that the rule cannot have.
+    """
+    check_rule(rule)
+    images = dataset.images.clone()
+    for label, shift in rule.items():
+        chosen = dataset.labels == label
+        shifts = torch.tensor([shift], dtype=torch.int64, device=images.device)
+        images[chosen] = torch.ops.lenetshift.translate(images[chosen], shifts).squeeze(1)
+    return Dataset(images, dataset.labels)
+
+
+def check_settings(epochs: int, learning_rate: float, batch_size: int, seed: int) -> None:
+    """Raise ValueError, naming the argument, unless ``train`` can take these."""
+    _check_int("epochs", epochs, 0)
+    _check_int("batch_size", batch_size, 1)
+    check_seed(seed)
+    if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate: got {learning_rate!r}, expected a positive number")
+
+
+_Report = Callable[[int, int, float], None]  # (step, n_steps, mean loss so far)
+_Epoch = Callable[[Tensor, Tensor, Tensor, float, int, _Report], Tensor]
+
+
+def _fused_epoch(model: nn.Module) -> _Epoch:
+    """An epoch as one op call; ValueError if the model has no such op."""
+    name = fused_name(model)
+    if name is None:
+        classes = ", ".join(getattr(made, "__name__", "") for made in MODELS.values())
+        raise ValueError(
+            f"method: got 'fused' for {type(model).__name__}, expected 'autograd' for all but "
+            f"an unchanged float32 {classes}"
+        )
+    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
+    if frozen:
+        raise ValueError(
+            f"method: got 'fused' for a model with frozen {frozen[0]}, expected 'autograd'"
+        )
+    train_epoch = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
+
+    def run_epoch(
+        images: Tensor,
+        labels: Tensor,
+        permutation: Tensor,
+        learning_rate: float,
+        batch_size: int,
+        report: _Report,
+    ) -> Tensor:
+        parameters = [p.detach() for p in model.parameters()]  # same memory, written in place
+        losses: Tensor = train_epoch(
+            images,
+            labels,
+            permutation,
+            parameters,
+            learning_rate,
+            batch_size,
+            activation=model.activation,
+        )
+        report(len(losses), len(losses), float(losses.mean()))
+        return losses
+
+    return run_epoch
+
+
+def _autograd_epoch(model: nn.Module) -> _Epoch:
+    """An epoch as the plain torch loop, in training mode."""
+    _, dtype = device_and_dtype(model)
+
+    def run_epoch(
+        images: Tensor,
+        labels: Tensor,
+        permutation: Tensor,
+        learning_rate: float,
+        batch_size: int,
+        report: _Report,
+    ) -> Tensor:
+        optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
+        batches = torch.split(permutation, batch_size)
+        losses = torch.empty(len(batches), device=images.device)
+        was_training = model.training
+        model.train()
+        try:
+            for step, batch in enumerate(batches):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(as_input(images[batch], dtype)), labels[batch])
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                losses[step] = loss.detach()
+                done = step + 1
+                if done % _STEPS_PER_REPORT == 0 or done == len(batches):
+                    report(done, len(batches), float(losses[:done].mean()))
+        finally:
+            model.train(was_training)
+        return losses
+
+    return run_epoch
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """32 bits from (seed, epoch): hashed, so that neighbouring seeds and epochs do not collide and
+    no epoch starts from the generator state that drew the weights."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {epoch}".encode()).digest()[:4], "big")
+
+
+def _check_int(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: got {value!r}, expected an int of {least} or more")

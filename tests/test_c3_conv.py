@@ -1,0 +1,173 @@
+"""``c3_conv`` and its gradients against the float64 reference, for every ISA."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from lenetshift import reference
+from lenetshift.c3_table import C3_TABLE, n_connections, table_masks
+
+TABLES = {
+    "1998": (C3_TABLE, 6),
+    "dense": (((0, 1, 2),) * 5, 3),
+    "one": (((0,),), 1),
+    "ragged": (((3,), (0, 1, 2, 3), (0, 3)), 5),  # map 4 is seen by nobody
+}
+SIZES = [(14, 14), (5, 5), (9, 6), (32, 32), (7, 25)]
+LANES = 16
+COUNTS = [0, 1, LANES - 1, LANES, LANES + 1, 2 * LANES + 3, 160]
+
+
+def random_problem(
+    n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    table, n_inputs = TABLES[table_name]
+    generator = torch.Generator().manual_seed(n + len(table) + size[0])
+    input = torch.randn(n, n_inputs, *size, generator=generator, dtype=dtype)
+    weight = torch.randn(n_connections(table), 5, 5, generator=generator, dtype=dtype)
+    bias = torch.randn(len(table), generator=generator, dtype=dtype)
+    return input, weight, bias
+
+
+def check_against_reference(n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype) -> None:
+    """Every value within k * eps * sum |w||x| of float64, k the longest sum of its kind."""
+    table, _ = TABLES[table_name]
+    inputs = [t.requires_grad_() for t in random_problem(n, table_name, size, dtype)]
+    exact = [t.detach().double().requires_grad_() for t in inputs]
+    magnitude = [t.detach().double().abs().requires_grad_() for t in inputs]
+    output = torch.ops.lenetshift.c3_conv(*inputs, table_masks(table))
+    upstream = torch.randn(output.shape, dtype=dtype)
+    expected = reference.c3_conv(*exact, table)
+    scale = reference.c3_conv(*magnitude, table)
+    grads = torch.autograd.grad(output, inputs, upstream)
+    expected_grads = torch.autograd.grad(expected, exact, upstream.double())
+    scale_grads = torch.autograd.grad(scale, magnitude, upstream.double().abs())
+    terms = max(len(inputs) for inputs in table) * 25 + 1
+    positions = n * (size[0] - 4) * (size[1] - 4)
+    eps = torch.finfo(dtype).eps
+    for what, got, want, bound, k in [
+        ("output", output, expected, scale, terms),
+        ("grad_input", grads[0], expected_grads[0], scale_grads[0], len(table) * 25),
+        ("grad_weight", grads[1], expected_grads[1], scale_grads[1], positions),
+        ("grad_bias", grads[2], expected_grads[2], scale_grads[2], positions),
+    ]:
+        # Rounding errors of a sum of k terms grow like sqrt(k); 2 leaves room for the tail.
+        tolerance = 2 * max(k, 1) ** 0.5 * eps * bound.detach()
+        error = (got.double() - want).abs().detach()
+        assert got.shape == want.shape
+        assert bool((error <= tolerance).all()), (
+            f"{what}: worst error {error.max():.3g} where {tolerance.flatten()[error.argmax()]:.3g} "
+            "is allowed"
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("table_name", TABLES)
+def test_all_tables(isa: str, table_name: str, dtype: torch.dtype) -> None:
+    check_against_reference(LANES + 3, table_name, (14, 14), dtype)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_all_sizes(isa: str, size: tuple[int, int]) -> None:
+    check_against_reference(3, "ragged", size, torch.float32)
+
+
+@pytest.mark.parametrize("n", COUNTS)
+def test_all_batch_sizes(isa: str, n: int) -> None:
+    check_against_reference(n, "1998", (14, 14), torch.float32)
+
+
+def test_gradcheck(isa: str) -> None:
+    inputs = [t.requires_grad_() for t in random_problem(2, "ragged", (6, 7), torch.float64)]
+    masks = table_masks(TABLES["ragged"][0])
+    assert torch.autograd.gradcheck(
+        lambda *tensors: torch.ops.lenetshift.c3_conv(*tensors, masks), inputs
+    )
+
+
+def test_gradients_only_where_wanted() -> None:
+    input, weight, bias = random_problem(3, "1998", (14, 14), torch.float32)
+    weight.requires_grad_()
+    output = torch.ops.lenetshift.c3_conv(input, weight, bias, table_masks(C3_TABLE))
+    output.sum().backward()
+    assert weight.grad is not None
+    assert input.grad is None
+    assert bias.grad is None
+
+
+def test_strided_input_and_gradient() -> None:
+    input, weight, bias = random_problem(4, "1998", (14, 28), torch.float32)
+    strided = input[::2, :, :, ::2].requires_grad_()
+    plain = strided.detach().clone().requires_grad_()
+    outputs = [
+        torch.ops.lenetshift.c3_conv(t, weight, bias, table_masks(C3_TABLE))
+        for t in (strided, plain)
+    ]
+    upstream = torch.randn(10, 10, 16, 2).permute(3, 2, 1, 0)
+    grads = [
+        torch.autograd.grad(output, t, upstream)[0]
+        for output, t in zip(outputs, (strided, plain), strict=True)
+    ]
+    assert torch.equal(*outputs)
+    assert torch.equal(*grads)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_bit_identical_for_every_thread_count(isa: str, dtype: torch.dtype) -> None:
+    inputs = [t.requires_grad_() for t in random_problem(150, "1998", (14, 14), dtype)]
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for n_threads in (1, 2, 3, 7):
+            torch.set_num_threads(n_threads)
+            output = torch.ops.lenetshift.c3_conv(*inputs, table_masks(C3_TABLE))
+            results.append((output, *torch.autograd.grad(output.square().sum(), inputs)))
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+def test_opcheck() -> None:
+    inputs = [t.requires_grad_() for t in random_problem(3, "1998", (14, 14), torch.float32)]
+    torch.library.opcheck(torch.ops.lenetshift.c3_conv.default, (*inputs, table_masks(C3_TABLE)))
+
+
+def test_compile_without_graph_break() -> None:
+    inputs = random_problem(3, "1998", (14, 14), torch.float32)
+    masks = table_masks(C3_TABLE)
+
+    def layer(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return torch.tanh(torch.ops.lenetshift.c3_conv(input * 2, weight, bias, masks))
+
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(*inputs), layer(*inputs), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input": torch.zeros(2, 6, 4, 14)}, "input: got maps of 4 x 14, expected 5 x 5 or larger"),
+        ({"input": torch.zeros(6, 14, 14)}, "input: got shape [6, 14, 14], expected [*, *, *, *]"),
+        ({"input": torch.zeros(2, 6, 14, 14).half()}, "input: got float16, expected float32"),
+        ({"input": torch.zeros(2, 5, 14, 14)}, "table: got"),
+        ({"weight": torch.zeros(59, 5, 5)}, "weight: got shape [59, 5, 5], expected [60, 5, 5]"),
+        ({"weight": torch.zeros(60, 5, 5).double()}, "weight: got float64, expected float32"),
+        ({"bias": torch.zeros(15)}, "bias: got shape [15], expected [16]"),
+        ({"table": [0] * 16}, "table: got"),
+        ({"table": []}, "table: got"),
+    ],
+)
+def test_bad_input(change: dict[str, object], message: str) -> None:
+    arguments = {
+        "input": torch.zeros(2, 6, 14, 14),
+        "weight": torch.zeros(60, 5, 5),
+        "bias": torch.zeros(16),
+        "table": table_masks(C3_TABLE),
+    } | change
+    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+        torch.ops.lenetshift.c3_conv(**arguments)
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)

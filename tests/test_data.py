@@ -1,0 +1,243 @@
+"""The packaged MNIST, and folders of IDX files good and bad."""
+
+import gzip
+import shutil
+import struct
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lenetshift import data
+from lenetshift.data import DataError, Dataset, as_input, dataset_sha256, load_mnist
+
+STEMS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
+N = {"train": 12, "t10k": 5}
+
+
+@pytest.fixture(scope="module")
+def mnist() -> tuple[Dataset, Dataset]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of tensors on read-only memory
+        return load_mnist()
+
+
+def idx(values: Tensor, code: int = 8, shape: list[int] | None = None) -> bytes:
+    """A uint8 tensor in the IDX format."""
+    shape = list(values.shape) if shape is None else shape
+    header = bytes([0, 0, code, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+    return header + bytes(values.flatten().tolist())
+
+
+def images_of(part: str) -> Tensor:
+    return (torch.arange(N[part] * 784) % 251).to(torch.uint8).view(-1, 28, 28)
+
+
+def labels_of(part: str) -> Tensor:
+    return (torch.arange(N[part]) % 10).to(torch.uint8)
+
+
+def write_folder(folder: Path, name: Callable[[str, int], str], packed: bool) -> None:
+    for part in N:
+        for stem, n_dims, values in [
+            (f"{part}-images", 3, images_of(part)),
+            (f"{part}-labels", 1, labels_of(part)),
+        ]:
+            contents = idx(values)
+            path = folder / (name(stem, n_dims) + (".gz" if packed else ""))
+            path.write_bytes(gzip.compress(contents) if packed else contents)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_folder(tmp_path, lambda stem, n: f"{stem}-idx{n}-ubyte", packed=False)
+    return tmp_path
+
+
+def message(folder: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        load_mnist(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_mnist_is_complete(mnist: tuple[Dataset, Dataset]) -> None:
+    for part, n in zip(mnist, (60_000, 10_000), strict=True):
+        assert len(part) == n
+        assert part.images.shape == (n, 28, 28)
+        assert part.images.dtype == torch.uint8
+        assert part.labels.shape == (n,)
+        assert part.labels.dtype == torch.int64
+        assert part.images.is_contiguous()
+        assert part.labels.is_contiguous()
+        assert part.labels.unique().tolist() == list(range(10))
+    part.images[0, 0, 0] = part.images[0, 0, 0]  # writable
+
+
+def test_labels_of_the_reports_four_figures(mnist: tuple[Dataset, Dataset]) -> None:
+    assert mnist[1].labels[[4017, 4888, 5392, 8655]].tolist() == [4, 5, 2, 3]
+
+
+def test_fingerprints(mnist: tuple[Dataset, Dataset]) -> None:
+    # Of the files without their 16 and 8 bytes of header, by sha256sum.
+    assert dataset_sha256(mnist[0]) == {
+        "images": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+        "labels": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    }
+    assert dataset_sha256(mnist[1]) == {
+        "images": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+        "labels": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+    }
+
+
+def test_fingerprint_of_a_view_and_of_nothing() -> None:
+    images = torch.arange(4 * 784).to(torch.uint8).view(4, 28, 28)
+    labels = torch.arange(4)
+    strided = Dataset(images[::2], labels[::2])
+    packed = Dataset(images[::2].contiguous(), labels[::2].contiguous())
+    assert dataset_sha256(strided) == dataset_sha256(packed)
+    assert dataset_sha256(strided) != dataset_sha256(Dataset(images[:2], labels[:2]))
+    nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    empty = Dataset(images[:0], labels[:0])
+    assert dataset_sha256(empty) == {"images": nothing, "labels": nothing}
+
+
+def test_first(mnist: tuple[Dataset, Dataset]) -> None:
+    test = mnist[1]
+    assert test.first(None) is test
+    assert len(test.first(10_000)) == 10_000
+    assert torch.equal(test.first(3).images, test.images[:3])
+    assert torch.equal(test.first(3).labels, test.labels[:3])
+    for n in (0, -1, 10_001):
+        with pytest.raises(
+            ValueError, match=rf"^n: got {n}, expected 1\.\.10000, or None for all$"
+        ):
+            test.first(n)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("separator", ["-", "."])
+def test_either_naming_raw_or_packed(tmp_path: Path, separator: str, packed: bool) -> None:
+    write_folder(tmp_path, lambda stem, n: f"{stem}{separator}idx{n}-ubyte", packed)
+    for dataset, part in zip(load_mnist(str(tmp_path)), N, strict=True):
+        assert torch.equal(dataset.images, images_of(part))
+        assert torch.equal(dataset.labels, labels_of(part).long())
+
+
+def test_the_raw_file_is_preferred(folder: Path) -> None:
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"not read")
+    assert len(load_mnist(folder)[1]) == 5
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    assert message(tmp_path / "absent") == f"{tmp_path / 'absent'}: no such folder"
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_missing_file(folder: Path, stem: str) -> None:
+    n_dims = 3 if "images" in stem else 1
+    path = folder / f"{stem}-idx{n_dims}-ubyte"
+    path.unlink()
+    assert message(folder).startswith(
+        f"{path}: no such file, nor any of {path.name}.gz, {stem}.idx"
+    )
+
+
+IMAGES, LABELS = images_of("t10k"), labels_of("t10k")
+GOOD_IMAGES, GOOD_LABELS = idx(IMAGES), idx(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("stem", "contents", "complaint"),
+    [
+        ("images", b"", "got first bytes nothing, expected 0x00000803"),
+        ("images", b"\x89PNG\r\n", "got first bytes 0x89504e47, expected 0x00000803"),
+        ("images", gzip.compress(GOOD_IMAGES), "got first bytes 0x1f8b"),
+        ("images", idx(IMAGES, code=0x0D), "got dtype code 0x0d, expected 0x08, unsigned byte"),
+        ("images", GOOD_LABELS, "got 0x01 dimensions, expected 3"),
+        ("labels", GOOD_IMAGES, "got 0x03 dimensions, expected 1"),
+        ("images", GOOD_IMAGES[:10], "got 10 bytes, expected a header of 16"),
+        ("images", GOOD_IMAGES[:-1], "truncated: got 3919 bytes of data, expected 3920"),
+        ("images", GOOD_IMAGES[:16], "truncated: got 0 bytes of data, expected 3920"),
+        ("labels", GOOD_LABELS + b"\0", "trailing bytes: got 6 bytes of data, expected 5"),
+        ("images", idx(IMAGES, shape=[5, 14, 56]), "got 14x56 images, expected 28x28"),
+        ("images", idx(IMAGES[:0]), "got dimensions [0, 28, 28], expected none to be 0"),
+        ("labels", idx(LABELS[:4]), "got 4 labels, expected 5, one per image of t10k-images-idx3-"),
+        ("labels", idx(LABELS + 6), "got label 10 at 4, expected digits 0..9"),
+    ],
+)
+def test_bad_contents(folder: Path, stem: str, contents: bytes, complaint: str) -> None:
+    path = folder / f"t10k-{stem}-idx{3 if stem == 'images' else 1}-ubyte"
+    path.write_bytes(contents)
+    assert message(folder).startswith(f"{path}: {complaint}")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[:-9],  # cut short
+        lambda packed: packed[:5],  # cut within the header
+        lambda packed: packed[:-8] + bytes(8),  # another checksum
+        lambda packed: packed[:12] + b"\xff\xff\xff" + packed[15:],  # no valid deflate stream
+        lambda packed: packed + b"more",
+        lambda packed: GOOD_IMAGES,  # not gzip at all
+    ],
+)
+def test_damaged_gzip(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    raw = folder / "t10k-images-idx3-ubyte"
+    path = folder / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(damage(gzip.compress(raw.read_bytes())))
+    raw.unlink()
+    assert message(folder).startswith(f"{path}: damaged gzip file: ")
+
+
+def test_packaged_files_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(data.MNIST_FOLDER, tmp_path / "mnist")
+    monkeypatch.setattr(data, "MNIST_FOLDER", tmp_path / "mnist")
+    path = tmp_path / "mnist" / "train-labels-idx1-ubyte.gz"
+    changed = bytearray(gzip.decompress(path.read_bytes()))
+    changed[8] = 7  # a valid label, but not MNIST's
+    path.write_bytes(gzip.compress(changed))
+    expected = "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+    with pytest.raises(
+        DataError, match=rf"^.*: unpacked, got SHA-256 \w+, expected {expected}$"
+    ) as e:
+        load_mnist()
+    assert str(e.value).startswith(f"{path}: ")
+    assert load_mnist(tmp_path / "mnist")[0].labels[0] == 7  # a given folder is not
+
+    (tmp_path / "mnist" / "SHA256SUMS").unlink()
+    with pytest.raises(DataError, match=r"^[^\n]*SHA256SUMS: cannot be read: [^\n]*$"):
+        load_mnist()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "complaint"),
+    [
+        (torch.zeros(2, 28, 28), torch.zeros(2).long(), r"images: got float32 \[2, 28, 28\]"),
+        (torch.zeros(2, 784).byte(), torch.zeros(2).long(), r"images: got uint8 \[2, 784\]"),
+        (torch.zeros(2, 28, 27).byte(), torch.zeros(2).long(), r"images: got uint8 \[2, 28, 27\]"),
+        (torch.zeros(2, 28, 28).byte(), torch.zeros(2), r"labels: got float32 \[2\]"),
+        (torch.zeros(2, 28, 28).byte(), torch.zeros(3).long(), r"labels: got int64 \[3\]"),
+        (torch.zeros(1, 28, 28).byte(), torch.tensor([-1]), r"labels: got values in -1\.\.-1"),
+        (torch.zeros(1, 28, 28).byte(), torch.tensor([10]), r"labels: got values in 10\.\.10"),
+    ],
+)
+def test_bad_datasets_are_refused(images: Tensor, labels: Tensor, complaint: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{complaint}, expected [^\n]*$"):
+        Dataset(images, labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_model_input(dtype: torch.dtype) -> None:
+    images = torch.arange(784).to(torch.uint8).view(1, 28, 28)
+    x = as_input(images, dtype)
+    assert x.shape == (1, 1, 28, 28)
+    assert x.dtype == dtype
+    assert x.min() == 0
+    assert x.max() == 1
+    exact = images.double() / 255
+    assert float((x[0].double() - exact).abs().max()) <= torch.finfo(dtype).eps / 2

@@ -1,0 +1,186 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lenetshift import reproduce
+from lenetshift.data import load_mnist
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, "-m", "lenetshift.reproduce"]
+
+
+def command(*options, cwd=ROOT):
+    return subprocess.run(
+        [*COMMAND, *map(str, options)], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """The first 256 training and 40 test images of MNIST, as raw IDX files."""
+    folder = tmp_path_factory.mktemp("small")
+    for part, dataset, n in zip(("train", "t10k"), load_mnist(), (256, 40), strict=True):
+        size = n.to_bytes(4, "big")
+        images, labels = dataset.images[:n].numpy(), dataset.labels[:n].to(torch.uint8).numpy()
+        head = bytes([0, 0, 8, 3]) + size + (28).to_bytes(4, "big") * 2
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
+            bytes([0, 0, 8, 1]) + size + labels.tobytes()
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory):
+    out = tmp_path_factory.mktemp("quick") / "results"
+    done = command("--quick", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def test_quick_says_everywhere_that_it_is_a_subset(quick):
+    out, done = quick
+    assert "Subset" in done.stdout
+    assert "\r" not in done.stdout + done.stderr
+    assert json.loads((out / "results.json").read_text())["subset"] is True
+    for name in ("table1.csv", "table1.md"):
+        assert "Subset" in (out / name).read_text()
+    with np.load(out / "predictions.npz") as arrays:
+        assert "Subset" in str(arrays["note"])
+    pictures = sorted(out.glob("*.png"))
+    assert [path.stem for path in pictures] == [
+        "accuracy_maps", "figure1", "figure2", "figure3", "figure4"
+    ]  # fmt: skip
+    for path in pictures:
+        with Image.open(path) as png:
+            assert png.width > 1000
+            assert "Subset" in png.text["Description"]
+    for path in (out / "checkpoints").iterdir():
+        assert "Subset" in torch.load(path, weights_only=True)["note"]
+    assert not list(out.rglob(".*"))
+
+
+def test_quick_results(quick):
+    out, done = quick
+    value = json.loads((out / "results.json").read_text())
+    assert value["schema"] == 1
+    assert len(value["models"]) == 5
+    with np.load(out / "predictions.npz") as arrays:
+        for name, model in value["models"].items():
+            assert arrays[name].shape == (1000, 5, 11)
+            correct = int((arrays[name] == arrays["labels"][:, None, None]).sum())
+            assert model["moved"]["correct"] == correct
+            assert model["unmoved"]["correct"] + model["unmoved"]["wrong"] == 1000
+    assert [figure["label"] for figure in value["figures"]] == [4, 5, 2, 3]
+    assert "8733 + 1217 = 9950" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--models", "lenet6"], "lenet6"),
+        (["--epochs", "two"], "--epochs"),
+        (["--learning-rate", "-1"], "--learning-rate"),
+        (["--threads", "0"], "--threads"),
+        (["--device", "tpu"], "--device"),
+        (["--data", "/no/such/folder"], "/no/such/folder"),
+        (["--out", "/dev/null/results"], "/dev/null/results"),
+        (["--frobnicate"], "--frobnicate"),
+    ],
+)
+def test_bad_input_is_one_line(options, named, tmp_path, capsys):
+    try:
+        status = reproduce.main(["--out", str(tmp_path / "out"), *options])
+    except SystemExit as stop:
+        status = stop.code
+    output = capsys.readouterr()
+    assert status == 2
+    assert named in output.err
+    assert output.err.count("\n") == 1
+    assert not output.out
+
+
+def test_bad_input_in_a_process(tmp_path):
+    done = command("--out", tmp_path, "--data", "/no/such/folder")
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+
+
+def test_interrupt_says_how_to_go_on(small, tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "train", interrupted)
+    assert reproduce.main(["--data", str(small), "--out", str(tmp_path)]) == 130
+    assert "--resume" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is available")
+def test_cuda_unavailable(tmp_path):
+    done = command("--out", tmp_path, "--device", "cuda")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--device" in done.stderr
+
+
+def test_damaged_data(small, tmp_path):
+    for path in small.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    images = tmp_path / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-1])
+    done = command("--data", tmp_path, "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert images.name in done.stderr
+
+
+def _without_seconds(value):
+    if isinstance(value, dict):
+        return {k: _without_seconds(v) for k, v in value.items() if not k.endswith("seconds")}
+    return value
+
+
+def test_killed_run_resumes_to_the_same_results(small, tmp_path):
+    options = ["--data", small, "--models", "pooled_mlp,mlp", "--epochs", "3"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command(*options, "--out", whole).returncode == 0
+
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, options), "--out", str(killed)],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    first = killed / "checkpoints" / "mlp.pt"
+    deadline = time.monotonic() + 120
+    while not first.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert first.exists()
+
+    other = command(*options, "--out", killed, "--resume", "--seed", "1")
+    assert other.returncode == 2
+    assert "seed 0, this run has seed 1" in other.stderr
+    resumed = command(*options, "--out", killed, "--resume", cwd=ROOT)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "kept" in resumed.stderr
+    a, b = (json.loads((out / "results.json").read_text()) for out in (whole, killed))
+    assert _without_seconds(a) == _without_seconds(b)
+    with np.load(whole / "predictions.npz") as x, np.load(killed / "predictions.npz") as y:
+        for name in x.files:
+            np.testing.assert_array_equal(x[name], y[name])
+    assert not list(killed.rglob(".*"))
+
+
+def test_from_another_folder(small, tmp_path):
+    done = command("--data", small, "--models", "pooled_mlp", "--epochs", "1", cwd=tmp_path)
+    if "No module named lenetshift" in done.stderr:
+        pytest.skip("lenetshift is not installed")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results" / "results.json").exists()
+    assert "not MNIST" in done.stdout
