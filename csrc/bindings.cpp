@@ -1,26 +1,15 @@
 // The compiled core as a Python module: addresses and sizes in, nothing computed here.
 // lenetshift/ops.py checks every argument before it comes here. The GIL is released throughout.
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
+#include "bindings.h"
 
 #include <chrono>
-#include <string>
-#include <vector>
 
 #include "dispatch.h"
-#include "kernels.h"
 
 namespace py = pybind11;
 using namespace lenetshift;
 
 namespace {
-
-using Address = std::uintptr_t;
-
-template <class T>
-T* at(Address address) {
-  return reinterpret_cast<T*>(address);
-}
 
 const Kernels& kernels() { return *current_implementation().kernels; }
 
@@ -46,34 +35,13 @@ void run_interruptibly(int n_threads, Run&& run) {
   if (!finished) throw py::error_already_set();
 }
 
-ShiftGrid grid_of(std::pair<int, int> dx, std::pair<int, int> dy) {
-  return {dx.first, dx.second - dx.first, dy.first, dy.second - dy.first};
-}
-
-Layer layer_at(const std::vector<Address>& parameters, int i) {
-  return {at<const float>(parameters.at(2 * i)), at<const float>(parameters.at(2 * i + 1))};
-}
-Lenet5Parameters lenet5_parameters(const std::vector<Address>& p) {
-  return {layer_at(p, 0), layer_at(p, 1), layer_at(p, 2), layer_at(p, 3), layer_at(p, 4)};
-}
-MlpParameters mlp_parameters(const std::vector<Address>& p, int n_hidden) {
-  return {layer_at(p, 0), layer_at(p, 1), n_hidden};
-}
-
-C3Shape c3_shape(std::int64_t n_images, int n_inputs, int height, int width,
-                 const std::vector<std::int64_t>& table) {
-  return {n_images, n_inputs, static_cast<int>(table.size()), height, width, table.data()};
-}
-
-using Range = std::pair<int, int>;  // [first, stop)
-
 void bind_c3_conv(py::module_& m) {
-  m.def("c3_conv_workspace", [](std::int64_t n_images, int n_inputs, int height, int width,
-                                const std::vector<std::int64_t>& table, int value_bytes,
-                                int n_threads) {
-    return kernels().c3_conv_workspace(c3_shape(n_images, n_inputs, height, width, table),
-                                       value_bytes, n_threads);
-  });
+  for (const char* name : {"c3_conv_workspace", "c3_conv_backward_workspace"})
+    m.def(name, [](std::int64_t n_images, int n_inputs, int height, int width,
+                   const std::vector<std::int64_t>& table, int value_bytes, int n_threads) {
+      return kernels().c3_conv_workspace(c3_shape(n_images, n_inputs, height, width, table),
+                                         value_bytes, n_threads);
+    });
   m.def("c3_conv", [](std::int64_t n_images, int n_inputs, int height, int width,
                       const std::vector<std::int64_t>& table, int value_bytes, Address input,
                       Address weight, Address bias, Address output, Address workspace,
@@ -130,14 +98,6 @@ void bind_translate(py::module_& m) {
             translate_backward(shape, at<double>(grad_output), at<std::int64_t>(shifts),
                                at<double>(grad_images), n_threads);
         });
-}
-
-// A model's fused kernels. `form` is "sparse" or "dense" for the LeNets' C3.
-C3Form form_of(const std::string& form) {
-  return form == "sparse" ? C3Form::sparse : C3Form::dense;
-}
-Activation activation_of(const std::string& activation) {
-  return activation == "tanh" ? Activation::tanh : Activation::relu;
 }
 
 void bind_predict_shifts(py::module_& m) {
@@ -254,4 +214,10 @@ PYBIND11_MODULE(_core, m) {
   bind_predict_shifts(m);
   bind_train_epoch(m);
   bind_machine(m);
+#if defined(LENETSHIFT_HAS_CUDA)
+  m.attr("has_cuda") = true;
+  bind_cuda(m);
+#else
+  m.attr("has_cuda") = false;
+#endif
 }

@@ -15,9 +15,7 @@ from lenetshift.c3_table import to_dense
 from lenetshift.shifts import ShiftGrid
 
 
-def c3_conv(
-    input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[Sequence[int]]
-) -> Tensor:
+def c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[Sequence[int]]) -> Tensor:
     """Sparse 5 x 5 convolution by connection table.
 
     ``output[n, o, y, x] = bias[o] + sum over c in table[o], u, v of

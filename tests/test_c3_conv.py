@@ -31,7 +31,9 @@ def random_problem(
     return input, weight, bias
 
 
-def check_against_reference(n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype) -> None:
+def check_against_reference(
+    n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype
+) -> None:
     """Every value within k * eps * sum |w||x| of float64, k the longest sum of its kind."""
     table, _ = TABLES[table_name]
     inputs = [t.requires_grad_() for t in random_problem(n, table_name, size, dtype)]
@@ -149,7 +151,10 @@ def test_compile_without_graph_break() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"input": torch.zeros(2, 6, 4, 14)}, "input: got maps of 4 x 14, expected 5 x 5 or larger"),
+        (
+            {"input": torch.zeros(2, 6, 4, 14)},
+            "input: got maps of 4 x 14, expected 5 x 5 or larger",
+        ),
         ({"input": torch.zeros(6, 14, 14)}, "input: got shape [6, 14, 14], expected [*, *, *, *]"),
         ({"input": torch.zeros(2, 6, 14, 14).half()}, "input: got float16, expected float32"),
         ({"input": torch.zeros(2, 5, 14, 14)}, "table: got"),

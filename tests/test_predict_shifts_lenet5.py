@@ -169,7 +169,11 @@ def test_bad_input(change: dict[str, object], message: str) -> None:
 def test_bad_parameters() -> None:
     parameters = [p.detach() for p in build_model("lenet5").parameters()]
     for i, change, message in [
-        (2, torch.zeros(16, 6, 5, 5), "parameters[2]: got shape [16, 6, 5, 5], expected [60, 5, 5]"),
+        (
+            2,
+            torch.zeros(16, 6, 5, 5),
+            "parameters[2]: got shape [16, 6, 5, 5], expected [60, 5, 5]",
+        ),
         (4, parameters[4].double(), "parameters[4]: got float64, expected float32"),
         (4, parameters[4].T.contiguous().T, "parameters[4]: got a strided tensor"),
     ]:

@@ -67,12 +67,17 @@ def make_images(kind: str, n: int) -> Tensor:
 
 
 def predict(
-    model: str, perceptron: nn.Module, images: Tensor, grid: ShiftGrid, activation: str, logits: bool
+    model: str,
+    perceptron: nn.Module,
+    images: Tensor,
+    grid: ShiftGrid,
+    activation: str,
+    return_logits: bool,
 ) -> tuple[Tensor, Tensor]:
     op = getattr(torch.ops.lenetshift, f"predict_shifts_{model}")
     parameters = [p.detach() for p in perceptron.parameters()]
     dx, dy = [grid.dx.start, grid.dx.stop], [grid.dy.start, grid.dy.stop]
-    result: tuple[Tensor, Tensor] = op(images, dx, dy, parameters, activation, logits)
+    result: tuple[Tensor, Tensor] = op(images, dx, dy, parameters, activation, return_logits)
     return result
 
 
@@ -102,8 +107,10 @@ def check(
     bound = error_bound(perceptron, images)
     expected = shifted_logits(perceptron.double(), images, grid)
 
-    assert predictions.shape == (len(images), *grid.shape) and predictions.dtype == torch.uint8
-    assert logits.shape == expected.shape and logits.dtype == torch.float32
+    assert predictions.shape == (len(images), *grid.shape)
+    assert predictions.dtype == torch.uint8
+    assert logits.shape == expected.shape
+    assert logits.dtype == torch.float32
     if len(images) == 0:
         return
     share = ((logits - expected).abs() / bound).max().item()

@@ -34,7 +34,9 @@ def test_relative_error(isa: str) -> None:
 
 def test_special_values(isa: str) -> None:
     denormal = 1e-45
-    x = torch.tensor([0.0, -0.0, denormal, -denormal, 1e-39, float("inf"), -float("inf"), float("nan")])
+    x = torch.tensor(
+        [0.0, -0.0, denormal, -denormal, 1e-39, float("inf"), -float("inf"), float("nan")]
+    )
     y = kernel_tanh(x)
     assert torch.equal(y[:5], x[:5])
     assert torch.equal(torch.signbit(y[:5]), torch.signbit(x[:5]))

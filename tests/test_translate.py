@@ -8,7 +8,9 @@ import torch
 from lenetshift import reference
 from lenetshift.shifts import ShiftGrid
 
-SHIFTS = torch.tensor([(0, 0), (3, 0), (-3, 0), (0, 5), (2, -4), (6, 0), (-7, 0), (0, 7), (100, -100)])
+SHIFTS = torch.tensor(
+    [(0, 0), (3, 0), (-3, 0), (0, 5), (2, -4), (6, 0), (-7, 0), (0, 7), (100, -100)]
+)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +68,7 @@ def test_gradient(dtype: torch.dtype) -> None:
 
 def test_gradcheck() -> None:
     images = torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda x: torch.ops.lenetshift.translate(x, SHIFTS), (images,)
-    )
+    assert torch.autograd.gradcheck(lambda x: torch.ops.lenetshift.translate(x, SHIFTS), (images,))
 
 
 def test_opcheck() -> None:
@@ -82,7 +82,11 @@ def test_opcheck() -> None:
 @pytest.mark.parametrize(
     ("images", "shifts", "message"),
     [
-        (torch.zeros(28, 28), SHIFTS, "images: got shape [28, 28], expected [N, ..., height, width]"),
+        (
+            torch.zeros(28, 28),
+            SHIFTS,
+            "images: got shape [28, 28], expected [N, ..., height, width]",
+        ),
         (torch.zeros(1, 28, 28), SHIFTS.int(), "shifts: got int32, expected int64"),
         (torch.zeros(1, 28, 28), SHIFTS[0], "shifts: got shape [2], expected [*, 2]"),
         (torch.zeros(1, 28, 28), torch.zeros(4, 3).long(), "shifts: got shape [4, 3]"),

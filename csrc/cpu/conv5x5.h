@@ -31,8 +31,11 @@ struct Conv5x5 {
 // input column is loaded once and meets the five weights of a row, which stay in registers:
 // 10 accumulators, 5 weights and the column make 16 registers. With 32, two rows of outputs share
 // the column: 20 + 10 + 1.
-constexpr int kConvColumns = 10;
-constexpr int kConvRows = kRegisters >= 32 ? 2 : 1;
+// float64 serves gradient checks only: narrow runs, less code.
+template <class T>
+constexpr int kConvColumns = sizeof(T) == 4 ? 10 : 3;
+template <class T>
+constexpr int kConvRows = sizeof(T) == 4 && kRegisters >= 32 ? 2 : 1;
 
 // Output rows y ... y + rows - 1, columns x0 ... x0 + n - 1 of map o.
 template <class T, int rows, int n>
@@ -40,7 +43,7 @@ template <class T, int rows, int n>
                                   T bias, int o, int y, int x0, Vec<T>* output) {
   Vec<T> sum[rows][n];
   for (int r = 0; r < rows; ++r)
-    for (int x = 0; x < n; ++x) sum[r][x] = Vec<T>{} + bias;
+    for (int x = 0; x < n; ++x) sum[r][x] = broadcast<T>(bias);
   const T* w = weight_o;
   for (std::int64_t bits = conv.table[o]; bits != 0; bits &= bits - 1, w += 25) {
     const int c = __builtin_ctzll(bits);
@@ -50,7 +53,7 @@ template <class T, int rows, int n>
     for (int i = 0; i < rows + 4; ++i, in += conv.width)
 #pragma GCC unroll 14
       for (int x = 0; x < n + 4; ++x) {
-        const Vec<T> column = in[x];
+        const Vec<T> column = load_once<T>(in + x);
 #pragma GCC unroll 2
         for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 5
@@ -71,11 +74,11 @@ template <class T>
   const int out_height = conv.out_height();
   const T* weight_o = weight;
   for (int o = 0; o < conv.n_outputs; weight_o += 25 * __builtin_popcountll(conv.table[o]), ++o)
-    for_blocks<kConvColumns>(conv.out_width(), [&](int x0, auto columns) {
+    for_blocks<kConvColumns<T>>(conv.out_width(), [&](int x0, auto columns) {
       constexpr int n = decltype(columns)::value;
       int y = 0;
-      for (; y + kConvRows <= out_height; y += kConvRows)
-        conv5x5_forward_block<T, kConvRows, n>(conv, input, weight_o, bias[o], o, y, x0, output);
+      for (; y + kConvRows<T> <= out_height; y += kConvRows<T>)
+        conv5x5_forward_block<T, kConvRows<T>, n>(conv, input, weight_o, bias[o], o, y, x0, output);
       for (; y < out_height; ++y)
         conv5x5_forward_block<T, 1, n>(conv, input, weight_o, bias[o], o, y, x0, output);
     });
@@ -93,7 +96,7 @@ template <class T>
       for (int x = 0; x < conv.width; ++x) row[x] = Vec<T>{};
       const int u_first = y - out_height + 1 > 0 ? y - out_height + 1 : 0;
       const int u_last = y < 4 ? y : 4;
-      for_blocks<kConvColumns>(out_width, [&](int x0, auto columns) {
+      for_blocks<kConvColumns<T>>(out_width, [&](int x0, auto columns) {
         constexpr int n = decltype(columns)::value;
         Vec<T> sum[n + 4];
         for (int x = 0; x < n + 4; ++x) sum[x] = row[x0 + x];
@@ -106,7 +109,7 @@ template <class T>
             const Vec<T>* const grad = grad_output + (o * out_height + y - u) * out_width + x0;
 #pragma GCC unroll 10
             for (int x = 0; x < n; ++x) {
-              const Vec<T> column = grad[x];
+              const Vec<T> column = load_once<T>(grad + x);
 #pragma GCC unroll 5
               for (int v = 0; v < 5; ++v) sum[x + v] += w[u * 5 + v] * column;
             }
@@ -135,10 +138,10 @@ template <class T, int n_maps>
     for (int x = 0; x < out_width; ++x) {
       Vec<T> g[n_maps];
 #pragma GCC unroll 5
-      for (int j = 0; j < n_maps; ++j) g[j] = grad[j][y * out_width + x];
+      for (int j = 0; j < n_maps; ++j) g[j] = load_once<T>(grad[j] + y * out_width + x);
 #pragma GCC unroll 5
       for (int v = 0; v < 5; ++v) {
-        const Vec<T> column = in[x + v];
+        const Vec<T> column = load_once<T>(in + x + v);
 #pragma GCC unroll 5
         for (int j = 0; j < n_maps; ++j) sum[j][v] += g[j] * column;
       }

@@ -26,7 +26,7 @@ template <int n_in, int n_out>
       constexpr int n = decltype(size)::value;
       const float* const w = weight + o * n_in;
       vec sum[n];
-      for (int i = 0; i < n; ++i) sum[i] = vec{} + bias[o + i];
+      for (int i = 0; i < n; ++i) sum[i] = broadcast(bias[o + i]);
       for (int k = 0; k < n_in; ++k)
 #pragma GCC unroll 20
         for (int i = 0; i < n; ++i) sum[i] += w[i * n_in + k] * x[k];
@@ -69,7 +69,7 @@ template <int n_in, int n_out, int rows, int vecs, int n_last>
     for (int lane = 0; lane < lanes; ++lane, ++g, x += dense_stride(n_in)) {
       vec g_r[rows];
 #pragma GCC unroll 5
-      for (int r = 0; r < rows; ++r) g_r[r] = vec{} + g[r * kLanes];
+      for (int r = 0; r < rows; ++r) g_r[r] = broadcast(g[r * kLanes]);
 #pragma GCC unroll 5
       for (int v = 0; v < vecs; ++v) {
         const vec x_v = load(x + v * kLanes);

@@ -13,7 +13,7 @@ constexpr int kC1Columns = kRegisters >= 32 ? 4 : 2;
 // C1 before its activation for n columns from x on, rows y: out[x][map]. Taps v_first ... v_last
 // only (all five but at the frame, where a tap may fall on ink that has been lost).
 template <int n>
-__attribute__((noinline)) void c1_columns(const vec* ink, const float* weight, const float* bias, int y, int x,
+[[gnu::noinline]] void c1_columns(const vec* ink, const float* weight, const float* bias, int y, int x,
                        int v_first, int v_last, vec* out) {
   vec sum[n][kMaps1];
 #pragma GCC unroll 8
@@ -39,7 +39,7 @@ __attribute__((noinline)) void c1_columns(const vec* ink, const float* weight, c
 // pairs[x][map] = C1(y, x) + C1(y, x + 1) for the canvas columns x = 0 ... s2_columns - 1.
 // Away from the ink C1 is act(bias), and known without computing.
 template <class Act>
-void c1_row_pairs(const Canvas& canvas, const Lenet5Weights& w, const vec* ink, const InkBox& box, int y,
+[[gnu::noinline]] void c1_row_pairs(const Canvas& canvas, const Lenet5Weights& w, const vec* ink, const InkBox& box, int y,
                   vec* c1, vec* pairs) {
   const int n = canvas.s2_columns() + 1;
   const int origin = -canvas.dx_last;

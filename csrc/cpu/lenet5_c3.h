@@ -32,16 +32,19 @@ struct Lenet5Rows {
   vec* ink;        // [kInkStride + 1][kInkStride]
   vec* c1;         // [s2_columns + 1][6]
   vec* pairs;      // two rows of [s2_columns][6]
-  vec* s2;         // [2 parities][6][kMaxC3Columns + 8]: one row, padded with zeros
+  vec* s2;         // [2 parities][6][kS2Parity]: one row, padded with zeros
   vec* tiles;      // ring of rows, each [2 parities][7][6][n_tiles]
-  vec* products;   // [7][16][5 tiles]
+  vec* products;   // [7][16][kTileBlock]
   vec* c3;         // one row: [2 parities][columns of parity + 2][16]
   vec* c3_pairs;   // ring of three rows like c3
   vec* s4;         // [s4_rows][2 parities][columns of parity][16]
 };
 
+// Tiles are computed in blocks of five, which the default grid fills; a last one that is not full
+// computes columns that nobody reads.
+constexpr int kTileBlock = 5;
 inline int c3_tiles(const Canvas& canvas) {
-  return divide_up(columns_of_parity(canvas.c3_columns(), 0), 3);
+  return round_up(divide_up(columns_of_parity(canvas.c3_columns(), 0), 3), kTileBlock);
 }
 inline int s4_columns_of_parity(const Canvas& canvas) {
   return columns_of_parity(canvas.s4_columns(), 0);
@@ -50,10 +53,10 @@ inline int s4_columns_of_parity(const Canvas& canvas) {
 inline int tiles_row(const Canvas& canvas) { return 2 * kC3Products * kMaps1 * c3_tiles(canvas); }
 inline int c3_row(const Canvas& canvas) { return 2 * 3 * c3_tiles(canvas) * kMaps3; }
 inline int s4_row(const Canvas& canvas) { return 2 * s4_columns_of_parity(canvas) * kMaps3; }
-constexpr int kS2Parity = kMaxC3Columns + 8;
+
 
 // One row of S2 (sums of four) from two rows of C1 pairs, transformed for F(3, 5).
-inline void s2_row_tiles(const Canvas& canvas, const vec* upper, const vec* lower,
+[[gnu::noinline]] inline void s2_row_tiles(const Canvas& canvas, const vec* upper, const vec* lower,
                          const LossyShift* lossy, int n_lossy, int row, vec* s2, vec* tiles) {
   const int n = canvas.s2_columns(), n_tiles = c3_tiles(canvas);
   for (int x = 0; x < n; ++x)
@@ -78,81 +81,83 @@ inline void s2_row_tiles(const Canvas& canvas, const vec* upper, const vec* lowe
     }
 }
 
-// The products of one group of output maps with n tiles: five rows of taps, the connected input
-// maps of each. rows [5] points to the inputs, [6 maps][n_tiles].
-template <class Table, int group, int n>
-__attribute__((noinline)) void c3_group_products(const vec* const* rows, int n_tiles, const float* weight,
-                              vec* products) {
-  vec sum[kC3Group][n];
+// The products of one group of output maps with a block of tiles: five rows of taps, the connected
+// input maps of each. rows [5] points to the inputs, [6 maps][n_tiles].
+template <int connections>
+[[gnu::noinline]] void c3_group_products(const vec* const* rows, int n_tiles, const float* weight,
+                                         vec* products) {
+  vec sum[kC3Group][kTileBlock];
 #pragma GCC unroll 8
   for (int o = 0; o < kC3Group; ++o)
 #pragma GCC unroll 8
-    for (int i = 0; i < n; ++i) sum[o][i] = vec{};
+    for (int i = 0; i < kTileBlock; ++i) sum[o][i] = vec{};
   for (int u = 0; u < 5; ++u) {
     const vec* const in = rows[u];
 #pragma GCC unroll 6
     for (int c = 0; c < kMaps1; ++c) {
-      const int mask = group_mask<Table>(group, c);
-      if (mask == 0) continue;
-      vec d[n];
+      const int outputs = connections >> (4 * c) & 15;
+      if (outputs == 0) continue;
+      vec d[kTileBlock];
 #pragma GCC unroll 8
-      for (int i = 0; i < n; ++i) d[i] = in[c * n_tiles + i];
+      for (int i = 0; i < kTileBlock; ++i) d[i] = in[c * n_tiles + i];
 #pragma GCC unroll 8
       for (int o = 0; o < kC3Group; ++o) {
-        if (!(mask >> o & 1)) continue;
+        if (!(outputs >> o & 1)) continue;
         const vec w = vec{} + *weight++;
 #pragma GCC unroll 8
-        for (int i = 0; i < n; ++i) sum[o][i] += w * d[i];
+        for (int i = 0; i < kTileBlock; ++i) sum[o][i] += w * d[i];
       }
     }
   }
 #pragma GCC unroll 8
   for (int o = 0; o < kC3Group; ++o)
 #pragma GCC unroll 8
-    for (int i = 0; i < n; ++i) products[(group * kC3Group + o) * kRowBlock + i] = sum[o][i];
+    for (int i = 0; i < kTileBlock; ++i) products[o * kTileBlock + i] = sum[o][i];
 }
 
-template <class Table, int n, int group = 0>
+// The same for all groups: products [16][kTileBlock].
+template <class Table, int group = 0>
 inline void c3_products(const vec* const* rows, int n_tiles, const float* weight, vec* products) {
   if constexpr (group < kC3Groups) {
-    c3_group_products<Table, group, n>(rows, n_tiles, weight + group_offset<Table>(group),
-                                       products);
-    c3_products<Table, n, group + 1>(rows, n_tiles, weight, products);
+    constexpr int connections = group_connections(Table::table, group);
+    c3_group_products<connections>(rows, n_tiles, weight, products);
+    c3_products<Table, group + 1>(rows, n_tiles, weight + 5 * __builtin_popcount(connections),
+                                  products + kC3Group * kTileBlock);
   }
 }
 
 // One row of C3 before its activation: out [2 parities][3 * n_tiles columns][16 maps].
 // tiles [5] points to the rows of taps.
 template <class Table>
-void c3_row_sums(const Canvas& canvas, const Lenet5Weights& w, const vec* const* tiles,
+[[gnu::noinline]] void c3_row_sums(const Canvas& canvas, const Lenet5Weights& w, const vec* const* tiles,
                  vec* products, vec* out) {
   const int n_tiles = c3_tiles(canvas);
-  for (int parity = 0; parity < canvas.n_parities(); ++parity) {
-    for_row_blocks(n_tiles, [&](int first, auto n) {
+  for (int parity = 0; parity < canvas.n_parities(); ++parity)
+    for (int first = 0; first < n_tiles; first += kTileBlock) {
       for (int t = 0; t < kC3Products; ++t) {
         const vec* rows[5];
         for (int u = 0; u < 5; ++u)
           rows[u] = tiles[u] + (parity * kC3Products + t) * kMaps1 * n_tiles + first;
-        c3_products<Table, n.value>(rows, n_tiles, w.c3 + t * w.c3_plane,
-                                    products + t * kMaps3 * kRowBlock);
+        c3_products<Table>(rows, n_tiles, w.c3 + t * w.c3_plane,
+                           products + t * kMaps3 * kTileBlock);
       }
-      for (int i = 0; i < n.value; ++i) {
+      for (int i = 0; i < kTileBlock; ++i) {
         vec* const target = out + (parity * 3 * n_tiles + 3 * (first + i)) * kMaps3;
         for (int o = 0; o < kMaps3; ++o) {
           const vec bias = vec{} + w.c3_bias[o];
           vec y[3] = {bias, bias, bias};
-          transform_output<3>(products + o * kRowBlock + i, kMaps3 * kRowBlock, y);
+          transform_output<3>(products + o * kTileBlock + i, kMaps3 * kTileBlock, y);
+#pragma GCC unroll 3
           for (int k = 0; k < 3; ++k) target[k * kMaps3 + o] = y[k];
         }
       }
-    });
-  }
+    }
 }
 
 // The canvases of C1 to S4 for one lane group, whose ink is in rows.ink within box. Fills rows.s4
 // (sums of four), and the columns that lossy shifts ask for.
 template <class Act, class Table>
-void compute_s4(const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
+[[gnu::noinline]] void compute_s4(const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
                 const LossyShift* lossy, int n_lossy, const Lenet5Rows& rows) {
   const int n_pairs = canvas.s2_columns() * kMaps1, step = canvas.row_step();
   const int n_tiles = c3_tiles(canvas), c3_size = c3_row(canvas);

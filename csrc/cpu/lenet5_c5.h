@@ -31,7 +31,7 @@ struct Answers {
 
 // S4's columns j = f + 4k, transformed: tile.s4 [t][row][16].
 template <int m>
-void transform_s4(const Canvas& canvas, const vec* s4, int f, vec* transformed) {
+[[gnu::noinline]] void transform_s4(const Canvas& canvas, const vec* s4, int f, vec* transformed) {
   const int s4_columns = s4_columns_of_parity(canvas);
   for (int r = 0; r < canvas.s4_rows(); ++r) {
     if (!uses_s4_row(canvas, r)) continue;
@@ -45,16 +45,16 @@ void transform_s4(const Canvas& canvas, const vec* s4, int f, vec* transformed) 
   }
 }
 
-// products[o][n] = the products of C5 with n dy from offset e on, s4 [row][16], for one plane.
+// products [120][n] of C5 with n rows (a row_block) of S4, the first at s4 [.][16], for one plane of weights.
 template <int n>
-__attribute__((noinline)) void c5_products(const float* plane, const vec* s4, int e, vec* products) {
+[[gnu::noinline]] void c5_row_products(const float* plane, const vec* s4, vec* products) {
   for (int o = 0; o < kC5Units; o += kOutputBlock, plane += kOutputBlock * 5 * kMaps3) {
     vec sum[n][kOutputBlock];
 #pragma GCC unroll 8
     for (int r = 0; r < n; ++r)
 #pragma GCC unroll 8
       for (int i = 0; i < kOutputBlock; ++i) sum[r][i] = vec{};
-    add_products(plane, s4 + e * kMaps3, kMaps3, 5, 4 * kMaps3, kMaps3, sum);
+    add_products(plane, s4, kMaps3, 5, 4 * kMaps3, kMaps3, sum);
 #pragma GCC unroll 8
     for (int i = 0; i < kOutputBlock; ++i)
 #pragma GCC unroll 8
@@ -62,10 +62,14 @@ __attribute__((noinline)) void c5_products(const float* plane, const vec* s4, in
   }
 }
 
+inline void c5_products(int n, const float* plane, const vec* s4, vec* products) {
+  with_rows(n, [&](auto rows) { c5_row_products<rows.value>(plane, s4, products); });
+}
+
 // A fully connected layer on n patterns: x [n][n_inputs] -> y [n][n_outputs].
 template <int n, int block>
-__attribute__((noinline)) void dense_layer(const float* weight, const float* bias, const vec* x,
-                                           int n_inputs, int n_outputs, vec* y) {
+[[gnu::noinline]] void dense_rows(const float* weight, const float* bias, const vec* x,
+                                  int n_inputs, int n_outputs, vec* y) {
   for (int o = 0; o < n_outputs; o += block, weight += block * n_inputs) {
     vec sum[n][block];
 #pragma GCC unroll 8
@@ -80,6 +84,14 @@ __attribute__((noinline)) void dense_layer(const float* weight, const float* bia
   }
 }
 
+template <int block>
+inline void dense_layer(int n, const float* weight, const float* bias, const vec* x, int n_inputs,
+                        int n_outputs, vec* y) {
+  with_rows(n, [&](auto rows) {
+    dense_rows<rows.value, block>(weight, bias, x, n_inputs, n_outputs, y);
+  });
+}
+
 template <class Act>
 inline void activate_values(vec* values, int n) {
   for (int i = 0; i < n; ++i) values[i] = Act::value(values[i]);
@@ -87,48 +99,50 @@ inline void activate_values(vec* values, int n) {
 
 // All patterns of the m windows f, f + 4, ... : lossy [m] are the windows' corrections, or null.
 template <class Act, int m>
-__attribute__((noinline)) void answer_tile(const Canvas& canvas, const Lenet5Weights& w, const vec* s4, int f,
-                 const LossyShift* const* lossy, const Lenet5Tile& tile, const Answers& answers) {
-  constexpr int n_products = m + 4;
+[[gnu::noinline]] void answer_tile(const Canvas& canvas, const Lenet5Weights& w, const vec* s4,
+                                   int f, const LossyShift* const* lossy, const Lenet5Tile& tile,
+                                   const Answers& answers) {
   transform_s4<m>(canvas, s4, f, tile.s4);
-  for_row_blocks(canvas.n_dy, [&](int e, auto rows) {
-    constexpr int n = rows.value;
-    for (int t = 0; t < n_products; ++t)
-      c5_products<n>(w.c5 + kFiveTap<m>.plane[t] * kC5Plane,
-                     tile.s4 + t * canvas.s4_rows() * kMaps3, e,
-                     tile.products + t * kC5Units * n);
-    for (int i = 0; i < kC5Units * n; ++i) {
-      vec y[m];
+  int n;
+  for (int e = 0; e < canvas.n_dy; e += n) {
+    n = row_block(canvas.n_dy - e);
+    for (int t = 0; t < m + 4; ++t)
+      c5_products(n, w.c5 + kFiveTap<m>.plane[t] * kC5Plane,
+                  tile.s4 + (t * canvas.s4_rows() + e) * kMaps3, tile.products + t * kC5Units * n);
+    for (int o = 0; o < kC5Units; ++o)
+      for (int r = 0; r < n; ++r) {
+        vec y[m];
 #pragma GCC unroll 3
-      for (int k = 0; k < m; ++k) y[k] = vec{} + w.c5_bias[i / n];
-      transform_output<m>(tile.products + i, kC5Units * n, y);
+        for (int k = 0; k < m; ++k) y[k] = vec{} + w.c5_bias[o];
+        transform_output<m>(tile.products + o * n + r, kC5Units * n, y);
 #pragma GCC unroll 3
-      for (int k = 0; k < m; ++k) tile.c5[(k * n + i % n) * kC5Units + i / n] = y[k];
-    }
+        for (int k = 0; k < m; ++k) tile.c5[(k * n + r) * kC5Units + o] = y[k];
+      }
     for (int k = 0; k < m; ++k) {
       if (lossy[k] == nullptr) continue;
-      c5_products<n>(w.c5 + kTapPlane[lossy[k]->tap()] * kC5Plane, lossy[k]->delta_s4, e,
-                     tile.products);
-      for (int i = 0; i < kC5Units * n; ++i)
-        tile.c5[(k * n + i % n) * kC5Units + i / n] += tile.products[i];
+      c5_products(n, w.c5 + kTapPlane[lossy[k]->tap()] * kC5Plane,
+                  lossy[k]->delta_s4 + e * kMaps3, tile.products);
+      for (int o = 0; o < kC5Units; ++o)
+        for (int r = 0; r < n; ++r)
+          tile.c5[(k * n + r) * kC5Units + o] += tile.products[o * n + r];
     }
     activate_values<Act>(tile.c5, m * n * kC5Units);
-    for_row_blocks(m * n, [&](int first, auto patterns) {
-      constexpr int n_patterns = patterns.value;
-      dense_layer<n_patterns, kF6Block>(w.f6, w.f6_bias, tile.c5 + first * kC5Units,
-                                             kC5Units, kF6Units, tile.f6);
-      activate_values<Act>(tile.f6, n_patterns * kF6Units);
-      vec logits[n_patterns * kClasses];
-      dense_layer<n_patterns, kOutputBlock>(w.output, w.output_bias, tile.f6, kF6Units,
-                                                      kClasses, logits);
-      for (int i = 0; i < n_patterns; ++i) {
+    for (int first = 0, count; first < m * n; first += count) {
+      count = row_block(m * n - first);
+      dense_layer<kF6Block>(count, w.f6, w.f6_bias, tile.c5 + first * kC5Units, kC5Units, kF6Units,
+                            tile.f6);
+      activate_values<Act>(tile.f6, count * kF6Units);
+      vec logits[kRowBlock * kClasses];
+      dense_layer<kOutputBlock>(count, w.output, w.output_bias, tile.f6, kF6Units, kClasses,
+                                logits);
+      for (int i = 0; i < count; ++i) {
         const int k = (first + i) / n, r = (first + i) % n;
         write_answers(logits + i * kClasses, answers.first,
                       answers.offset - (f + 4 * k) - (e + r) * answers.stride, answers.n_lanes,
                       *answers.job);
       }
-    });
-  });
+    }
+  }
 }
 
 }  // namespace

@@ -65,10 +65,8 @@ struct Canvas {
 constexpr int columns_of_parity(int n_columns, int parity) {
   return (n_columns - parity + 1) / 2;
 }
-constexpr int kMaxC3Columns = columns_of_parity(18 + kMaxShifts, 0);      // of one parity
-constexpr int kMaxC3Tiles = divide_up(kMaxC3Columns, 3);                  // of F(3, 5)
-constexpr int kMaxS2Columns = 26 + kMaxShifts + 8;                        // and padding
-constexpr int kMaxS4Columns = columns_of_parity(16 + kMaxShifts, 0);      // of one parity
+// The columns of one parity of an S2 row, and the zeros that the last block of tiles reads.
+constexpr int kS2Parity = columns_of_parity(26 + kMaxShifts, 0) + 16;
 
 // Whether S4 row r is used by some shift: r = 4i + e.
 inline bool uses_s4_row(const Canvas& canvas, int r) {

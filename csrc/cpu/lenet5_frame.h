@@ -33,7 +33,7 @@ inline void frame_pairs(const Lenet5Weights& w, const vec* ink, const InkBox& bo
 // Fills shift.delta_s4 after compute_s4; overwrites shift.s2 with differences, uses delta_c3
 // [c3_rows][16] as scratch.
 template <class Act>
-void correct_frame(const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
+[[gnu::noinline]] void correct_frame(const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
                    const vec* ink, const LossyShift& shift, vec* delta_c3) {
   const int step = canvas.row_step(), dx = canvas.dx_last - shift.f;
   vec pairs[2][kMaps1];

@@ -17,17 +17,13 @@ constexpr int kC3Groups = kMaps3 / kC3Group;
 // F6 takes four outputs at once: 84 = 21 * 4.
 constexpr int kF6Block = kRegisters >= 32 ? 4 : 2;
 
-// Which outputs of a group see input map c, as a bit mask.
-template <class Table>
-constexpr int group_mask(int group, int c) {
-  int mask = 0;
-  for (int i = 0; i < kC3Group; ++i) mask |= (Table::table[group * kC3Group + i] >> c & 1) << i;
-  return mask;
-}
-// Weights of one plane before a group: five for each connection.
-template <class Table>
-constexpr int group_offset(int group) {
-  return 5 * connection_index(Table::table, group * kC3Group, 0);
+// Which outputs of a group see which input maps, as one constant: bit o of the c-th group of four
+// bits says whether output o of the group sees map c. Groups that look alike share their code.
+constexpr int group_connections(const int (&table)[kMaps3], int group) {
+  int bits = 0;
+  for (int c = 0; c < kMaps1; ++c)
+    for (int o = 0; o < kC3Group; ++o) bits |= (table[group * kC3Group + o] >> c & 1) << (4 * c + o);
+  return bits;
 }
 
 constexpr int kC5Plane = kC5Units * 5 * kMaps3;  // the weights of one plane of C5

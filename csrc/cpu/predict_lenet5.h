@@ -105,7 +105,7 @@ struct Lenet5Scratch {
     rows.pairs = arena.take<vec>(2 * canvas.s2_columns() * kMaps1);
     rows.s2 = arena.take<vec>(2 * kMaps1 * kS2Parity);
     rows.tiles = arena.take<vec>(kRing * tiles_row(canvas));
-    rows.products = arena.take<vec>(kC3Products * kMaps3 * kRowBlock);
+    rows.products = arena.take<vec>(kC3Products * kMaps3 * kTileBlock);
     rows.c3 = arena.take<vec>(c3_row(canvas) + kMaps3);
     rows.c3_pairs = arena.take<vec>(3 * c3_row(canvas));
     rows.s4 = arena.take<vec>(static_cast<std::int64_t>(canvas.s4_rows()) * s4_row(canvas));
@@ -140,7 +140,7 @@ inline void load_ink(const std::uint8_t* const* images, const InkBox& box, vec* 
 
 // All shifts of `grid` for the images of one lane group, n of them, with ink in `box`.
 template <class Act, class Table>
-void answer_lane_group(const Lenet5Weights& w, const Lenet5Scratch& scratch, ShiftGrid grid,
+[[gnu::noinline]] void answer_lane_group(const Lenet5Weights& w, const Lenet5Scratch& scratch, ShiftGrid grid,
                        const std::uint8_t* const* images, const InkBox& box, Answers& answers) {
   const Canvas canvas(grid);
   load_ink(images, box, scratch.rows.ink);
@@ -181,12 +181,23 @@ void answer_lane_group(const Lenet5Weights& w, const Lenet5Scratch& scratch, Shi
     }
 }
 
-template <class Act, class Table>
+using AnswerLaneGroup = void (*)(const Lenet5Weights&, const Lenet5Scratch&, ShiftGrid,
+                                 const std::uint8_t* const*, const InkBox&, Answers&);
+
+inline AnswerLaneGroup answer_lane_group_of(C3Form form, Activation activation) {
+  const bool tanh = activation == Activation::tanh;
+  if (form == C3Form::sparse)
+    return tanh ? answer_lane_group<Tanh, SparseC3> : answer_lane_group<Relu, SparseC3>;
+  return tanh ? answer_lane_group<Tanh, DenseC3> : answer_lane_group<Relu, DenseC3>;
+}
+
 class Lenet5Predictor {
  public:
-  Lenet5Predictor(const ShiftedImages& job, void* workspace, int n_threads)
-      : job_(job), arena_(workspace), weights_(arena_, Table::table), schedule_(arena_, job.grid),
-        n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
+  Lenet5Predictor(C3Form form, Activation activation, const ShiftedImages& job, void* workspace,
+                  int n_threads)
+      : job_(job), answer_lane_group_(answer_lane_group_of(form, activation)), arena_(workspace),
+        weights_(arena_, form == C3Form::sparse ? SparseC3::table : DenseC3::table),
+        schedule_(arena_, job.grid), n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
     scratch_first_ = arena_.bytes();
     Arena one(nullptr);
     Lenet5Scratch(one, job.grid);
@@ -206,6 +217,7 @@ class Lenet5Predictor {
 
  private:
   const ShiftedImages& job_;
+  AnswerLaneGroup answer_lane_group_;
   Arena arena_;
   Lenet5Weights weights_;
   Lenet5Schedule schedule_;
@@ -291,7 +303,7 @@ class Lenet5Predictor {
     while (grid.n_dy > 0 && all_lose(grid.dy_first)) ++grid.dy_first, --grid.n_dy;
     while (grid.n_dy > 0 && all_lose(grid.dy_first + grid.n_dy - 1)) --grid.n_dy;
     if (grid.n_dy > 0)
-      answer_lane_group<Act, Table>(weights_, scratch, grid, images, box, answers);
+      answer_lane_group_(weights_, scratch, grid, images, box, answers);
   }
 
   void run_extra(std::int64_t first, int row, int piece, const Lenet5Scratch& scratch) const {
@@ -304,32 +316,20 @@ class Lenet5Predictor {
     if (box.y0 + dy < 0) box.y0 = -dy;  // only the rows that stay
     if (box.y1 + dy >= kImageSize) box.y1 = kImageSize - 1 - dy;
     const ShiftGrid grid = {job_.grid.dx_first, job_.grid.n_dx, dy, 1};
-    answer_lane_group<Act, Table>(weights_, scratch, grid, images, box, answers);
+    answer_lane_group_(weights_, scratch, grid, images, box, answers);
   }
 };
 
-template <class F>
-inline auto with_lenet5(C3Form form, Activation activation, const ShiftedImages& job,
-                        void* workspace, int n_threads, F&& f) {
-  const bool tanh = activation == Activation::tanh;
-  if (form == C3Form::sparse)
-    return tanh ? f(Lenet5Predictor<Tanh, SparseC3>(job, workspace, n_threads))
-                : f(Lenet5Predictor<Relu, SparseC3>(job, workspace, n_threads));
-  return tanh ? f(Lenet5Predictor<Tanh, DenseC3>(job, workspace, n_threads))
-              : f(Lenet5Predictor<Relu, DenseC3>(job, workspace, n_threads));
-}
-
 inline std::int64_t predict_shifts_lenet5_workspace(C3Form form, ShiftGrid grid, int n_threads) {
   const ShiftedImages job = {nullptr, 0, grid, nullptr, nullptr};
-  return with_lenet5(form, Activation::tanh, job, nullptr, n_threads,
-                     [](const auto& predictor) { return predictor.bytes(); });
+  return Lenet5Predictor(form, Activation::tanh, job, nullptr, n_threads).bytes();
 }
 
 inline bool predict_shifts_lenet5(C3Form form, Activation activation,
                                   const Lenet5Parameters& parameters, const ShiftedImages& job,
                                   void* workspace, Execution execution) {
-  return with_lenet5(form, activation, job, workspace, execution.n_threads,
-                     [&](auto&& predictor) { return predictor.run(parameters, execution); });
+  return Lenet5Predictor(form, activation, job, workspace, execution.n_threads)
+      .run(parameters, execution);
 }
 
 }  // namespace

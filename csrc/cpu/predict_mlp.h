@@ -29,33 +29,27 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace mlp {
 
-#ifndef RND
-#define RND 8
-#endif
-#ifndef PIECE
-#define PIECE 128
-#endif
-constexpr int kPiece = PIECE;       // images
-constexpr int kRound = RND;         // groups
+constexpr int kPiece = 128;       // images
+constexpr int kRound = 4;         // groups
 constexpr int kPatternGroups = divide_up(kMaxDx * kMaxDy, kLanes);
 // From one image's rows to the next one's, in vectors; an odd number, so that they do not fall into
 // the same few sets of the cache.
 constexpr int kRows = kMaxPointsY * kMaxDx * kStripVectors + 1;
 
 struct Workspace {
-  Weights weights;
+  Weights weights = {};
   // A thread's:
-  Packing packing;
-  std::uint64_t* ink;   // [kPiece]
-  int* order;           // [kPiece]
-  Group* groups;        // [kPiece / kTogether]
-  float* pixels;        // [kPiece / kTogether, points, pixel_row]
-  vec* logits;          // [kPiece / kTogether, kTogether, pattern groups, 10]
-  vec* products;        // [x points, kTogether, tiles, kStripVectors]
-  vec* rows;            // [kRound, kTogether, y points, kMaxDx, kStripVectors]
-  vec* hidden;          // [patterns]: units in the lanes
-  vec* units;           // [pattern groups, kStrip]: patterns in the lanes
-  std::int64_t bytes;
+  Packing packing = {};
+  std::uint64_t* ink = {};   // [kPiece]
+  int* order = {};           // [kPiece]
+  Group* groups = {};        // [kPiece / kTogether]
+  float* pixels = {};        // [kPiece / kTogether, points, pixel_row]
+  vec* logits = {};          // [kPiece / kTogether, kTogether, pattern groups, 10]
+  vec* products = {};        // [x points, kTogether, tiles, kStripVectors]
+  vec* rows = {};            // [kRound, kTogether, y points, kMaxDx, kStripVectors]
+  vec* hidden = {};          // [patterns]: units in the lanes
+  vec* units = {};           // [pattern groups, kStrip]: patterns in the lanes
+  std::int64_t bytes = 0;
 
   Workspace(int n_hidden, int n_threads, void* start, int thread) {
     const std::int64_t n_strips = divide_up(n_hidden, kStrip);

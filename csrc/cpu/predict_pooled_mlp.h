@@ -12,14 +12,15 @@
 // by the columns of their ink first, so that those in the lanes are blank in the same columns.
 //
 // Loops, from the outside: passes over at most 12 dx (weights are transformed once a pass); pieces
-// of images (to a thread); lane groups; up to 5 dy; blocks of hidden units, which go through the
-// activation to the logits within the L1 cache; phases; blocks of dy; points; rows.
+// of images (to a thread); lane groups; up to 3 dy; blocks of hidden units, which go through the
+// activation to the logits within the L1 cache; phases; points; rows.
 #pragma once
 
 #include "../kernels.h"
 #include "../threads.h"
 #include "activation.h"
 #include "answers.h"
+#include "pooled_mlp_pass.h"
 #include "short_correlation.h"
 #include "vec.h"
 
@@ -28,191 +29,38 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace pooled_mlp {
 
-constexpr int kPool = 4;
-constexpr int kPooled = kImageSize / kPool;           // pooled rows and columns
-constexpr int kColumns = 6;                           // columns in a block ...
-constexpr int kColumnBlocks = 2;                      // ... and blocks that any image fits in
-constexpr int kMaxT = 3, kMaxDx = kPool * kMaxT, kMaxDy = 5;
-constexpr int kMaxPoints = kMaxT + kColumns - 1;
-constexpr int kFirstPosition = 1 - kMaxPoints;        // of weights that meet a block
-constexpr int kPositions = kPooled - kFirstPosition;
-constexpr int kPiece = 256;
-// Windows begin at rows and columns -3 ... 27. A few blank rows beyond spare the inner loop a test.
-constexpr int kFirstWindow = 1 - kPool, kWindows = kImageSize - kFirstWindow;
-constexpr int kFirstRow = -8, kRows = 40;
-// Accumulators: dy by hidden units. Each row of windows is loaded once for kUnits multiply-adds,
-// each weight once for kDyBlock.
-constexpr int kDyBlock = 3;
-constexpr int kUnits = kRegisters >= 32 ? 8 : 4;
-constexpr int kWeightRow = kPooled * kUnits;          // weights of a point: [rows, kUnits]
-
-constexpr int floor_divide(int a, int b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
-
-// The dx of one pass, by phase.
-struct Pass {
-  int dx_first, n_dx, first_column;
-  int t_first[kPool];
-  int n_t;  // the most that a phase has
-  ShortCorrelation form;
-};
-
-inline Pass pass_of(const ShiftGrid& grid, int i) {
-  Pass pass;
-  pass.first_column = i * kMaxDx;
-  pass.dx_first = grid.dx_first + pass.first_column;
-  pass.n_dx = grid.n_dx - pass.first_column < kMaxDx ? grid.n_dx - pass.first_column : kMaxDx;
-  pass.n_t = 0;
-  for (int phase = 0; phase < kPool; ++phase) {
-    pass.t_first[phase] = floor_divide(pass.dx_first + phase + kPool - 1, kPool);
-    const int t_last = floor_divide(pass.dx_first + pass.n_dx - 1 + phase, kPool);
-    const int n_t = t_last - pass.t_first[phase] + 1;
-    if (n_t > pass.n_t) pass.n_t = n_t;
-  }
-  pass.form = short_correlation(pass.n_t, kColumns);
-  return pass;
-}
+constexpr int kPiece = 256;  // images
 
 struct Workspace {
-  float* weight;    // [unit blocks, positions, points, rows, kUnits]
-  float* bias;      // [unit blocks, kUnits]
-  float* output;    // [unit blocks * kUnits, 10]
+  Weights weights = {};
   // A thread's:
-  float* pixels;    // [kLanes, 28 * 28]
-  vec* lanes;       // [28, 28]
-  vec* row_sums;    // [28, kWindows]
-  vec* windows;     // [kWindows, kWindows]
-  vec* points;      // [phases, column blocks, points, kRows]
-  vec* products;    // [points, kDyBlock, kUnits]
-  vec* hidden;      // [kUnits, patterns]
-  vec* logits;      // [patterns, 10]
-  std::int64_t bytes;
+  Windows windows = {};
+  vec* products = {};  // [points, kMaxDy, kUnits]
+  vec* hidden = {};    // [kUnits, patterns]
+  vec* logits = {};    // [patterns, 10]
+  std::int64_t bytes = 0;
 
   Workspace(int n_hidden, int n_threads, void* start, int thread) {
     const std::int64_t n_units = round_up(n_hidden, kUnits);
     Arena arena(start);
-    weight = arena.take<float>(n_units * kPositions * kMaxPoints * kPooled);
-    bias = arena.take<float>(n_units);
-    output = arena.take<float>(n_units * kClasses);
+    weights.hidden = arena.take<float>(n_units * kPositions * kMaxPoints * kPooled);
+    weights.bias = arena.take<float>(n_units);
+    weights.output = arena.take<float>(n_units * kClasses);
     for (int t = 0; t < n_threads; ++t) {
-      float* const p = arena.take<float>(kLanes * kPixels);
-      vec* const l = arena.take<vec>(kPixels);
-      vec* const r = arena.take<vec>(kImageSize * kWindows);
-      vec* const w = arena.take<vec>(kWindows * kWindows);
-      vec* const x = arena.take<vec>(kPool * kColumnBlocks * kMaxPoints * kRows);
-      vec* const s = arena.take<vec>(kMaxPoints * kDyBlock * kUnits);
-      vec* const h = arena.take<vec>(kUnits * kMaxDy * kMaxDx);
-      vec* const o = arena.take<vec>(kMaxDy * kMaxDx * kClasses);
-      if (t != thread) continue;
-      pixels = p, lanes = l, row_sums = r, windows = w, points = x, products = s, hidden = h;
-      logits = o;
+      Workspace mine(*this);
+      mine.windows.pixels = arena.take<float>(kLanes * kPixels);
+      mine.windows.lanes = arena.take<vec>(kPixels);
+      mine.windows.row_sums = arena.take<vec>(kImageSize * kWindows);
+      mine.windows.sums = arena.take<vec>(kWindows * kWindows);
+      mine.windows.points = arena.take<vec>(kPool * kColumnBlocks * kMaxPoints * kRows);
+      mine.products = arena.take<vec>(kMaxPoints * kMaxDy * kUnits);
+      mine.hidden = arena.take<vec>(kUnits * kMaxDy * kMaxDx);
+      mine.logits = arena.take<vec>(kMaxDy * kMaxDx * kClasses);
+      if (t == thread) *this = mine;
     }
     bytes = arena.bytes();
   }
 };
-
-// Transforms the weights of a block of hidden units, for every position. The mean of 16 pixels of
-// 1 / 255 becomes a factor of the weights.
-inline void pack(const MlpParameters& parameters, const Pass& pass, int block, const Workspace& w) {
-  constexpr float scale = 1.0f / (255 * kPool * kPool);
-  float d[kPooled * kPooled][kUnits] = {};
-  for (int h = 0; h < kUnits; ++h) {
-    const int unit = block * kUnits + h;
-    const bool real = unit < parameters.n_hidden;
-    w.bias[unit] = real ? parameters.hidden.bias[unit] : 0.0f;
-    for (int o = 0; o < kClasses; ++o)
-      w.output[unit * kClasses + o] =
-          real ? parameters.output.weight[std::int64_t{o} * parameters.n_hidden + unit] : 0.0f;
-    for (int i = 0; real && i < kPooled * kPooled; ++i)
-      d[i][h] = parameters.hidden.weight[std::int64_t{unit} * kPooled * kPooled + i] * scale;
-  }
-  const int n = pass.form.n;
-  float* target = w.weight + std::int64_t{block} * kPositions * kMaxPoints * kWeightRow;
-  for (int position = kFirstPosition; position < kPooled; ++position)
-    for (int p = 0; p < kMaxPoints; ++p)
-      for (int i = 0; i < kPooled; ++i, target += kUnits) {
-        float sum[kUnits] = {};
-        for (int k = 0; p < n && k < n; ++k) {
-          const int j = position + k;
-          if (j < 0 || j >= kPooled) continue;
-          for (int h = 0; h < kUnits; ++h)
-            sum[h] += pass.form.weights[p][k] * d[i * kPooled + j][h];
-        }
-        for (int h = 0; h < kUnits; ++h) target[h] = sum[h];
-      }
-}
-
-// The box around the ink; empty where first > last.
-struct Box {
-  int x_first = kImageSize, x_last = -1, y_first = kImageSize, y_last = -1;
-  void add(const std::uint8_t* image) {
-    for (int y = 0; y < kImageSize; ++y)
-      for (int x = 0; x < kImageSize; ++x) {
-        if (image[y * kImageSize + x] == 0) continue;
-        if (x < x_first) x_first = x;
-        if (x > x_last) x_last = x;
-        if (y < y_first) y_first = y;
-        if (y > y_last) y_last = y;
-      }
-  }
-};
-
-// A phase's blocks of inked columns: where each one's weights begin, and which transformed windows.
-struct ColumnBlocks {
-  int n;
-  int position[kColumnBlocks];
-  int index[kColumnBlocks];
-};
-
-struct Group {
-  Box box;
-  ColumnBlocks columns[kPool];
-};
-
-// Window sums of the images in the lanes, transformed: w.points.
-inline void transform_windows(const Pass& pass, Group& group, const Workspace& w) {
-  const Box& box = group.box;
-  for (int y = 0; y < kImageSize; ++y)
-    for (int x = 0; x < kWindows; ++x) {
-      vec sum = {};
-      for (int k = x + kFirstWindow; k < x + kFirstWindow + kPool; ++k)
-        if (k >= 0 && k < kImageSize) sum += w.lanes[y * kImageSize + k];
-      w.row_sums[y * kWindows + x] = sum;
-    }
-  const int y_first = box.y_first + kFirstWindow, y_last = box.y_last;
-  for (int y = y_first; y <= y_last; ++y)
-    for (int x = 0; x < kWindows; ++x) {
-      vec sum = {};
-      for (int k = y; k < y + kPool; ++k)
-        if (k >= 0 && k < kImageSize) sum += w.row_sums[k * kWindows + x];
-      w.windows[(y - kFirstWindow) * kWindows + x] = sum;
-    }
-  for (int phase = 0; phase < kPool; ++phase) {
-    ColumnBlocks& columns = group.columns[phase];
-    columns.n = 0;
-    const int c_last = floor_divide(box.x_last - phase, kPool);
-    int index = 0;
-    for (int c = floor_divide(box.x_first - phase, kPool); c <= c_last; c += kColumns, ++index) {
-      const int position = c + pass.t_first[phase];
-      if (position < kFirstPosition || position >= kPooled) continue;  // all weights are zero
-      columns.position[columns.n] = position - kFirstPosition;
-      columns.index[columns.n++] = index;
-      for (int p = 0; p < pass.form.n; ++p) {
-        vec* const rows =
-            w.points + ((phase * kColumnBlocks + index) * kMaxPoints + p) * kRows - kFirstRow;
-        for (int y = kFirstRow; y < kFirstRow + kRows; ++y) {
-          rows[y] = vec{};
-          if (y < y_first || y > y_last) continue;
-          for (int k = 0; k < kColumns; ++k) {
-            const int x = kPool * (c + k) + phase - kFirstWindow;
-            if (x >= 0 && x < kWindows)
-              rows[y] += pass.form.pixels[p][k] *
-                         w.windows[(y - kFirstWindow) * kWindows + x];
-          }
-        }
-      }
-    }
-  }
-}
 
 // products [points, n_dy, kUnits] of one phase and the shifts dy ... dy + n_dy - 1.
 template <int n_dy>
@@ -230,7 +78,8 @@ void multiply(const Pass& pass, const Group& group, int phase, int dy, const flo
       const vec* x = points +
                      ((phase * kColumnBlocks + columns.index[b]) * kMaxPoints + p) * kRows -
                      kFirstRow + kPool * first - dy;
-      const float* w = weight + (columns.position[b] * kMaxPoints + p) * kWeightRow + first * kUnits;
+      const float* w =
+          weight + (columns.position[b] * kMaxPoints + p) * kWeightRow + first * kUnits;
       for (int i = first; i <= last; ++i, x += kPool, w += kUnits)
 #pragma GCC unroll 8
         for (int h = 0; h < kUnits; ++h)
@@ -247,7 +96,8 @@ void multiply(const Pass& pass, const Group& group, int phase, int dy, const flo
 // Back from points to shifts, and on to the activation: hidden [kUnits, patterns].
 template <class A, int n_t>
 void interpolate_phase(const Pass& pass, int phase, int n_dy, const vec* products,
-                       const float* bias, vec* hidden, int n_patterns) {
+                       const float* bias, vec* hidden) {
+  const int n_patterns = n_dy * pass.n_dx;
   const int column = kPool * pass.t_first[phase] - phase - pass.dx_first;
   for (int d = 0; d < n_dy; ++d)
     for (int h = 0; h < kUnits; ++h) {
@@ -261,12 +111,13 @@ void interpolate_phase(const Pass& pass, int phase, int n_dy, const vec* product
 }
 
 // logits [n, 10] += units [kUnits, n of n_patterns] times output [kUnits, 10].
+constexpr int kPatternBlock = kRegisters >= 32 ? 2 : 1;
 template <int n>
 inline void add_logits(const vec* units, int n_patterns, const float* output, vec* logits) {
   vec sum[n][kClasses];
   for (int i = 0; i < n; ++i)
     for (int o = 0; o < kClasses; ++o) sum[i][o] = logits[i * kClasses + o];
-#pragma GCC unroll 2
+#pragma GCC unroll 8
   for (int h = 0; h < kUnits; ++h)
 #pragma GCC unroll 10
     for (int o = 0; o < kClasses; ++o)
@@ -288,29 +139,24 @@ void predict_group(const MlpParameters& parameters, const Pass& pass, const Grou
   const int n_blocks = divide_up(parameters.n_hidden, kUnits);
   for (int block = 0; block < n_blocks; ++block) {
     const float* const weight =
-        w.weight + std::int64_t{block} * kPositions * kMaxPoints * kWeightRow;
-    const float* const bias = w.bias + block * kUnits;
-    for (int d = 0; d < n_dy; d += kDyBlock) {
-      const int n = n_dy - d < kDyBlock ? n_dy - d : kDyBlock;
-      vec* const hidden = w.hidden + d * pass.n_dx;
-      for (int phase = 0; phase < kPool; ++phase) {
-        switch (n) {
-          case 1: multiply<1>(pass, group, phase, dy + d, weight, w.points, w.products); break;
-          case 2: multiply<2>(pass, group, phase, dy + d, weight, w.points, w.products); break;
-          default: multiply<3>(pass, group, phase, dy + d, weight, w.points, w.products);
-        }
-        switch (pass.n_t) {
-          case 1: interpolate_phase<A, 1>(pass, phase, n, w.products, bias, hidden, n_patterns); break;
-          case 2: interpolate_phase<A, 2>(pass, phase, n, w.products, bias, hidden, n_patterns); break;
-          default: interpolate_phase<A, 3>(pass, phase, n, w.products, bias, hidden, n_patterns);
-        }
+        w.weights.hidden + std::int64_t{block} * kPositions * kMaxPoints * kWeightRow;
+    const float* const bias = w.weights.bias + block * kUnits;
+    for (int phase = 0; phase < kPool; ++phase) {
+      switch (n_dy) {
+        case 1: multiply<1>(pass, group, phase, dy, weight, w.windows.points, w.products); break;
+        case 2: multiply<2>(pass, group, phase, dy, weight, w.windows.points, w.products); break;
+        default: multiply<3>(pass, group, phase, dy, weight, w.windows.points, w.products);
+      }
+      switch (pass.n_t) {
+        case 1: interpolate_phase<A, 1>(pass, phase, n_dy, w.products, bias, w.hidden); break;
+        case 2: interpolate_phase<A, 2>(pass, phase, n_dy, w.products, bias, w.hidden); break;
+        default: interpolate_phase<A, 3>(pass, phase, n_dy, w.products, bias, w.hidden);
       }
     }
-    constexpr int n = kRegisters >= 32 ? 2 : 1;
-    const float* const output = w.output + block * kUnits * kClasses;
+    const float* const output = w.weights.output + block * kUnits * kClasses;
     int i = 0;
-    for (; i + n <= n_patterns; i += n)
-      add_logits<n>(w.hidden + i, n_patterns, output, w.logits + i * kClasses);
+    for (; i + kPatternBlock <= n_patterns; i += kPatternBlock)
+      add_logits<kPatternBlock>(w.hidden + i, n_patterns, output, w.logits + i * kClasses);
     for (; i < n_patterns; ++i)
       add_logits<1>(w.hidden + i, n_patterns, output, w.logits + i * kClasses);
   }
@@ -341,10 +187,10 @@ bool predict_piece(const MlpParameters& parameters, const Pass& pass, const Shif
       const std::uint8_t* const image = job.images + index * kPixels;
       pattern[l] = index * n_dy * n_dx + pass.first_column;
       group.box.add(image);
-      for (int i = 0; i < kPixels; ++i) w.pixels[l * kPixels + i] = image[i];
+      for (int i = 0; i < kPixels; ++i) w.windows.pixels[l * kPixels + i] = image[i];
     }
-    rows_to_lanes<float>(w.pixels, kPixels, n_lanes, kPixels, w.lanes);
-    transform_windows(pass, group, w);
+    rows_to_lanes<float>(w.windows.pixels, kPixels, n_lanes, kPixels, w.windows.lanes);
+    transform_windows(pass, group, w.windows);
     for (int d = 0; d < n_dy; d += kMaxDy) {
       if (stopped()) return false;
       const int n_d = n_dy - d < kMaxDy ? static_cast<int>(n_dy) - d : kMaxDy;
@@ -369,7 +215,7 @@ bool predict(const MlpParameters& parameters, const ShiftedImages& job, void* wo
       const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
       const Share blocks = share_of(n_blocks, thread, n_threads);
       for (std::int64_t b = blocks.first; b < blocks.stop; ++b)
-        pack(parameters, pass, static_cast<int>(b), w);
+        pack(parameters, pass, static_cast<int>(b), w.weights);
     });
     WorkQueue queue((job.n_images + kPiece - 1) / kPiece);
     run_on_threads(n_threads, [&](int thread) {

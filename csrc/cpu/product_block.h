@@ -40,18 +40,16 @@ struct Rows {
   static constexpr int value = n;
 };
 
-// Calls f(first, Rows<n>) over n_rows rows in blocks of kRowBlock and a smaller last one.
+// The size of the next block when `left` rows are left: five, then two, then one. Few sizes, since
+// each is code of its own.
+constexpr int row_block(int left) { return left >= kRowBlock ? kRowBlock : left >= 2 ? 2 : 1; }
+
+// Calls f(Rows<n>{}) for n = row_block(n).
 template <class F>
-inline void for_row_blocks(int n_rows, F&& f) {
-  int first = 0;
-  for (; first + kRowBlock <= n_rows; first += kRowBlock) f(first, Rows<kRowBlock>{});
-  switch (n_rows - first) {
-    case 1: return f(first, Rows<1>{});
-    case 2: return f(first, Rows<2>{});
-    case 3: return f(first, Rows<3>{});
-    case 4: return f(first, Rows<4>{});
-    default: return;
-  }
+inline void with_rows(int n, F&& f) {
+  if (n == kRowBlock) return f(Rows<kRowBlock>{});
+  if (n == 2) return f(Rows<2>{});
+  f(Rows<1>{});
 }
 
 // weight [n_outputs, n_inputs] packed for add_products: [n_outputs / block][n_inputs][block].

@@ -40,7 +40,8 @@ inline ShortCorrelation short_correlation(int m, int r) {
       if (q == p) continue;
       ++degree;
       for (int k = degree; k >= 0; --k)
-        coefficients[k] = (k > 0 ? coefficients[k - 1] : 0) - kCorrelationPoints[q] * coefficients[k];
+        coefficients[k] =
+            (k > 0 ? coefficients[k - 1] : 0) - kCorrelationPoints[q] * coefficients[k];
       if (p < finite) value *= kCorrelationPoints[p] - kCorrelationPoints[q];
     }
     double power = 1;

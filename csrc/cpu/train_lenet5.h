@@ -110,13 +110,12 @@ template <class Act>
 inline void activate_and_pool(vec* maps, int n_maps, int n, vec* pooled) {
   for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
     for (int x = 0; x < n; ++x) {
-      vec sum = {};
-      for (int i = 0; i < 4; ++i) {
-        vec& value = maps[(i / 2) * 2 * n + 2 * x + i % 2];
-        value = Act::value(value);
-        sum += value;
-      }
-      *pooled++ = sum * 0.25f;
+      vec* const above = maps + 2 * x;
+      vec* const below = above + 2 * n;
+      const vec a = Act::value(above[0]), b = Act::value(above[1]);
+      const vec c = Act::value(below[0]), d = Act::value(below[1]);
+      above[0] = a, above[1] = b, below[0] = c, below[1] = d;
+      *pooled++ = (a + b + c + d) * 0.25f;
     }
 }
 
@@ -125,11 +124,12 @@ template <class Act>
 inline void unpool(const vec* pooled_grad, int n_maps, int n, vec* maps) {
   for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
     for (int x = 0; x < n; ++x) {
+      vec* const above = maps + 2 * x;
+      vec* const below = above + 2 * n;
       const vec grad = *pooled_grad++ * 0.25f;
-      for (int i = 0; i < 4; ++i) {
-        vec& value = maps[(i / 2) * 2 * n + 2 * x + i % 2];
-        value = grad * Act::slope(value);
-      }
+      const vec a = grad * Act::slope(above[0]), b = grad * Act::slope(above[1]);
+      const vec c = grad * Act::slope(below[0]), d = grad * Act::slope(below[1]);
+      above[0] = a, above[1] = b, below[0] = c, below[1] = d;
     }
 }
 

@@ -25,10 +25,10 @@ constexpr int kPairs = kPixels / 2;
 // Lists are cut after so many images, so that hidden's block stays in the cache whatever the batch.
 constexpr int kListImages = 64;
 
-// One image's part in a pair: the pixels / 255, and the image's number in its chunk.
+// One image's part in a pair: its two pixels, and its number in the chunk.
 struct PairEntry {
-  float x0, x1;
-  std::int32_t image;
+  std::uint8_t x0, x1;
+  std::uint16_t image;
 };
 
 // Bit i is set where byte i of 16 is not 0.
@@ -73,8 +73,8 @@ class PixelPairs {
           bits = (bits | bits >> 1) & 0x5555555555555555;
           for (; bits != 0; bits &= bits - 1) {
             const std::int64_t pixel = unit * 16 + __builtin_ctzll(bits), pair = pixel / 2;
-            entries[pair * kListImages + counts[pair]++] = {pixel_[image[pixel]],
-                                                            pixel_[image[pixel + 1]], b};
+            entries[pair * kListImages + counts[pair]++] = {image[pixel], image[pixel + 1],
+                                                            static_cast<std::uint16_t>(b)};
           }
         }
       }
@@ -95,7 +95,7 @@ class PixelPairs {
       for (int v = 0; v < 2 * kBlockVecs; ++v) w[v] = weight[pair * 2 * kBlockVecs + v];
       for (const PairEntry* e = list; e < list + n; ++e) {
         vec* const h = hidden + (b0 + e->image) * kBlockVecs;
-        const vec x0 = vec{} + e->x0, x1 = vec{} + e->x1;
+        const vec x0 = broadcast(pixel_[e->x0]), x1 = broadcast(pixel_[e->x1]);
 #pragma GCC unroll 8
         for (int v = 0; v < kBlockVecs; ++v) {
           vec sum = h[v] + x0 * w[v];
@@ -111,10 +111,10 @@ class PixelPairs {
       vec sum[2 * kBlockVecs] = {};
       for (const PairEntry* e = list; e < list + n; ++e) {
         const vec* const g = hidden_grad + (b0 + e->image) * kBlockVecs;
-        const vec x0 = vec{} + e->x0, x1 = vec{} + e->x1;
+        const vec x0 = broadcast(pixel_[e->x0]), x1 = broadcast(pixel_[e->x1]);
 #pragma GCC unroll 8
         for (int v = 0; v < kBlockVecs; ++v) {
-          const vec g_v = g[v];
+          const vec g_v = load_once<float>(g + v);
           sum[v] += x0 * g_v;
           sum[kBlockVecs + v] += x1 * g_v;
         }

@@ -200,7 +200,7 @@ void output_backward(const float* logits_grad, int n_images, vec* hidden, vec* o
       vec sum = {};
 #pragma GCC unroll 10
       for (int o = 0; o < kClasses; ++o) {
-        const vec g = vec{} + grad[o];
+        const vec g = broadcast(grad[o]);
         sum += g * weight[o];
         weight_grad[o] += g * h;
       }

@@ -61,7 +61,7 @@ class PooledPixels {
         for (int k = 0; k < n_in; ++k)
 #pragma GCC unroll 6
           for (int i = 0; i < n; ++i) {
-            const vec x_i = vec{} + x[i * n_in + k];
+            const vec x_i = broadcast(x[i * n_in + k]);
 #pragma GCC unroll 4
             for (int v = 0; v < kVecs; ++v)
               sum[i][v] += x_i * weight[k * kBlockVecs + v0 + v];
@@ -82,7 +82,7 @@ class PooledPixels {
         for (int b = 0; b < n_images; ++b, x += n_in)
 #pragma GCC unroll 6
           for (int i = 0; i < n; ++i) {
-            const vec x_i = vec{} + x[i];
+            const vec x_i = broadcast(x[i]);
 #pragma GCC unroll 4
             for (int v = 0; v < kVecs; ++v)
               sum[i][v] += x_i * hidden_grad[b * kBlockVecs + v0 + v];

@@ -11,7 +11,9 @@ are in :mod:`lenetshift.reference`.
 ``train_epoch_<model>``         one epoch of mini-batch SGD
 =============================== ==========================================================
 
-CPU ops use ``torch.get_num_threads()`` threads; their results do not depend on it.
+CPU ops use ``torch.get_num_threads()`` threads; their results do not depend on it. CUDA ops run on
+torch's current stream of their tensors' device and do not wait; a build without CUDA kernels raises
+RuntimeError for CUDA tensors.
 """
 
 from __future__ import annotations

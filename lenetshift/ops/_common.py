@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lenetshift._native import core
+
 library = torch.library.Library("lenetshift", "DEF")
 
 ALIGNMENT = 64
-"""Bytes: the alignment that the kernels' workspace needs."""
+"""Bytes: the alignment that the CPU kernels' workspace needs."""
 
 FLOATS = (torch.float32, torch.float64)
 
@@ -31,7 +33,9 @@ def check_tensor(
     """One line that names the argument, what came and what was expected; None: any size."""
     check(
         tensor.dtype in dtypes,
-        lambda: f"{name}: got {dtype_name(tensor.dtype)}, expected {' or '.join(map(dtype_name, dtypes))}",
+        lambda: (
+            f"{name}: got {dtype_name(tensor.dtype)}, expected {' or '.join(map(dtype_name, dtypes))}"
+        ),
     )
     check(
         tensor.dim() == len(shape)
@@ -51,14 +55,52 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def workspace(n_bytes: int) -> tuple[Tensor, int]:
-    """Memory of n_bytes and its first aligned address."""
-    memory = torch.empty(n_bytes + ALIGNMENT, dtype=torch.uint8)
-    return memory, (memory.data_ptr() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+def run_kernel(
+    kernel: str, device: torch.device, workspace_for: Sequence[Any] | None, *arguments: Any
+) -> None:
+    """Call a kernel of the core on torch's threads, or on the device's current stream.
+
+    Args:
+        kernel: its name, the same for CPU and CUDA.
+        device: where all its arrays are.
+        workspace_for: what the size of its workspace depends on; None where it takes none.
+        arguments: the kernel's, up to the workspace.
+    """
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            workspace = []
+            if workspace_for is not None:
+                n_bytes = getattr(core.cuda, f"{kernel}_workspace")(*workspace_for)
+                # Freed on return, while the kernel still runs: whoever gets this memory next uses
+                # it on the same stream, so later.
+                memory = torch.empty(n_bytes, dtype=torch.uint8, device=device)
+                workspace = [memory.data_ptr()]
+            stream = torch.cuda.current_stream(device)
+            getattr(core.cuda, kernel)(*arguments, *workspace, device.index, stream.cuda_stream)
+        return
+    n_threads = torch.get_num_threads()
+    workspace = []
+    if workspace_for is not None:
+        n_bytes = getattr(core, f"{kernel}_workspace")(*workspace_for, n_threads)
+        memory = torch.empty(n_bytes + ALIGNMENT, dtype=torch.uint8)
+        workspace = [(memory.data_ptr() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT]
+    getattr(core, kernel)(*arguments, *workspace, n_threads)
 
 
-def define(schema: str, cpu: Callable[..., Any], fake: Callable[..., Any]) -> None:
+def _without_cuda(name: str) -> Callable[..., Any]:
+    def refuse(*arguments: Any) -> Any:
+        raise RuntimeError(
+            f"lenetshift::{name}: this build has no CUDA kernels; with CUDA's nvcc on PATH, "
+            "`pip install . -C cmake.define.LENETSHIFT_CUDA=ON` in the repository's root builds them"
+        )
+
+    return refuse
+
+
+def define(schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> None:
+    """Define an op with one implementation for CPU and CUDA, and a fake one for tracing."""
     name = schema.split("(", 1)[0]
     library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    library.impl(name, cpu, "CPU")
+    library.impl(name, implementation, "CPU")
+    library.impl(name, implementation if core.has_cuda else _without_cuda(name), "CUDA")
     torch.library.register_fake(f"lenetshift::{name}", fake, lib=library)

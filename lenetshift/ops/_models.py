@@ -53,7 +53,12 @@ class FusedModel:
 
 
 def _lenet5(name: str, form: str, c3_shape: Shape) -> FusedModel:
-    c1, c5, f6, output = ((6, 1, 5, 5), (6,)), ((120, 400), (120,)), ((84, 120), (84,)), ((10, 84), (10,))
+    c1, c5, f6, output = (
+        ((6, 1, 5, 5), (6,)),
+        ((120, 400), (120,)),
+        ((84, 120), (84,)),
+        ((10, 84), (10,)),
+    )
     return FusedModel(name, "lenet5", form, (*c1, c3_shape, (16,), *c5, *f6, *output))
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.ops._common import FLOATS, check, check_tensor, define, library, workspace
+from lenetshift.ops._common import FLOATS, check, check_tensor, define, library, run_kernel
 
 
 def _check_c3_conv(input: Tensor, weight: Tensor, table: Sequence[int]) -> None:
@@ -38,22 +37,21 @@ def _c3_conv_output(input: Tensor, table: Sequence[int]) -> Tensor:
     return input.new_empty((n, len(table), height - 4, width - 4))
 
 
-def _c3_conv_cpu(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
+def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
     _check_c3_conv(input, weight, table)
     check_tensor("bias", bias, (input.dtype,), (len(table),), input.device)
     input, weight, bias = input.contiguous(), weight.contiguous(), bias.contiguous()
     output = _c3_conv_output(input, table)
-    n_threads = torch.get_num_threads()
     shape = (*input.shape, list(table), input.element_size())
-    memory, address = workspace(core.c3_conv_workspace(*shape, n_threads))
-    core.c3_conv(
+    run_kernel(
+        "c3_conv",
+        input.device,
+        shape,
         *shape,
         input.data_ptr(),
         weight.data_ptr(),
         bias.data_ptr(),
         output.data_ptr(),
-        address,
-        n_threads,
     )
     return output
 
@@ -62,26 +60,29 @@ def _c3_conv_fake(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[i
     return _c3_conv_output(input, table)
 
 
-def _c3_conv_backward_cpu(
+def _c3_conv_backward(
     grad_output: Tensor, input: Tensor, weight: Tensor, table: Sequence[int], wanted: Sequence[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check_c3_conv(input, weight, table)
     check_tensor(
-        "grad_output", grad_output, (input.dtype,), _c3_conv_output(input, table).shape
+        "grad_output",
+        grad_output,
+        (input.dtype,),
+        _c3_conv_output(input, table).shape,
+        input.device,
     )
     grad_output, input, weight = grad_output.contiguous(), input.contiguous(), weight.contiguous()
     grads = _c3_conv_backward_fake(grad_output, input, weight, table, wanted)
-    n_threads = torch.get_num_threads()
     shape = (*input.shape, list(table), input.element_size())
-    memory, address = workspace(core.c3_conv_workspace(*shape, n_threads))
-    core.c3_conv_backward(
+    run_kernel(
+        "c3_conv_backward",
+        input.device,
+        shape,
         *shape,
         grad_output.data_ptr(),
         input.data_ptr(),
         weight.data_ptr(),
         *(grad.data_ptr() if want else 0 for grad, want in zip(grads, wanted, strict=True)),
-        address,
-        n_threads,
     )
     return grads
 
@@ -111,13 +112,13 @@ def _c3_conv_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...
 
 define(
     "c3_conv(Tensor input, Tensor weight, Tensor bias, int[] table) -> Tensor",
-    _c3_conv_cpu,
+    _c3_conv,
     _c3_conv_fake,
 )
 define(
     "c3_conv_backward(Tensor grad_output, Tensor input, Tensor weight, int[] table, "
     "bool[3] wanted) -> (Tensor, Tensor, Tensor)",
-    _c3_conv_backward_cpu,
+    _c3_conv_backward,
     _c3_conv_backward_fake,
 )
 torch.library.register_autograd(

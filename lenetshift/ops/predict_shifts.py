@@ -19,8 +19,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.ops._common import check, define, workspace
+from lenetshift.ops._common import check, define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel, check_activation, check_images
 
 MAX_SHIFT = 27
@@ -37,7 +36,9 @@ def _check_range(name: str, values: Sequence[int]) -> None:
 
 
 def _register(model: FusedModel) -> None:
-    def outputs(images: Tensor, dx: Sequence[int], dy: Sequence[int], with_logits: bool) -> tuple[Tensor, Tensor]:
+    def outputs(
+        images: Tensor, dx: Sequence[int], dy: Sequence[int], with_logits: bool
+    ) -> tuple[Tensor, Tensor]:
         shape = (images.shape[0], dy[1] - dy[0], dx[1] - dx[0])
         return (
             images.new_empty(shape),
@@ -54,7 +55,7 @@ def _register(model: FusedModel) -> None:
     ) -> tuple[Tensor, Tensor]:
         return outputs(images, dx, dy, return_logits)
 
-    def predict_shifts_cpu(
+    def predict_shifts(
         images: Tensor,
         dx: Sequence[int],
         dy: Sequence[int],
@@ -69,28 +70,28 @@ def _register(model: FusedModel) -> None:
         model.check_parameters(parameters, images.device)
         images = images.contiguous()
         predictions, logits = outputs(images, dx, dy, return_logits)
-        n_threads = torch.get_num_threads()
         family, grid = model.family(parameters), (tuple(dx), tuple(dy))
-        kernel = f"predict_shifts_{model.kernel}"
-        memory, address = workspace(getattr(core, kernel + "_workspace")(family, *grid, n_threads))
         addresses = [parameter.data_ptr() for parameter in parameters]
         head = (family, activation, addresses) if model.form else (activation, addresses, family)
-        getattr(core, kernel)(
+        # The CPU's workspace is each thread's, the card's is for many images at once.
+        n_images = (images.shape[0],) if images.is_cuda else ()
+        run_kernel(
+            f"predict_shifts_{model.kernel}",
+            images.device,
+            (family, *grid, *n_images),
             *head,
             images.data_ptr(),
             images.shape[0],
             *grid,
             predictions.data_ptr(),
             logits.data_ptr() if return_logits else 0,
-            address,
-            n_threads,
         )
         return predictions, logits
 
     define(
         f"predict_shifts_{model.name}(Tensor images, int[] dx, int[] dy, Tensor[] parameters, "
         'str activation="tanh", bool return_logits=False) -> (Tensor, Tensor)',
-        predict_shifts_cpu,
+        predict_shifts,
         predict_shifts_fake,
     )
 

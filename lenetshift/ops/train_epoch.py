@@ -20,13 +20,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.ops._common import check, check_tensor, define, workspace
+from lenetshift.ops._common import check, check_tensor, define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel, check_activation, check_images
 
 
 def _check_indices(name: str, values: Tensor, stop: int) -> None:
     if values.numel() == 0:
+        return
+    if values.is_cuda:  # without waiting for the card: torch.cuda.synchronize() raises later
+        torch._assert_async(
+            ((values >= 0) & (values < stop)).all(), f"{name}: expected values in 0..{stop - 1}"
+        )
         return
     low, high = (int(value) for value in torch.aminmax(values))
     check(
@@ -52,7 +56,7 @@ def _register(model: FusedModel) -> None:
     ) -> Tensor:
         return _losses(images, permutation, batch_size)
 
-    def train_epoch_cpu(
+    def train_epoch(
         images: Tensor,
         labels: Tensor,
         permutation: Tensor,
@@ -74,15 +78,13 @@ def _register(model: FusedModel) -> None:
         # A batch larger than the whole is the whole: the workspace need not grow beyond.
         batch_size = min(batch_size, max(permutation.shape[0], 1))
         losses = _losses(images, permutation, batch_size)
-        n_threads = torch.get_num_threads()
         family = model.family(parameters)
-        kernel = f"train_epoch_{model.kernel}"
-        memory, address = workspace(
-            getattr(core, kernel + "_workspace")(family, batch_size, n_threads)
-        )
         addresses = [parameter.data_ptr() for parameter in parameters]
         head = (family, activation, addresses) if model.form else (activation, addresses, family)
-        getattr(core, kernel)(
+        run_kernel(
+            f"train_epoch_{model.kernel}",
+            images.device,
+            (family, batch_size),
             *head,
             images.data_ptr(),
             labels.data_ptr(),
@@ -91,8 +93,6 @@ def _register(model: FusedModel) -> None:
             batch_size,
             learning_rate,
             losses.data_ptr(),
-            address,
-            n_threads,
         )
         return losses
 
@@ -100,7 +100,7 @@ def _register(model: FusedModel) -> None:
         f"train_epoch_{model.name}(Tensor images, Tensor labels, Tensor permutation, "
         "Tensor(a!)[] parameters, float learning_rate, int batch_size, "
         'str activation="tanh") -> Tensor',
-        train_epoch_cpu,
+        train_epoch,
         train_epoch_fake,
     )
 

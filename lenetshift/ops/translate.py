@@ -8,8 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.ops._common import FLOATS, check, check_tensor, define, dtype_name, library
+from lenetshift.ops._common import (
+    FLOATS,
+    check,
+    check_tensor,
+    define,
+    dtype_name,
+    library,
+    run_kernel,
+)
 
 
 def _check_shifts(shifts: Tensor, device: torch.device) -> None:
@@ -21,7 +28,7 @@ def _translate_shape(images: Tensor, n_shifts: int, value_bytes: int) -> tuple[i
     return (images.shape[0], n_shifts, n_planes, *images.shape[-2:], value_bytes)
 
 
-def _translate_cpu(images: Tensor, shifts: Tensor) -> Tensor:
+def _translate(images: Tensor, shifts: Tensor) -> Tensor:
     check(
         images.dim() >= 3,
         lambda: f"images: got shape {list(images.shape)}, expected [N, ..., height, width]",
@@ -29,12 +36,14 @@ def _translate_cpu(images: Tensor, shifts: Tensor) -> Tensor:
     _check_shifts(shifts, images.device)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _translate_fake(images, shifts)
-    core.translate(
+    run_kernel(
+        "translate",
+        images.device,
+        None,
         *_translate_shape(images, shifts.shape[0], images.element_size()),
         images.data_ptr(),
         shifts.data_ptr(),
         output.data_ptr(),
-        torch.get_num_threads(),
     )
     return output
 
@@ -43,7 +52,7 @@ def _translate_fake(images: Tensor, shifts: Tensor) -> Tensor:
     return images.new_empty((images.shape[0], shifts.shape[0], *images.shape[1:]))
 
 
-def _translate_backward_cpu(grad_output: Tensor, shifts: Tensor) -> Tensor:
+def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
     check(
         grad_output.dtype in FLOATS,
         lambda: f"images: gradients need float32 or float64, got {dtype_name(grad_output.dtype)}",
@@ -51,12 +60,14 @@ def _translate_backward_cpu(grad_output: Tensor, shifts: Tensor) -> Tensor:
     _check_shifts(shifts, grad_output.device)
     grad_output, shifts = grad_output.contiguous(), shifts.contiguous()
     grad_images = _translate_backward_fake(grad_output, shifts)
-    core.translate_backward(
+    run_kernel(
+        "translate_backward",
+        grad_output.device,
+        None,
         *_translate_shape(grad_images, shifts.shape[0], grad_images.element_size()),
         grad_output.data_ptr(),
         shifts.data_ptr(),
         grad_images.data_ptr(),
-        torch.get_num_threads(),
     )
     return grad_images
 
@@ -74,10 +85,10 @@ def _translate_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
     return torch.ops.lenetshift.translate_backward(grad_output, shifts), None
 
 
-define("translate(Tensor images, Tensor shifts) -> Tensor", _translate_cpu, _translate_fake)
+define("translate(Tensor images, Tensor shifts) -> Tensor", _translate, _translate_fake)
 define(
     "translate_backward(Tensor grad_output, Tensor shifts) -> Tensor",
-    _translate_backward_cpu,
+    _translate_backward,
     _translate_backward_fake,
 )
 torch.library.register_autograd(

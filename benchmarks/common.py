@@ -1,0 +1,164 @@
+"""What the cases share: the settings of a run, the shape of a result, the check before timing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from timing import Clock, Timing, cpu_clock, cuda_clock
+from torch import Tensor, nn
+
+import lenetshift
+from lenetshift.c3_table import C3_TABLE, to_dense
+
+Say = Callable[[str], None]
+
+
+class NotEqualError(Exception):
+    """A peer's results and ours differ by more than the stated tolerance."""
+
+
+@dataclass
+class Context:
+    """Settings of a run, and the data that cases share."""
+
+    device: torch.device
+    threads: int
+    quick: bool
+    peak_gflops: float
+    say: Say
+    unavailable: dict[str, str] = field(default_factory=dict)  # peer -> why it is not measured
+
+    @property
+    def clock(self) -> Clock:
+        """Wall time, or CUDA events."""
+        return cuda_clock if self.device.type == "cuda" else cpu_clock
+
+    @cached_property
+    def mnist(self) -> tuple[lenetshift.Dataset, lenetshift.Dataset]:
+        """Training and test set on the device; a twentieth of them with --quick."""
+        part = 20 if self.quick else 1
+        train, test = (d.first(len(d) // part) for d in lenetshift.load_mnist())
+        return self._moved(train), self._moved(test)
+
+    def trained(self, name: str) -> nn.Module:
+        """A model of the package after one epoch, on the device, in eval mode."""
+        train, _ = lenetshift.load_mnist()
+        model = lenetshift.build_model(name, seed=0)
+        data = train.first(len(self.mnist[0]))
+        lenetshift.train(model, data, epochs=1, learning_rate=0.1, batch_size=64, seed=0)
+        return model.to(self.device).eval()
+
+    def _moved(self, data: lenetshift.Dataset) -> lenetshift.Dataset:
+        return lenetshift.Dataset(data.images.to(self.device), data.labels.to(self.device))
+
+
+def note_unavailable(context: Context, peer: str, error: Exception) -> None:
+    """Say once that a peer is missing or why it fails, and keep it for the result file. A peer that
+    runs but answers otherwise than we do is no such case: NotEqualError is raised again."""
+    if isinstance(error, NotEqualError):
+        raise error
+    lines = str(error).strip().splitlines() or [""]
+    missing = isinstance(error, ModuleNotFoundError)
+    reason = f"missing: {error.name}" if missing else f"{type(error).__name__}: {lines[0]}"
+    if context.unavailable.get(peer) != reason:
+        context.say(f"  {peer}: not measured, {reason}")
+    context.unavailable[peer] = reason
+
+
+def result(
+    context: Context,
+    case: str,
+    ours: Timing,
+    peers: dict[str, Timing],
+    *,
+    multiply_adds: float | None = None,
+    counted: str = "",
+    **more: Any,
+) -> dict[str, Any]:
+    """One entry of the result file's ``cases``."""
+    best = min(peers, key=lambda name: peers[name].median, default=None)
+    fraction = None
+    if multiply_adds is not None:
+        fraction = 2 * multiply_adds / ours.median / (context.peak_gflops * 1e9)
+    return {
+        "case": case,
+        "ours_s": ours.median,
+        "ours_spread": ours.spread,
+        "peers": {name: timing.median for name, timing in peers.items()},
+        "peers_spread": {name: timing.spread for name, timing in peers.items()},
+        "best_peer": best,
+        "ratio": peers[best].median / ours.median if best else None,
+        "fraction_of_peak": fraction,
+        "multiply_adds": multiply_adds,
+        "counted": counted,
+        "rss_mb": None,
+        **more,
+    }
+
+
+def worst_difference(what: str, ours: Tensor, theirs: Tensor, tolerance: float) -> float:
+    """Largest |ours - theirs| over the largest |theirs|; NotEqualError beyond the tolerance."""
+    scale = max(theirs.abs().max().item(), 1e-30)
+    worst = (ours - theirs).abs().max().item() / scale
+    if not worst <= tolerance:  # a NaN fails too
+        raise NotEqualError(
+            f"{what}: the largest difference is {worst:.1e} of the largest value, "
+            f"expected at most {tolerance:.0e}"
+        )
+    return worst
+
+
+def dense_twin(model: nn.Module) -> nn.Module:
+    """What a peer runs: the same model of plain PyTorch layers only.
+
+    For LeNet-5 that is a ``nn.Conv2d`` with zeros where C3 has no connection; the other models are
+    plain already.
+    """
+    if not isinstance(model, lenetshift.LeNet5):
+        return model
+    twin = lenetshift.SymmetricLeNet5(model.activation)
+    state = model.state_dict()
+    state["c3.weight"] = to_dense(state["c3.weight"], C3_TABLE, 6)
+    twin.load_state_dict(state)
+    return twin.to(state["c3.weight"].device).train(model.training)
+
+
+def forward_multiply_adds(model: str) -> int:
+    """Multiply-adds of one pattern without sharing, and without the zeros of a dense C3."""
+    heads = 48_000 + 10_080 + 840  # C5, F6, output
+    return {
+        "lenet5": 117_600 + 150_000 + heads,
+        "symmetric_lenet5": 117_600 + 240_000 + heads,
+        "mlp": 784 * 512 + 512 * 10,
+        "pooled_mlp": 49 * 512 + 512 * 10,
+    }[model]
+
+
+def first_layer_multiply_adds(model: str) -> int:
+    """Those of the layer that sees the pixels, which needs no gradient of its input."""
+    lenet5 = 117_600
+    return {
+        "lenet5": lenet5,
+        "symmetric_lenet5": lenet5,
+        "mlp": 784 * 512,
+        "pooled_mlp": 49 * 512,
+    }[model]
+
+
+def format_seconds(seconds: float) -> str:
+    """Three digits and a unit."""
+    if seconds <= 0 or not math.isfinite(seconds):
+        return str(seconds)
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{_three_digits(seconds / size)} {unit}"
+    return f"{_three_digits(seconds / 1e-6)} µs"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"

@@ -1,0 +1,157 @@
+"""``predict_shifts/<model>``: the test images under the report's 55 shifts.
+
+Ours is the public call, from uint8 images to predictions. A peer gets translated float32 batches,
+made outside its time, at the batch size that is fastest for it on a sample. On a CPU its
+interleaved repetitions run a stated part of the patterns, scaled up; a full pass, once, compares
+every answer and is timed too.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import scaling
+import torch
+from common import (
+    Context,
+    NotEqualError,
+    dense_twin,
+    format_seconds,
+    forward_multiply_adds,
+    note_unavailable,
+    result,
+)
+from peers import CPU_PEERS, CUDA_PEERS, Make, Run
+from timing import best_of, interleave
+from torch import Tensor, nn
+
+import lenetshift
+
+GRID = lenetshift.ShiftGrid()
+TOLERANCE = 5e-5  # largest difference of a logit; predictions may differ where two are closer
+PART = 10  # a peer's repetitions on a CPU run every tenth image under all shifts
+QUICK_BATCH_SIZES = (50, 275)
+CPU_BATCH_SIZES = (50, 250, 1000, 2500)  # divisors of 55,000, the patterns of a part
+CUDA_BATCH_SIZES = (1000, 5500, 11_000, 55_000)
+
+
+def run(context: Context, name: str) -> dict[str, Any]:
+    """Verify and time one model."""
+    model = context.trained(name)
+    images = context.mnist[1].images
+    twin = dense_twin(model)
+    torch._dynamo.reset()  # what torch.compile made for the model before
+    predictions, logits = lenetshift.predict_shifts(model, images, GRID, return_logits=True)
+    # On a GPU all patterns fit and a pass is short: the part is the whole.
+    n_parts = PART if context.device.type == "cpu" else 1
+    peers, settings, full_pass, worst = {}, {}, {}, 0.0
+    for peer, make in (CPU_PEERS if context.device.type == "cpu" else CUDA_PEERS).items():
+        try:
+            batch_size, answer = at_best_batch_size(context, make, twin)
+            seconds = 0.0
+            for k, patterns in enumerate(parts(images, n_parts)):
+                if k == 0:
+                    answer(patterns)  # warms up
+                theirs, elapsed = timed(context, answer, patterns)
+                seconds += elapsed
+                ours = predictions[k::n_parts], logits[k::n_parts]
+                worst = max(worst, verify(f"predict_shifts/{name}, {peer}", *ours, theirs))
+        except Exception as error:  # not installed, no compiler, an unsupported operator, ...
+            note_unavailable(context, peer, error)
+            continue
+        context.say(
+            f"  {peer}: batch size {batch_size}; all {len(images) * len(GRID):,} patterns in "
+            f"{format_seconds(seconds)}, answers equal"
+        )
+        peers[peer], settings[peer] = answer, f"batch size {batch_size}"
+        full_pass[peer] = seconds
+
+    part = next(parts(images, n_parts))
+    timings = interleave(
+        {"ours": lambda: lenetshift.predict_shifts(model, images, GRID)}
+        | {peer: functools.partial(answer, part) for peer, answer in peers.items()},
+        repetitions=3 if context.quick else 7,
+        clock=context.clock,
+    )
+    ours = timings.pop("ours")
+    scale = len(images) * len(GRID) / len(part)
+    return result(
+        context,
+        f"predict_shifts/{name}",
+        ours,
+        {peer: timing.scaled(scale) for peer, timing in timings.items()},
+        multiply_adds=len(images) * multiply_adds_per_image(name)[0],
+        counted=multiply_adds_per_image(name)[1],
+        settings=settings,
+        full_pass=full_pass,
+        worst_difference=worst,
+        n_images=len(images),
+        n_shifts=len(GRID),
+        peers_run_one_in=n_parts,
+    ) | {"rss_mb": extra_mb(context, name, model, images)}
+
+
+def at_best_batch_size(context: Context, make: Make, model: nn.Module) -> tuple[int, Run]:
+    """The peer at the batch size that is fastest for a sample of patterns."""
+    sizes = CPU_BATCH_SIZES if context.device.type == "cpu" else CUDA_BATCH_SIZES
+    if context.quick:
+        sizes = QUICK_BATCH_SIZES
+    sample = torch.rand(2 * max(sizes), 1, 28, 28, device=context.device)
+    answers, seconds = {}, {}
+    for batch_size in sizes:
+        answers[batch_size] = answer = make(model, batch_size)
+        seconds[batch_size] = best_of(functools.partial(answer, sample), 2, context.clock)
+    best = min(sizes, key=lambda batch_size: seconds[batch_size])
+    return best, answers[best]
+
+
+def parts(images: Tensor, n_parts: int) -> Iterator[Tensor]:
+    """The patterns, one part after the other: every ``n_parts``-th image under all shifts, float32
+    ``[n, 1, 28, 28]`` in 0..1."""
+    shifts = GRID.shifts().to(images.device)
+    for k in range(n_parts):
+        moved = torch.ops.lenetshift.translate(images[k::n_parts].contiguous(), shifts)
+        yield moved.flatten(0, 1).unsqueeze(1).float().div_(255)
+
+
+def timed(context: Context, answer: Run, patterns: Tensor) -> tuple[Tensor, float]:
+    """Logits, and the seconds that they took."""
+    logits = []
+    seconds = context.clock(lambda: logits.append(answer(patterns)), 1)
+    return logits[0], seconds
+
+
+def verify(what: str, predictions: Tensor, ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference of a logit; NotEqualError if it or a prediction is out of tolerance."""
+    ours, theirs = ours.flatten(0, 2), theirs.to(ours.device)
+    worst = (ours - theirs).abs().max().item()
+    if not worst <= TOLERANCE:
+        raise NotEqualError(f"{what}: logits differ by up to {worst:.1e}, expected {TOLERANCE:.0e}")
+    top = theirs.topk(2, dim=1).values
+    differs = predictions.flatten() != theirs.argmax(1)
+    if (differs & (top[:, 0] - top[:, 1] > 2 * TOLERANCE)).any():
+        raise NotEqualError(f"{what}: predictions differ where the answer is no near-tie")
+    return worst
+
+
+def extra_mb(context: Context, name: str, model: nn.Module, images: Tensor) -> float:
+    """Memory that the evaluation takes beside images and predictions."""
+    if context.device.type == "cpu":
+        return scaling.against_images(name, context.threads, (len(images),))[0]["extra_mb"]
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    predictions = lenetshift.predict_shifts(model, images, GRID)
+    return (torch.cuda.max_memory_allocated() - before - predictions.nbytes) / 1e6
+
+
+def multiply_adds_per_image(name: str) -> tuple[int, str]:
+    """How many the fraction of the peak is of, and what they are."""
+    if name in ("lenet5", "symmetric_lenet5"):
+        c3 = 1500 if name == "lenet5" else 2400
+        per_pattern = 48_000 + 10_080 + 840  # C5, F6, output
+        shared = 38 * 32 * 150 + 23 * 29 * c3 + len(GRID) * per_pattern
+        return shared, "shared form, direct arithmetic"
+    return len(GRID) * forward_multiply_adds(name), "pattern by pattern, zero pixels included"

@@ -1,0 +1,171 @@
+"""Tables of a result file. ``python benchmarks/report.py FILE ...`` writes them into the README,
+between its markers: a CPU file into the CPU part, a CUDA file into the CUDA part."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from common import format_seconds
+
+README = Path(__file__).with_name("README.md")
+
+
+def heading(results: dict[str, Any]) -> str:
+    """Machine, versions and settings, in a few lines."""
+    machine, limits = results["machine"], results["device_limits"]
+    packages = ", ".join(
+        f"{name} {number or 'missing'}" for name, number in results["versions"].items()
+    )
+    lines = [
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB; "
+        f"{results['threads']} threads, {results['isa']}; "
+        f"load when it began: {results['load_before']}",
+        packages,
+    ]
+    if limits:
+        lines.append(
+            f"{machine['gpu']}: measured {limits['matmul_gflops']:,.0f} GFLOP/s "
+            f"(float32 matrix product), {limits['copy_gb_s']:,.0f} GB/s (copy)"
+        )
+    else:
+        lines.append(f"measured peak: {results['peak_gflops']:.0f} GFLOP/s of float32 FMA")
+    if results["quick"]:
+        lines.append("a twentieth of the data (--quick): not for comparison")
+    return "\n".join(lines)
+
+
+def line(case: dict[str, Any]) -> str:
+    """A case in a line, as it is done."""
+    text = f"  ours {format_seconds(case['ours_s'])} (spread {case['ours_spread']:.0%})"
+    for name, seconds in case["peers"].items():
+        ratio = seconds / case["ours_s"]
+        text += f"\n  {name} {format_seconds(seconds)}"
+        text += f" (spread {case['peers_spread'][name]:.0%}), {ratio:.2f} x ours"
+    if case.get("core_s"):
+        text += f"\n  bare core call {format_seconds(case['core_s'])}"
+    if case["fraction_of_peak"] is not None:
+        text += f"\n  {case['fraction_of_peak']:.0%} of the peak ({case['counted']})"
+    if case["rss_mb"] is not None:
+        text += f"\n  {case['rss_mb']:.0f} MB"
+    return text
+
+
+def tables(results: dict[str, Any]) -> str:
+    """Everything, in Markdown."""
+    parts = ["\n".join(f"{text}  " for text in heading(results).splitlines())]
+    if results["cases"]:
+        parts += [summary(results["cases"]), every_peer(results["cases"])]
+    if results.get("isas"):
+        parts.append(instruction_sets(results["isas"]))
+    if results.get("scaling"):
+        parts.append(memory(results["scaling"]["images"]))
+    for name, reason in (results["unavailable"] | results["failed"]).items():
+        parts.append(f"Not measured: {name}, {reason}.")
+    minutes = results["wall_s"] / 60
+    return "\n\n".join([*parts, f"The whole run took {minutes:.1f} minutes."])
+
+
+def summary(cases: Sequence[dict[str, Any]]) -> str:
+    """Ours beside the best peer."""
+    rows = []
+    for case in cases:
+        best = case["best_peer"]
+        fraction = case["fraction_of_peak"]
+        rows.append(
+            (
+                f"`{case['case']}`",
+                format_seconds(case["ours_s"]),
+                f"{case['ours_spread']:.0%}",
+                format_seconds(case["peers"][best]) if best else "",
+                _described(case, best) if best else "no peer",
+                f"{case['ratio']:.2f} x" if best else "",
+                "" if fraction is None else f"{fraction:.0%}",
+                "" if case["rss_mb"] is None else f"{case['rss_mb']:.0f} MB",
+            )
+        )
+    head = ("case", "ours", "spread", "best peer", "which", "ratio", "of peak", "memory")
+    return _table(head, rows)
+
+
+def every_peer(cases: Sequence[dict[str, Any]]) -> str:
+    """Each peer of each case, slowest last."""
+    rows = []
+    for case in cases:
+        for name in sorted(case["peers"], key=case["peers"].get):
+            seconds = case["peers"][name]
+            full = case.get("full_pass", {}).get(name)
+            rows.append(
+                (
+                    f"`{case['case']}`",
+                    _described(case, name),
+                    format_seconds(seconds),
+                    f"{case['peers_spread'][name]:.0%}",
+                    f"{seconds / case['ours_s']:.2f} x",
+                    format_seconds(full) if full else "",
+                )
+            )
+        if case.get("core_s"):
+            bare = case["core_s"]
+            ratio = f"{bare / case['ours_s']:.2f} x"
+            rows.append(
+                (f"`{case['case']}`", "our bare core call", format_seconds(bare), "", ratio, "")
+            )
+    return _table(("case", "peer", "time", "spread", "ratio to ours", "full pass, once"), rows)
+
+
+def instruction_sets(rows: Sequence[dict[str, Any]]) -> str:
+    """Ours, a column an instruction set."""
+    names = list(dict.fromkeys(row["isa"] for row in rows))
+    seconds = {(row["case"], row["isa"]): row["ours_s"] for row in rows}
+    cases = dict.fromkeys(row["case"] for row in rows)
+    body = [
+        (f"`{case}`", *(format_seconds(seconds[case, name]) for name in names)) for case in cases
+    ]
+    return _table(("ours, by instruction set", *names), body)
+
+
+def memory(rows: Sequence[dict[str, Any]]) -> str:
+    """Time and memory against the number of images."""
+    body = [
+        (
+            f"`{row['model']}`",
+            f"{row['n_images']:,}",
+            format_seconds(row["seconds"]),
+            f"{row['predictions_mb']:.1f} MB",
+            f"{row['extra_mb']:.1f} MB",
+        )
+        for row in rows
+    ]
+    return _table(("model", "images", "time", "predictions", "memory beside them"), body)
+
+
+def update_readme(results: dict[str, Any], readme: Path = README) -> None:
+    """Put the tables between the README's markers for this device."""
+    begin, end = f"<!-- {results['device']}: begin -->", f"<!-- {results['device']}: end -->"
+    text = readme.read_text()
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"{readme}: expected {begin} and {end} once each")
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    readme.write_text(f"{before}{begin}\n{tables(results)}\n{end}{after}")
+
+
+def _described(case: dict[str, Any], peer: str) -> str:
+    setting = case.get("settings", {}).get(peer)
+    return f"{peer}, {setting}" if setting else peer
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("usage: python benchmarks/report.py FILE ...")
+    for path in sys.argv[1:]:
+        update_readme(json.loads(Path(path).read_text()))

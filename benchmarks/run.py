@@ -1,0 +1,153 @@
+"""Verify, then time: lenetshift beside its peers. ``python benchmarks/run.py --help``."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import c3_conv
+import cuda_limits
+import isas
+import machine
+import predict_shifts
+import report
+import reproduce
+import scaling
+import torch
+import train_epoch
+from common import Context
+
+from lenetshift._native import core
+
+Case = Callable[[Context], dict[str, Any]]
+
+CASES: dict[str, Case] = {
+    **{
+        f"predict_shifts/{name}": functools.partial(predict_shifts.run, name=name)
+        for name in ("lenet5", "symmetric_lenet5", "mlp", "pooled_mlp")
+    },
+    **{
+        f"c3_conv/{direction}/{n}": functools.partial(
+            c3_conv.run, direction=direction, batch_size=n
+        )
+        for n in (64, 1000)
+        for direction in ("forward", "forward_backward")
+    },
+    **{
+        f"train_epoch/{name}": functools.partial(train_epoch.run, name=name)
+        for name in ("lenet5", "mlp", "pooled_mlp")
+    },
+    "reproduce": reproduce.run,
+}
+EXTRAS = {"isas": isas.run, "scaling": scaling.run}  # CPU only
+FIGURE = Path(__file__).with_name("scaling.png")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(prog="python benchmarks/run.py", description=__doc__)
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
+    made.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="cases, or the beginnings of their names, of: " + ", ".join([*CASES, *EXTRAS]),
+    )
+    made.add_argument(
+        "--quick", action="store_true", help="a twentieth of the data, fewer repetitions"
+    )
+    made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    made.add_argument("--threads", type=int, metavar="N", help="default: PyTorch's choice")
+    made.add_argument("--isa", choices=[name for name, supported in core.isas() if supported])
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the chosen cases; 0, or 1 where a case fails, or 2 where nothing can be run."""
+    made = parser()
+    args = made.parse_args(arguments)
+    every = [*CASES, *EXTRAS]
+    for name in args.only or ():
+        if not any(case.startswith(name) for case in every):
+            made.error(f"argument --only: {name!r} begins none of {', '.join(every)}")
+    if args.threads is not None and args.threads < 1:
+        made.error(f"argument --threads: got {args.threads}, expected 1 or more")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print("argument --device: cuda is not available: PyTorch finds no device", file=sys.stderr)
+        return 2
+    if args.device == "cuda" and not core.has_cuda:
+        print("argument --device: lenetshift was built without CUDA kernels", file=sys.stderr)
+        return 2
+    chosen = [n for n in every if not args.only or any(n.startswith(o) for o in args.only)]
+    results = measure(args, chosen)
+    print()
+    print(report.tables(results))
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+    return 1 if results["failed"] else 0
+
+
+def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
+    """The result file's contents."""
+    start = time.perf_counter()
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    if args.isa is not None:
+        core.set_isa(args.isa)
+        os.environ["LENETSHIFT_ISA"] = args.isa  # for the processes that cases start
+    threads, limits = torch.get_num_threads(), None
+    peak = machine.peak_gflops(threads)
+    if args.device == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # peers compute in float32, as we do
+        limits = cuda_limits.device_limits()
+        peak = limits["matmul_gflops"]
+    results: dict[str, Any] = {
+        "schema": 1,
+        "machine": machine.machine(),
+        "load_before": machine.load(),
+        "versions": machine.versions(),
+        "device": args.device,
+        "isa": core.isa(),
+        "threads": threads,
+        "quick": args.quick,
+        "peak_gflops": peak,
+        "device_limits": limits,
+        "cases": [],
+        "failed": {},
+    }
+    print(report.heading(results), flush=True)
+    context = Context(torch.device(args.device), threads, args.quick, peak, say)
+    for name in chosen:
+        try:
+            if name in CASES:
+                say(name)
+                results["cases"].append(CASES[name](context))
+                say(report.line(results["cases"][-1]))
+            elif args.device == "cpu":
+                results[name] = EXTRAS[name](context)
+        except Exception as error:  # results that differ, an op without a kernel for this device
+            lines = str(error).strip().splitlines() or [""]
+            results["failed"][name] = f"{type(error).__name__}: {lines[0]}"
+            say(f"  {name}: failed, {results['failed'][name]}")
+    if "scaling" in results:
+        scaling.draw(results["scaling"], FIGURE)
+        say(f"  drawn: {FIGURE.name}")
+    results["unavailable"] = context.unavailable
+    results["wall_s"] = time.perf_counter() - start
+    return results
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

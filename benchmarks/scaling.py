@@ -1,0 +1,152 @@
+"""Time against the number of shifts and of images, and the memory that an evaluation needs.
+
+The images come round again as often as needed. Each model's images are counted up in a process of
+its own, which this file is too: ``python scaling.py MODEL THREADS N_IMAGES ...`` prints JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from common import Context
+from timing import best_of
+
+import lenetshift
+from lenetshift._native import core
+
+N_IMAGES = (10_000, 60_000, 1_000_000)
+GRIDS = (
+    lenetshift.ShiftGrid(range(1), range(1)),  # 1 shift
+    lenetshift.ShiftGrid(range(-2, 3), range(1)),  # 5
+    lenetshift.ShiftGrid(),  # 55, the report's
+    lenetshift.ShiftGrid(range(-10, 11), range(-10, 11)),  # 441
+    lenetshift.ShiftGrid(range(-27, 28), range(-27, 28)),  # 3025, all there are
+)
+N_IMAGES_FOR_SHIFTS = 2000
+MODELS = ("lenet5", "symmetric_lenet5", "mlp", "pooled_mlp")
+
+
+def run(context: Context) -> dict[str, Any]:
+    """``{"shifts": [...], "images": [...]}``, on the CPU."""
+    context.say("scaling")
+    shifts, images = [], []
+    sizes = N_IMAGES[:-1] if context.quick else N_IMAGES
+    for name in MODELS:
+        shifts += against_shifts(context, name)
+        images += against_images(name, context.threads, sizes)
+        last = images[-1]
+        context.say(
+            f"  {name}: {last['n_images']:,} images in {last['seconds']:.2f} s, "
+            f"{last['extra_mb']:.0f} MB beside images and predictions"
+        )
+    return {"shifts": shifts, "images": images}
+
+
+def against_shifts(context: Context, name: str) -> list[dict[str, Any]]:
+    """Seconds for a fixed number of images and each grid."""
+    model = lenetshift.build_model(name, seed=0).eval()
+    images = context.mnist[1].images[: 200 if context.quick else N_IMAGES_FOR_SHIFTS]
+    found = []
+    for grid in GRIDS:
+        seconds = best_of(
+            lambda grid=grid: lenetshift.predict_shifts(model, images, grid),
+            1 if len(grid) > 441 else 3,
+            context.clock,
+        )
+        found.append(
+            {"model": name, "n_shifts": len(grid), "n_images": len(images), "seconds": seconds}
+        )
+    return found
+
+
+def against_images(name: str, n_threads: int, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Seconds and memory for the report's grid and each number of images."""
+    command = [sys.executable, __file__, name, str(n_threads), core.isa(), *map(str, sizes)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"scaling: {name}: {done.stderr[-500:]}")
+    return json.loads(done.stdout)
+
+
+def measure(name: str, n_images: int) -> dict[str, Any]:
+    """One evaluation: seconds, and the peak of resident memory in it less that before, in MB.
+
+    The images are there before. ``extra_mb`` is without the predictions, which are the result.
+    """
+    _, test = lenetshift.load_mnist()
+    repeats = -(-n_images // len(test))
+    images = test.images.repeat(repeats, 1, 1)[:n_images].clone()
+    model = lenetshift.build_model(name, seed=0).eval()
+    lenetshift.predict_shifts(model, images[:16])  # code and threads are there too
+    before = reset_peak()
+    start = time.perf_counter()
+    predictions = lenetshift.predict_shifts(model, images)
+    seconds = time.perf_counter() - start
+    grown = resident("VmHWM") - before
+    predictions_mb = predictions.numel() / 1e6
+    return {
+        "model": name,
+        "n_images": n_images,
+        "seconds": seconds,
+        "predictions_mb": predictions_mb,
+        "extra_mb": max(0.0, grown - predictions_mb),
+    }
+
+
+def reset_peak() -> float:
+    """Forget the process's peak of resident memory (Linux); MB that are resident now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
+def resident(field: str) -> float:
+    """MB: ``VmRSS``, now, or ``VmHWM``, the peak."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise RuntimeError(f"{field}: not in /proc/self/status")
+
+
+def draw(scaling: dict[str, Any], path: Path) -> None:
+    """The two curves a model, log-log, each beside proportional growth."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    styles = {  # Okabe and Ito's colours, and markers for those who see none
+        "lenet5": ("#0072B2", "o"),
+        "symmetric_lenet5": ("#56B4E9", "s"),
+        "mlp": ("#D55E00", "^"),
+        "pooled_mlp": ("#009E73", "D"),
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    for axis, kind in zip(axes, ("shifts", "images"), strict=True):
+        rows = scaling[kind]
+        for name, (color, marker) in styles.items():
+            points = [(r[f"n_{kind}"], r["seconds"]) for r in rows if r["model"] == name]
+            axis.loglog(*zip(*points, strict=True), color=color, marker=marker, label=name)
+        x, y = zip(*((r[f"n_{kind}"], r["seconds"]) for r in rows), strict=True)
+        proportional = [max(y) * n / max(x) for n in (min(x), max(x))]
+        axis.loglog((min(x), max(x)), proportional, color="0.6", ls=":", label="proportional")
+        axis.set_xlabel(f"number of {kind}")
+        axis.set_ylabel("seconds")
+        axis.grid(color="0.9", which="major")
+    axes[0].set_title(f"{scaling['shifts'][0]['n_images']:,} images")
+    axes[1].set_title("55 shifts")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    model_name, threads, isa, *counts = sys.argv[1:]
+    torch.set_num_threads(int(threads))
+    core.set_isa(isa)
+    json.dump([measure(model_name, int(count)) for count in counts], sys.stdout)

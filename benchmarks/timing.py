@@ -1,0 +1,85 @@
+"""Interleaved repetitions: ours, peer A, peer B, ours, peer A, ...
+
+What disturbs the machine for a while then disturbs everyone, not one of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+Run = Callable[[], object]
+Clock = Callable[[Run, int], float]
+"""``clock(run, n)``: seconds of ``n`` calls in a row."""
+
+REST_S = 0.05
+"""Pause before each sample: the other thread pools stop spinning meanwhile."""
+
+SAMPLE_S = 0.05
+"""Shorter calls are repeated until a sample takes about this long."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Samples of one candidate, in seconds a call."""
+
+    samples: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Seconds."""
+        return statistics.median(self.samples)
+
+    @property
+    def spread(self) -> float:
+        """(slowest - fastest) / median."""
+        return (max(self.samples) - min(self.samples)) / self.median
+
+    def scaled(self, factor: float) -> Timing:
+        """The same samples times a factor."""
+        return Timing(tuple(sample * factor for sample in self.samples))
+
+
+def cpu_clock(run: Run, n: int) -> float:
+    """Wall time."""
+    start = time.perf_counter()
+    for _ in range(n):
+        run()
+    return time.perf_counter() - start
+
+
+def cuda_clock(run: Run, n: int) -> float:
+    """Time between two CUDA events around the calls."""
+    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    torch.cuda.synchronize()
+    start.record()
+    for _ in range(n):
+        run()
+    stop.record()
+    stop.synchronize()
+    return start.elapsed_time(stop) / 1e3
+
+
+def interleave(runs: Mapping[str, Run], repetitions: int, clock: Clock) -> dict[str, Timing]:
+    """Warm each candidate up, then time them in turn, ``repetitions`` times round."""
+    calls = {}
+    for name, run in runs.items():
+        first = clock(run, 1)
+        again = clock(run, 1) if first < 1 else first
+        calls[name] = max(1, round(SAMPLE_S / max(again, 1e-7)))
+    samples: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repetitions):
+        for name, run in runs.items():
+            time.sleep(REST_S)
+            samples[name].append(clock(run, calls[name]) / calls[name])
+    return {name: Timing(tuple(values)) for name, values in samples.items()}
+
+
+def best_of(run: Run, repetitions: int, clock: Clock) -> float:
+    """Fastest of several calls after one that warms up, in seconds."""
+    clock(run, 1)
+    return min(clock(run, 1) for _ in range(repetitions))

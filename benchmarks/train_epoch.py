@@ -1,0 +1,193 @@
+"""``train_epoch/<model>``: one epoch of SGD, batch size 64, over the training set.
+
+Ours is the public ``lenetshift.train``. A peer gets float32 images made in advance and the same
+order; it indexes them batch by batch.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from common import (
+    Context,
+    NotEqualError,
+    first_layer_multiply_adds,
+    forward_multiply_adds,
+    note_unavailable,
+    result,
+)
+from timing import interleave
+from torch import Tensor, nn
+
+import lenetshift
+from lenetshift.c3_table import C3_TABLE, to_dense
+from lenetshift.train import epoch_permutation
+
+BATCH_SIZE = 64
+LEARNING_RATE = 0.1
+SEED = 0
+# Rounding grows along a trajectory: the first steps must agree closely, the epoch as a whole well.
+FIRST_STEPS, FIRST_TOLERANCE, EPOCH_TOLERANCE = 50, 1e-4, 0.02
+
+Epoch = Callable[[], Tensor]
+"""Trains from the same start each time; gives the loss of every step."""
+
+
+def run(context: Context, name: str) -> dict[str, Any]:
+    """Verify and time one model."""
+    start = lenetshift.build_model(name, seed=SEED).to(context.device)
+    data = context.mnist[0]
+    ours = our_epoch(start, data)
+    losses = ours()
+    runs, curves = {}, {}
+    for peer, make in peers(context).items():
+        try:
+            epoch = make(plain_twin(start), data)
+            theirs = epoch()
+        except Exception as error:  # no compiler, an unsupported operator, ...
+            note_unavailable(context, peer, error)
+            continue
+        curves[peer] = verify(f"train_epoch/{name}, {peer}", losses, theirs.to(losses.device))
+        context.say(f"  {peer}: loss curves differ by at most {curves[peer]:.1e}")
+        runs[peer] = epoch
+    timings = interleave({"ours": ours} | runs, 2 if context.quick else 3, context.clock)
+    per_image = 3 * forward_multiply_adds(name) - first_layer_multiply_adds(name)
+    return result(
+        context,
+        f"train_epoch/{name}",
+        timings.pop("ours"),
+        timings,
+        multiply_adds=len(data) * per_image,
+        counted="forward and backward, no gradient of the pixels",
+        worst_difference=max(curves.values(), default=None),
+        mean_loss=losses.mean().item(),
+        n_images=len(data),
+    )
+
+
+def our_epoch(start: nn.Module, data: lenetshift.Dataset) -> Epoch:
+    """lenetshift.train, fused."""
+
+    def epoch() -> Tensor:
+        settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE, "seed": SEED}
+        return lenetshift.train(copy.deepcopy(start), data, epochs=1, **settings)[0]
+
+    return epoch
+
+
+def torch_epoch(
+    start: nn.Module, data: lenetshift.Dataset, *, compile: bool = False, **sgd: bool
+) -> Epoch:
+    """The usual PyTorch loop."""
+    images = data.images.unsqueeze(1).float() / 255
+    order = epoch_permutation(len(data), SEED, 0).to(images.device)
+    model = copy.deepcopy(start)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, **sgd)
+    torch._dynamo.reset()
+    forward = torch.compile(model, dynamic=False) if compile else model
+
+    def epoch() -> Tensor:
+        model.load_state_dict(start.state_dict())
+        losses = []
+        for batch in order.split(BATCH_SIZE):
+            loss = F.cross_entropy(forward(images[batch]), data.labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        return torch.stack(losses)
+
+    return epoch
+
+
+def cuda_graph_epoch(start: nn.Module, data: lenetshift.Dataset) -> Epoch:
+    """The usual loop with a step captured as a CUDA graph; a smaller last batch runs without it."""
+    images = data.images.unsqueeze(1).float() / 255
+    order = epoch_permutation(len(data), SEED, 0).to(images.device)
+    model = copy.deepcopy(start)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, foreach=True)
+    batch = order[:BATCH_SIZE].clone()  # the graph reads which images from here
+
+    def step(batch: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images[batch]), data.labels[batch])
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step(batch)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    optimizer.zero_grad()
+    with torch.cuda.graph(graph):
+        captured = step(batch)
+
+    def epoch() -> Tensor:
+        model.load_state_dict(start.state_dict())
+        losses = []
+        for indices in order.split(BATCH_SIZE):
+            if len(indices) == BATCH_SIZE:
+                batch.copy_(indices)
+                graph.replay()
+                losses.append(captured.clone())
+            else:
+                losses.append(step(indices))
+        return torch.stack(losses)
+
+    return epoch
+
+
+def peers(context: Context) -> dict[str, Callable[[nn.Module, lenetshift.Dataset], Epoch]]:
+    """Name -> the loop that it runs."""
+    found = {
+        "PyTorch eager, foreach SGD": lambda *a: torch_epoch(*a, foreach=True),
+        "PyTorch eager, fused SGD": lambda *a: torch_epoch(*a, fused=True),
+        "torch.compile, fused SGD": lambda *a: torch_epoch(*a, fused=True, compile=True),
+    }
+    if context.device.type == "cuda":
+        found["CUDA graph, foreach SGD"] = cuda_graph_epoch
+    return found
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A dense convolution of which only the table's connections count and learn."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__(6, 16, 5)
+        dense = to_dense(weight, C3_TABLE, 6)
+        connected = to_dense(torch.ones_like(weight), C3_TABLE, 6)
+        self.register_buffer("connected", connected, persistent=False)
+        self.load_state_dict({"weight": dense, "bias": bias})
+        self.to(weight.device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.connected, self.bias)
+
+
+def plain_twin(model: nn.Module) -> nn.Module:
+    """The same model of plain PyTorch layers, with the same weights, that learns the same."""
+    twin = copy.deepcopy(model)
+    if isinstance(model, lenetshift.LeNet5):
+        with torch.no_grad():
+            twin.c3 = MaskedConv2d(model.c3.weight, model.c3.bias)
+    return twin
+
+
+def verify(what: str, ours: Tensor, theirs: Tensor) -> float:
+    """Largest difference of a step's loss; NotEqualError if the curves part."""
+    differences = (ours - theirs).abs()
+    first, worst = differences[:FIRST_STEPS].max().item(), differences.max().item()
+    if not (first <= FIRST_TOLERANCE and worst <= EPOCH_TOLERANCE):
+        raise NotEqualError(
+            f"{what}: losses differ by {first:.1e} in the first {FIRST_STEPS} steps and "
+            f"{worst:.1e} in all, expected at most {FIRST_TOLERANCE:.0e} and {EPOCH_TOLERANCE:.0e}"
+        )
+    return worst

@@ -1,0 +1,64 @@
+// The contract of the CUDA kernels, in the words of kernels.h: the same structs and shapes, with
+// addresses on the card. No CUDA header is needed to include this.
+//
+// Everything is enqueued on `stream` (a cudaStream_t of the current device) and nothing waits.
+// `workspace` is memory of the card, 256-byte aligned, of at least the bytes that the function of
+// the same name plus _workspace says; it may be reused as soon as later work on the same stream
+// comes. A launch that fails throws std::runtime_error in one line.
+#pragma once
+
+#include "../kernels.h"
+
+namespace lenetshift {
+namespace cuda {
+
+// C3Shape::table is on the host; everything else on the card. The workspace is c3_conv_backward's.
+std::int64_t c3_conv_workspace(const C3Shape&, int value_bytes);
+template <class T>
+void c3_conv(const C3Shape&, const T* input, const T* weight, const T* bias, T* output,
+             void* stream);
+template <class T>
+void c3_conv_backward(const C3Shape&, const C3Backward<T>&, void* workspace, void* stream);
+
+void translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
+               void* stream);
+template <class T>
+void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
+                        T* grad_images, void* stream);
+
+std::int64_t predict_shifts_lenet5_workspace(C3Form, ShiftGrid, std::int64_t n_images);
+void predict_shifts_lenet5(C3Form, Activation, const Lenet5Parameters&, const ShiftedImages&,
+                           void* workspace, void* stream);
+std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images);
+void predict_shifts_mlp(Activation, const MlpParameters&, const ShiftedImages&, void* workspace,
+                        void* stream);
+std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images);
+void predict_shifts_pooled_mlp(Activation, const MlpParameters&, const ShiftedImages&,
+                               void* workspace, void* stream);
+
+// The parameters are updated in place: the pointers of Layer are written through. Labels and
+// permutation must be in range: nothing checks them on the card.
+std::int64_t train_epoch_lenet5_workspace(C3Form, int batch_size);
+void train_epoch_lenet5(C3Form, Activation, const Lenet5Parameters&, const Epoch&, void* workspace,
+                        void* stream);
+std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size);
+void train_epoch_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace,
+                     void* stream);
+std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size);
+void train_epoch_pooled_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace,
+                            void* stream);
+
+// The device on which a scope's work runs; the one before comes back at its end.
+class OnDevice {
+ public:
+  explicit OnDevice(int device);
+  ~OnDevice();
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  int device_, before_ = 0;
+};
+
+}  // namespace cuda
+}  // namespace lenetshift

@@ -1,0 +1,117 @@
+// What the fused kernels share: small helpers, activations, argmax.
+#pragma once
+
+#include "../kernels.h"
+#include "device.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+constexpr int kBlock = 256;  // threads of a block
+
+__host__ __device__ constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
+__host__ __device__ constexpr int round_up(int a, int b) { return divide_up(a, b) * b; }
+__host__ __device__ constexpr int smaller(int a, int b) { return b < a ? b : a; }
+__host__ __device__ constexpr int larger(int a, int b) { return a < b ? b : a; }
+__host__ __device__ constexpr int clamp(int x, int low, int high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+inline unsigned blocks_for(std::int64_t n, int each) {
+  return static_cast<unsigned>((n + each - 1) / each);
+}
+
+// Hands out a workspace, or, from null, measures it.
+class Arena {
+ public:
+  explicit Arena(void* start) : start_(static_cast<char*>(start)) {}
+  template <class T>
+  T* take(std::int64_t n) {
+    char* const address = start_ == nullptr ? nullptr : start_ + bytes_;
+    bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + 255) / 256 * 256;
+    return reinterpret_cast<T*>(address);
+  }
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  char* start_;
+  std::int64_t bytes_ = 0;
+};
+
+// The evaluation keeps maps of so many bytes at a time, then goes on to the next images.
+constexpr std::int64_t kChunkBytes = std::int64_t{256} << 20;
+
+__device__ inline float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
+__device__ inline void store4(float* p, float4 v) { *reinterpret_cast<float4*>(p) = v; }
+__device__ inline void load4_to(const float* p, float* target) {
+  const float4 v = load4(p);
+  target[0] = v.x, target[1] = v.y, target[2] = v.z, target[3] = v.w;
+}
+
+// tanh(x) = x p(x^2) / q(x^2) on |x| <= 9, where tanh rounds to 1: the CPU kernels' form
+// (cpu/activation.h has its derivation); relative error under 5e-7. A third of tanhf's instructions.
+struct Tanh {
+  __device__ static float value(float x) {
+    x = x > 9.0f ? 9.0f : x;  // so written, NaN stays NaN
+    x = x < -9.0f ? -9.0f : x;
+    const float z = x * x;
+    float p = fmaf(1.3419796722319335e-08f, z, 2.0661241738374832e-05f);
+    p = fmaf(p, z, 3.498994699734109e-03f);
+    p = fmaf(p, z, 1.3383979079881392e-01f);
+    p = fmaf(p, z, 1.0f);
+    float q = fmaf(7.804718280361444e-07f, z, 3.291036197602837e-04f);
+    q = fmaf(q, z, 2.5890201031646524e-02f);
+    q = fmaf(q, z, 4.6717300562434405e-01f);
+    q = fmaf(q, z, 1.0f);
+    return __fdividef(x * p, q);
+  }
+  // d tanh(x) / dx, from y = tanh(x).
+  __device__ static float slope(float y) { return 1.0f - y * y; }
+};
+
+struct Relu {
+  __device__ static float value(float x) { return x < 0.0f ? 0.0f : x; }
+  __device__ static float slope(float y) { return y > 0.0f ? 1.0f : 0.0f; }
+};
+
+// The index of the largest of ten logits, a stride apart. As in torch.argmax the first of equal
+// ones wins, and the first NaN wins over everything.
+__device__ inline int argmax(const float* logits, int stride) {
+  float best = logits[0];
+  int index = 0;
+  for (int c = 1; c < kClasses; ++c) {
+    const float value = logits[c * stride];
+    if (!(value <= best) && best == best) best = value, index = c;
+  }
+  return index;
+}
+
+// Cells of an array [planes][rows][columns], every kBlock-th from the thread's own on: divisions at
+// the start only.
+struct Cells {
+  int plane, row, column;
+
+  __device__ Cells(int rows, int columns) : rows_(rows), columns_(columns) {
+    split(static_cast<int>(threadIdx.x), plane, row, column);
+    split(kBlock, step_plane_, step_row_, step_column_);
+  }
+  __device__ void next() {
+    column += step_column_, row += step_row_, plane += step_plane_;
+    if (column >= columns_) column -= columns_, ++row;
+    if (row >= rows_) row -= rows_, ++plane;
+  }
+
+ private:
+  int rows_, columns_, step_plane_, step_row_, step_column_;
+
+  __device__ void split(int cell, int& p, int& r, int& c) const {
+    c = cell % columns_;
+    r = cell / columns_ % rows_;
+    p = cell / columns_ / rows_;
+  }
+};
+
+}  // namespace
+}  // namespace cuda
+}  // namespace lenetshift

@@ -1,0 +1,35 @@
+// One epoch of SGD on the pooled MLP.
+#include "cuda_kernels.h"
+#include "train_perceptron.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+// Means of 4 x 4 pixels, summed as whole numbers.
+struct PooledPixels {
+  static constexpr int side = kImageSize / 4, n = side * side;
+  __device__ static float value(const std::uint8_t* image, int k) {
+    const std::uint8_t* const corner = image + k / side * 4 * kImageSize + k % side * 4;
+    int sum = 0;
+    for (int y = 0; y < 4; ++y)
+      for (int x = 0; x < 4; ++x) sum += corner[y * kImageSize + x];
+    return static_cast<float>(sum) * (1.0f / (255 * 16));
+  }
+};
+
+}  // namespace
+
+std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size) {
+  return perceptron_training_workspace(n_hidden, batch_size);
+}
+
+void train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
+                            const Epoch& epoch, void* workspace, void* stream) {
+  const auto run = activation == Activation::tanh ? train_perceptron<Tanh, PooledPixels>
+                                                  : train_perceptron<Relu, PooledPixels>;
+  run("train_epoch_pooled_mlp", parameters, epoch, workspace, static_cast<cudaStream_t>(stream));
+}
+
+}  // namespace cuda
+}  // namespace lenetshift

@@ -1,0 +1,60 @@
+"""``c3_conv`` and its gradients from anywhere, against the float64 reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from lenetshift import reference
+from lenetshift.c3_table import n_connections
+
+Table = tuple[tuple[int, ...], ...]
+#: input, weight, bias, upstream gradient -> output, grad_input, grad_weight, grad_bias
+Run = Callable[[Tensor, Tensor, Tensor, Tensor], Sequence[Tensor]]
+
+
+def problem(
+    n: int, table: Table, n_inputs: int, size: tuple[int, int], dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(n + len(table) + size[0])
+    shapes = [
+        (n, n_inputs, *size),
+        (n_connections(table), 5, 5),
+        (len(table),),
+        (n, len(table), size[0] - 4, size[1] - 4),
+    ]
+    input, weight, bias, upstream = (
+        torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes
+    )
+    return input, weight, bias, upstream
+
+
+def check_c3_conv(
+    run: Run, n: int, table: Table, n_inputs: int, size: tuple[int, int], dtype: torch.dtype
+) -> None:
+    """Every value within 2 sqrt(k) eps sum |w||x| of float64, k the longest sum of its kind."""
+    tensors = problem(n, table, n_inputs, size, dtype)
+    results = run(*tensors)
+    exact = [t.double().clone().requires_grad_() for t in tensors[:3]]
+    magnitude = [t.double().abs().requires_grad_() for t in tensors[:3]]
+    upstream = tensors[3].double()
+    expected = reference.c3_conv(exact[0], exact[1], exact[2], table)
+    scale = reference.c3_conv(magnitude[0], magnitude[1], magnitude[2], table)
+    wanted = [expected, *torch.autograd.grad(expected, exact, upstream)]
+    bounds = [scale, *torch.autograd.grad(scale, magnitude, upstream.abs())]
+    positions = n * (size[0] - 4) * (size[1] - 4)
+    terms = [max(map(len, table)) * 25 + 1, len(table) * 25, positions, positions]
+    names = ("output", "grad_input", "grad_weight", "grad_bias")
+    for name, got, want, bound, k in zip(names, results, wanted, bounds, terms, strict=True):
+        assert got.shape == want.shape
+        assert got.dtype == dtype
+        tolerance = 2 * max(k, 1) ** 0.5 * torch.finfo(dtype).eps * bound.detach()
+        error = (got.double() - want.detach()).abs()
+        worst = (error - tolerance).argmax() if error.numel() else None
+        # Written so that NaN fails.
+        assert bool((error <= tolerance).all()), (
+            f"{name}: worst error {error.flatten()[worst]:.3g} where "
+            f"{tolerance.flatten()[worst]:.3g} is allowed"
+        )
