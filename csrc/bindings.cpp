@@ -1,5 +1,5 @@
 // The compiled core as a Python module: addresses and sizes in, nothing computed here.
-// lenetshift/ops.py checks every argument before it comes here. The GIL is released throughout.
+// lenetshift/ops/ checks every argument before it comes here. The GIL is released throughout.
 #include "bindings.h"
 
 #include <chrono>

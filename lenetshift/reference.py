@@ -79,7 +79,8 @@ def shifted_logits(
     """
     moved = translate(images, grid.shifts())
     pixels = moved.flatten(0, 1).unsqueeze(1).to(dtype) / 255
-    return model(pixels).unflatten(0, (images.shape[0], *grid.shape))
+    logits: Tensor = model(pixels).unflatten(0, (images.shape[0], *grid.shape))
+    return logits
 
 
 def sgd_epoch(
@@ -114,6 +115,6 @@ def sgd_epoch(
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.grad is not None:
-                    parameter -= learning_rate * parameter.grad
+                    parameter.sub_(learning_rate * parameter.grad)
         losses.append(loss.detach())
     return torch.stack(losses) if losses else torch.zeros(0, dtype=dtype)

@@ -193,7 +193,7 @@ def _autograd_epoch(model: nn.Module) -> _Epoch:
             for step, batch in enumerate(batches):
                 optimizer.zero_grad()
                 loss = F.cross_entropy(model(as_input(images[batch], dtype)), labels[batch])
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
                 losses[step] = loss.detach()
                 done = step + 1

@@ -1,6 +1,7 @@
 // Activations on vectors.
 #pragma once
 
+#include "../kernels.h"
 #include "vec.h"
 
 namespace lenetshift {
@@ -39,16 +40,22 @@ inline vec tanh(vec x) {
   return x * (p * reciprocal(q));
 }
 
-struct Tanh {
-  static vec value(vec x) { return tanh(x); }
-  // d tanh(x) / dx, from y = tanh(x).
-  static vec slope(vec y) { return 1.0f - y * y; }
-};
+// Which activation is asked at run time: the branch goes the same way for a whole op, and a second
+// copy of every kernel would cost more, in the instruction cache and in the time to build.
+inline vec activate(Activation activation, vec x) {
+  if (activation == Activation::tanh) return tanh(x);
+  return x < 0.0f ? vec{} : x;
+}
 
-struct Relu {
-  static vec value(vec x) { return x < 0.0f ? vec{} : x; }
-  static vec slope(vec y) { return y > 0.0f ? vec{} + 1.0f : vec{}; }
-};
+inline void activate(Activation activation, vec* values, int n) {
+  for (int i = 0; i < n; ++i) values[i] = activate(activation, values[i]);
+}
+
+// The activation's derivative, from its value y.
+inline vec slope(Activation activation, vec y) {
+  if (activation == Activation::tanh) return 1.0f - y * y;
+  return y > 0.0f ? vec{} + 1.0f : vec{};
+}
 
 inline void tanh_array(const float* x, float* y, std::int64_t n) {
   std::int64_t i = 0;

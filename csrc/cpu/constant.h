@@ -1,5 +1,5 @@
-// A number in every lane, and a run-time number made a constant of the compiler's, for the sizes of
-// register blocks.
+// Small tools of the register-blocked kernels: broadcasts, loads that happen once, and run-time
+// block sizes made constants of the compiler's.
 #pragma once
 
 #include "vec.h"
@@ -8,15 +8,15 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// x in every lane. x - 0 is x to the last bit, so the compiler makes it one broadcast; 0 + x it must
-// compute, because of -0, with an addition and a shuffle.
+// x in every lane. x - 0 is x to the last bit, so the compiler makes it one broadcast; 0 + x it
+// must compute, because of -0, with an addition and a shuffle.
 template <class T>
 inline Vec<T> broadcast(T x) {
   return x - Vec<T>{};
 }
 
-// Loads once what several multiply-adds read: left alone, the compiler gives each of them the memory
-// operand, and a multiply-add that loads 64 bytes takes half as long again as one that does not.
+// Loads once what several multiply-adds read: left alone, the compiler gives each of them the
+// memory operand, and one that loads 64 bytes takes a third longer than one that does not.
 template <class T>
 inline Vec<T> load_once(const Vec<T>* p) {
   Vec<T> v = *p;

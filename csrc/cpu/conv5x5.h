@@ -31,16 +31,42 @@ struct Conv5x5 {
 // input column is loaded once and meets the five weights of a row, which stay in registers:
 // 10 accumulators, 5 weights and the column make 16 registers. With 32, two rows of outputs share
 // the column: 20 + 10 + 1.
-// float64 serves gradient checks only: narrow runs, less code.
-template <class T>
-constexpr int kConvColumns = sizeof(T) == 4 ? 10 : 3;
 template <class T>
 constexpr int kConvRows = sizeof(T) == 4 && kRegisters >= 32 ? 2 : 1;
 
+// Cuts 0 ... total - 1 into runs of columns and calls f(first of the run, Constant<its width>{}).
+// Each width is code of its own, so there are few: 10 for C3's rows, 7 for C1's 28, and 4, 2, 1 for
+// what is left of others. float64 serves gradient checks only: 2 and 1.
+template <class T, class F>
+inline void for_runs(int total, F&& f) {
+  const bool sevens = total % 7 == 0 && total % 10 != 0;
+  for (int x = 0, left = total; left > 0; left = total - x) {
+    if constexpr (sizeof(T) == 4) {
+      if (left >= 10 && !sevens) {
+        f(x, Constant<10>{}), x += 10;
+        continue;
+      }
+      if (left >= 7) {
+        f(x, Constant<7>{}), x += 7;
+        continue;
+      }
+      if (left >= 4) {
+        f(x, Constant<4>{}), x += 4;
+        continue;
+      }
+    }
+    if (left >= 2)
+      f(x, Constant<2>{}), x += 2;
+    else
+      f(x, Constant<1>{}), x += 1;
+  }
+}
+
 // Output rows y ... y + rows - 1, columns x0 ... x0 + n - 1 of map o.
 template <class T, int rows, int n>
-[[gnu::noinline]] void conv5x5_forward_block(const Conv5x5& conv, const Vec<T>* input, const T* weight_o,
-                                  T bias, int o, int y, int x0, Vec<T>* output) {
+[[gnu::noinline]] void conv5x5_forward_block(const Conv5x5& conv, const Vec<T>* input,
+                                             const T* weight_o, T bias, int o, int y, int x0,
+                                             Vec<T>* output) {
   Vec<T> sum[rows][n];
   for (int r = 0; r < rows; ++r)
     for (int x = 0; x < n; ++x) sum[r][x] = broadcast<T>(bias);
@@ -69,16 +95,17 @@ template <class T, int rows, int n>
 }
 
 template <class T>
-[[gnu::noinline]] void conv5x5_forward(const Conv5x5& conv, const Vec<T>* input, const T* weight, const T* bias,
-                     Vec<T>* output) {
+[[gnu::noinline]] void conv5x5_forward(const Conv5x5& conv, const Vec<T>* input, const T* weight,
+                                       const T* bias, Vec<T>* output) {
   const int out_height = conv.out_height();
   const T* weight_o = weight;
   for (int o = 0; o < conv.n_outputs; weight_o += 25 * __builtin_popcountll(conv.table[o]), ++o)
-    for_blocks<kConvColumns<T>>(conv.out_width(), [&](int x0, auto columns) {
+    for_runs<T>(conv.out_width(), [&](int x0, auto columns) {
       constexpr int n = decltype(columns)::value;
+      constexpr int rows = n >= 7 ? kConvRows<T> : 1;
       int y = 0;
-      for (; y + kConvRows<T> <= out_height; y += kConvRows<T>)
-        conv5x5_forward_block<T, kConvRows<T>, n>(conv, input, weight_o, bias[o], o, y, x0, output);
+      for (; y + rows <= out_height; y += rows)
+        conv5x5_forward_block<T, rows, n>(conv, input, weight_o, bias[o], o, y, x0, output);
       for (; y < out_height; ++y)
         conv5x5_forward_block<T, 1, n>(conv, input, weight_o, bias[o], o, y, x0, output);
     });
@@ -87,8 +114,8 @@ template <class T>
 // grad_input[c][y][x] = sum over (o, c), u, v of weight[...][u][v] * grad_output[o][y - u][x - v],
 // written row by row: a run of n gradient columns reaches n + 4 columns of the input.
 template <class T>
-[[gnu::noinline]] void conv5x5_grad_input(const Conv5x5& conv, const Vec<T>* grad_output, const T* weight,
-                        Vec<T>* grad_input) {
+[[gnu::noinline]] void conv5x5_grad_input(const Conv5x5& conv, const Vec<T>* grad_output,
+                                          const T* weight, Vec<T>* grad_input) {
   const int out_height = conv.out_height(), out_width = conv.out_width();
   for (int c = 0; c < conv.n_inputs; ++c) {
     for (int y = 0; y < conv.height; ++y) {
@@ -96,7 +123,7 @@ template <class T>
       for (int x = 0; x < conv.width; ++x) row[x] = Vec<T>{};
       const int u_first = y - out_height + 1 > 0 ? y - out_height + 1 : 0;
       const int u_last = y < 4 ? y : 4;
-      for_blocks<kConvColumns<T>>(out_width, [&](int x0, auto columns) {
+      for_runs<T>(out_width, [&](int x0, auto columns) {
         constexpr int n = decltype(columns)::value;
         Vec<T> sum[n + 4];
         for (int x = 0; x < n + 4; ++x) sum[x] = row[x0 + x];
@@ -129,8 +156,9 @@ constexpr int kGradMaps = kRegisters >= 32 ? 5 : 2;
 // The pass for one row of taps u and input map c: grad[j] is the gradient of output map j's first
 // row wanted, sums[j] its five accumulators.
 template <class T, int n_maps>
-[[gnu::noinline]] void conv5x5_grad_weight_rows(const Vec<T>* const* grad, const Vec<T>* in, int rows,
-                                     int out_width, int width, Vec<T>* const* sums) {
+[[gnu::noinline]] void conv5x5_grad_weight_rows(const Vec<T>* const* grad, const Vec<T>* in,
+                                                int rows, int out_width, int width,
+                                                Vec<T>* const* sums) {
   Vec<T> sum[n_maps][5];
   for (int j = 0; j < n_maps; ++j)
     for (int v = 0; v < 5; ++v) sum[j][v] = sums[j][v];
@@ -153,8 +181,9 @@ template <class T, int n_maps>
 // Adds this lane group's share of the weight and bias gradients, lane by lane: grad_weight is
 // Vec<T> [n_connections, 25], grad_bias Vec<T> [n_outputs]; the caller sums the lanes at the end.
 template <class T>
-[[gnu::noinline]] void conv5x5_grad_weight(const Conv5x5& conv, const Vec<T>* grad_output, const Vec<T>* input,
-                         Vec<T>* grad_weight, Vec<T>* grad_bias) {
+[[gnu::noinline]] void conv5x5_grad_weight(const Conv5x5& conv, const Vec<T>* grad_output,
+                                           const Vec<T>* input, Vec<T>* grad_weight,
+                                           Vec<T>* grad_bias) {
   const int out_height = conv.out_height(), out_width = conv.out_width();
   const int out_size = out_height * out_width;
   for (int o = 0; o < conv.n_outputs; ++o) {

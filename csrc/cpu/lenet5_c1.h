@@ -38,8 +38,7 @@ template <int n>
 // Row y (image coordinates) of C1 summed over neighbouring columns:
 // pairs[x][map] = C1(y, x) + C1(y, x + 1) for the canvas columns x = 0 ... s2_columns - 1.
 // Away from the ink C1 is act(bias), and known without computing.
-template <class Act>
-[[gnu::noinline]] void c1_row_pairs(const Canvas& canvas, const Lenet5Weights& w, const vec* ink, const InkBox& box, int y,
+[[gnu::noinline]] void c1_row_pairs(Activation activation, const Canvas& canvas, const Lenet5Weights& w, const vec* ink, const InkBox& box, int y,
                   vec* c1, vec* pairs) {
   const int n = canvas.s2_columns() + 1;
   const int origin = -canvas.dx_last;
@@ -50,7 +49,7 @@ template <class Act>
     if (first >= stop) first = stop = n;
   }
   vec blank[kMaps1];
-  for (int c = 0; c < kMaps1; ++c) blank[c] = Act::value(vec{} + w.c1_bias[c]);
+  for (int c = 0; c < kMaps1; ++c) blank[c] = activate(activation, vec{} + w.c1_bias[c]);
   for (int x = 0; x < n; ++x) {
     if (x == first) x = stop;
     if (x >= n) break;
@@ -60,7 +59,7 @@ template <class Act>
   for (; x + kC1Columns <= stop; x += kC1Columns)
     c1_columns<kC1Columns>(ink, w.c1, w.c1_bias, y, origin + x, 0, 4, c1 + x * kMaps1);
   for (; x < stop; ++x) c1_columns<1>(ink, w.c1, w.c1_bias, y, origin + x, 0, 4, c1 + x * kMaps1);
-  for (int i = first * kMaps1; i < stop * kMaps1; ++i) c1[i] = Act::value(c1[i]);
+  activate(activation, c1 + first * kMaps1, (stop - first) * kMaps1);
   for (int i = 0; i < (n - 1) * kMaps1; ++i) pairs[i] = c1[i] + c1[i + kMaps1];
 }
 

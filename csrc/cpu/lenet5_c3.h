@@ -156,8 +156,8 @@ template <class Table>
 
 // The canvases of C1 to S4 for one lane group, whose ink is in rows.ink within box. Fills rows.s4
 // (sums of four), and the columns that lossy shifts ask for.
-template <class Act, class Table>
-[[gnu::noinline]] void compute_s4(const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
+template <class Table>
+[[gnu::noinline]] void compute_s4(Activation activation, const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
                 const LossyShift* lossy, int n_lossy, const Lenet5Rows& rows) {
   const int n_pairs = canvas.s2_columns() * kMaps1, step = canvas.row_step();
   const int n_tiles = c3_tiles(canvas), c3_size = c3_row(canvas);
@@ -166,9 +166,9 @@ template <class Act, class Table>
   const auto pairs = [&](int r) { return rows.pairs + (r & 1) * n_pairs; };
   // A row's last tile reads columns beyond its end: they cancel, but must be finite.
   for (int i = 0; i < 2 * kMaps1 * kS2Parity; ++i) rows.s2[i] = vec{};
-  c1_row_pairs<Act>(canvas, w, rows.ink, box, -canvas.dy_last, rows.c1, pairs(0));
+  c1_row_pairs(activation, canvas, w, rows.ink, box, -canvas.dy_last, rows.c1, pairs(0));
   for (int r = 0; r < canvas.s2_rows(); ++r) {
-    c1_row_pairs<Act>(canvas, w, rows.ink, box, r + 1 - canvas.dy_last, rows.c1, pairs(r + 1));
+    c1_row_pairs(activation, canvas, w, rows.ink, box, r + 1 - canvas.dy_last, rows.c1, pairs(r + 1));
     if (r % step != 0) continue;
     s2_row_tiles(canvas, pairs(r), pairs(r + 1), lossy, n_lossy, r, rows.s2,
                  rows.tiles + r % kRing * tiles_row(canvas));
@@ -187,8 +187,7 @@ template <class Act, class Table>
     const vec* const above = rows.c3_pairs + (y + 1) % 3 * c3_size;  // row y - 2
     for (int parity = 0; parity < canvas.n_parities(); ++parity) {
       const int first = parity * 3 * n_tiles * kMaps3;
-      for (int i = first; i < first + c3_columns * kMaps3; ++i)
-        rows.c3[i] = Act::value(rows.c3[i]);
+      activate(activation, rows.c3 + first, c3_columns * kMaps3);
       for (int i = first; i < first + s4_columns * kMaps3; ++i)
         c3_pairs[i] = rows.c3[i] + rows.c3[i + kMaps3];
       if (y < 2) continue;

@@ -92,14 +92,9 @@ inline void dense_layer(int n, const float* weight, const float* bias, const vec
   });
 }
 
-template <class Act>
-inline void activate_values(vec* values, int n) {
-  for (int i = 0; i < n; ++i) values[i] = Act::value(values[i]);
-}
-
 // All patterns of the m windows f, f + 4, ... : lossy [m] are the windows' corrections, or null.
-template <class Act, int m>
-[[gnu::noinline]] void answer_tile(const Canvas& canvas, const Lenet5Weights& w, const vec* s4,
+template <int m>
+[[gnu::noinline]] void answer_tile(Activation activation, const Canvas& canvas, const Lenet5Weights& w, const vec* s4,
                                    int f, const LossyShift* const* lossy, const Lenet5Tile& tile,
                                    const Answers& answers) {
   transform_s4<m>(canvas, s4, f, tile.s4);
@@ -126,12 +121,12 @@ template <class Act, int m>
         for (int r = 0; r < n; ++r)
           tile.c5[(k * n + r) * kC5Units + o] += tile.products[o * n + r];
     }
-    activate_values<Act>(tile.c5, m * n * kC5Units);
+    activate(activation, tile.c5, m * n * kC5Units);
     for (int first = 0, count; first < m * n; first += count) {
       count = row_block(m * n - first);
       dense_layer<kF6Block>(count, w.f6, w.f6_bias, tile.c5 + first * kC5Units, kC5Units, kF6Units,
                             tile.f6);
-      activate_values<Act>(tile.f6, count * kF6Units);
+      activate(activation, tile.f6, count * kF6Units);
       vec logits[kRowBlock * kClasses];
       dense_layer<kOutputBlock>(count, w.output, w.output_bias, tile.f6, kF6Units, kClasses,
                                 logits);

@@ -139,8 +139,8 @@ inline void load_ink(const std::uint8_t* const* images, const InkBox& box, vec* 
 }
 
 // All shifts of `grid` for the images of one lane group, n of them, with ink in `box`.
-template <class Act, class Table>
-[[gnu::noinline]] void answer_lane_group(const Lenet5Weights& w, const Lenet5Scratch& scratch, ShiftGrid grid,
+template <class Table>
+[[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w, const Lenet5Scratch& scratch, ShiftGrid grid,
                        const std::uint8_t* const* images, const InkBox& box, Answers& answers) {
   const Canvas canvas(grid);
   load_ink(images, box, scratch.rows.ink);
@@ -156,9 +156,9 @@ template <class Act, class Table>
     lossy[n_lossy].right = right;
     lossy_at[f] = &lossy[n_lossy++];
   }
-  compute_s4<Act, Table>(canvas, w, box, lossy, n_lossy, scratch.rows);
+  compute_s4<Table>(activation, canvas, w, box, lossy, n_lossy, scratch.rows);
   for (int i = 0; i < n_lossy; ++i)
-    correct_frame<Act>(canvas, w, box, scratch.rows.ink, lossy[i], scratch.delta_c3);
+    correct_frame(activation, canvas, w, box, scratch.rows.ink, lossy[i], scratch.delta_c3);
   answers.stride = answers.job->grid.n_dx;
   answers.offset = (canvas.dy_last - answers.job->grid.dy_first) * answers.stride +
                    canvas.dx_last - answers.job->grid.dx_first;
@@ -168,7 +168,7 @@ template <class Act, class Table>
                                                         lossy_at[f + 8]};
       const int left = (grid.n_dx - f + 3) / 4;
       const auto answer = [&](auto m) {
-        answer_tile<Act, m.value>(canvas, w, scratch.rows.s4, f, window_lossy, scratch.tile,
+        answer_tile<m.value>(activation, canvas, w, scratch.rows.s4, f, window_lossy, scratch.tile,
                                   answers);
         f += 4 * m.value;
       };
@@ -181,21 +181,14 @@ template <class Act, class Table>
     }
 }
 
-using AnswerLaneGroup = void (*)(const Lenet5Weights&, const Lenet5Scratch&, ShiftGrid,
-                                 const std::uint8_t* const*, const InkBox&, Answers&);
-
-inline AnswerLaneGroup answer_lane_group_of(C3Form form, Activation activation) {
-  const bool tanh = activation == Activation::tanh;
-  if (form == C3Form::sparse)
-    return tanh ? answer_lane_group<Tanh, SparseC3> : answer_lane_group<Relu, SparseC3>;
-  return tanh ? answer_lane_group<Tanh, DenseC3> : answer_lane_group<Relu, DenseC3>;
-}
-
 class Lenet5Predictor {
  public:
   Lenet5Predictor(C3Form form, Activation activation, const ShiftedImages& job, void* workspace,
                   int n_threads)
-      : job_(job), answer_lane_group_(answer_lane_group_of(form, activation)), arena_(workspace),
+      : activation_(activation), job_(job),
+        answer_lane_group_(form == C3Form::sparse ? answer_lane_group<SparseC3>
+                                                  : answer_lane_group<DenseC3>),
+        arena_(workspace),
         weights_(arena_, form == C3Form::sparse ? SparseC3::table : DenseC3::table),
         schedule_(arena_, job.grid), n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
     scratch_first_ = arena_.bytes();
@@ -216,8 +209,9 @@ class Lenet5Predictor {
   }
 
  private:
+  Activation activation_;
   const ShiftedImages& job_;
-  AnswerLaneGroup answer_lane_group_;
+  decltype(&answer_lane_group<DenseC3>) answer_lane_group_;
   Arena arena_;
   Lenet5Weights weights_;
   Lenet5Schedule schedule_;
@@ -303,7 +297,7 @@ class Lenet5Predictor {
     while (grid.n_dy > 0 && all_lose(grid.dy_first)) ++grid.dy_first, --grid.n_dy;
     while (grid.n_dy > 0 && all_lose(grid.dy_first + grid.n_dy - 1)) --grid.n_dy;
     if (grid.n_dy > 0)
-      answer_lane_group_(weights_, scratch, grid, images, box, answers);
+      answer_lane_group_(activation_, weights_, scratch, grid, images, box, answers);
   }
 
   void run_extra(std::int64_t first, int row, int piece, const Lenet5Scratch& scratch) const {
@@ -316,7 +310,7 @@ class Lenet5Predictor {
     if (box.y0 + dy < 0) box.y0 = -dy;  // only the rows that stay
     if (box.y1 + dy >= kImageSize) box.y1 = kImageSize - 1 - dy;
     const ShiftGrid grid = {job_.grid.dx_first, job_.grid.n_dx, dy, 1};
-    answer_lane_group_(weights_, scratch, grid, images, box, answers);
+    answer_lane_group_(activation_, weights_, scratch, grid, images, box, answers);
   }
 };
 

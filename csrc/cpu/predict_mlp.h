@@ -144,13 +144,13 @@ inline void multiply_round(const Pass& pass, const Group* groups, int n_groups,
 
 // Back from points in y to dy, and on to the activation: rows [y points, kMaxDx, kStripVectors] of
 // one vector to hidden [n_dy, n_dx].
-template <class A, int n_dy>
-void interpolate_y(int n_dx, const vec* rows, vec bias, vec* hidden) {
+template <int n_dy>
+void interpolate_y(Activation activation, int n_dx, const vec* rows, vec bias, vec* hidden) {
   for (int i = 0; i < n_dx; ++i) {
     vec y[n_dy];
     interpolate<n_dy, kSide>(rows + i * kStripVectors, kMaxDx * kStripVectors, y);
 #pragma GCC unroll 5
-    for (int j = 0; j < n_dy; ++j) hidden[j * n_dx + i] = A::value(y[j] + bias);
+    for (int j = 0; j < n_dy; ++j) hidden[j * n_dx + i] = activate(activation, y[j] + bias);
   }
 }
 
@@ -170,17 +170,16 @@ inline void add_logits(const vec* units, const float* output, vec* logits) {
 }
 
 // One image's rows of one strip, to its share of the logits.
-template <class A>
-void finish(const Pass& pass, const vec* rows, const vec* bias, const float* output,
+void finish(Activation activation, const Pass& pass, const vec* rows, const vec* bias, const float* output,
             const Workspace& w, vec* logits) {
   const int n_dx = pass.grid.n_dx, n_groups = pass.n_groups();
   for (int k = 0; k < kStripVectors; ++k) {
     switch (pass.grid.n_dy) {
-      case 1: interpolate_y<A, 1>(n_dx, rows + k, bias[k], w.hidden); break;
-      case 2: interpolate_y<A, 2>(n_dx, rows + k, bias[k], w.hidden); break;
-      case 3: interpolate_y<A, 3>(n_dx, rows + k, bias[k], w.hidden); break;
-      case 4: interpolate_y<A, 4>(n_dx, rows + k, bias[k], w.hidden); break;
-      default: interpolate_y<A, 5>(n_dx, rows + k, bias[k], w.hidden);
+      case 1: interpolate_y<1>(activation, n_dx, rows + k, bias[k], w.hidden); break;
+      case 2: interpolate_y<2>(activation, n_dx, rows + k, bias[k], w.hidden); break;
+      case 3: interpolate_y<3>(activation, n_dx, rows + k, bias[k], w.hidden); break;
+      case 4: interpolate_y<4>(activation, n_dx, rows + k, bias[k], w.hidden); break;
+      default: interpolate_y<5>(activation, n_dx, rows + k, bias[k], w.hidden);
     }
     for (int i = pass.n_patterns(); i < n_groups * kLanes; ++i) w.hidden[i] = vec{};
     for (int g = 0; g < n_groups; ++g) {
@@ -198,8 +197,8 @@ void finish(const Pass& pass, const vec* rows, const vec* bias, const float* out
 }
 
 // Images first ... first + n - 1; false when stopped.
-template <class A, class Stopped>
-bool predict_piece(const MlpParameters& parameters, const Pass& pass, const ShiftedImages& job,
+template <class Stopped>
+bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass, const ShiftedImages& job,
                    std::int64_t first, int n, const Workspace& w, Stopped&& stopped) {
   constexpr int kLogits = kPatternGroups * kClasses;
   const int n_groups = make_groups(job.images, first, n, w.ink, w.order, w.groups);
@@ -220,7 +219,7 @@ bool predict_piece(const MlpParameters& parameters, const Pass& pass, const Shif
                      w.weights.hidden + s * pass.strip_size(), w.products, w.rows);
       for (int g = 0; g < n_round; ++g)
         for (int i = 0; i < w.groups[r + g].n_images; ++i)
-          finish<A>(pass, w.rows + (g * kTogether + i) * kRows,
+          finish(activation, pass, w.rows + (g * kTogether + i) * kRows,
                     w.weights.bias + s * kStripVectors,
                     w.weights.output + s * kStrip * kClasses, w,
                     w.logits + ((r + g) * kTogether + i) * kLogits);
@@ -243,8 +242,7 @@ bool predict_piece(const MlpParameters& parameters, const Pass& pass, const Shif
   return true;
 }
 
-template <class A>
-bool predict(const MlpParameters& parameters, const ShiftedImages& job, void* workspace,
+bool predict(Activation activation, const MlpParameters& parameters, const ShiftedImages& job, void* workspace,
              Execution execution) {
   const int n_threads = execution.n_threads;
   const int n_vectors = divide_up(parameters.n_hidden, kStrip) * kStripVectors;
@@ -269,7 +267,7 @@ bool predict(const MlpParameters& parameters, const ShiftedImages& job, void* wo
         };
         for (std::int64_t i; (i = queue.next()) >= 0;) {
           const std::int64_t first = i * piece, left = job.n_images - first;
-          if (!predict_piece<A>(parameters, pass, job, first,
+          if (!predict_piece(activation, parameters, pass, job, first,
                                 left < piece ? static_cast<int>(left) : piece, w, stopped))
             return;
         }
@@ -287,8 +285,7 @@ inline std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, int n_
 
 inline bool predict_shifts_mlp(Activation activation, const MlpParameters& parameters,
                                const ShiftedImages& job, void* workspace, Execution execution) {
-  return activation == Activation::tanh ? mlp::predict<Tanh>(parameters, job, workspace, execution)
-                                        : mlp::predict<Relu>(parameters, job, workspace, execution);
+  return mlp::predict(activation, parameters, job, workspace, execution);
 }
 
 }  // namespace

@@ -94,8 +94,8 @@ void multiply(const Pass& pass, const Group& group, int phase, int dy, const flo
 }
 
 // Back from points to shifts, and on to the activation: hidden [kUnits, patterns].
-template <class A, int n_t>
-void interpolate_phase(const Pass& pass, int phase, int n_dy, const vec* products,
+template <int n_t>
+void interpolate_phase(Activation activation, const Pass& pass, int phase, int n_dy, const vec* products,
                        const float* bias, vec* hidden) {
   const int n_patterns = n_dy * pass.n_dx;
   const int column = kPool * pass.t_first[phase] - phase - pass.dx_first;
@@ -106,7 +106,7 @@ void interpolate_phase(const Pass& pass, int phase, int n_dy, const vec* product
 #pragma GCC unroll 3
       for (int t = 0; t < n_t; ++t)
         if (column + kPool * t < pass.n_dx)
-          hidden[h * n_patterns + d * pass.n_dx + column + kPool * t] = A::value(y[t] + bias[h]);
+          hidden[h * n_patterns + d * pass.n_dx + column + kPool * t] = activate(activation, y[t] + bias[h]);
     }
 }
 
@@ -129,8 +129,7 @@ inline void add_logits(const vec* units, int n_patterns, const float* output, ve
 }
 
 // The logits of a lane group under n_dy shifts from dy on: w.logits [n_dy, n_dx, 10].
-template <class A>
-void predict_group(const MlpParameters& parameters, const Pass& pass, const Group& group, int dy,
+void predict_group(Activation activation, const MlpParameters& parameters, const Pass& pass, const Group& group, int dy,
                    int n_dy, const Workspace& w) {
   const int n_patterns = n_dy * pass.n_dx;
   for (int i = 0; i < n_patterns; ++i)
@@ -148,9 +147,9 @@ void predict_group(const MlpParameters& parameters, const Pass& pass, const Grou
         default: multiply<3>(pass, group, phase, dy, weight, w.windows.points, w.products);
       }
       switch (pass.n_t) {
-        case 1: interpolate_phase<A, 1>(pass, phase, n_dy, w.products, bias, w.hidden); break;
-        case 2: interpolate_phase<A, 2>(pass, phase, n_dy, w.products, bias, w.hidden); break;
-        default: interpolate_phase<A, 3>(pass, phase, n_dy, w.products, bias, w.hidden);
+        case 1: interpolate_phase<1>(activation, pass, phase, n_dy, w.products, bias, w.hidden); break;
+        case 2: interpolate_phase<2>(activation, pass, phase, n_dy, w.products, bias, w.hidden); break;
+        default: interpolate_phase<3>(activation, pass, phase, n_dy, w.products, bias, w.hidden);
       }
     }
     const float* const output = w.weights.output + block * kUnits * kClasses;
@@ -163,8 +162,8 @@ void predict_group(const MlpParameters& parameters, const Pass& pass, const Grou
 }
 
 // Images first ... first + n - 1; false when stopped.
-template <class A, class Stopped>
-bool predict_piece(const MlpParameters& parameters, const Pass& pass, const ShiftedImages& job,
+template <class Stopped>
+bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass, const ShiftedImages& job,
                    std::int64_t first, int n, const Workspace& w, Stopped&& stopped) {
   // Sorted by columns of ink, the index in the last byte of the key.
   std::uint32_t order[kPiece];
@@ -194,7 +193,7 @@ bool predict_piece(const MlpParameters& parameters, const Pass& pass, const Shif
     for (int d = 0; d < n_dy; d += kMaxDy) {
       if (stopped()) return false;
       const int n_d = n_dy - d < kMaxDy ? static_cast<int>(n_dy) - d : kMaxDy;
-      predict_group<A>(parameters, pass, group, job.grid.dy_first + d, n_d, w);
+      predict_group(activation, parameters, pass, group, job.grid.dy_first + d, n_d, w);
       for (int i = 0; i < n_d; ++i)
         for (int j = 0; j < pass.n_dx; ++j)
           write_answers(w.logits + (i * pass.n_dx + j) * kClasses, pattern, (d + i) * n_dx + j,
@@ -204,8 +203,7 @@ bool predict_piece(const MlpParameters& parameters, const Pass& pass, const Shif
   return true;
 }
 
-template <class A>
-bool predict(const MlpParameters& parameters, const ShiftedImages& job, void* workspace,
+bool predict(Activation activation, const MlpParameters& parameters, const ShiftedImages& job, void* workspace,
              Execution execution) {
   const int n_threads = execution.n_threads;
   const int n_blocks = divide_up(parameters.n_hidden, kUnits);
@@ -226,7 +224,7 @@ bool predict(const MlpParameters& parameters, const ShiftedImages& job, void* wo
       };
       for (std::int64_t piece; (piece = queue.next()) >= 0;) {
         const std::int64_t first = piece * kPiece, left = job.n_images - first;
-        if (!predict_piece<A>(parameters, pass, job, first,
+        if (!predict_piece(activation, parameters, pass, job, first,
                               left < kPiece ? static_cast<int>(left) : kPiece, w, stopped))
           return;
       }
@@ -245,9 +243,7 @@ inline std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid,
 inline bool predict_shifts_pooled_mlp(Activation activation, const MlpParameters& parameters,
                                       const ShiftedImages& job, void* workspace,
                                       Execution execution) {
-  return activation == Activation::tanh
-             ? pooled_mlp::predict<Tanh>(parameters, job, workspace, execution)
-             : pooled_mlp::predict<Relu>(parameters, job, workspace, execution);
+  return pooled_mlp::predict(activation, parameters, job, workspace, execution);
 }
 
 }  // namespace

@@ -32,23 +32,23 @@ constexpr int kC1Weights = kS2Maps * 25;
 // memory than further threads could gain.
 constexpr int kMaxSlots = 32;
 
-template <class C3>
 struct LenetShape {
-  static constexpr int c3_weights = connection_index(C3::table, kC3Maps, 0) * 25;
   // A slot's layout: C1's weight and bias, C3's weight and bias.
   static constexpr int c1_bias = kC1Weights, c3_weight = c1_bias + kS2Maps;
-  static constexpr int c3_bias = c3_weight + c3_weights, n_grads = c3_bias + kC3Maps;
+  int c3_bias, n_grads;
 
   std::int64_t c1_table[kS2Maps], c3_table[kC3Maps];
-  LenetShape() {
+  explicit LenetShape(C3Form form) {
     for (int o = 0; o < kS2Maps; ++o) c1_table[o] = 1;
-    for (int o = 0; o < kC3Maps; ++o) c3_table[o] = C3::table[o];
+    for (int o = 0; o < kC3Maps; ++o)
+      c3_table[o] = form == C3Form::sparse ? SparseC3::table[o] : DenseC3::table[o];
+    c3_bias = c3_weight + connection_index(c3_table, kC3Maps, 0) * 25;
+    n_grads = c3_bias + kC3Maps;
   }
   Conv5x5 c1() const { return {c1_table, 1, kS2Maps, kFrame, kFrame}; }
   Conv5x5 c3() const { return {c3_table, kS2Maps, kC3Maps, kS2, kS2}; }
 };
 
-template <class C3>
 struct LenetWorkspace {
   // Of the batch, all lane groups:
   int n_slots;
@@ -61,11 +61,11 @@ struct LenetWorkspace {
   vec *c5 = nullptr, *f6 = nullptr, *s2_grad = nullptr, *s4_grad = nullptr;
   std::int64_t bytes;
 
-  LenetWorkspace(int batch_size, int n_threads, void* start, int thread) {
+  LenetWorkspace(const LenetShape& shape, int batch_size, int n_threads, void* start, int thread) {
     const std::int64_t groups = divide_up(batch_size, kLanes), images = groups * kLanes;
     n_slots = groups < kMaxSlots ? static_cast<int>(groups) : kMaxSlots;
     Arena arena(start);
-    slots = arena.take<vec>(static_cast<std::int64_t>(n_slots) * LenetShape<C3>::n_grads);
+    slots = arena.take<vec>(static_cast<std::int64_t>(n_slots) * shape.n_grads);
     c5_grad = arena.take<vec>(groups * kC5Size);
     f6_grad = arena.take<vec>(groups * kF6Size);
     output_grad = arena.take<vec>(groups * kClasses);
@@ -105,61 +105,52 @@ inline void load_images(const Epoch& epoch, std::int64_t first, int n_images, ve
   }
 }
 
-// Activation of maps [n_maps, 2 n, 2 n] in place, and their 2 x 2 average pooling to [n_maps, n, n].
-template <class Act>
-inline void activate_and_pool(vec* maps, int n_maps, int n, vec* pooled) {
+// Activation of maps [n_maps, 2 n, 2 n] in place, and 2 x 2 average pooling to [n_maps, n, n].
+inline void activate_and_pool(Activation activation, vec* maps, int n_maps, int n, vec* pooled) {
   for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
     for (int x = 0; x < n; ++x) {
       vec* const above = maps + 2 * x;
       vec* const below = above + 2 * n;
-      const vec a = Act::value(above[0]), b = Act::value(above[1]);
-      const vec c = Act::value(below[0]), d = Act::value(below[1]);
+      const vec a = activate(activation, above[0]), b = activate(activation, above[1]);
+      const vec c = activate(activation, below[0]), d = activate(activation, below[1]);
       above[0] = a, above[1] = b, below[0] = c, below[1] = d;
       *pooled++ = (a + b + c + d) * 0.25f;
     }
 }
 
 // Its gradient: overwrites the activations by the gradient of what they were applied to.
-template <class Act>
-inline void unpool(const vec* pooled_grad, int n_maps, int n, vec* maps) {
+inline void unpool(Activation activation, const vec* pooled_grad, int n_maps, int n, vec* maps) {
   for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
     for (int x = 0; x < n; ++x) {
       vec* const above = maps + 2 * x;
       vec* const below = above + 2 * n;
       const vec grad = *pooled_grad++ * 0.25f;
-      const vec a = grad * Act::slope(above[0]), b = grad * Act::slope(above[1]);
-      const vec c = grad * Act::slope(below[0]), d = grad * Act::slope(below[1]);
+      const vec a = grad * slope(activation, above[0]), b = grad * slope(activation, above[1]);
+      const vec c = grad * slope(activation, below[0]), d = grad * slope(activation, below[1]);
       above[0] = a, above[1] = b, below[0] = c, below[1] = d;
     }
 }
 
-template <class Act>
-inline void activate(vec* values, int n) {
-  for (int i = 0; i < n; ++i) values[i] = Act::value(values[i]);
-}
-template <class Act>
-inline void multiply_by_slope(vec* grad, const vec* values, int n) {
-  for (int i = 0; i < n; ++i) grad[i] *= Act::slope(values[i]);
+inline void multiply_by_slope(Activation activation, vec* grad, const vec* values, int n) {
+  for (int i = 0; i < n; ++i) grad[i] *= slope(activation, values[i]);
 }
 
 // Stage 1 for one lane group.
-template <class C3, class Act>
-void forward_and_backward(const LenetShape<C3>& shape, const Lenet5Parameters& p,
+inline void forward_and_backward(Activation activation, const LenetShape& shape, const Lenet5Parameters& p,
                           const Epoch& epoch, const Batch& batch, int group, vec* slot,
-                          const LenetWorkspace<C3>& w) {
-  using Shape = LenetShape<C3>;
+                          const LenetWorkspace& w) {
   const LaneGroup lanes(epoch, batch, group);
   const int first = group * kLanes;
 
   load_images(epoch, batch.first + first, lanes.n_images, w.image);
   conv5x5_forward<float>(shape.c1(), w.image, p.c1.weight, p.c1.bias, w.c1);
-  activate_and_pool<Act>(w.c1, kS2Maps, kS2, w.s2);
+  activate_and_pool(activation, w.c1, kS2Maps, kS2, w.s2);
   conv5x5_forward<float>(shape.c3(), w.s2, p.c3.weight, p.c3.bias, w.c3);
-  activate_and_pool<Act>(w.c3, kC3Maps, kS4, w.s4);
+  activate_and_pool(activation, w.c3, kC3Maps, kS4, w.s4);
   dense_forward<kS4Size, kC5Size>(p.c5.weight, p.c5.bias, w.s4, w.c5);
-  activate<Act>(w.c5, kC5Size);
+  activate(activation, w.c5, kC5Size);
   dense_forward<kC5Size, kF6Size>(p.f6.weight, p.f6.bias, w.c5, w.f6);
-  activate<Act>(w.f6, kF6Size);
+  activate(activation, w.f6, kF6Size);
   vec logits[kClasses];
   dense_forward<kF6Size, kClasses>(p.output.weight, p.output.bias, w.f6, logits);
 
@@ -168,16 +159,16 @@ void forward_and_backward(const LenetShape<C3>& shape, const Lenet5Parameters& p
   vec* const c5_grad = w.c5_grad + group * kC5Size;
   w.loss[group] = cross_entropy(logits, lanes.label, lanes.scale, lanes.n_images, output_grad);
   dense_grad_input<kF6Size, kClasses>(p.output.weight, output_grad, f6_grad);
-  multiply_by_slope<Act>(f6_grad, w.f6, kF6Size);
+  multiply_by_slope(activation, f6_grad, w.f6, kF6Size);
   dense_grad_input<kC5Size, kF6Size>(p.f6.weight, f6_grad, c5_grad);
-  multiply_by_slope<Act>(c5_grad, w.c5, kC5Size);
+  multiply_by_slope(activation, c5_grad, w.c5, kC5Size);
   dense_grad_input<kS4Size, kC5Size>(p.c5.weight, c5_grad, w.s4_grad);
-  unpool<Act>(w.s4_grad, kC3Maps, kS4, w.c3);
-  conv5x5_grad_weight<float>(shape.c3(), w.c3, w.s2, slot + Shape::c3_weight,
-                             slot + Shape::c3_bias);
+  unpool(activation, w.s4_grad, kC3Maps, kS4, w.c3);
+  conv5x5_grad_weight<float>(shape.c3(), w.c3, w.s2, slot + shape.c3_weight,
+                             slot + shape.c3_bias);
   conv5x5_grad_input<float>(shape.c3(), w.c3, p.c3.weight, w.s2_grad);
-  unpool<Act>(w.s2_grad, kS2Maps, kS2, w.c1);
-  conv5x5_grad_weight<float>(shape.c1(), w.c1, w.image, slot, slot + Shape::c1_bias);
+  unpool(activation, w.s2_grad, kS2Maps, kS2, w.c1);
+  conv5x5_grad_weight<float>(shape.c1(), w.c1, w.image, slot, slot + shape.c1_bias);
 
   const auto to_rows = [&](const vec* values, int n, float* rows) {
     lanes_to_rows<float>(values, rows + first * static_cast<std::int64_t>(n), n, kLanes, n);
@@ -188,18 +179,16 @@ void forward_and_backward(const LenetShape<C3>& shape, const Lenet5Parameters& p
 }
 
 // Stage 2 for one thread's share of the weights.
-template <class C3>
-void update(const Lenet5Parameters& p, const Batch& batch, const LenetWorkspace<C3>& w,
+inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Batch& batch, const LenetWorkspace& w,
             int thread, int n_threads) {
-  using Shape = LenetShape<C3>;
-  const Share grads = share_of(Shape::n_grads, thread, n_threads);
+  const Share grads = share_of(shape.n_grads, thread, n_threads);
   for (std::int64_t i = grads.first; i < grads.stop; ++i) {
     vec sum = w.slots[i];
-    for (int slot = 1; slot < w.n_slots; ++slot) sum += w.slots[slot * Shape::n_grads + i];
-    float* const target = i < Shape::c1_bias     ? updated(p.c1.weight) + i
-                          : i < Shape::c3_weight ? updated(p.c1.bias) + (i - Shape::c1_bias)
-                          : i < Shape::c3_bias   ? updated(p.c3.weight) + (i - Shape::c3_weight)
-                                                 : updated(p.c3.bias) + (i - Shape::c3_bias);
+    for (int slot = 1; slot < w.n_slots; ++slot) sum += w.slots[slot * shape.n_grads + i];
+    float* const target = i < shape.c1_bias     ? updated(p.c1.weight) + i
+                          : i < shape.c3_weight ? updated(p.c1.bias) + (i - shape.c1_bias)
+                          : i < shape.c3_bias   ? updated(p.c3.weight) + (i - shape.c3_weight)
+                                                 : updated(p.c3.bias) + (i - shape.c3_bias);
     *target -= sum_of_lanes<float>(sum);
   }
   const auto update_layer = [&](const Layer& layer, auto n_in, auto n_out, const vec* grad,
@@ -215,16 +204,13 @@ void update(const Lenet5Parameters& p, const Batch& batch, const LenetWorkspace<
   update_layer(p.output, Constant<kF6Size>{}, Constant<kClasses>{}, w.output_grad, w.f6_rows);
 }
 
-template <class C3, class Act>
-bool train_lenet5(const Lenet5Parameters& parameters, const Epoch& epoch, void* workspace,
-                  Execution execution) {
-  using Shape = LenetShape<C3>;
-  const Shape shape;
+inline bool train_epoch_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters, const Epoch& epoch, void* workspace, Execution execution) {
+  const LenetShape shape(form);
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
   StopSign stop;
   run_on_threads(n_threads, [&](int thread) {
-    const LenetWorkspace<C3> w(epoch.batch_size, n_threads, workspace, thread);
+    const LenetWorkspace w(shape, epoch.batch_size, n_threads, workspace, thread);
     // The frame, and the lanes and rows that only pad, are written once: nothing may be NaN there.
     for (int i = 0; i < kFrame * kFrame; ++i) w.image[i] = vec{};
     for (int i = kC5Size; i < dense_stride(kC5Size); ++i) w.c5[i] = vec{};
@@ -240,14 +226,14 @@ bool train_lenet5(const Lenet5Parameters& parameters, const Epoch& epoch, void* 
         prefetch_images(epoch, next.first + images.first, next.first + images.stop, 0, kPixels);
       }
       for (std::int64_t s = slots.first; s < slots.stop; ++s) {
-        vec* const slot = w.slots + s * Shape::n_grads;
-        for (int i = 0; i < Shape::n_grads; ++i) slot[i] = vec{};
+        vec* const slot = w.slots + s * shape.n_grads;
+        for (int i = 0; i < shape.n_grads; ++i) slot[i] = vec{};
         for (int group = static_cast<int>(s); group < n_groups; group += w.n_slots)
-          forward_and_backward<C3, Act>(shape, parameters, epoch, batch, group, slot, w);
+          forward_and_backward(activation, shape, parameters, epoch, batch, group, slot, w);
       }
       barrier.wait();
       if (stop.stops_at(step)) return;
-      update<C3>(parameters, batch, w, thread, n_threads);
+      update(shape, parameters, batch, w, thread, n_threads);
       if (thread == 0) {
         double sum = 0;
         for (int group = 0; group < n_groups; ++group) sum += w.loss[group];
@@ -260,18 +246,7 @@ bool train_lenet5(const Lenet5Parameters& parameters, const Epoch& epoch, void* 
 }
 
 inline std::int64_t train_epoch_lenet5_workspace(C3Form form, int batch_size, int n_threads) {
-  return form == C3Form::sparse
-             ? LenetWorkspace<SparseC3>(batch_size, n_threads, nullptr, n_threads).bytes
-             : LenetWorkspace<DenseC3>(batch_size, n_threads, nullptr, n_threads).bytes;
-}
-
-inline bool train_epoch_lenet5(C3Form form, Activation activation,
-                               const Lenet5Parameters& parameters, const Epoch& epoch,
-                               void* workspace, Execution execution) {
-  const bool sparse = form == C3Form::sparse, tanh = activation == Activation::tanh;
-  const auto train = sparse ? (tanh ? train_lenet5<SparseC3, Tanh> : train_lenet5<SparseC3, Relu>)
-                            : (tanh ? train_lenet5<DenseC3, Tanh> : train_lenet5<DenseC3, Relu>);
-  return train(parameters, epoch, workspace, execution);
+  return LenetWorkspace(LenetShape(form), batch_size, n_threads, nullptr, n_threads).bytes;
 }
 
 }  // namespace

@@ -152,9 +152,7 @@ inline std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size, int 
 
 inline bool train_epoch_mlp(Activation activation, const MlpParameters& parameters,
                             const Epoch& epoch, void* workspace, Execution execution) {
-  const auto train = activation == Activation::tanh ? train_perceptron<PixelPairs, Tanh>
-                                                    : train_perceptron<PixelPairs, Relu>;
-  return train(parameters, epoch, workspace, execution);
+  return train_perceptron<PixelPairs>(activation, parameters, epoch, workspace, execution);
 }
 
 }  // namespace

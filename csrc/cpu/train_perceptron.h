@@ -188,8 +188,7 @@ double softmax_of_batch(const Epoch& epoch, const Batch& batch, const float* par
 
 // One block: hidden becomes the gradient before the activation; output weight and hidden bias are
 // updated.
-template <class Act>
-void output_backward(const float* logits_grad, int n_images, vec* hidden, vec* out_weight,
+void output_backward(Activation activation, const float* logits_grad, int n_images, vec* hidden, vec* out_weight,
                      vec* bias) {
   for (int v = 0; v < kBlockVecs; ++v) {
     vec weight[kClasses], weight_grad[kClasses] = {}, bias_grad = {};
@@ -204,7 +203,7 @@ void output_backward(const float* logits_grad, int n_images, vec* hidden, vec* o
         sum += g * weight[o];
         weight_grad[o] += g * h;
       }
-      sum *= Act::slope(h);
+      sum *= slope(activation, h);
       bias_grad += sum;
       h = sum;
     }
@@ -213,8 +212,8 @@ void output_backward(const float* logits_grad, int n_images, vec* hidden, vec* o
   }
 }
 
-template <class Input, class Act>
-bool train_perceptron(const MlpParameters& parameters, const Epoch& epoch, void* workspace,
+template <class Input>
+bool train_perceptron(Activation activation, const MlpParameters& parameters, const Epoch& epoch, void* workspace,
                       Execution execution) {
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
@@ -244,7 +243,7 @@ bool train_perceptron(const MlpParameters& parameters, const Epoch& epoch, void*
         vec* const hidden = w.hidden + k * w.n_rows * kBlockVecs;
         w.input.forward(slot, batch.n_images, w.weight + k * Input::n_in * kBlockVecs,
                         w.bias + k * kBlockVecs, hidden);
-        for (int i = 0; i < batch.n_images * kBlockVecs; ++i) hidden[i] = Act::value(hidden[i]);
+        activate(activation, hidden, batch.n_images * kBlockVecs);
         partial_logits(hidden, w.out_columns + k * kBlock * kOutLanes, batch.n_images,
                        partial + k * w.n_rows * kOutLanes);
       }
@@ -256,7 +255,7 @@ bool train_perceptron(const MlpParameters& parameters, const Epoch& epoch, void*
       for (std::int64_t k = blocks.first; k < blocks.stop; ++k) {
         vec* const hidden = w.hidden + k * w.n_rows * kBlockVecs;
         vec* const out_weight = w.out_weight + k * kClasses * kBlockVecs;
-        output_backward<Act>(w.logits_grad, batch.n_images, hidden, out_weight,
+        output_backward(activation, w.logits_grad, batch.n_images, hidden, out_weight,
                              w.bias + k * kBlockVecs);
         transpose_out_weight(out_weight, w.out_columns + k * kBlock * kOutLanes);
         w.input.update(slot, batch.n_images, hidden, w.weight + k * Input::n_in * kBlockVecs);

@@ -15,6 +15,7 @@ constexpr int kPooled = kImageSize / 4, kPooledPixels = kPooled * kPooled;
 // are summed apart, in 16-bit halves.
 inline void pool_image(const std::uint8_t* image, float* pooled) {
   typedef std::uint32_t words __attribute__((vector_size(16)));
+  typedef std::int32_t signed_words __attribute__((vector_size(16)));
   typedef float floats __attribute__((vector_size(16)));
   for (int y = 0; y < kPooled; ++y, image += 4 * kImageSize, pooled += kPooled)
     for (int x = 0; x <= 3; x += 3) {
@@ -25,8 +26,7 @@ inline void pool_image(const std::uint8_t* image, float* pooled) {
         sum += (cells & 0x00ff00ff) + (cells >> 8 & 0x00ff00ff);
       }
       sum = (sum & 0xffff) + (sum >> 16);
-      const floats mean = __builtin_convertvector((decltype(sum == sum))sum, floats) *
-                          (1.0f / (16 * 255));
+      const floats mean = __builtin_convertvector((signed_words)sum, floats) * (1.0f / (16 * 255));
       __builtin_memcpy(pooled + x, &mean, sizeof mean);
     }
 }
@@ -106,9 +106,7 @@ inline std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_siz
 
 inline bool train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
                                    const Epoch& epoch, void* workspace, Execution execution) {
-  const auto train = activation == Activation::tanh ? train_perceptron<PooledPixels, Tanh>
-                                                    : train_perceptron<PooledPixels, Relu>;
-  return train(parameters, epoch, workspace, execution);
+  return train_perceptron<PooledPixels>(activation, parameters, epoch, workspace, execution);
 }
 
 }  // namespace
