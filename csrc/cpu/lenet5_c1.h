@@ -13,8 +13,8 @@ constexpr int kC1Columns = kRegisters >= 32 ? 4 : 2;
 // C1 before its activation for n columns from x on, rows y: out[x][map]. Taps v_first ... v_last
 // only (all five but at the frame, where a tap may fall on ink that has been lost).
 template <int n>
-[[gnu::noinline]] void c1_columns(const vec* ink, const float* weight, const float* bias, int y, int x,
-                       int v_first, int v_last, vec* out) {
+[[gnu::noinline]] void c1_columns(const vec* ink, const float* weight, const float* bias, int y,
+                                  int x, int v_first, int v_last, vec* out) {
   vec sum[n][kMaps1];
 #pragma GCC unroll 8
   for (int i = 0; i < n; ++i)
@@ -38,8 +38,9 @@ template <int n>
 // Row y (image coordinates) of C1 summed over neighbouring columns:
 // pairs[x][map] = C1(y, x) + C1(y, x + 1) for the canvas columns x = 0 ... s2_columns - 1.
 // Away from the ink C1 is act(bias), and known without computing.
-[[gnu::noinline]] void c1_row_pairs(Activation activation, const Canvas& canvas, const Lenet5Weights& w, const vec* ink, const InkBox& box, int y,
-                  vec* c1, vec* pairs) {
+[[gnu::noinline]] void c1_row_pairs(Activation activation, const Canvas& canvas,
+                                    const Lenet5Weights& w, const vec* ink, const InkBox& box,
+                                    int y, vec* c1, vec* pairs) {
   const int n = canvas.s2_columns() + 1;
   const int origin = -canvas.dx_last;
   int first = n, stop = n;  // canvas columns that see ink

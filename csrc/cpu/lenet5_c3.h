@@ -129,8 +129,8 @@ inline void c3_products(const vec* const* rows, int n_tiles, const float* weight
 // One row of C3 before its activation: out [2 parities][3 * n_tiles columns][16 maps].
 // tiles [5] points to the rows of taps.
 template <class Table>
-[[gnu::noinline]] void c3_row_sums(const Canvas& canvas, const Lenet5Weights& w, const vec* const* tiles,
-                 vec* products, vec* out) {
+[[gnu::noinline]] void c3_row_sums(const Canvas& canvas, const Lenet5Weights& w,
+                                   const vec* const* tiles, vec* products, vec* out) {
   const int n_tiles = c3_tiles(canvas);
   for (int parity = 0; parity < canvas.n_parities(); ++parity)
     for (int first = 0; first < n_tiles; first += kTileBlock) {
@@ -157,8 +157,9 @@ template <class Table>
 // The canvases of C1 to S4 for one lane group, whose ink is in rows.ink within box. Fills rows.s4
 // (sums of four), and the columns that lossy shifts ask for.
 template <class Table>
-[[gnu::noinline]] void compute_s4(Activation activation, const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
-                const LossyShift* lossy, int n_lossy, const Lenet5Rows& rows) {
+[[gnu::noinline]] void compute_s4(Activation activation, const Canvas& canvas,
+                                  const Lenet5Weights& w, const InkBox& box,
+                                  const LossyShift* lossy, int n_lossy, const Lenet5Rows& rows) {
   const int n_pairs = canvas.s2_columns() * kMaps1, step = canvas.row_step();
   const int n_tiles = c3_tiles(canvas), c3_size = c3_row(canvas);
   const int c3_columns = columns_of_parity(canvas.c3_columns(), 0);
@@ -168,7 +169,8 @@ template <class Table>
   for (int i = 0; i < 2 * kMaps1 * kS2Parity; ++i) rows.s2[i] = vec{};
   c1_row_pairs(activation, canvas, w, rows.ink, box, -canvas.dy_last, rows.c1, pairs(0));
   for (int r = 0; r < canvas.s2_rows(); ++r) {
-    c1_row_pairs(activation, canvas, w, rows.ink, box, r + 1 - canvas.dy_last, rows.c1, pairs(r + 1));
+    c1_row_pairs(activation, canvas, w, rows.ink, box, r + 1 - canvas.dy_last, rows.c1,
+                 pairs(r + 1));
     if (r % step != 0) continue;
     s2_row_tiles(canvas, pairs(r), pairs(r + 1), lossy, n_lossy, r, rows.s2,
                  rows.tiles + r % kRing * tiles_row(canvas));

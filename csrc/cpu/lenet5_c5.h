@@ -94,8 +94,9 @@ inline void dense_layer(int n, const float* weight, const float* bias, const vec
 
 // All patterns of the m windows f, f + 4, ... : lossy [m] are the windows' corrections, or null.
 template <int m>
-[[gnu::noinline]] void answer_tile(Activation activation, const Canvas& canvas, const Lenet5Weights& w, const vec* s4,
-                                   int f, const LossyShift* const* lossy, const Lenet5Tile& tile,
+[[gnu::noinline]] void answer_tile(Activation activation, const Canvas& canvas,
+                                   const Lenet5Weights& w, const vec* s4, int f,
+                                   const LossyShift* const* lossy, const Lenet5Tile& tile,
                                    const Answers& answers) {
   transform_s4<m>(canvas, s4, f, tile.s4);
   int n;

@@ -16,8 +16,8 @@ namespace {
 // pairs [6] = sum of C1's two outermost columns in row y, without the taps that fall outside the
 // frame. On the right these are columns 26 - dx, 27 - dx of the canvas, and the last column of the
 // image that is left is 27 - dx; on the left columns -dx, 1 - dx, the first that is left is -dx.
-inline void frame_pairs(Activation activation, const Lenet5Weights& w, const vec* ink, const InkBox& box, int y, int dx,
-                        bool right, vec* pairs) {
+inline void frame_pairs(Activation activation, const Lenet5Weights& w, const vec* ink,
+                        const InkBox& box, int y, int dx, bool right, vec* pairs) {
   vec c1[2 * kMaps1];
   if (y >= box.y0 - 2 && y <= box.y1 + 2) {
     const int x = right ? 26 - dx : -dx;
@@ -26,18 +26,21 @@ inline void frame_pairs(Activation activation, const Lenet5Weights& w, const vec
   } else {
     for (int i = 0; i < 2 * kMaps1; ++i) c1[i] = vec{} + w.c1_bias[i % kMaps1];
   }
-  for (int c = 0; c < kMaps1; ++c) pairs[c] = activate(activation, c1[c]) + activate(activation, c1[c + kMaps1]);
+  for (int c = 0; c < kMaps1; ++c)
+    pairs[c] = activate(activation, c1[c]) + activate(activation, c1[c + kMaps1]);
 }
 
 // Fills shift.delta_s4 after compute_s4; overwrites shift.s2 with differences, uses delta_c3
 // [c3_rows][16] as scratch.
-[[gnu::noinline]] void correct_frame(Activation activation, const Canvas& canvas, const Lenet5Weights& w, const InkBox& box,
-                   const vec* ink, const LossyShift& shift, vec* delta_c3) {
+[[gnu::noinline]] void correct_frame(Activation activation, const Canvas& canvas,
+                                     const Lenet5Weights& w, const InkBox& box, const vec* ink,
+                                     const LossyShift& shift, vec* delta_c3) {
   const int step = canvas.row_step(), dx = canvas.dx_last - shift.f;
   vec pairs[2][kMaps1];
   frame_pairs(activation, w, ink, box, -canvas.dy_last, dx, shift.right, pairs[0]);
   for (int r = 0; r < canvas.s2_rows(); ++r) {
-    frame_pairs(activation, w, ink, box, r + 1 - canvas.dy_last, dx, shift.right, pairs[(r + 1) & 1]);
+    frame_pairs(activation, w, ink, box, r + 1 - canvas.dy_last, dx, shift.right,
+                pairs[(r + 1) & 1]);
     vec* const s2 = shift.s2 + r * kMaps1;
     if (r % step == 0)
       for (int c = 0; c < kMaps1; ++c) s2[c] = pairs[0][c] + pairs[1][c] - s2[c];
@@ -56,7 +59,8 @@ inline void frame_pairs(Activation activation, const Lenet5Weights& w, const vec
       }
     for (int o = 0; o < kMaps3; ++o) {
       const vec before = shift.c3[r * kMaps3 + o];
-      delta_c3[r * kMaps3 + o] = activate(activation, before + sum[o]) - activate(activation, before);
+      delta_c3[r * kMaps3 + o] =
+          activate(activation, before + sum[o]) - activate(activation, before);
     }
   }
   for (int r = 0; r < canvas.s4_rows(); ++r)

@@ -22,7 +22,8 @@ constexpr int kF6Block = kRegisters >= 32 ? 4 : 2;
 constexpr int group_connections(const int (&table)[kMaps3], int group) {
   int bits = 0;
   for (int c = 0; c < kMaps1; ++c)
-    for (int o = 0; o < kC3Group; ++o) bits |= (table[group * kC3Group + o] >> c & 1) << (4 * c + o);
+    for (int o = 0; o < kC3Group; ++o)
+      bits |= (table[group * kC3Group + o] >> c & 1) << (4 * c + o);
   return bits;
 }
 

@@ -140,8 +140,10 @@ inline void load_ink(const std::uint8_t* const* images, const InkBox& box, vec* 
 
 // All shifts of `grid` for the images of one lane group, n of them, with ink in `box`.
 template <class Table>
-[[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w, const Lenet5Scratch& scratch, ShiftGrid grid,
-                       const std::uint8_t* const* images, const InkBox& box, Answers& answers) {
+[[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w,
+                                         const Lenet5Scratch& scratch, ShiftGrid grid,
+                                         const std::uint8_t* const* images, const InkBox& box,
+                                         Answers& answers) {
   const Canvas canvas(grid);
   load_ink(images, box, scratch.rows.ink);
   LossyShift lossy[kMaxShifts];

@@ -170,8 +170,8 @@ inline void add_logits(const vec* units, const float* output, vec* logits) {
 }
 
 // One image's rows of one strip, to its share of the logits.
-void finish(Activation activation, const Pass& pass, const vec* rows, const vec* bias, const float* output,
-            const Workspace& w, vec* logits) {
+void finish(Activation activation, const Pass& pass, const vec* rows, const vec* bias,
+            const float* output, const Workspace& w, vec* logits) {
   const int n_dx = pass.grid.n_dx, n_groups = pass.n_groups();
   for (int k = 0; k < kStripVectors; ++k) {
     switch (pass.grid.n_dy) {
@@ -198,8 +198,9 @@ void finish(Activation activation, const Pass& pass, const vec* rows, const vec*
 
 // Images first ... first + n - 1; false when stopped.
 template <class Stopped>
-bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass, const ShiftedImages& job,
-                   std::int64_t first, int n, const Workspace& w, Stopped&& stopped) {
+bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass,
+                   const ShiftedImages& job, std::int64_t first, int n, const Workspace& w,
+                   Stopped&& stopped) {
   constexpr int kLogits = kPatternGroups * kClasses;
   const int n_groups = make_groups(job.images, first, n, w.ink, w.order, w.groups);
   for (int g = 0; g < n_groups; ++g)
@@ -242,8 +243,8 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
   return true;
 }
 
-bool predict(Activation activation, const MlpParameters& parameters, const ShiftedImages& job, void* workspace,
-             Execution execution) {
+bool predict(Activation activation, const MlpParameters& parameters, const ShiftedImages& job,
+             void* workspace, Execution execution) {
   const int n_threads = execution.n_threads;
   const int n_vectors = divide_up(parameters.n_hidden, kStrip) * kStripVectors;
   // Pieces small enough that every thread gets some.

@@ -95,8 +95,8 @@ void multiply(const Pass& pass, const Group& group, int phase, int dy, const flo
 
 // Back from points to shifts, and on to the activation: hidden [kUnits, patterns].
 template <int n_t>
-void interpolate_phase(Activation activation, const Pass& pass, int phase, int n_dy, const vec* products,
-                       const float* bias, vec* hidden) {
+void interpolate_phase(Activation activation, const Pass& pass, int phase, int n_dy,
+                       const vec* products, const float* bias, vec* hidden) {
   const int n_patterns = n_dy * pass.n_dx;
   const int column = kPool * pass.t_first[phase] - phase - pass.dx_first;
   for (int d = 0; d < n_dy; ++d)
@@ -106,7 +106,8 @@ void interpolate_phase(Activation activation, const Pass& pass, int phase, int n
 #pragma GCC unroll 3
       for (int t = 0; t < n_t; ++t)
         if (column + kPool * t < pass.n_dx)
-          hidden[h * n_patterns + d * pass.n_dx + column + kPool * t] = activate(activation, y[t] + bias[h]);
+          hidden[h * n_patterns + d * pass.n_dx + column + kPool * t] =
+              activate(activation, y[t] + bias[h]);
     }
 }
 
@@ -129,8 +130,8 @@ inline void add_logits(const vec* units, int n_patterns, const float* output, ve
 }
 
 // The logits of a lane group under n_dy shifts from dy on: w.logits [n_dy, n_dx, 10].
-void predict_group(Activation activation, const MlpParameters& parameters, const Pass& pass, const Group& group, int dy,
-                   int n_dy, const Workspace& w) {
+void predict_group(Activation activation, const MlpParameters& parameters, const Pass& pass,
+                   const Group& group, int dy, int n_dy, const Workspace& w) {
   const int n_patterns = n_dy * pass.n_dx;
   for (int i = 0; i < n_patterns; ++i)
     for (int o = 0; o < kClasses; ++o)
@@ -147,8 +148,12 @@ void predict_group(Activation activation, const MlpParameters& parameters, const
         default: multiply<3>(pass, group, phase, dy, weight, w.windows.points, w.products);
       }
       switch (pass.n_t) {
-        case 1: interpolate_phase<1>(activation, pass, phase, n_dy, w.products, bias, w.hidden); break;
-        case 2: interpolate_phase<2>(activation, pass, phase, n_dy, w.products, bias, w.hidden); break;
+        case 1:
+          interpolate_phase<1>(activation, pass, phase, n_dy, w.products, bias, w.hidden);
+          break;
+        case 2:
+          interpolate_phase<2>(activation, pass, phase, n_dy, w.products, bias, w.hidden);
+          break;
         default: interpolate_phase<3>(activation, pass, phase, n_dy, w.products, bias, w.hidden);
       }
     }
@@ -163,8 +168,9 @@ void predict_group(Activation activation, const MlpParameters& parameters, const
 
 // Images first ... first + n - 1; false when stopped.
 template <class Stopped>
-bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass, const ShiftedImages& job,
-                   std::int64_t first, int n, const Workspace& w, Stopped&& stopped) {
+bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass,
+                   const ShiftedImages& job, std::int64_t first, int n, const Workspace& w,
+                   Stopped&& stopped) {
   // Sorted by columns of ink, the index in the last byte of the key.
   std::uint32_t order[kPiece];
   for (int i = 0; i < n; ++i) {
@@ -203,8 +209,8 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
   return true;
 }
 
-bool predict(Activation activation, const MlpParameters& parameters, const ShiftedImages& job, void* workspace,
-             Execution execution) {
+bool predict(Activation activation, const MlpParameters& parameters, const ShiftedImages& job,
+             void* workspace, Execution execution) {
   const int n_threads = execution.n_threads;
   const int n_blocks = divide_up(parameters.n_hidden, kUnits);
   for (int i = 0; i * kMaxDx < job.grid.n_dx; ++i) {

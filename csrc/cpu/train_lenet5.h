@@ -136,9 +136,9 @@ inline void multiply_by_slope(Activation activation, vec* grad, const vec* value
 }
 
 // Stage 1 for one lane group.
-inline void forward_and_backward(Activation activation, const LenetShape& shape, const Lenet5Parameters& p,
-                          const Epoch& epoch, const Batch& batch, int group, vec* slot,
-                          const LenetWorkspace& w) {
+inline void forward_and_backward(Activation activation, const LenetShape& shape,
+                                 const Lenet5Parameters& p, const Epoch& epoch, const Batch& batch,
+                                 int group, vec* slot, const LenetWorkspace& w) {
   const LaneGroup lanes(epoch, batch, group);
   const int first = group * kLanes;
 
@@ -179,8 +179,8 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
 }
 
 // Stage 2 for one thread's share of the weights.
-inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Batch& batch, const LenetWorkspace& w,
-            int thread, int n_threads) {
+inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Batch& batch,
+                   const LenetWorkspace& w, int thread, int n_threads) {
   const Share grads = share_of(shape.n_grads, thread, n_threads);
   for (std::int64_t i = grads.first; i < grads.stop; ++i) {
     vec sum = w.slots[i];
@@ -204,7 +204,9 @@ inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Bat
   update_layer(p.output, Constant<kF6Size>{}, Constant<kClasses>{}, w.output_grad, w.f6_rows);
 }
 
-inline bool train_epoch_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters, const Epoch& epoch, void* workspace, Execution execution) {
+inline bool train_epoch_lenet5(C3Form form, Activation activation,
+                               const Lenet5Parameters& parameters, const Epoch& epoch,
+                               void* workspace, Execution execution) {
   const LenetShape shape(form);
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);

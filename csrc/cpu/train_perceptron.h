@@ -188,8 +188,8 @@ double softmax_of_batch(const Epoch& epoch, const Batch& batch, const float* par
 
 // One block: hidden becomes the gradient before the activation; output weight and hidden bias are
 // updated.
-void output_backward(Activation activation, const float* logits_grad, int n_images, vec* hidden, vec* out_weight,
-                     vec* bias) {
+void output_backward(Activation activation, const float* logits_grad, int n_images, vec* hidden,
+                     vec* out_weight, vec* bias) {
   for (int v = 0; v < kBlockVecs; ++v) {
     vec weight[kClasses], weight_grad[kClasses] = {}, bias_grad = {};
     for (int o = 0; o < kClasses; ++o) weight[o] = out_weight[o * kBlockVecs + v];
@@ -213,8 +213,8 @@ void output_backward(Activation activation, const float* logits_grad, int n_imag
 }
 
 template <class Input>
-bool train_perceptron(Activation activation, const MlpParameters& parameters, const Epoch& epoch, void* workspace,
-                      Execution execution) {
+bool train_perceptron(Activation activation, const MlpParameters& parameters, const Epoch& epoch,
+                      void* workspace, Execution execution) {
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
   StopSign stop;
