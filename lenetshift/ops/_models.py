@@ -42,7 +42,9 @@ class FusedModel:
             shape = tuple(n_hidden if n is None else n for n in shape)
             check_tensor(f"parameters[{i}]", parameter, (torch.float32,), shape, device)
             if not parameter.is_contiguous():
-                raise ValueError(f"parameters[{i}]: got a strided tensor, expected a contiguous one")
+                raise ValueError(
+                    f"parameters[{i}]: got a strided tensor, expected a contiguous one"
+                )
         check(n_hidden != 0, lambda: "parameters[0]: got no hidden units, expected at least 1")
 
     def family(self, parameters: Sequence[Tensor]) -> str | int:
