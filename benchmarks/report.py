@@ -63,6 +63,7 @@ def tables(results: dict[str, Any]) -> str:
         parts.append(instruction_sets(results["isas"]))
     if results.get("scaling"):
         parts.append(memory(results["scaling"]["images"]))
+        parts.append("![Time against the number of shifts and of images](scaling.png)")
     for name, reason in (results["unavailable"] | results["failed"]).items():
         parts.append(f"Not measured: {name}, {reason}.")
     minutes = results["wall_s"] / 60
