@@ -6,6 +6,10 @@
 
 #include "dispatch.h"
 
+#if defined(LENETSHIFT_HAS_CUDA)
+#include "cuda/bindings_cuda.h"
+#endif
+
 namespace py = pybind11;
 using namespace lenetshift;
 

@@ -48,7 +48,4 @@ inline Activation activation_of(const std::string& activation) {
   return activation == "tanh" ? Activation::tanh : Activation::relu;
 }
 
-// Adds the submodule `cuda`; only in builds with CUDA.
-void bind_cuda(pybind11::module_& m);
-
 }  // namespace lenetshift

@@ -237,18 +237,21 @@ def _config(args: argparse.Namespace) -> Config:
 
 
 def _device(wanted: str) -> torch.device:
-    """The device to use, after one small op there."""
+    """The device to use, after one small op there; says which ``auto`` took, and why not CUDA."""
     if wanted == "cpu":
         return torch.device("cpu")
     try:
         images = torch.zeros(1, 28, 28, dtype=torch.uint8, device="cuda")
         shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
-        torch.ops.lenetshift.translate(images, shifts)
+        torch.ops.lenetshift.translate(images, shifts).cpu()  # waits: a kernel's error comes late
+        if wanted == "auto":
+            _say(f"--device auto: cuda, {torch.cuda.get_device_name()}")
         return torch.device("cuda")
     except Exception as error:  # no driver, no device, torch or lenetshift built without CUDA
-        if wanted == "auto":
-            return torch.device("cpu")
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if wanted == "auto":
+            _say(f"--device auto: cpu; cuda is not available: {reason}")
+            return torch.device("cpu")
         raise JobError(f"argument --device: cuda is not available: {reason}") from error
 
 

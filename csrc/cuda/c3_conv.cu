@@ -1,6 +1,6 @@
 // c3_conv: sparse 5 x 5 convolution by connection table, and its gradients.
 //
-//   output[n, o, y, x]     = bias[o] + sum over c, u, v of weight[k(o, c), u, v] input[n, c, y+u, x+v]
+//   output[n, o, y, x] = bias[o] + sum over c, u, v of weight[k(o, c), u, v] input[n, c, y+u, x+v]
 //   grad_input[n, c, y, x] = sum over o, u, v of weight[k(o, c), u, v] grad_output[n, o, y-u, x-v]
 //   grad_weight[k, u, v]   = sum over n, y, x of grad_output[n, o, y, x] input[n, c, y+u, x+v]
 //   grad_bias[o]           = sum over n, y, x of grad_output[n, o, y, x]

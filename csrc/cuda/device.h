@@ -3,8 +3,8 @@
 // threads of a block are fibres of the CPU; that is where tests run them without a card.
 //
 // How kernels are written so that both work:
-// - CUDA's own keywords and functions, as far as tests/cuda_emulation/emulation_language.h has them;
-//   what it lacks is added there. No <<< >>>, no cooperative groups, no inline PTX.
+// - CUDA's own keywords and functions, as far as tests/cuda_emulation/emulation_language.h has
+//   them; what it lacks is added there. No <<< >>>, no cooperative groups, no inline PTX.
 // - launch("name", kernel<T>, grid, block, shared_bytes, stream, arguments...). Kernels stand in an
 //   unnamed namespace.
 // - Shared memory: dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly shared_bytes,
@@ -12,8 +12,8 @@
 // - All threads of a block reach __syncthreads(), on the same line; none returns before one. All 32
 //   lanes reach shuffles and __syncwarp(), mask kAllLanes. A block is a multiple of 32 threads.
 //   Lanes that talk through shared memory need __syncwarp() too.
-// - Blocks are independent; no result depends on their order. No atomics on floats: a sum is made in
-//   two stages over a partition that depends on sizes alone, never on the card.
+// - Blocks are independent; no result depends on their order. No atomics on floats: a sum is made
+//   in two stages over a partition that depends on sizes alone, never on the card.
 // - Small tables from the host travel by value in a struct argument (4 KB for all arguments): they
 //   end in constant memory, and streams and CUDA graphs need no thought.
 // - A launcher neither synchronises, nor allocates, nor copies from the host: it gets device

@@ -50,29 +50,54 @@ __device__ inline void load4_to(const float* p, float* target) {
 }
 
 // tanh(x) = x p(x^2) / q(x^2) on |x| <= 9, where tanh rounds to 1: the CPU kernels' form
-// (cpu/activation.h has its derivation); relative error under 5e-7. A third of tanhf's instructions.
-struct Tanh {
-  __device__ static float value(float x) {
-    x = x > 9.0f ? 9.0f : x;  // so written, NaN stays NaN
-    x = x < -9.0f ? -9.0f : x;
-    const float z = x * x;
-    float p = fmaf(1.3419796722319335e-08f, z, 2.0661241738374832e-05f);
-    p = fmaf(p, z, 3.498994699734109e-03f);
-    p = fmaf(p, z, 1.3383979079881392e-01f);
-    p = fmaf(p, z, 1.0f);
-    float q = fmaf(7.804718280361444e-07f, z, 3.291036197602837e-04f);
-    q = fmaf(q, z, 2.5890201031646524e-02f);
-    q = fmaf(q, z, 4.6717300562434405e-01f);
-    q = fmaf(q, z, 1.0f);
-    return __fdividef(x * p, q);
+// (cpu/activation.h has its derivation); relative error under 5e-7. A third of tanhf's
+// instructions.
+__device__ inline float rational_tanh(float x) {
+  x = x > 9.0f ? 9.0f : x;  // so written, NaN stays NaN
+  x = x < -9.0f ? -9.0f : x;
+  const float z = x * x;
+  float p = fmaf(1.3419796722319335e-08f, z, 2.0661241738374832e-05f);
+  p = fmaf(p, z, 3.498994699734109e-03f);
+  p = fmaf(p, z, 1.3383979079881392e-01f);
+  p = fmaf(p, z, 1.0f);
+  float q = fmaf(7.804718280361444e-07f, z, 3.291036197602837e-04f);
+  q = fmaf(q, z, 2.5890201031646524e-02f);
+  q = fmaf(q, z, 4.6717300562434405e-01f);
+  q = fmaf(q, z, 1.0f);
+  return __fdividef(x * p, q);
+}
+
+// The activation is known at run time only: all threads branch alike, which is cheap beside the
+// products, and a second copy of each kernel would double the time that nvcc takes.
+struct Act {
+  Activation kind;
+  __device__ float value(float x) const {
+    return kind == Activation::tanh ? rational_tanh(x) : x < 0.0f ? 0.0f : x;
   }
-  // d tanh(x) / dx, from y = tanh(x).
-  __device__ static float slope(float y) { return 1.0f - y * y; }
+  // In place, with one branch for all.
+  template <int n, int m>
+  __device__ void apply(float (&values)[n][m]) const {
+    if (kind == Activation::tanh) {
+#pragma unroll
+      for (int i = 0; i < n * m; ++i) values[i / m][i % m] = rational_tanh(values[i / m][i % m]);
+    } else {
+#pragma unroll
+      for (int i = 0; i < n * m; ++i) {
+        float& x = values[i / m][i % m];
+        x = x < 0.0f ? 0.0f : x;
+      }
+    }
+  }
+  // d value(x) / dx, from y = value(x).
+  __device__ float slope(float y) const {
+    return kind == Activation::tanh ? 1.0f - y * y : y > 0.0f ? 1.0f : 0.0f;
+  }
 };
 
-struct Relu {
-  __device__ static float value(float x) { return x < 0.0f ? 0.0f : x; }
-  __device__ static float slope(float y) { return y > 0.0f ? 1.0f : 0.0f; }
+// In place of Act, where a layer has none.
+struct Linear {
+  __device__ float value(float x) const { return x; }
+  __device__ float slope(float) const { return 1.0f; }
 };
 
 // The index of the largest of ten logits, a stride apart. As in torch.argmax the first of equal

@@ -88,15 +88,15 @@ __device__ inline void add_products(const float* x, const float* w, float (&sum)
 }
 
 // y[unit][patterns] = activation of the thread's sums.
-template <class Act, int units_each>
-__device__ inline void store_units(const float (&sum)[8][units_each], float* y) {
+template <int units_each>
+__device__ inline void store_units(Act act, const float (&sum)[8][units_each], float* y) {
 #pragma unroll
   for (int i = 0; i < units_each; ++i)
 #pragma unroll
     for (int m = 0; m < 8; m += 4)
       store4(y + i * kPatterns + m * (kPatterns / 8),
-             make_float4(Act::value(sum[m][i]), Act::value(sum[m + 1][i]),
-                         Act::value(sum[m + 2][i]), Act::value(sum[m + 3][i])));
+             make_float4(act.value(sum[m][i]), act.value(sum[m + 1][i]),
+                         act.value(sum[m + 2][i]), act.value(sum[m + 3][i])));
 }
 
 template <int units_each>
@@ -111,9 +111,8 @@ __device__ inline void start_sums(const float* bias, float (&sum)[8][units_each]
 
 // C5 for the thread's patterns and units; leaves the units after their activation in shared memory,
 // [120][128].
-template <class Act>
-__device__ void c5_layer(const Lenet5Weights& w, const Window& window, const float* s4,
-                         float* shared) {
+__device__ inline void c5_layer(Act act, const Lenet5Weights& w, const Window& window,
+                                const float* s4, float* shared) {
   constexpr int n_weights = kS4Cells * kC5Units / 4;  // of one map, in float4
   constexpr int weights_each = divide_up(n_weights, kBlock);
   const int t = static_cast<int>(threadIdx.x);
@@ -154,12 +153,11 @@ __device__ void c5_layer(const Lenet5Weights& w, const Window& window, const flo
     __syncthreads();
   }
   if (t / kPatternLanes < kC5Units / kC5Each)
-    store_units<Act, kC5Each>(sum, shared + units * kPatterns + patterns);
+    store_units<kC5Each>(act, sum, shared + units * kPatterns + patterns);
 }
 
 // F6 from C5's [120][128] to [84][128], in the same place.
-template <class Act>
-__device__ void f6_layer(const Lenet5Weights& w, float* shared) {
+__device__ inline void f6_layer(Act act, const Lenet5Weights& w, float* shared) {
   const int t = static_cast<int>(threadIdx.x), patterns = t % kPatternLanes * 4;
   const int units = smaller(t / kPatternLanes, kF6Units / kF6Each - 1) * kF6Each;
   float* const tile = shared + kF6WeightsAt;
@@ -179,7 +177,7 @@ __device__ void f6_layer(const Lenet5Weights& w, float* shared) {
     __syncthreads();
   }
   if (t / kPatternLanes < kF6Units / kF6Each)
-    store_units<Act, kF6Each>(sum, shared + units * kPatterns + patterns);
+    store_units<kF6Each>(act, sum, shared + units * kPatterns + patterns);
   if (t < kF6Units * kClasses / 4) store4(tile + t * 4, load4(w.output + t * 4));
 }
 
@@ -207,9 +205,8 @@ __device__ inline void output_layer(const float* bias, float* shared) {
 }
 
 // Patterns 0 ... n_patterns - 1 of a chunk that starts with the job's image first_image.
-template <class Act>
 __global__ void __launch_bounds__(kBlock, 2)
-    lenet5_answers(Pass pass, Lenet5Weights w, const float* s4, const ImageLoss* losses,
+    lenet5_answers(Act act, Pass pass, Lenet5Weights w, const float* s4, const ImageLoss* losses,
                    std::int64_t first_image, std::int64_t n_patterns, std::uint8_t* predictions,
                    float* logits) {
   float* const shared = dynamic_shared<float>();
@@ -217,9 +214,9 @@ __global__ void __launch_bounds__(kBlock, 2)
       static_cast<std::int64_t>(blockIdx.x) * kPatterns + threadIdx.x % kPatterns;
   // Threads beyond the last pattern go along with it and answer nothing.
   const Window window(pass, Pattern(pass, number < n_patterns ? number : n_patterns - 1), losses);
-  c5_layer<Act>(w, window, s4, shared);
+  c5_layer(act, w, window, s4, shared);
   __syncthreads();
-  f6_layer<Act>(w, shared);
+  f6_layer(act, w, shared);
   __syncthreads();
   output_layer(w.parameters.output.bias, shared);
   __syncthreads();

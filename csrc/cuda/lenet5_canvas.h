@@ -2,18 +2,20 @@
 // layer's maps are computed once, on a canvas of all positions that some shift needs. With
 // e = dy_last - dy and f = dx_last - dx, the maps of the shift (dx, dy) are
 //
-//   S2'(i, j) = S2(2i + e, 2j + f)    C3'(i, j) = C3(2i + e, 2j + f)    S4'(i, j) = S4(4i + e, 4j + f)
+//   S2'(i, j) = S2(2i + e, 2j + f)   C3'(i, j) = C3(2i + e, 2j + f)   S4'(i, j) = S4(4i + e, 4j +
+//   f)
 //
 // where S2(y, x) pools C1 at y, y+1 and x, x+1, C3 correlates S2 at y + 2u, x + 2v, and S4(y, x)
 // pools C3 at y, y+2 and x, x+2.
 //
 // That is exact where the moved image loses no ink. Where dx pushes ink out at the left or right,
 // only one column of S2', of C3' and of S4' differs, the outermost, and likewise one row for dy. So
-// every lossy dx of an image gets an "edge column" of its own behind the canvas's columns, and every
-// lossy dy an "edge row" behind its rows, in all three layers. Their S2 is computed from the pixels
-// that stay in the frame. In C3, S4 and C5, a line (row or column) that would read the outermost
-// line of a lossy shift reads that shift's edge line instead. Rows and columns do not know of each
-// other, and where an edge row meets an edge column, both losses are in: it is exact for every shift.
+// every lossy dx of an image gets an "edge column" of its own behind the canvas's columns, and
+// every lossy dy an "edge row" behind its rows, in all three layers. Their S2 is computed from the
+// pixels that stay in the frame. In C3, S4 and C5, a line (row or column) that would read the
+// outermost line of a lossy shift reads that shift's edge line instead. Rows and columns do not
+// know of each other, and where an edge row meets an edge column, both losses are in: it is exact
+// for every shift.
 #pragma once
 
 #include "fused_device.h"

@@ -36,7 +36,7 @@ static_assert(kC1Maps * 25 * kC1Parts <= kS2Maps * kS2Plane, "the parts' place")
 // C3's connections on the card.
 struct C3Connections {
   int n_connections;
-  int mask[kC3Maps], first[kC3Maps];           // of each map: inputs, number of its first connection
+  int mask[kC3Maps], first[kC3Maps];  // of each map: inputs, number of its first connection
   signed char output[96], input[96];           // of each connection
 
   template <class Table>
@@ -87,8 +87,7 @@ __device__ inline void add_row(const float* in, const float* weight, float (&sum
   }
 }
 
-template <class Act>
-__device__ void c1_forward(const Layer& layer, const float* image, float* c1) {
+__device__ inline void c1_forward(Act act, const Layer& layer, const float* image, float* c1) {
   constexpr int n = 4, tiles = kC1Side / n;
   for (int i = static_cast<int>(threadIdx.x); i < kC1Maps * kC1Side * tiles; i += kBlock) {
     const int x = i % tiles * n, y = i / tiles % kC1Side, o = i / (tiles * kC1Side);
@@ -98,13 +97,12 @@ __device__ void c1_forward(const Layer& layer, const float* image, float* c1) {
     for (int u = 0; u < 5; ++u)
       add_row<n>(image + (y + u) * kFrame + x, layer.weight + o * 25 + u * 5, sum);
 #pragma unroll
-    for (int k = 0; k < n; ++k) c1[o * kPixels + y * kC1Side + x + k] = Act::value(sum[k]);
+    for (int k = 0; k < n; ++k) c1[o * kPixels + y * kC1Side + x + k] = act.value(sum[k]);
   }
 }
 
-template <class Act>
-__device__ void c3_forward(const Layer& layer, const C3Connections& connections, const float* s2,
-                           float* c3) {
+__device__ inline void c3_forward(Act act, const Layer& layer, const C3Connections& connections,
+                                  const float* s2, float* c3) {
   constexpr int n = 5, tiles = kC3Side / n;
   for (int i = static_cast<int>(threadIdx.x); i < kC3Maps * kC3Side * tiles; i += kBlock) {
     const int x = i % tiles * n, y = i / tiles % kC3Side, o = i / (tiles * kC3Side);
@@ -119,7 +117,7 @@ __device__ void c3_forward(const Layer& layer, const C3Connections& connections,
                    layer.weight + connection * 25 + u * 5, sum);
     }
 #pragma unroll
-    for (int k = 0; k < n; ++k) c3[o * kC3Plane + y * kC3Side + x + k] = Act::value(sum[k]);
+    for (int k = 0; k < n; ++k) c3[o * kC3Plane + y * kC3Side + x + k] = act.value(sum[k]);
   }
 }
 
@@ -132,11 +130,10 @@ __device__ inline void pool(const float* maps, int n_maps, int side, float* pool
 }
 
 // maps = gradient before the activation, from its values and the gradient of their means.
-template <class Act>
-__device__ void unpool(const float* grad, int n_maps, int side, float* maps) {
+__device__ inline void unpool(Act act, const float* grad, int n_maps, int side, float* maps) {
   for (int i = static_cast<int>(threadIdx.x); i < n_maps * side * side * 4; i += kBlock) {
     const int y = i / (2 * side), x = i % (2 * side);  // y counts on through the maps
-    maps[i] = Act::slope(maps[i]) * 0.25f * grad[y / 2 * side + x / 2];
+    maps[i] = act.slope(maps[i]) * 0.25f * grad[y / 2 * side + x / 2];
   }
 }
 
@@ -198,8 +195,8 @@ __device__ inline void c3_grad_input(const Layer& layer, const C3Connections& co
   }
 }
 
-// C1's weight gradients in parts of four rows: a row of five taps of one map a thread; then the sums
-// of the parts, and the biases.
+// C1's weight gradients in parts of four rows: a row of five taps of one map a thread; then the
+// sums of the parts, and the biases.
 __device__ inline void c1_grad_weight(const float* c1_grad, const float* image, float* parts,
                                       float* slot, bool starts) {
   constexpr int n = kC1Maps * 5, rows = kC1Side / kC1Parts;

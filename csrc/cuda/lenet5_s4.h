@@ -7,8 +7,8 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-// A block's shared memory, in floats: S2; ink and C1, three maps of it; in their place later C3, four
-// maps of it, and their weights; what the image loses.
+// A block's shared memory, in floats: S2; ink and C1, three maps of it; in their place later C3,
+// four maps of it, and their weights; what the image loses.
 constexpr int kInkAt = kMaps1 * kS2Plane, kC1At = kInkAt + kInkRows * kInkPitch;
 constexpr int kC3At = kInkAt, kC3WeightsAt = kC3At + kC3Group * kC3Plane;
 constexpr int kLossAt = kC1At + kC1Group * kC1Plane;
@@ -44,8 +44,7 @@ __device__ inline void find_loss(const int* has_ink, const Canvas& canvas, Image
 }
 
 // C1 for three maps, after its activation: four neighbouring columns and three maps a thread.
-template <class Act>
-__device__ void c1_maps(const float* ink, const Canvas& canvas, const float* weight,
+__device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas, const float* weight,
                         const float* bias, float* c1) {
   const int rows = canvas.y.c1(), tiles = divide_up(canvas.x.c1(), 4);
   for (int i = static_cast<int>(threadIdx.x); i < rows * tiles; i += kBlock) {
@@ -74,8 +73,8 @@ __device__ void c1_maps(const float* ink, const Canvas& canvas, const float* wei
 #pragma unroll
     for (int o = 0; o < kC1Group; ++o)
       store4(c1 + o * kC1Plane + y * kC1Pitch + x,
-             make_float4(Act::value(sum[o][0]), Act::value(sum[o][1]), Act::value(sum[o][2]),
-                         Act::value(sum[o][3])));
+             make_float4(act.value(sum[o][0]), act.value(sum[o][1]), act.value(sum[o][2]),
+                         act.value(sum[o][3])));
   }
 }
 
@@ -104,9 +103,8 @@ struct FramedLine {
 };
 
 // S2 at the cells of edge columns and edge rows, from the pixels of their frame: C1 on the spot.
-template <class Act>
-__device__ void s2_edges(const float* ink, const Canvas& canvas, const Lenet5Weights& w,
-                         const ImageLoss& loss, float* s2) {
+__device__ inline void s2_edges(Act act, const float* ink, const Canvas& canvas,
+                                const Lenet5Weights& w, const ImageLoss& loss, float* s2) {
   // The edge columns over all rows, then the edge rows over the canvas's columns.
   const int n_columns = loss.x.count(), n_rows = canvas.y.s2() + loss.y.count();
   const int n_cells = n_columns * n_rows + loss.y.count() * canvas.x.s2();
@@ -123,86 +121,99 @@ __device__ void s2_edges(const float* ink, const Canvas& canvas, const Lenet5Wei
       for (int u = larger(0, y.first - y0); u < 5 && y0 + u <= y.last; ++u)
         for (int v = larger(0, x.first - x0); v < 5 && x0 + v <= x.last; ++v)
           sum = fmaf(weight[(u * 5 + v) * 4], ink[(y0 + u) * kInkPitch + x0 + v], sum);
-      s2_sum += Act::value(sum);
+      s2_sum += act.value(sum);
     }
     s2[o * kS2Plane + row * kS2Pitch + column] = s2_sum;
   }
 }
 
-// C3 at so many columns of four maps is a thread's tile: four of one parity in the interior, which
-// share their inputs, or two edge columns.
+// A thread's tile of C3: four maps at four columns of one parity, which share their inputs, or at
+// two edge columns.
 constexpr int kInterior = 4, kEdges = 2;
 
-// The five rows of taps of four maps at n columns. `columns` are the S2 columns of the C3 columns;
-// in the interior they are middle, + 2, + 4, ... of the first.
-template <class Table, int group, int n>
-__device__ __forceinline__ void c3_sums(const float* s2, Lines rows, const Lines (&columns)[n],
-                                        const float* weight, float (&sum)[kC3Group][n]) {
-  constexpr int connected = kConnected<Table, group>;
-  constexpr bool interior = n == kInterior;
+template <int n>
+using C3Sums = float[kC3Group][n];
+
+// Adds the taps of four maps at `column`, + 2, + 4, + 6. `connected` (see group_connections) is
+// known when this is compiled: what is not connected costs nothing.
+template <int connected>
+__device__ __forceinline__ void add_interior(const float* s2, Lines rows, int column,
+                                             const float* weight, C3Sums<kInterior>& sum) {
 #pragma unroll 1
   for (int u = 0; u < 5; ++u) {
     const int row = u == 0 ? rows.first : u == 4 ? rows.last : rows.middle + 2 * u;
-    const float* const s2_row = s2 + row * kS2Pitch;
 #pragma unroll
     for (int c = 0; c < kMaps1; ++c) {
-      const float* const in = s2_row + c * kS2Plane;
-      float neighbours[n + 4];
-      if (interior) {
+      float in[kInterior + 4];
 #pragma unroll
-        for (int k = 0; k < n + 4; ++k) neighbours[k] = in[columns[0].middle + 2 * k];
-      }
+      for (int k = 0; k < kInterior + 4; ++k)
+        in[k] = s2[c * kS2Plane + row * kS2Pitch + column + 2 * k];
 #pragma unroll
       for (int v = 0; v < 5; ++v) {
         float w[kC3Group];
         load4_to(weight + ((u * kMaps1 + c) * 5 + v) * kC3Group, w);
 #pragma unroll
-        for (int k = 0; k < n; ++k) {
-          const Lines& column = columns[k];
-          const float x = interior ? neighbours[k + v]
-                                   : in[v == 0   ? column.first
-                                        : v == 4 ? column.last
-                                                 : column.middle + 2 * v];
+        for (int o = 0; o < kC3Group; ++o)
 #pragma unroll
-          for (int o = 0; o < kC3Group; ++o)
-            if (connected >> (c * kC3Group + o) & 1) sum[o][k] = fmaf(w[o], x, sum[o][k]);
+          for (int k = 0; k < kInterior; ++k)
+            if (connected >> (c * kC3Group + o) & 1) sum[o][k] = fmaf(w[o], in[k + v], sum[o][k]);
+      }
+    }
+  }
+}
+
+// The same for edge columns, whose S2 columns are `columns`. They are few: what is not connected is
+// multiplied by zero, and every group of maps runs this code.
+__device__ __forceinline__ void add_edges(const float* s2, Lines rows,
+                                          const Lines (&columns)[kEdges], const float* weight,
+                                          C3Sums<kEdges>& sum) {
+#pragma unroll 1
+  for (int u = 0; u < 5; ++u) {
+    const int row = u == 0 ? rows.first : u == 4 ? rows.last : rows.middle + 2 * u;
+#pragma unroll 1
+    for (int c = 0; c < kMaps1; ++c) {
+      const float* const in = s2 + c * kS2Plane + row * kS2Pitch;
+#pragma unroll
+      for (int v = 0; v < 5; ++v) {
+        float w[kC3Group];
+        load4_to(weight + ((u * kMaps1 + c) * 5 + v) * kC3Group, w);
+#pragma unroll
+        for (int k = 0; k < kEdges; ++k) {
+          const Lines& column = columns[k];
+          const float x = in[v == 0 ? column.first : v == 4 ? column.last : column.middle + 2 * v];
+#pragma unroll
+          for (int o = 0; o < kC3Group; ++o) sum[o][k] = fmaf(w[o], x, sum[o][k]);
         }
       }
     }
   }
 }
 
-// C3 after its activation for one group of four maps, row `row`, columns first, first + step, ...
-// before stop.
-template <class Act, class Table, int group, int n>
-__device__ __forceinline__ void c3_tile(const float* s2, const Canvas& canvas,
-                                        const float* bias, const float* weight,
-                                        const ImageLoss& loss, int row, int first, int step,
-                                        int stop, float* c3) {
-  float sum[kC3Group][n];
+template <int n>
+__device__ __forceinline__ void start_c3(const float* bias, C3Sums<n>& sum) {
 #pragma unroll
-  for (int o = 0; o < kC3Group; ++o) {
-    const float b = bias[group * kC3Group + o];
+  for (int o = 0; o < kC3Group; ++o)
 #pragma unroll
-    for (int k = 0; k < n; ++k) sum[o][k] = b;
-  }
-  Lines columns[n];
-#pragma unroll
-  for (int k = 0; k < n; ++k)  // beyond the end: the last once more
-    columns[k] = n == kInterior ? Lines{first, first, first}
-                                : canvas.x.c3_lines(smaller(first + k, stop - 1), loss.x);
-  c3_sums<Table, group, n>(s2, canvas.y.c3_lines(row, loss.y), columns, weight, sum);
+    for (int k = 0; k < n; ++k) sum[o][k] = bias[o];
+}
+
+// Activates and stores columns first, first + step, ... before stop.
+template <int n>
+__device__ __forceinline__ void store_c3(Act act, const C3Sums<n>& sum, int first, int step,
+                                         int stop, float* c3_row) {
 #pragma unroll
   for (int k = 0; k < n; ++k) {
     if (first + k * step >= stop) break;
 #pragma unroll
     for (int o = 0; o < kC3Group; ++o)
-      c3[o * kC3Plane + row * kC3Pitch + first + k * step] = Act::value(sum[o][k]);
+      c3_row[o * kC3Plane + first + k * step] = act.value(sum[o][k]);
   }
 }
 
-template <class Act, class Table, int group>
-__device__ __forceinline__ void c3_group(const float* s2, const Canvas& canvas, const float* bias,
+// C3 after its activation for one group of four maps, edges included: c3 [4][kC3Plane].
+template <class Table>
+__device__ __forceinline__ void c3_group(Act act, int group, const float* s2,
+                                         const Canvas& canvas, const float* bias,
                                          const float* weight, const ImageLoss& loss, float* c3) {
   const int n = canvas.x.c3(), n_edges = loss.x.count();
   const int interior = 2 * divide_up(n, 2 * kInterior);  // tiles in a row, both parities
@@ -210,12 +221,33 @@ __device__ __forceinline__ void c3_group(const float* s2, const Canvas& canvas, 
   const int n_tiles = (canvas.y.c3() + loss.y.count()) * tiles;
   for (int i = static_cast<int>(threadIdx.x); i < n_tiles; i += kBlock) {
     const int row = i / tiles, tile = i % tiles;
-    if (tile < interior)
-      c3_tile<Act, Table, group, kInterior>(s2, canvas, bias, weight, loss, row,
-                                            tile / 2 * 2 * kInterior + tile % 2, 2, n, c3);
-    else
-      c3_tile<Act, Table, group, kEdges>(s2, canvas, bias, weight, loss, row,
-                                         n + (tile - interior) * kEdges, 1, n + n_edges, c3);
+    const Lines rows = canvas.y.c3_lines(row, loss.y);
+    float* const c3_row = c3 + row * kC3Pitch;
+    if (tile < interior) {
+      const int first = tile / 2 * 2 * kInterior + tile % 2;
+      C3Sums<kInterior> sum;
+      start_c3<kInterior>(bias + group * kC3Group, sum);
+      constexpr bool dense = kConnected<Table, 0> == kConnected<DenseC3, 0>;
+      if (dense || group == 0)
+        add_interior<kConnected<Table, 0>>(s2, rows, first, weight, sum);
+      else if (group == 1)
+        add_interior<kConnected<Table, 1>>(s2, rows, first, weight, sum);
+      else if (group == 2)
+        add_interior<kConnected<Table, 2>>(s2, rows, first, weight, sum);
+      else
+        add_interior<kConnected<Table, 3>>(s2, rows, first, weight, sum);
+      store_c3<kInterior>(act, sum, first, 2, n, c3_row);
+    } else {
+      const int first = n + (tile - interior) * kEdges, stop = n + n_edges;
+      Lines columns[kEdges];
+#pragma unroll
+      for (int k = 0; k < kEdges; ++k)  // beyond the end: the last once more
+        columns[k] = canvas.x.c3_lines(smaller(first + k, stop - 1), loss.x);
+      C3Sums<kEdges> sum;
+      start_c3<kEdges>(bias + group * kC3Group, sum);
+      add_edges(s2, rows, columns, weight, sum);
+      store_c3<kEdges>(act, sum, first, 1, stop, c3_row);
+    }
   }
 }
 
@@ -238,25 +270,10 @@ __device__ inline void s4_group(const float* c3, const Canvas& canvas, const Ima
   }
 }
 
-// Group by group; the first group's weights are there.
-template <class Act, class Table, int group = 0>
-__device__ __forceinline__ void c3_and_s4(const float* s2, const Canvas& canvas,
-                                          const Lenet5Weights& w, const ImageLoss& loss, float* c3,
-                                          float* weight, float* s4) {
-  if constexpr (group < kC3Groups) {
-    c3_group<Act, Table, group>(s2, canvas, w.parameters.c3.bias, weight, loss, c3);
-    __syncthreads();
-    s4_group(c3, canvas, loss, s4 + group * kC3Group * kS4Plane);
-    if (group + 1 < kC3Groups) load_c3_weights(w, group + 1, weight);
-    __syncthreads();
-    c3_and_s4<Act, Table, group + 1>(s2, canvas, w, loss, c3, weight, s4);
-  }
-}
-
 // images uint8 [n][28][28] -> s4 [n][kS4Size], losses [n]; a block an image.
-template <class Act, class Table>
+template <class Table>
 __global__ void __launch_bounds__(kBlock, 3)
-    lenet5_s4(Canvas canvas, Lenet5Weights w, const std::uint8_t* images, float* s4,
+    lenet5_s4(Act act, Canvas canvas, Lenet5Weights w, const std::uint8_t* images, float* s4,
               ImageLoss* losses) {
   float* const shared = dynamic_shared<float>();
   float *const s2 = shared, *const ink = shared + kInkAt, *const c1 = shared + kC1At;
@@ -271,17 +288,23 @@ __global__ void __launch_bounds__(kBlock, 3)
   find_loss(has_ink, canvas, loss_found);
   for (int group = 0; group < kC1Groups; ++group) {
     const float* const bias = w.parameters.c1.bias + group * kC1Group;
-    c1_maps<Act>(ink, canvas, w.c1 + group * 100, bias, c1);
+    c1_maps(act, ink, canvas, w.c1 + group * 100, bias, c1);
     __syncthreads();
     s2_maps(c1, canvas, s2 + group * kC1Group * kS2Plane);
     __syncthreads();
   }
   const ImageLoss& loss = *loss_found;  // stays in shared memory: registers are scarce
-  s2_edges<Act>(ink, canvas, w, loss, s2);
-  load_c3_weights(w, 0, shared + kC3WeightsAt);
+  s2_edges(act, ink, canvas, w, loss, s2);
+  float *const c3 = shared + kC3At, *const weight = shared + kC3WeightsAt;
+  load_c3_weights(w, 0, weight);
   __syncthreads();
-  c3_and_s4<Act, Table>(s2, canvas, w, loss, shared + kC3At, shared + kC3WeightsAt,
-                        s4 + image * kS4Size);
+  for (int group = 0; group < kC3Groups; ++group) {
+    c3_group<Table>(act, group, s2, canvas, w.parameters.c3.bias, weight, loss, c3);
+    __syncthreads();
+    s4_group(c3, canvas, loss, s4 + image * kS4Size + group * kC3Group * kS4Plane);
+    if (group + 1 < kC3Groups) load_c3_weights(w, group + 1, weight);
+    __syncthreads();
+  }
   if (threadIdx.x == 0) losses[image] = loss;
 }
 

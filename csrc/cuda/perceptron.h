@@ -77,11 +77,13 @@ struct Term {
   std::int16_t value, weight;
 };
 
-// sum[images][units] of all terms for one tile of units. Two stages of kDepth terms in shared memory.
+// sum[images][units] of all terms for one tile of units. Two stages of kDepth terms in shared
+// memory.
 __device__ inline void add_terms(const Term* terms, int n_stages, const float* values,
                                  const float* weights, int n_units, float* shared,
                                  float (&sum)[8][8]) {
-  constexpr int stage = kDepth * (kTileImages + kTileUnits), each = kDepth * kTileImages / 4 / kBlock;
+  constexpr int stage = kDepth * (kTileImages + kTileUnits);
+  constexpr int each = kDepth * kTileImages / 4 / kBlock;
   static_assert(kTileImages == kTileUnits && kTileImages == 4 * kWarp);
   const int t = static_cast<int>(threadIdx.x), lane = t % kWarp * 4, row = t / kWarp;
   constexpr int rows = kBlock / kWarp;
@@ -110,7 +112,7 @@ __device__ inline void add_terms(const Term* terms, int n_stages, const float* v
   for (int s = 0; s < n_stages; ++s) {
     if (s + 1 < n_stages) fetch((s + 1) * kDepth);
     const float* const in = shared + (s & 1) * stage;
-#pragma unroll 4
+#pragma unroll 2
     for (int k = 0; k < kDepth; ++k) {
       float a[8], b[8];
       load4_to(in + k * kTileImages + images, a);
@@ -127,20 +129,24 @@ __device__ inline void add_terms(const Term* terms, int n_stages, const float* v
   }
 }
 
-// Shared memory in floats: the stages, then half a tile of hidden units [64][128]; the terms.
+// Shared memory in floats: the stages, and in their place half a tile of hidden units [64][128];
+// the logits [10][128]; the terms.
 constexpr int kStagesSize = 2 * kDepth * (kTileImages + kTileUnits);
 static_assert(kTileUnits / 2 * kTileImages <= kStagesSize);
 inline std::size_t perceptron_shared(int max_terms) {
-  return kStagesSize * sizeof(float) + round_up(max_terms, kDepth) * sizeof(Term);
+  return (kStagesSize + kClasses * kTileImages) * sizeof(float) +
+         round_up(max_terms, kDepth) * sizeof(Term);
 }
 
 // Block (x, y): shift x of the grid, tile y of images. Model gives its values [tile][rows][128] and
 // makes the terms; see predict_mlp.cu.
-template <class Act, class Model>
+template <class Model>
 __global__ void __launch_bounds__(kBlock, 2)
-    perceptron_answers(Model model, PerceptronWeights w, ShiftedImages job, std::int64_t first) {
+    perceptron_answers(Act act, Model model, PerceptronWeights w, ShiftedImages job,
+                       std::int64_t first) {
   float* const shared = dynamic_shared<float>();
-  Term* const terms = reinterpret_cast<Term*>(shared + kStagesSize);
+  float* const logits = shared + kStagesSize;
+  Term* const terms = reinterpret_cast<Term*>(logits + kClasses * kTileImages);
   const int t = static_cast<int>(threadIdx.x), tile = static_cast<int>(blockIdx.y);
   const int row = static_cast<int>(blockIdx.x) / job.grid.n_dx;
   const int column = static_cast<int>(blockIdx.x) % job.grid.n_dx;
@@ -150,11 +156,11 @@ __global__ void __launch_bounds__(kBlock, 2)
   __syncthreads();
   const float* const values = model.values_of(tile);
 
-  // The thread's logits: image t % 128, five classes.
+  // The thread's logits: image t % 128, five classes. Between tiles of units they wait in shared
+  // memory: the products need all registers.
   const int image = t % kTileImages, classes = t / kTileImages;
-  float logit[5];
-#pragma unroll
-  for (int o = 0; o < 5; ++o) logit[o] = w.output_bias[classes * 5 + o];
+  float* const own = logits + classes * 5 * kTileImages + image;
+  for (int o = 0; o < 5; ++o) own[o * kTileImages] = w.output_bias[classes * 5 + o];
   const int images = t % kUnitLanes * 4, units = t / kUnitLanes * 8;
   for (int first_unit = 0; first_unit < w.n_units; first_unit += kTileUnits) {
     float sum[8][8];
@@ -165,18 +171,21 @@ __global__ void __launch_bounds__(kBlock, 2)
       for (int m = 0; m < 8; ++m) sum[m][i] = bias;
     }
     add_terms(terms, n_stages, values, w.hidden + first_unit, w.n_units, shared, sum);
+    act.apply(sum);
     for (int half = 0; half < 2; ++half) {
       if (units / (kTileUnits / 2) == half) {
-        float* const own = shared + units % (kTileUnits / 2) * kTileImages + images;
+        float* const hidden = shared + units % (kTileUnits / 2) * kTileImages + images;
 #pragma unroll
         for (int i = 0; i < 8; ++i)
 #pragma unroll
           for (int m = 0; m < 8; m += 4)
-            store4(own + i * kTileImages + m * (kTileImages / 8),
-                   make_float4(Act::value(sum[m][i]), Act::value(sum[m + 1][i]),
-                               Act::value(sum[m + 2][i]), Act::value(sum[m + 3][i])));
+            store4(hidden + i * kTileImages + m * (kTileImages / 8),
+                   make_float4(sum[m][i], sum[m + 1][i], sum[m + 2][i], sum[m + 3][i]));
       }
       __syncthreads();
+      float logit[5];
+#pragma unroll
+      for (int o = 0; o < 5; ++o) logit[o] = own[o * kTileImages];
       const float* weight = w.output + (first_unit + half * (kTileUnits / 2)) * 2 * kLogitsStride +
                             classes * kLogitsStride;
 #pragma unroll 4
@@ -188,19 +197,18 @@ __global__ void __launch_bounds__(kBlock, 2)
         for (int o = 0; o < 4; ++o) logit[o] = fmaf(hidden, four[o], logit[o]);
         logit[4] = fmaf(hidden, weight[4], logit[4]);
       }
+#pragma unroll
+      for (int o = 0; o < 5; ++o) own[o * kTileImages] = logit[o];
       __syncthreads();
     }
   }
-#pragma unroll
-  for (int o = 0; o < 5; ++o) shared[(classes * 5 + o) * kTileImages + image] = logit[o];
-  __syncthreads();
   const std::int64_t number = first + static_cast<std::int64_t>(tile) * kTileImages + image;
   if (t >= kTileImages || number >= job.n_images) return;
   const std::int64_t answer = (number * job.grid.n_dy + row) * job.grid.n_dx + column;
-  job.predictions[answer] = static_cast<std::uint8_t>(argmax(shared + image, kTileImages));
+  job.predictions[answer] = static_cast<std::uint8_t>(argmax(logits + image, kTileImages));
   if (job.logits == nullptr) return;
   for (int c = 0; c < kClasses; ++c)
-    job.logits[answer * kClasses + c] = shared[c * kTileImages + image];
+    job.logits[answer * kClasses + c] = logits[c * kTileImages + image];
 }
 
 // Tiles of a chunk: as many as fit in the workspace, at most the y size of a grid.
@@ -211,8 +219,8 @@ inline std::int64_t chunk_tiles(std::int64_t n_images, std::int64_t tile_bytes) 
 }
 
 // A prediction with Model: pack, then for each chunk of tiles prepare the values and answer.
-template <class Act, class Model>
-void predict_perceptron(const char* name, const MlpParameters& parameters,
+template <class Model>
+void predict_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
                         const ShiftedImages& job, void* memory, cudaStream_t stream) {
   if (job.n_images == 0) return;
   Arena arena(memory);
@@ -225,9 +233,9 @@ void predict_perceptron(const char* name, const MlpParameters& parameters,
     const std::int64_t left = job.n_images - first;
     const unsigned n_tiles = blocks_for(left < chunk ? left : chunk, kTileImages);
     model.prepare(name, job.images + first * kPixels, left, n_tiles, stream);
-    launch(name, perceptron_answers<Act, Model>,
+    launch(name, perceptron_answers<Model>,
            dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_tiles), kBlock,
-           perceptron_shared(Model::max_terms), stream, model, w, job, first);
+           perceptron_shared(Model::max_terms), stream, Act{activation}, model, w, job, first);
   }
 }
 

@@ -24,9 +24,9 @@ struct Lenet5Workspace {
   }
 };
 
-template <class Act, class Table>
-void predict(const Lenet5Parameters& parameters, const ShiftedImages& job, void* memory,
-             cudaStream_t stream) {
+template <class Table>
+void predict(Activation activation, const Lenet5Parameters& parameters, const ShiftedImages& job,
+             void* memory, cudaStream_t stream) {
   if (job.n_images == 0) return;
   Arena arena(memory);
   const Lenet5Workspace workspace(arena, parameters, job.n_images);
@@ -39,13 +39,15 @@ void predict(const Lenet5Parameters& parameters, const ShiftedImages& job, void*
     for (int row = 0; row < passes_dy(job.grid); ++row)
       for (int column = 0; column < passes_dx(job.grid); ++column) {
         const Pass pass = pass_of(job.grid, row, column);
-        launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Act, Table>,
-               static_cast<unsigned>(n), kBlock, kS4Shared * sizeof(float), stream, pass.canvas, w,
-               job.images + first * kPixels, workspace.s4, workspace.losses);
+        launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Table>,
+               static_cast<unsigned>(n), kBlock, kS4Shared * sizeof(float), stream,
+               Act{activation}, pass.canvas, w, job.images + first * kPixels, workspace.s4,
+               workspace.losses);
         const std::int64_t n_patterns = n * pass.n_patterns();
-        launch("predict_shifts_lenet5: C5 to answers", lenet5_answers<Act>,
-               blocks_for(n_patterns, kPatterns), kBlock, kC5Shared * sizeof(float), stream, pass,
-               w, workspace.s4, workspace.losses, first, n_patterns, job.predictions, job.logits);
+        launch("predict_shifts_lenet5: C5 to answers", lenet5_answers,
+               blocks_for(n_patterns, kPatterns), kBlock, kC5Shared * sizeof(float), stream,
+               Act{activation}, pass, w, workspace.s4, workspace.losses, first, n_patterns,
+               job.predictions, job.logits);
       }
   }
 }
@@ -60,10 +62,8 @@ std::int64_t predict_shifts_lenet5_workspace(C3Form, ShiftGrid, std::int64_t n_i
 
 void predict_shifts_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters,
                            const ShiftedImages& job, void* workspace, void* stream) {
-  const bool sparse = form == C3Form::sparse, tanh = activation == Activation::tanh;
-  const auto run = sparse ? (tanh ? predict<Tanh, SparseC3> : predict<Relu, SparseC3>)
-                          : (tanh ? predict<Tanh, DenseC3> : predict<Relu, DenseC3>);
-  run(parameters, job, workspace, static_cast<cudaStream_t>(stream));
+  const auto run = form == C3Form::sparse ? predict<SparseC3> : predict<DenseC3>;
+  run(activation, parameters, job, workspace, static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace cuda

@@ -105,9 +105,8 @@ std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t 
 
 void predict_shifts_mlp(Activation activation, const MlpParameters& parameters,
                         const ShiftedImages& job, void* workspace, void* stream) {
-  const auto run = activation == Activation::tanh ? predict_perceptron<Tanh, MlpModel>
-                                                  : predict_perceptron<Relu, MlpModel>;
-  run("predict_shifts_mlp", parameters, job, workspace, static_cast<cudaStream_t>(stream));
+  predict_perceptron<MlpModel>("predict_shifts_mlp", activation, parameters, job, workspace,
+                               static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace cuda

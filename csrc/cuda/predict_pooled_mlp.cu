@@ -1,7 +1,7 @@
 // predict_shifts for the pooled MLP. A moved image's pooled pixel (i, j) is the sum of the 4 x 4
-// window of the unmoved image, blank outside its frame, at row 4 i - dy, column 4 j - dx: the windows
-// tile the frame, so what a shift pushes out of it is in none of them. Every window's sum is computed
-// once for all shifts, exactly: it is a whole number.
+// window of the unmoved image, blank outside its frame, at row 4 i - dy, column 4 j - dx: the
+// windows tile the frame, so what a shift pushes out of it is in none of them. Every window's sum
+// is computed once for all shifts, exactly: it is a whole number.
 #include "cuda_kernels.h"
 #include "perceptron.h"
 
@@ -90,9 +90,8 @@ std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, std::i
 
 void predict_shifts_pooled_mlp(Activation activation, const MlpParameters& parameters,
                                const ShiftedImages& job, void* workspace, void* stream) {
-  const auto run = activation == Activation::tanh ? predict_perceptron<Tanh, PooledMlpModel>
-                                                  : predict_perceptron<Relu, PooledMlpModel>;
-  run("predict_shifts_pooled_mlp", parameters, job, workspace, static_cast<cudaStream_t>(stream));
+  predict_perceptron<PooledMlpModel>("predict_shifts_pooled_mlp", activation, parameters, job,
+                                     workspace, static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace cuda

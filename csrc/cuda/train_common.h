@@ -48,37 +48,29 @@ __device__ inline float warp_sum(float value) {
   return value;
 }
 
-// y[o] = bias[o] + sum over i of weight[o][i] x[i], after Act: a warp for each output. Act void: none.
-template <class Act>
-__device__ void dense_forward(const Layer& layer, const float* x, int n_inputs, int n_outputs,
-                              float* y) {
+// y[o] = bias[o] + sum over i of weight[o][i] x[i], after the activation: a warp for each output.
+template <class Activated>
+__device__ void dense_forward(Activated act, const Layer& layer, const float* x, int n_inputs,
+                              int n_outputs, float* y) {
   const int lane = threadIdx.x % kWarp;
   for (int o = static_cast<int>(threadIdx.x) / kWarp; o < n_outputs; o += kBlock / kWarp) {
     float sum = 0;
     for (int i = lane; i < n_inputs; i += kWarp)
       sum = fmaf(layer.weight[static_cast<std::int64_t>(o) * n_inputs + i], x[i], sum);
     sum = warp_sum(sum) + layer.bias[o];
-    if (lane == 0) {
-      if constexpr (std::is_void<Act>::value)
-        y[o] = sum;
-      else
-        y[o] = Act::value(sum);
-    }
+    if (lane == 0) y[o] = act.value(sum);
   }
 }
 
-// grad_x[i] = slope(x[i]) * sum over o of weight[o][i] grad_y[o]. Act void: no slope.
-template <class Act>
-__device__ void dense_backward(const Layer& layer, const float* grad_y, const float* x,
-                               int n_inputs, int n_outputs, float* grad_x) {
+// grad_x[i] = slope(x[i]) * sum over o of weight[o][i] grad_y[o].
+template <class Activated>
+__device__ void dense_backward(Activated act, const Layer& layer, const float* grad_y,
+                               const float* x, int n_inputs, int n_outputs, float* grad_x) {
   for (int i = static_cast<int>(threadIdx.x); i < n_inputs; i += kBlock) {
     float sum = 0;
     for (int o = 0; o < n_outputs; ++o)
       sum = fmaf(layer.weight[static_cast<std::int64_t>(o) * n_inputs + i], grad_y[o], sum);
-    if constexpr (std::is_void<Act>::value)
-      grad_x[i] = sum;
-    else
-      grad_x[i] = sum * Act::slope(x[i]);
+    grad_x[i] = sum * act.slope(x[i]);
   }
 }
 

@@ -10,7 +10,8 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kMaxSlots = 256;
+// As many blocks as a large card has multiprocessors: more would wait, and take memory.
+constexpr int kMaxSlots = 128;
 
 struct Lenet5Training {
   int n_slots;
@@ -38,59 +39,59 @@ __device__ inline void copy_out(const float* values, int n, int image, float* ro
     rows[static_cast<std::int64_t>(image) * n + i] = values[i];
 }
 
-template <class Act>
-__device__ void forward(const Lenet5Parameters& p, const C3Connections& connections,
+__device__ inline void forward(Act act, const Lenet5Parameters& p, const C3Connections& connections,
                         const std::uint8_t* image, Lenet5Values& v) {
   load_framed(image, v.image);
   __syncthreads();
-  c1_forward<Act>(p.c1, v.image, v.c1);
+  c1_forward(act, p.c1, v.image, v.c1);
   __syncthreads();
   pool(v.c1, kS2Maps, kS2Side, v.s2);
   __syncthreads();
-  c3_forward<Act>(p.c3, connections, v.s2, v.c3);
+  c3_forward(act, p.c3, connections, v.s2, v.c3);
   __syncthreads();
   pool(v.c3, kC3Maps, kS4Side, v.s4);
   __syncthreads();
-  dense_forward<Act>(p.c5, v.s4, kS4Size, kC5Size, v.c5);
+  dense_forward(act, p.c5, v.s4, kS4Size, kC5Size, v.c5);
   __syncthreads();
-  dense_forward<Act>(p.f6, v.c5, kC5Size, kF6Size, v.f6);
+  dense_forward(act, p.f6, v.c5, kC5Size, kF6Size, v.f6);
   __syncthreads();
-  dense_forward<void>(p.output, v.f6, kF6Size, kClasses, v.logits);
+  dense_forward(Linear{}, p.output, v.f6, kF6Size, kClasses, v.logits);
   __syncthreads();
 }
 
-template <class Act>
-__device__ void backward(const Lenet5Parameters& p, const C3Connections& connections, float* slot,
-                         bool starts, Lenet5Values& v) {
-  dense_backward<Act>(p.output, v.output_grad, v.f6, kF6Size, kClasses, v.f6_grad);
+__device__ inline void backward(Act act, const Lenet5Parameters& p,
+                                const C3Connections& connections, float* slot, bool starts,
+                                Lenet5Values& v) {
+  dense_backward(act, p.output, v.output_grad, v.f6, kF6Size, kClasses, v.f6_grad);
   __syncthreads();
-  dense_backward<Act>(p.f6, v.f6_grad, v.c5, kC5Size, kF6Size, v.c5_grad);
+  dense_backward(act, p.f6, v.f6_grad, v.c5, kC5Size, kF6Size, v.c5_grad);
   __syncthreads();
-  dense_backward<void>(p.c5, v.c5_grad, nullptr, kS4Size, kC5Size, v.s4_grad);
+  dense_backward(Linear{}, p.c5, v.c5_grad, v.s4, kS4Size, kC5Size, v.s4_grad);
   __syncthreads();
-  unpool<Act>(v.s4_grad, kC3Maps, kS4Side, v.c3);
+  unpool(act, v.s4_grad, kC3Maps, kS4Side, v.c3);
   __syncthreads();
   c3_grad_weight(connections, v.c3, v.s2, slot, starts);
   c3_grad_input(p.c3, connections, v.c3, v.s2_grad);
   __syncthreads();
-  unpool<Act>(v.s2_grad, kS2Maps, kS2Side, v.c1);
+  unpool(act, v.s2_grad, kS2Maps, kS2Side, v.c1);
   __syncthreads();
   c1_grad_weight(v.c1, v.image, v.s2_grad, slot, starts);
 }
 
-template <class Act>
-__global__ void __launch_bounds__(kBlock)
-    lenet5_gradients(Lenet5Parameters p, C3Connections connections, Batch batch,
+// One block to a multiprocessor, so that the compiler spares no registers: a batch has fewer images
+// than a large card has room for blocks.
+__global__ void __launch_bounds__(kBlock, 1)
+    lenet5_gradients(Act act, Lenet5Parameters p, C3Connections connections, Batch batch,
                      Lenet5Training w) {
   Lenet5Values& v = *dynamic_shared<Lenet5Values>();
   float* const slot = w.slots + static_cast<std::int64_t>(blockIdx.x) * connections.n_grads();
   for (int i = static_cast<int>(blockIdx.x); i < batch.n; i += static_cast<int>(gridDim.x)) {
     __syncthreads();  // the image before still uses the values
-    forward<Act>(p, connections, batch.image(i), v);
+    forward(act, p, connections, batch.image(i), v);
     if (threadIdx.x == 0)
       w.loss[i] = cross_entropy(v.logits, batch.label(i), batch.scale, v.output_grad);
     __syncthreads();
-    backward<Act>(p, connections, slot, i == static_cast<int>(blockIdx.x), v);
+    backward(act, p, connections, slot, i == static_cast<int>(blockIdx.x), v);
     copy_out(v.s4, kS4Size, i, w.s4);
     copy_out(v.c5, kC5Size, i, w.c5);
     copy_out(v.f6, kF6Size, i, w.f6);
@@ -157,16 +158,14 @@ void train_epoch_lenet5(C3Form form, Activation activation, const Lenet5Paramete
   const C3Connections connections = connections_of(form);
   Arena arena(workspace);
   const Lenet5Training w(arena, connections.n_grads(), epoch.batch_size);
-  const auto gradients =
-      activation == Activation::tanh ? lenet5_gradients<Tanh> : lenet5_gradients<Relu>;
   const int n_parameters =
       kC5Parameters + kF6Parameters + kOutputParameters + connections.n_grads();
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
     const int n_slots = smaller(batch.n, w.n_slots);
-    launch("train_epoch_lenet5: gradients", gradients, static_cast<unsigned>(n_slots), kBlock,
-           sizeof(Lenet5Values), static_cast<cudaStream_t>(stream), parameters, connections, batch,
-           w);
+    launch("train_epoch_lenet5: gradients", lenet5_gradients,
+           static_cast<unsigned>(n_slots), kBlock, sizeof(Lenet5Values),
+           static_cast<cudaStream_t>(stream), Act{activation}, parameters, connections, batch, w);
     launch("train_epoch_lenet5: update", lenet5_update, blocks_for(n_parameters, kBlock) + 1,
            kBlock, 0, static_cast<cudaStream_t>(stream), parameters, connections, batch, w,
            n_slots);

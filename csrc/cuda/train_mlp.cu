@@ -21,9 +21,8 @@ std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size) {
 
 void train_epoch_mlp(Activation activation, const MlpParameters& parameters, const Epoch& epoch,
                      void* workspace, void* stream) {
-  const auto run = activation == Activation::tanh ? train_perceptron<Tanh, Pixels>
-                                                  : train_perceptron<Relu, Pixels>;
-  run("train_epoch_mlp", parameters, epoch, workspace, static_cast<cudaStream_t>(stream));
+  train_perceptron<Pixels>("train_epoch_mlp", activation, parameters, epoch, workspace,
+                             static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace cuda

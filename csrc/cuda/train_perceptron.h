@@ -2,8 +2,8 @@
 // image: pixels, or means of pixels. A step is three kernels:
 // 1. The hidden layer of the batch, a matrix product: a tile of 32 images x 16 units a block.
 // 2. The output layer, loss and gradients, an image a block.
-// 3. The updates: a tile of 32 units x 112 inputs a block sums its gradients over the batch; further
-//    blocks take the output layer and the mean loss.
+// 3. The updates: a tile of 32 units x 112 inputs a block sums its gradients over the batch;
+//    further blocks take the output layer and the mean loss.
 #pragma once
 
 #include "train_common.h"
@@ -30,8 +30,8 @@ struct PerceptronTraining {
   }
 };
 
-// Inputs first ... first + 111 of images first_image ... + 31 of the batch: x [32][kInputPitch], zero
-// beyond the batch and the inputs.
+// Inputs first ... first + 111 of images first_image ... + 31 of the batch: x [32][kInputPitch],
+// zero beyond the batch and the inputs.
 template <class Input>
 __device__ void load_inputs(const Batch& batch, int first_image, int first, float* x) {
   for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kInputTile; i += kBlock) {
@@ -42,9 +42,9 @@ __device__ void load_inputs(const Batch& batch, int first_image, int first, floa
 }
 
 // hidden [batch][n_hidden], after the activation. Block (x, y): a tile of units, of images.
-template <class Act, class Input>
+template <class Input>
 __global__ void __launch_bounds__(kBlock)
-    perceptron_hidden(MlpParameters p, Batch batch, PerceptronTraining w) {
+    perceptron_hidden(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
   __shared__ float x[kBatchTile * kInputPitch];
   __shared__ float weight[kForwardUnits * kInputPitch];
   const int first_unit = static_cast<int>(blockIdx.x) * kForwardUnits;
@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kBlock)
     for (int i = static_cast<int>(threadIdx.x); i < kForwardUnits * kInputTile; i += kBlock) {
       const int h = first_unit + i / kInputTile, k = first + i % kInputTile;
       weight[i / kInputTile * kInputPitch + i % kInputTile] =
-          h < p.n_hidden && k < Input::n ? p.hidden.weight[h * Input::n + k] : 0.0f;
+          h < p.n_hidden && k < Input::n ? p.hidden.weight[std::int64_t{h} * Input::n + k] : 0.0f;
     }
     __syncthreads();
 #pragma unroll 8
@@ -76,29 +76,28 @@ __global__ void __launch_bounds__(kBlock)
     const int n = first_image + image + i * kBatchTile / 2;
     if (n < batch.n)
       w.hidden[static_cast<std::int64_t>(n) * p.n_hidden + h] =
-          Act::value(sum[i] + p.hidden.bias[h]);
+          act.value(sum[i] + p.hidden.bias[h]);
   }
 }
 
 // Block x: the output layer of one image, forward and backward.
-template <class Act>
 __global__ void __launch_bounds__(kBlock)
-    perceptron_output(MlpParameters p, Batch batch, PerceptronTraining w) {
+    perceptron_output(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
   __shared__ float logits[kClasses], grad[kClasses];
   const int n = static_cast<int>(blockIdx.x);
   const float* const hidden = w.hidden + static_cast<std::int64_t>(n) * p.n_hidden;
-  dense_forward<void>(p.output, hidden, p.n_hidden, kClasses, logits);
+  dense_forward(Linear{}, p.output, hidden, p.n_hidden, kClasses, logits);
   __syncthreads();
   if (threadIdx.x == 0)
     w.loss[n] = cross_entropy(logits, batch.label(n), batch.scale, grad);
   __syncthreads();
-  dense_backward<Act>(p.output, grad, hidden, p.n_hidden, kClasses,
+  dense_backward(act, p.output, grad, hidden, p.n_hidden, kClasses,
                       w.hidden_grad + static_cast<std::int64_t>(n) * p.n_hidden);
   if (threadIdx.x < kClasses) w.output_grad[n * kClasses + threadIdx.x] = grad[threadIdx.x];
 }
 
-// The hidden layer's update for units first_unit ..., inputs first ...; with the first inputs go the
-// biases. Two units, 16 apart, and seven inputs, 16 apart, a thread.
+// The hidden layer's update for units first_unit ..., inputs first ...; with the first inputs go
+// the biases. Two units, 16 apart, and seven inputs, 16 apart, a thread.
 template <class Input>
 __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
                               const PerceptronTraining& w, int first_unit, int first) {
@@ -136,14 +135,14 @@ __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
 #pragma unroll
     for (int i = 0; i < n_inputs; ++i) {
       const int k = first + lane + i * lanes;
-      if (k < Input::n) updated(p.hidden.weight)[h * Input::n + k] -= sum[j][i];
+      if (k < Input::n) updated(p.hidden.weight)[std::int64_t{h} * Input::n + k] -= sum[j][i];
     }
     if (first == 0 && lane == 0) updated(p.hidden.bias)[h] -= bias_sum[j];
   }
 }
 
-// Blocks (x, y): y < the number of input tiles: the hidden layer; the row after: the output layer, a
-// parameter a thread, and in its last block the mean loss.
+// Blocks (x, y): y < the number of input tiles: the hidden layer; the row after: the output layer,
+// a parameter a thread, and in its last block the mean loss.
 template <class Input>
 __global__ void __launch_bounds__(kBlock)
     perceptron_update(MlpParameters p, Batch batch, PerceptronTraining w) {
@@ -161,9 +160,9 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-template <class Act, class Input>
-void train_perceptron(const char* name, const MlpParameters& parameters, const Epoch& epoch,
-                      void* workspace, cudaStream_t stream) {
+template <class Input>
+void train_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
+                      const Epoch& epoch, void* workspace, cudaStream_t stream) {
   Arena arena(workspace);
   const PerceptronTraining w(arena, parameters.n_hidden, epoch.batch_size);
   const unsigned update_blocks = static_cast<unsigned>(
@@ -171,11 +170,11 @@ void train_perceptron(const char* name, const MlpParameters& parameters, const E
              divide_up(kClasses * (parameters.n_hidden + 1), kBlock) + 1));
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
-    launch(name, perceptron_hidden<Act, Input>,
+    launch(name, perceptron_hidden<Input>,
            dim3(blocks_for(parameters.n_hidden, kForwardUnits), blocks_for(batch.n, kBatchTile)),
-           kBlock, 0, stream, parameters, batch, w);
-    launch(name, perceptron_output<Act>, static_cast<unsigned>(batch.n), kBlock, 0, stream,
-           parameters, batch, w);
+           kBlock, 0, stream, Act{activation}, parameters, batch, w);
+    launch(name, perceptron_output, static_cast<unsigned>(batch.n), kBlock, 0, stream,
+           Act{activation}, parameters, batch, w);
     launch(name, perceptron_update<Input>,
            dim3(update_blocks, static_cast<unsigned>(divide_up(Input::n, kInputTile) + 1)), kBlock,
            0, stream, parameters, batch, w);

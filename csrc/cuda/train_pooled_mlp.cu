@@ -26,9 +26,8 @@ std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size) {
 
 void train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
                             const Epoch& epoch, void* workspace, void* stream) {
-  const auto run = activation == Activation::tanh ? train_perceptron<Tanh, PooledPixels>
-                                                  : train_perceptron<Relu, PooledPixels>;
-  run("train_epoch_pooled_mlp", parameters, epoch, workspace, static_cast<cudaStream_t>(stream));
+  train_perceptron<PooledPixels>("train_epoch_pooled_mlp", activation, parameters, epoch, workspace,
+                             static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace cuda

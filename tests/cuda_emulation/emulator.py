@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import struct
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,11 +35,32 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++"))
 
 
+def _compile(arguments: Sequence[str]) -> None:
+    command = [compiler() or "g++", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise EmulationError(done.stderr)
+
+
+_objects = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
+
+
+@functools.cache
+def _compiled(unit: Path, build: str) -> Path:
+    """The object file of a C++ or CUDA file; made once a process."""
+    flags = ["-std=c++17", "-DLENETSHIFT_CUDA_EMULATION", "-w", *BUILDS[build]]
+    include = [f"-I{HERE}", f"-I{CUDA}"]
+    handle, name = tempfile.mkstemp(".o", f"{build}_{unit.name}_", _objects.name)
+    os.close(handle)
+    _compile([*flags, *include, "-x", "c++", "-c", str(unit), "-o", name])
+    return Path(name)
+
+
 class Emulator:
     """The program made of kernel sources and their calls, in one of the builds.
 
     Args:
-        folder: where the program is built.
+        folder: where the program is put.
         build: a name of BUILDS.
         sources: CUDA files.
         calls: C++ files that register the ops of call.h.
@@ -48,24 +71,10 @@ class Emulator:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.program = folder / build
-        flags = ["-std=c++17", "-DLENETSHIFT_CUDA_EMULATION", "-w", *BUILDS[build]]
-        include = [f"-I{HERE}", f"-I{CUDA}"]
         units = [*sources, *calls, HERE / "program.cpp"]
-        objects = [folder / f"{build}_{unit.name}.o" for unit in units]
-
-        def compile_unit(unit: Path, target: Path) -> None:
-            self._compile([*flags, *include, "-x", "c++", "-c", str(unit), "-o", str(target)])
-
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(compile_unit, units, objects))
-        self._compile([*flags, *map(str, objects), "-o", str(self.program)])
-
-    @staticmethod
-    def _compile(arguments: Sequence[str]) -> None:
-        command = [compiler() or "g++", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise EmulationError(done.stderr)
+            objects = list(pool.map(lambda unit: str(_compiled(unit, build)), units))
+        _compile([*BUILDS[build], *objects, "-o", str(self.program)])
 
     def __call__(
         self,

@@ -1,0 +1,103 @@
+"""What an evaluation costs on an H100, counted: multiply-adds, activations, bytes, launches, time.
+
+``python benchmarks/cuda_estimate.py`` prints the table of csrc/cuda/README.md. Nothing is timed and
+no card is needed. 10,000 images of MNIST, 11 x 5 shifts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+import lenetshift
+
+N, SHIFTS = 10_000, 55
+CHUNK_BYTES, TILE = 256 << 20, 128  # csrc/cuda/fused_device.h, perceptron.h
+
+# NVIDIA H100 SXM: 132 multiprocessors x 128 lanes at 1.75 GHz, memory.
+MULTIPLY_ADDS_PER_S = 132 * 128 * 1.75e9
+BYTES_PER_S = 3.35e12
+# Register-tiled float32 products usually reach this share of the peak.
+SHARE = (0.75, 0.55)
+ACTIVATION = 15  # instructions
+LAUNCH_S = 5e-6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """An evaluation's cost."""
+
+    name: str
+    multiply_adds: float
+    activations: float
+    n_bytes: float
+    launches: int
+
+    def seconds(self, share: float) -> float:
+        """Arithmetic, activations, memory and launches one after the other."""
+        instructions = self.multiply_adds / share + ACTIVATION * self.activations
+        return (
+            instructions / MULTIPLY_ADDS_PER_S
+            + self.n_bytes / BYTES_PER_S
+            + LAUNCH_S * self.launches
+        )
+
+
+def lenet5(name: str, connections: int) -> Cost:
+    """C1 to S4 once an image on its canvas, C5 to the answer once a pattern (lenet5_canvas.h)."""
+    c1, c3, s4 = 32 * 38, 23 * 29, 21 * 27
+    image = c1 * 25 * 6 + c3 * 25 * connections
+    pattern = 48_000 + 10_080 + 840
+    chunks = math.ceil(N / (CHUNK_BYTES // (16 * 26 * 38 * 4)))
+    return Cost(
+        name,
+        N * (image + SHIFTS * pattern),
+        N * (6 * c1 + 16 * c3 + SHIFTS * (120 + 84)),
+        N * (784 + 2 * 16 * s4 * 4 + SHIFTS),
+        1 + 2 * chunks,
+    )
+
+
+def inked_pixels() -> float:
+    """Pixels that are not blank in all images of a tile, the mean over tiles."""
+    images = lenetshift.load_mnist()[1].images.flatten(1)
+    return sum(float((tile != 0).any(0).sum()) for tile in torch.split(images, TILE)) / math.ceil(
+        N / TILE
+    )
+
+
+def perceptron(name: str, terms: float, value_rows: float, launches: int) -> Cost:
+    """Padded to 128 images; value_rows: rows of a tile's values, written and read once."""
+    images = math.ceil(N / TILE) * TILE
+    return Cost(
+        name,
+        images * SHIFTS * 512 * (math.ceil(terms / 16) * 16 + 10),
+        images * SHIFTS * 512,
+        N * (784 + SHIFTS) + 2 * 4 * images * value_rows,
+        launches,
+    )
+
+
+def main() -> None:
+    inked = inked_pixels()
+    costs = [
+        lenet5("Model 0, LeNet-5", 60),
+        lenet5("Model 2, symmetric LeNet-5", 96),
+        perceptron("Model 1, MLP", inked, inked, 4),
+        perceptron("Model 3, pooled MLP", 49, 31 * 31 + 1, 3),
+    ]
+    print("| | multiply-adds | activations | memory traffic | launches | time, estimated |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for cost in costs:
+        best, worst = (cost.seconds(share) * 1e3 for share in SHARE)
+        print(
+            f"| {cost.name} | {cost.multiply_adds / 1e9:.1f} G | {cost.activations / 1e9:.2f} G "
+            f"| {cost.n_bytes / 1e9:.2f} GB | {cost.launches} | {best:.1f} to {worst:.1f} ms |"
+        )
+    print(f"\nInked pixels of a tile of {TILE} images, mean: {inked:.0f} of 784.")
+
+
+if __name__ == "__main__":
+    main()
