@@ -18,23 +18,31 @@ std::int64_t lane_groups(const C3Shape& s) {
   return (s.n_images + kLanesOf<T> - 1) / kLanesOf<T>;
 }
 
-// Weight gradients are summed in a fixed number of slots, lane group g in slot g % kSlots, so that
-// the order of every sum, and so the result to the last bit, is the same for any thread count.
-constexpr int kSlots = 8;
+// Weight gradients are summed in slots, lane group g in slot g % n_slots. Their number depends on
+// the images alone, so that the order of every sum, and so the result to the last bit, is the same
+// for any thread count.
+template <class T>
+int slots_of(const C3Shape& s) {
+  constexpr int kMaxSlots = 8;
+  const std::int64_t n_groups = lane_groups<T>(s);
+  return n_groups < 1 ? 1 : n_groups < kMaxSlots ? static_cast<int>(n_groups) : kMaxSlots;
+}
 
 template <class T>
 struct C3Workspace {
   Vec<T>* input;        // a thread's: [n_inputs, height, width]
   Vec<T>* output;       // a thread's: [n_outputs, height-4, width-4]
-  Vec<T>* grad_weight;  // [kSlots, n_connections * 25 + n_outputs]
+  Vec<T>* grad_weight;  // [n_slots, n_connections * 25 + n_outputs]
+  int n_slots;
   std::int64_t n_grads;
   std::int64_t bytes;
 
   C3Workspace(const C3Shape& shape, int n_threads, void* start, int thread) {
     const Conv5x5 conv = conv_of(shape);
+    n_slots = slots_of<T>(shape);
     n_grads = conv.n_connections() * 25 + conv.n_outputs;
     Arena arena(start);
-    grad_weight = arena.take<Vec<T>>(kSlots * n_grads);
+    grad_weight = arena.take<Vec<T>>(n_slots * n_grads);
     for (int t = 0; t < n_threads; ++t) {
       Vec<T>* const in = arena.take<Vec<T>>(conv.input_size());
       Vec<T>* const out = arena.take<Vec<T>>(conv.output_size());
@@ -84,12 +92,12 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
   const bool wants_weight = g.grad_weight != nullptr || g.grad_bias != nullptr;
   run_on_threads(n_threads, [&](int thread) {
     const C3Workspace<T> w(shape, n_threads, workspace, thread);
-    const Share slots = share_of(kSlots, thread, n_threads);
+    const Share slots = share_of(w.n_slots, thread, n_threads);
     for (std::int64_t slot = slots.first; slot < slots.stop; ++slot) {
       Vec<T>* const grad_weight = w.grad_weight + slot * w.n_grads;
       for (std::int64_t i = 0; i < w.n_grads; ++i) grad_weight[i] = Vec<T>{};
       for_lane_groups<T>(
-          shape, slot, lane_groups<T>(shape), kSlots, [&](std::int64_t image, int n_images) {
+          shape, slot, lane_groups<T>(shape), w.n_slots, [&](std::int64_t image, int n_images) {
             rows_to_lanes<T>(g.grad_output + image * n_out, n_out, n_images, n_out, w.output);
             if (wants_weight) {
               rows_to_lanes<T>(g.input + image * n_in, n_in, n_images, n_in, w.input);
@@ -108,7 +116,7 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
     T* const target = i < n_weights ? g.grad_weight : g.grad_bias;
     if (target == nullptr) continue;
     Vec<T> sum = w.grad_weight[i];
-    for (int slot = 1; slot < kSlots; ++slot) sum += w.grad_weight[slot * w.n_grads + i];
+    for (int slot = 1; slot < w.n_slots; ++slot) sum += w.grad_weight[slot * w.n_grads + i];
     target[i < n_weights ? i : i - n_weights] = sum_of_lanes<T>(sum);
   }
 }
