@@ -68,6 +68,8 @@ def run(context: Context, direction: str, batch_size: int) -> dict[str, Any]:
         timings,
         multiply_adds=batch_size * MULTIPLY_ADDS * (3 if backward else 1),
         counted="connections of the table",
+        # Backward reads the upstream gradient and the input again, and writes the input's gradient.
+        least_bytes=3 * x.nbytes + 2 * upstream.nbytes if backward else x.nbytes + upstream.nbytes,
         core_s=bare.median if bare else None,
     )
 

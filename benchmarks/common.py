@@ -13,7 +13,6 @@ from timing import Clock, Timing, cpu_clock, cuda_clock
 from torch import Tensor, nn
 
 import lenetshift
-from lenetshift.c3_table import C3_TABLE, to_dense
 
 Say = Callable[[str], None]
 
@@ -30,6 +29,7 @@ class Context:
     threads: int
     quick: bool
     peak_gflops: float
+    copy_gb_s: float | None  # of a GPU
     say: Say
     unavailable: dict[str, str] = field(default_factory=dict)  # peer -> why it is not measured
 
@@ -78,13 +78,13 @@ def result(
     *,
     multiply_adds: float | None = None,
     counted: str = "",
+    least_bytes: float | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    """One entry of the result file's ``cases``."""
+    """One entry of the result file's ``cases``; least_bytes: what must be read and written."""
     best = min(peers, key=lambda name: peers[name].median, default=None)
-    fraction = None
-    if multiply_adds is not None:
-        fraction = 2 * multiply_adds / ours.median / (context.peak_gflops * 1e9)
+    gflops = None if multiply_adds is None else 2 * multiply_adds / ours.median / 1e9
+    gb_s = None if least_bytes is None else least_bytes / ours.median / 1e9
     return {
         "case": case,
         "ours_s": ours.median,
@@ -93,7 +93,10 @@ def result(
         "peers_spread": {name: timing.spread for name, timing in peers.items()},
         "best_peer": best,
         "ratio": peers[best].median / ours.median if best else None,
-        "fraction_of_peak": fraction,
+        "gflops": gflops,
+        "fraction_of_peak": None if gflops is None else gflops / context.peak_gflops,
+        "gb_s": gb_s,
+        "fraction_of_copy": gb_s / context.copy_gb_s if gb_s and context.copy_gb_s else None,
         "multiply_adds": multiply_adds,
         "counted": counted,
         "rss_mb": None,
@@ -111,21 +114,6 @@ def worst_difference(what: str, ours: Tensor, theirs: Tensor, tolerance: float) 
             f"expected at most {tolerance:.0e}"
         )
     return worst
-
-
-def dense_twin(model: nn.Module) -> nn.Module:
-    """What a peer runs: the same model of plain PyTorch layers only.
-
-    For LeNet-5 that is a ``nn.Conv2d`` with zeros where C3 has no connection; the other models are
-    plain already.
-    """
-    if not isinstance(model, lenetshift.LeNet5):
-        return model
-    twin = lenetshift.SymmetricLeNet5(model.activation)
-    state = model.state_dict()
-    state["c3.weight"] = to_dense(state["c3.weight"], C3_TABLE, 6)
-    twin.load_state_dict(state)
-    return twin.to(state["c3.weight"].device).train(model.training)
 
 
 def forward_multiply_adds(model: str) -> int:

@@ -17,7 +17,6 @@ import torch
 from common import (
     Context,
     NotEqualError,
-    dense_twin,
     format_seconds,
     forward_multiply_adds,
     note_unavailable,
@@ -28,6 +27,7 @@ from timing import best_of, interleave
 from torch import Tensor, nn
 
 import lenetshift
+from lenetshift.reference import dense_twin
 
 GRID = lenetshift.ShiftGrid()
 TOLERANCE = 5e-5  # largest difference of a logit; predictions may differ where two are closer
@@ -84,6 +84,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
         {peer: timing.scaled(scale) for peer, timing in timings.items()},
         multiply_adds=len(images) * multiply_adds_per_image(name)[0],
         counted=multiply_adds_per_image(name)[1],
+        least_bytes=images.nbytes + predictions.nbytes,
         settings=settings,
         full_pass=full_pass,
         worst_difference=worst,

@@ -48,7 +48,12 @@ def line(case: dict[str, Any]) -> str:
     if case.get("core_s"):
         text += f"\n  bare core call {format_seconds(case['core_s'])}"
     if case["fraction_of_peak"] is not None:
-        text += f"\n  {case['fraction_of_peak']:.0%} of the peak ({case['counted']})"
+        text += f"\n  {case['gflops']:,.0f} GFLOP/s, {case['fraction_of_peak']:.0%} of the peak"
+        text += f" ({case['counted']})"
+    if case["gb_s"] is not None:
+        text += f"\n  {case['gb_s']:,.1f} GB/s of what must be read and written"
+        if case["fraction_of_copy"] is not None:
+            text += f", {case['fraction_of_copy']:.0%} of a copy's"
     if case["rss_mb"] is not None:
         text += f"\n  {case['rss_mb']:.0f} MB"
     return text
@@ -84,11 +89,12 @@ def summary(cases: Sequence[dict[str, Any]]) -> str:
                 format_seconds(case["peers"][best]) if best else "",
                 _described(case, best) if best else "no peer",
                 f"{case['ratio']:.2f} x" if best else "",
-                "" if fraction is None else f"{fraction:.0%}",
+                "" if fraction is None else f"{case['gflops']:,.0f} GFLOP/s, {fraction:.0%}",
+                _bandwidth(case),
                 "" if case["rss_mb"] is None else f"{case['rss_mb']:.0f} MB",
             )
         )
-    head = ("case", "ours", "spread", "best peer", "which", "ratio", "of peak", "memory")
+    head = ("case", "ours", "spread", "best peer", "which", "ratio", "of peak", "bytes", "memory")
     return _table(head, rows)
 
 
@@ -153,6 +159,13 @@ def update_readme(results: dict[str, Any], readme: Path = README) -> None:
     before, rest = text.split(begin)
     _, after = rest.split(end)
     readme.write_text(f"{before}{begin}\n{tables(results)}\n{end}{after}")
+
+
+def _bandwidth(case: dict[str, Any]) -> str:
+    if case["gb_s"] is None:
+        return ""
+    copy = case["fraction_of_copy"]
+    return f"{case['gb_s']:,.1f} GB/s" + ("" if copy is None else f", {copy:.0%}")
 
 
 def _described(case: dict[str, Any], peer: str) -> str:

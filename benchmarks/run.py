@@ -55,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python benchmarks/run.py", description=__doc__)
     made.add_argument("--json", type=Path, metavar="FILE", help="write the results here too")
     made.add_argument(
+        "--readme", action="store_true", help="put the tables into benchmarks/README.md"
+    )
+    made.add_argument(
         "--only",
         nargs="+",
         metavar="NAME",
@@ -91,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.tables(results))
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
+    if args.readme:
+        report.update_readme(results)
     return 1 if results["failed"] else 0
 
 
@@ -123,7 +128,8 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
         "failed": {},
     }
     print(report.heading(results), flush=True)
-    context = Context(torch.device(args.device), threads, args.quick, peak, say)
+    copy_gb_s = limits["copy_gb_s"] if limits else None
+    context = Context(torch.device(args.device), threads, args.quick, peak, copy_gb_s, say)
     for name in chosen:
         try:
             if name in CASES:

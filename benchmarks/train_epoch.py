@@ -63,6 +63,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
         timings,
         multiply_adds=len(data) * per_image,
         counted="forward and backward, no gradient of the pixels",
+        least_bytes=data.images.nbytes,
         worst_difference=max(curves.values(), default=None),
         mean_loss=losses.mean().item(),
         n_images=len(data),

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lenetshift.c3_table import to_dense
+from lenetshift.c3_table import C3_TABLE, to_dense
+from lenetshift.models import LeNet5, SymmetricLeNet5
 from lenetshift.shifts import ShiftGrid
 
 
@@ -62,6 +63,21 @@ def translate(images: Tensor, shifts: Tensor) -> Tensor:
     return torch.stack(moved, dim=1)
 
 
+def dense_twin(model: nn.Module) -> nn.Module:
+    """The same model of plain PyTorch layers only.
+
+    For :class:`~lenetshift.LeNet5` that is a new model with an ``nn.Conv2d`` that has zeros where
+    the table has no connection; every other model is plain already and comes back itself.
+    """
+    if not isinstance(model, LeNet5):
+        return model
+    state = model.state_dict()
+    weight = state["c3.weight"]
+    twin = SymmetricLeNet5(model.activation).to(weight.device, weight.dtype)
+    twin.load_state_dict({**state, "c3.weight": to_dense(weight, C3_TABLE, 6)})
+    return twin.train(model.training)
+
+
 @torch.inference_mode()
 def shifted_logits(
     model: nn.Module, images: Tensor, grid: ShiftGrid, dtype: torch.dtype = torch.float64
@@ -79,7 +95,7 @@ def shifted_logits(
     """
     moved = translate(images, grid.shifts())
     pixels = moved.flatten(0, 1).unsqueeze(1).to(dtype) / 255
-    logits: Tensor = model(pixels).unflatten(0, (images.shape[0], *grid.shape))
+    logits: Tensor = dense_twin(model)(pixels).unflatten(0, (images.shape[0], *grid.shape))
     return logits
 
 

@@ -204,8 +204,10 @@ def test_loss_curve_is_that_of_eager(name: str) -> None:
 
 
 INTERRUPTED = """
-import sys, torch, lenetshift
+import signal, sys, torch, lenetshift
 from lenetshift.models import build_model
+# A shell's background jobs inherit SIGINT ignored, and then Python sets no handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 name = sys.argv[1]
 model = build_model(name, "tanh", seed=0)
 parameters = [p.detach().clone() for p in model.parameters()]

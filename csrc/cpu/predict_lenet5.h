@@ -175,11 +175,11 @@ template <class Table>
         f += 4 * m.value;
       };
       if (left == 1)
-        answer(Rows<1>{});
+        answer(Constant<1>{});
       else if (left == 2 || left == 4)
-        answer(Rows<2>{});
+        answer(Constant<2>{});
       else
-        answer(Rows<3>{});
+        answer(Constant<3>{});
     }
 }
 

@@ -2,7 +2,7 @@
 // outputs held in registers, images in the lanes, weights broadcast.
 #pragma once
 
-#include "vec.h"
+#include "constant.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -35,21 +35,16 @@ constexpr int kRowBlock = 5;
 // Five rows by five outputs fill 32 registers; 16 registers hold five by two.
 constexpr int kOutputBlock = kRegisters >= 32 ? 5 : 2;
 
-template <int n>
-struct Rows {
-  static constexpr int value = n;
-};
-
 // The size of the next block when `left` rows are left: five, then two, then one. Few sizes, since
 // each is code of its own.
 constexpr int row_block(int left) { return left >= kRowBlock ? kRowBlock : left >= 2 ? 2 : 1; }
 
-// Calls f(Rows<n>{}) for n = row_block(n).
+// Calls f(Constant<n>{}) for n = row_block(n).
 template <class F>
 inline void with_rows(int n, F&& f) {
-  if (n == kRowBlock) return f(Rows<kRowBlock>{});
-  if (n == 2) return f(Rows<2>{});
-  f(Rows<1>{});
+  if (n == kRowBlock) return f(Constant<kRowBlock>{});
+  if (n == 2) return f(Constant<2>{});
+  f(Constant<1>{});
 }
 
 // weight [n_outputs, n_inputs] packed for add_products: [n_outputs / block][n_inputs][block].
