@@ -1,4 +1,4 @@
-# Adds the CUDA kernels to _core where nvcc works; sets cuda_missing to the reason where not.
+# The library cuda_kernels, where nvcc works; where not, cuda_missing is the reason.
 #
 # nvcc is run by commands of our own. CMake's CUDA language compiles test programs for ten seconds
 # before it starts, and would run nvcc's front end once for each architecture.
@@ -13,10 +13,20 @@ endif()
 
 # PTX of compute capability 7.5, the oldest, serves every card from there on, newer ones included: the
 # driver compiles it at the first launch and keeps the result. The kernels use nothing newer, so
-# machine code is made of the same PTX; each architecture costs some 3 s of a build.
-set(LENETSHIFT_CUDA_ARCHITECTURES "90" CACHE STRING
-  "Compute capabilities for which machine code is embedded, beside PTX of 7.5")
-set(nvcc "${CUDAToolkit_NVCC_EXECUTABLE}" -std=c++17 -O3 -ccbin "${CMAKE_CXX_COMPILER}"
+# machine code is made of the same PTX: for the cards of this machine, if there are any.
+set(own_cards "")
+find_program(LENETSHIFT_NVIDIA_SMI nvidia-smi)
+mark_as_advanced(LENETSHIFT_NVIDIA_SMI)
+if(LENETSHIFT_NVIDIA_SMI)
+  execute_process(COMMAND ${LENETSHIFT_NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
+    OUTPUT_VARIABLE said ERROR_QUIET)
+  string(REGEX MATCHALL "[0-9]+[.][0-9]" own_cards "${said}")
+  list(TRANSFORM own_cards REPLACE "[.]" "")
+  list(REMOVE_DUPLICATES own_cards)
+endif()
+set(LENETSHIFT_CUDA_ARCHITECTURES "${own_cards}" CACHE STRING
+  "Compute capabilities (90;120) for which machine code is embedded, beside PTX of 7.5")
+set(nvcc "${CUDAToolkit_NVCC_EXECUTABLE}" -std=c++17 -ccbin "${CMAKE_CXX_COMPILER}"
   -gencode=arch=compute_75,code=compute_75)
 foreach(architecture IN LISTS LENETSHIFT_CUDA_ARCHITECTURES)
   list(APPEND nvcc "-gencode=arch=compute_75,code=sm_${architecture}")
@@ -33,32 +43,28 @@ if(failed)
   return()
 endif()
 list(JOIN LENETSHIFT_CUDA_ARCHITECTURES ", " said)
+if(said STREQUAL "")
+  set(said "no card")
+endif()
 message(STATUS "CUDA kernels: built, LENETSHIFT_CUDA=${LENETSHIFT_CUDA} found "
   "${CUDAToolkit_NVCC_EXECUTABLE} ${CUDAToolkit_VERSION}; PTX of 75, machine code of ${said}")
 
+# All kernels are compiled as one file: nvcc takes some 4 s for its headers alone. The host compiler
+# sees only launches, so that -O3, which device code has by itself, is not wanted for it.
+file(GLOB cuda_files CONFIGURE_DEPENDS csrc/cuda/*.cu)
 file(GLOB cuda_headers CONFIGURE_DEPENDS csrc/*.h csrc/cuda/*.h)
-# Compiles FILE.cu ... as one: nvcc takes some 4 s for its headers alone, so quick files share them.
-function(add_cuda_unit name)
-  set(unit "${CMAKE_CURRENT_BINARY_DIR}/cuda/${name}")
-  set(text "")
-  list(TRANSFORM ARGN PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda/")
-  list(TRANSFORM ARGN APPEND ".cu")
-  foreach(file IN LISTS ARGN)
-    string(APPEND text "#include \"${file}\"\n")
-  endforeach()
-  file(GENERATE OUTPUT "${unit}.cu" CONTENT "${text}")
-  add_custom_command(OUTPUT "${unit}.o"
-    COMMAND ${nvcc} -Xcompiler=-fPIC,-fvisibility=hidden "-I${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda"
-      -c "${unit}.cu" -o "${unit}.o"
-    DEPENDS "${unit}.cu" ${ARGN} ${cuda_headers}
-    COMMENT "Compiling the CUDA kernels ${name}" VERBATIM)
-  target_sources(_core PRIVATE "${unit}.o")
-endfunction()
-add_cuda_unit(others c3_conv translate predict_mlp predict_pooled_mlp train_mlp train_pooled_mlp)
-add_cuda_unit(lenet5_predict predict_lenet5)
-add_cuda_unit(lenet5_train train_lenet5)
-
-target_sources(_core PRIVATE csrc/cuda/device.cpp)
-target_compile_definitions(_core PRIVATE LENETSHIFT_HAS_CUDA)
+set(unit "${CMAKE_CURRENT_BINARY_DIR}/cuda/kernels")
+set(text "")
+foreach(file IN LISTS cuda_files)
+  string(APPEND text "#include \"${file}\"\n")
+endforeach()
+file(GENERATE OUTPUT "${unit}.cu" CONTENT "${text}")
+add_custom_command(OUTPUT "${unit}.o"
+  COMMAND ${nvcc} -Xcompiler=-fPIC,-fvisibility=hidden "-I${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda"
+    -c "${unit}.cu" -o "${unit}.o"
+  DEPENDS "${unit}.cu" ${cuda_files} ${cuda_headers}
+  COMMENT "Compiling the CUDA kernels" VERBATIM)
+add_library(cuda_kernels STATIC "${unit}.o")
+set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
 # Static, so that the core imports without CUDA or a driver and torch may bring its own runtime.
-target_link_libraries(_core PRIVATE CUDA::cudart_static)
+target_link_libraries(cuda_kernels PUBLIC CUDA::cudart_static)

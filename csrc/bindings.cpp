@@ -10,15 +10,23 @@
 #include "cuda/bindings_cuda.h"
 #endif
 
-namespace py = pybind11;
-using namespace lenetshift;
-
+namespace lenetshift {
 namespace {
 
 const Kernels& kernels() { return *current_implementation().kernels; }
 
+// Takes the last argument, n_threads, then calls run(n_threads) without the GIL.
+template <class Run>
+py::object run_on(Arguments& a, Run&& run) {
+  const int n_threads = a.integer();
+  a.end();
+  py::gil_scoped_release release;
+  run(n_threads);
+  return py::none();
+}
+
 // Asks Python for pending signals (Ctrl-C) at most every 50 ms. The exception that a signal handler
-// raises stays set and is thrown by finish().
+// raises stays set and is thrown by run_interruptibly().
 bool should_stop() {
   using Clock = std::chrono::steady_clock;
   static thread_local Clock::time_point asked = Clock::now();
@@ -30,197 +38,219 @@ bool should_stop() {
 }
 
 template <class Run>
-void run_interruptibly(int n_threads, Run&& run) {
+py::object run_interruptibly(Arguments& a, Run&& run) {
   bool finished;
-  {
-    py::gil_scoped_release release;
-    finished = run(Execution{n_threads, should_stop});
-  }
+  run_on(a, [&](int n_threads) { finished = run(Execution{n_threads, should_stop}); });
   if (!finished) throw py::error_already_set();
+  return py::none();
 }
 
-void bind_c3_conv(py::module_& m) {
-  for (const char* name : {"c3_conv_workspace", "c3_conv_backward_workspace"})
-    m.def(name, [](std::int64_t n_images, int n_inputs, int height, int width,
-                   const std::vector<std::int64_t>& table, int value_bytes, int n_threads) {
-      return kernels().c3_conv_workspace(c3_shape(n_images, n_inputs, height, width, table),
-                                         value_bytes, n_threads);
-    });
-  m.def("c3_conv", [](std::int64_t n_images, int n_inputs, int height, int width,
-                      const std::vector<std::int64_t>& table, int value_bytes, Address input,
-                      Address weight, Address bias, Address output, Address workspace,
-                      int n_threads) {
-    const C3Shape shape = c3_shape(n_images, n_inputs, height, width, table);
-    py::gil_scoped_release release;
-    if (value_bytes == 4)
-      kernels().c3_conv_f32(shape, at<float>(input), at<float>(weight), at<float>(bias),
-                            at<float>(output), at<void>(workspace), n_threads);
-    else
-      kernels().c3_conv_f64(shape, at<double>(input), at<double>(weight), at<double>(bias),
-                            at<double>(output), at<void>(workspace), n_threads);
-  });
-  m.def("c3_conv_backward",
-        [](std::int64_t n_images, int n_inputs, int height, int width,
-           const std::vector<std::int64_t>& table, int value_bytes, Address grad_output,
-           Address input, Address weight, Address grad_input, Address grad_weight,
-           Address grad_bias, Address workspace, int n_threads) {
-          const C3Shape shape = c3_shape(n_images, n_inputs, height, width, table);
-          py::gil_scoped_release release;
-          if (value_bytes == 4)
-            kernels().c3_conv_backward_f32(
-                shape,
-                {at<float>(grad_output), at<float>(input), at<float>(weight),
-                 at<float>(grad_input), at<float>(grad_weight), at<float>(grad_bias)},
-                at<void>(workspace), n_threads);
-          else
-            kernels().c3_conv_backward_f64(
-                shape,
-                {at<double>(grad_output), at<double>(input), at<double>(weight),
-                 at<double>(grad_input), at<double>(grad_weight), at<double>(grad_bias)},
-                at<void>(workspace), n_threads);
-        });
+py::object c3_conv_workspace(Arguments& a) {
+  const C3Arguments c3(a);
+  const int n_threads = a.integer();
+  a.end();
+  return py::int_(kernels().c3_conv_workspace(c3.shape(), c3.value_bytes, n_threads));
 }
 
-void bind_translate(py::module_& m) {
-  m.def("translate", [](std::int64_t n_images, std::int64_t n_shifts, std::int64_t n_planes,
-                        int height, int width, int value_bytes, Address images, Address shifts,
-                        Address output, int n_threads) {
-    py::gil_scoped_release release;
-    translate({n_images, n_shifts, n_planes, height, width, value_bytes}, at<void>(images),
-              at<std::int64_t>(shifts), at<void>(output), n_threads);
+template <class T, class Kernel>
+py::object c3_conv_of(const C3Shape& shape, Kernel kernel, Arguments& a) {
+  const T *const input = a.array<T>(), *const weight = a.array<T>(), *const bias = a.array<T>();
+  T* const output = a.array<T>();
+  void* const workspace = a.array<void>();
+  return run_on(a, [&](int n_threads) {
+    kernel(shape, input, weight, bias, output, workspace, n_threads);
   });
-  m.def("translate_backward",
-        [](std::int64_t n_images, std::int64_t n_shifts, std::int64_t n_planes, int height,
-           int width, int value_bytes, Address grad_output, Address shifts, Address grad_images,
-           int n_threads) {
-          const TranslateShape shape{n_images, n_shifts, n_planes, height, width, value_bytes};
-          py::gil_scoped_release release;
-          if (value_bytes == 4)
-            translate_backward(shape, at<float>(grad_output), at<std::int64_t>(shifts),
-                               at<float>(grad_images), n_threads);
-          else
-            translate_backward(shape, at<double>(grad_output), at<std::int64_t>(shifts),
-                               at<double>(grad_images), n_threads);
-        });
+}
+py::object c3_conv(Arguments& a) {
+  const C3Arguments c3(a);
+  return c3.value_bytes == 4 ? c3_conv_of<float>(c3.shape(), kernels().c3_conv_f32, a)
+                             : c3_conv_of<double>(c3.shape(), kernels().c3_conv_f64, a);
 }
 
-void bind_predict_shifts(py::module_& m) {
-  m.def("predict_shifts_lenet5_workspace",
-        [](const std::string& form, Range dx, Range dy, int n_threads) {
-          return kernels().predict_shifts_lenet5_workspace(form_of(form), grid_of(dx, dy),
-                                                           n_threads);
-        });
-  m.def("predict_shifts_lenet5",
-        [](const std::string& form, const std::string& activation,
-           const std::vector<Address>& parameters, Address images, std::int64_t n_images, Range dx,
-           Range dy, Address predictions, Address logits, Address workspace, int n_threads) {
-          run_interruptibly(n_threads, [&](Execution execution) {
-            return kernels().predict_shifts_lenet5(
-                form_of(form), activation_of(activation), lenet5_parameters(parameters),
-                {at<std::uint8_t>(images), n_images, grid_of(dx, dy),
-                 at<std::uint8_t>(predictions), at<float>(logits)},
-                at<void>(workspace), execution);
-          });
-        });
-  const auto bind_mlp = [&m](const std::string& name, auto workspace_kernel, auto kernel) {
-    m.def((name + "_workspace").c_str(),
-          [workspace_kernel](int n_hidden, Range dx, Range dy, int n_threads) {
-            return (kernels().*workspace_kernel)(n_hidden, grid_of(dx, dy), n_threads);
-          });
-    m.def(name.c_str(),
-          [kernel](const std::string& activation, const std::vector<Address>& parameters,
-                   int n_hidden, Address images, std::int64_t n_images, Range dx, Range dy,
-                   Address predictions, Address logits, Address workspace, int n_threads) {
-            run_interruptibly(n_threads, [&](Execution execution) {
-              return (kernels().*kernel)(activation_of(activation),
-                                         mlp_parameters(parameters, n_hidden),
-                                         {at<std::uint8_t>(images), n_images, grid_of(dx, dy),
-                                          at<std::uint8_t>(predictions), at<float>(logits)},
-                                         at<void>(workspace), execution);
-            });
-          });
-  };
-  bind_mlp("predict_shifts_mlp", &Kernels::predict_shifts_mlp_workspace,
-           &Kernels::predict_shifts_mlp);
-  bind_mlp("predict_shifts_pooled_mlp", &Kernels::predict_shifts_pooled_mlp_workspace,
-           &Kernels::predict_shifts_pooled_mlp);
+template <class T, class Kernel>
+py::object c3_conv_backward_of(const C3Shape& shape, Kernel kernel, Arguments& a) {
+  const C3Backward<T> arrays = c3_backward<T>(a);
+  void* const workspace = a.array<void>();
+  return run_on(a, [&](int n_threads) { kernel(shape, arrays, workspace, n_threads); });
+}
+py::object c3_conv_backward(Arguments& a) {
+  const C3Arguments c3(a);
+  return c3.value_bytes == 4
+             ? c3_conv_backward_of<float>(c3.shape(), kernels().c3_conv_backward_f32, a)
+             : c3_conv_backward_of<double>(c3.shape(), kernels().c3_conv_backward_f64, a);
 }
 
-void bind_train_epoch(py::module_& m) {
-  m.def("train_epoch_lenet5_workspace", [](const std::string& form, int batch_size,
-                                           int n_threads) {
-    return kernels().train_epoch_lenet5_workspace(form_of(form), batch_size, n_threads);
-  });
-  m.def("train_epoch_lenet5",
-        [](const std::string& form, const std::string& activation,
-           const std::vector<Address>& parameters, Address images, Address labels,
-           Address permutation, std::int64_t n_images, int batch_size, float learning_rate,
-           Address losses, Address workspace, int n_threads) {
-          run_interruptibly(n_threads, [&](Execution execution) {
-            return kernels().train_epoch_lenet5(
-                form_of(form), activation_of(activation), lenet5_parameters(parameters),
-                {at<std::uint8_t>(images), at<std::int64_t>(labels), at<std::int64_t>(permutation),
-                 n_images, batch_size, learning_rate, at<float>(losses)},
-                at<void>(workspace), execution);
-          });
-        });
-  const auto bind_mlp = [&m](const std::string& name, auto workspace_kernel, auto kernel) {
-    m.def((name + "_workspace").c_str(),
-          [workspace_kernel](int n_hidden, int batch_size, int n_threads) {
-            return (kernels().*workspace_kernel)(n_hidden, batch_size, n_threads);
-          });
-    m.def(name.c_str(),
-          [kernel](const std::string& activation, const std::vector<Address>& parameters,
-                   int n_hidden, Address images, Address labels, Address permutation,
-                   std::int64_t n_images, int batch_size, float learning_rate, Address losses,
-                   Address workspace, int n_threads) {
-            run_interruptibly(n_threads, [&](Execution execution) {
-              return (kernels().*kernel)(
-                  activation_of(activation), mlp_parameters(parameters, n_hidden),
-                  {at<std::uint8_t>(images), at<std::int64_t>(labels),
-                   at<std::int64_t>(permutation), n_images, batch_size, learning_rate,
-                   at<float>(losses)},
-                  at<void>(workspace), execution);
-            });
-          });
-  };
-  bind_mlp("train_epoch_mlp", &Kernels::train_epoch_mlp_workspace, &Kernels::train_epoch_mlp);
-  bind_mlp("train_epoch_pooled_mlp", &Kernels::train_epoch_pooled_mlp_workspace,
-           &Kernels::train_epoch_pooled_mlp);
+py::object translate_images(Arguments& a) {
+  const TranslateShape shape = translate_shape(a);
+  const void* const images = a.array<void>();
+  const std::int64_t* const shifts = a.array<std::int64_t>();
+  void* const output = a.array<void>();
+  return run_on(a, [&](int n_threads) { translate(shape, images, shifts, output, n_threads); });
 }
 
-void bind_machine(py::module_& m) {
-  m.def("isa", [] { return std::string(current_implementation().name); });
-  m.def("set_isa", &set_implementation);
-  m.def("isas", [] {
-    std::vector<std::pair<std::string, bool>> names;
-    for (const Implementation& i : implementations()) names.emplace_back(i.name, i.supported());
-    return names;
-  });
-  m.def("lanes", [] { return kernels().lanes; });
-  m.def("tanh", [](Address x, Address y, std::int64_t n) {
-    py::gil_scoped_release release;
-    kernels().tanh(at<float>(x), at<float>(y), n);
-  });
-  m.def("multiply_adds", [](std::int64_t n_rounds, int n_threads) {
-    py::gil_scoped_release release;
-    return kernels().multiply_adds(n_rounds, n_threads);
+template <class T>
+py::object translate_backward_of(const TranslateShape& shape, Arguments& a) {
+  const T* const grad_output = a.array<T>();
+  const std::int64_t* const shifts = a.array<std::int64_t>();
+  T* const grad_images = a.array<T>();
+  return run_on(a, [&](int n_threads) {
+    translate_backward<T>(shape, grad_output, shifts, grad_images, n_threads);
   });
 }
+py::object translate_images_backward(Arguments& a) {
+  const TranslateShape shape = translate_shape(a);
+  return (shape.value_bytes == 4 ? translate_backward_of<float> : translate_backward_of<double>)(
+      shape, a);
+}
+
+template <class Job>
+py::object run_lenet5(Arguments& a, Job (*job_of)(Arguments&),
+                      bool (*kernel)(C3Form, Activation, const Lenet5Parameters&, const Job&,
+                                     void*, Execution)) {
+  const Lenet5Model model = lenet5_model(a);
+  const Job job = job_of(a);
+  void* const workspace = a.array<void>();
+  return run_interruptibly(a, [&](Execution execution) {
+    return kernel(model.form, model.activation, model.parameters, job, workspace, execution);
+  });
+}
+template <class Job>
+py::object run_mlp(Arguments& a, Job (*job_of)(Arguments&),
+                   bool (*kernel)(Activation, const MlpParameters&, const Job&, void*,
+                                  Execution)) {
+  const MlpModel model = mlp_model(a);
+  const Job job = job_of(a);
+  void* const workspace = a.array<void>();
+  return run_interruptibly(a, [&](Execution execution) {
+    return kernel(model.activation, model.parameters, job, workspace, execution);
+  });
+}
+
+py::object predict_shifts_lenet5(Arguments& a) {
+  return run_lenet5(a, shifted_images, kernels().predict_shifts_lenet5);
+}
+py::object predict_shifts_mlp(Arguments& a) {
+  return run_mlp(a, shifted_images, kernels().predict_shifts_mlp);
+}
+py::object predict_shifts_pooled_mlp(Arguments& a) {
+  return run_mlp(a, shifted_images, kernels().predict_shifts_pooled_mlp);
+}
+py::object train_epoch_lenet5(Arguments& a) {
+  return run_lenet5(a, epoch, kernels().train_epoch_lenet5);
+}
+py::object train_epoch_mlp(Arguments& a) { return run_mlp(a, epoch, kernels().train_epoch_mlp); }
+py::object train_epoch_pooled_mlp(Arguments& a) {
+  return run_mlp(a, epoch, kernels().train_epoch_pooled_mlp);
+}
+
+py::object predict_shifts_lenet5_workspace(Arguments& a) {
+  const C3Form form = a.form();
+  const ShiftGrid grid = a.grid();
+  const int n_threads = a.integer();
+  a.end();
+  return py::int_(kernels().predict_shifts_lenet5_workspace(form, grid, n_threads));
+}
+py::object train_epoch_lenet5_workspace(Arguments& a) {
+  const C3Form form = a.form();
+  const int batch_size = a.integer(), n_threads = a.integer();
+  a.end();
+  return py::int_(kernels().train_epoch_lenet5_workspace(form, batch_size, n_threads));
+}
+template <std::int64_t (*Kernels::*kernel)(int, ShiftGrid, int)>
+py::object predict_mlp_workspace(Arguments& a) {
+  const int n_hidden = a.integer();
+  const ShiftGrid grid = a.grid();
+  const int n_threads = a.integer();
+  a.end();
+  return py::int_((kernels().*kernel)(n_hidden, grid, n_threads));
+}
+template <std::int64_t (*Kernels::*kernel)(int, int, int)>
+py::object train_mlp_workspace(Arguments& a) {
+  const int n_hidden = a.integer(), batch_size = a.integer(), n_threads = a.integer();
+  a.end();
+  return py::int_((kernels().*kernel)(n_hidden, batch_size, n_threads));
+}
+
+constexpr Bound kKernels[] = {
+    {"c3_conv", c3_conv},
+    {"c3_conv_workspace", c3_conv_workspace},
+    {"c3_conv_backward", c3_conv_backward},
+    {"c3_conv_backward_workspace", c3_conv_workspace},
+    {"translate", translate_images},
+    {"translate_backward", translate_images_backward},
+    {"predict_shifts_lenet5", predict_shifts_lenet5},
+    {"predict_shifts_lenet5_workspace", predict_shifts_lenet5_workspace},
+    {"predict_shifts_mlp", predict_shifts_mlp},
+    {"predict_shifts_mlp_workspace", predict_mlp_workspace<&Kernels::predict_shifts_mlp_workspace>},
+    {"predict_shifts_pooled_mlp", predict_shifts_pooled_mlp},
+    {"predict_shifts_pooled_mlp_workspace",
+     predict_mlp_workspace<&Kernels::predict_shifts_pooled_mlp_workspace>},
+    {"train_epoch_lenet5", train_epoch_lenet5},
+    {"train_epoch_lenet5_workspace", train_epoch_lenet5_workspace},
+    {"train_epoch_mlp", train_epoch_mlp},
+    {"train_epoch_mlp_workspace", train_mlp_workspace<&Kernels::train_epoch_mlp_workspace>},
+    {"train_epoch_pooled_mlp", train_epoch_pooled_mlp},
+    {"train_epoch_pooled_mlp_workspace",
+     train_mlp_workspace<&Kernels::train_epoch_pooled_mlp_workspace>},
+};
+
+// The name of the ISA in use.
+py::object isa(Arguments& a) {
+  a.end();
+  return py::str(current_implementation().name);
+}
+py::object set_isa(Arguments& a) {
+  set_implementation(a.text());
+  a.end();
+  return py::none();
+}
+// [(name, whether this machine supports it)]
+py::object isas(Arguments& a) {
+  a.end();
+  py::list all;
+  for (const Implementation& i : implementations())
+    all.append(py::make_tuple(i.name, i.supported()));
+  return all;
+}
+py::object lanes(Arguments& a) {
+  a.end();
+  return py::int_(kernels().lanes);
+}
+// x, y, n: y = tanh(x)
+py::object tanh_array(Arguments& a) {
+  const float* const x = a.array<float>();
+  float* const y = a.array<float>();
+  const std::int64_t n = a.number();
+  a.end();
+  py::gil_scoped_release release;
+  kernels().tanh(x, y, n);
+  return py::none();
+}
+// n_rounds, n_threads: how many multiply-adds it was
+py::object multiply_adds(Arguments& a) {
+  const std::int64_t n_rounds = a.number();
+  double n;
+  run_on(a, [&](int n_threads) { n = kernels().multiply_adds(n_rounds, n_threads); });
+  return py::float_(n);
+}
+
+constexpr Bound kMachine[] = {
+    {"isa", isa},     {"set_isa", set_isa},     {"isas", isas},
+    {"lanes", lanes}, {"tanh", tanh_array}, {"multiply_adds", multiply_adds},
+};
 
 }  // namespace
+}  // namespace lenetshift
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "lenetshift's compiled kernels; call them through lenetshift.ops.";
   m.attr("__version__") = LENETSHIFT_VERSION;
-  bind_c3_conv(m);
-  bind_translate(m);
-  bind_predict_shifts(m);
-  bind_train_epoch(m);
-  bind_machine(m);
+  lenetshift::bind(m, lenetshift::kKernels);
+  lenetshift::bind(m, lenetshift::kMachine);
 #if defined(LENETSHIFT_HAS_CUDA)
   m.attr("has_cuda") = true;
-  bind_cuda(m);
+  py::module_ cuda = m.def_submodule("cuda", "The CUDA kernels.");
+  lenetshift::bind(cuda, lenetshift::cuda_bindings::kKernels);
 #else
   m.attr("has_cuda") = false;
 #endif

@@ -23,9 +23,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <stdexcept>
-#include <string>
-#include <tuple>
 
 #if defined(LENETSHIFT_CUDA_EMULATION)
 #include "emulation.h"
@@ -39,6 +36,12 @@ namespace cuda {
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kWarp = 32;
 
+// Same<T>::type is T; a parameter of that type converts its argument instead of deducing T.
+template <class T>
+struct Same {
+  using type = T;
+};
+
 #if defined(LENETSHIFT_CUDA_EMULATION)
 
 template <class T>
@@ -46,11 +49,10 @@ T* dynamic_shared() {
   return static_cast<T*>(emulation::dynamic_shared_bytes());
 }
 
-template <class... Parameters, class... Arguments>
+template <class... Parameters>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            std::size_t shared_bytes, cudaStream_t, Arguments... arguments) {
-  const std::tuple<Parameters...> values(arguments...);
-  emulation::run_grid(name, grid, block, shared_bytes, [&] { std::apply(kernel, values); });
+            std::size_t shared_bytes, cudaStream_t, typename Same<Parameters>::type... arguments) {
+  emulation::run_grid(name, grid, block, shared_bytes, [&] { kernel(arguments...); });
 }
 
 inline void clear(void* memory, std::size_t n_bytes, cudaStream_t) {
@@ -61,11 +63,8 @@ inline std::size_t max_shared_bytes() { return 64 << 10; }  // the smallest supp
 
 #else
 
-inline void check(cudaError_t error, const char* what) {
-  if (error != cudaSuccess)
-    throw std::runtime_error(std::string(what) + ": " + cudaGetErrorName(error) + ": " +
-                             cudaGetErrorString(error));
-}
+// Throws std::runtime_error: `what`, and CUDA's words.
+void check(cudaError_t error, const char* what);
 
 #if defined(__CUDACC__)
 template <class T>
@@ -75,43 +74,26 @@ __device__ T* dynamic_shared() {
 }
 #endif
 
+void launch_kernel(const char* name, const void* kernel, dim3 grid, dim3 block,
+                   std::size_t shared_bytes, cudaStream_t stream, void** arguments);
+
 // Throws std::runtime_error with the kernel's name and CUDA's words. An error may also be the late
 // one of an earlier kernel; CUDA_LAUNCH_BLOCKING=1 tells.
-template <class... Parameters, class... Arguments>
+template <class... Parameters>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            std::size_t shared_bytes, cudaStream_t stream, Arguments... arguments) {
-  static_assert(sizeof...(Parameters) == sizeof...(Arguments), "one argument for each parameter");
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
-  const void* const function = reinterpret_cast<const void*>(kernel);
-  // More than 48 KB has to be asked for. Each time: it is a property of the kernel on one device,
-  // and costs less than the launch.
-  if (shared_bytes > (48 << 10))
-    check(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(shared_bytes)),
-          name);
-  std::tuple<Parameters...> values(arguments...);
-  std::apply(
-      [&](auto&... value) {
-        void* addresses[] = {const_cast<void*>(static_cast<const void*>(&value))...};
-        check(cudaLaunchKernel(function, grid, block, addresses, shared_bytes, stream), name);
-      },
-      values);
+            std::size_t shared_bytes, cudaStream_t stream,
+            typename Same<Parameters>::type... arguments) {
+  void* addresses[] = {&arguments...};
+  launch_kernel(name, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, stream,
+                addresses);
 }
 
 // Fills with zero bytes, in the stream's order.
-inline void clear(void* memory, std::size_t n_bytes, cudaStream_t stream) {
-  check(cudaMemsetAsync(memory, 0, n_bytes, stream), "clear");
-}
+void clear(void* memory, std::size_t n_bytes, cudaStream_t stream);
 
 // Shared memory that a block may have on the current device: 64 KB for compute capability 7.5,
 // 99 KB for 8.6, 8.9 and 12.0, 163 KB for 8.0, 227 KB for 9.0 and 10.0.
-inline std::size_t max_shared_bytes() {
-  int device = 0, n_bytes = 0;
-  check(cudaGetDevice(&device), "max_shared_bytes");
-  check(cudaDeviceGetAttribute(&n_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-        "max_shared_bytes");
-  return static_cast<std::size_t>(n_bytes);
-}
+std::size_t max_shared_bytes();
 
 #endif
 

@@ -15,23 +15,23 @@ namespace {
 constexpr int kFrame = 32;
 constexpr int kC1Maps = kS2Maps, kC1Side = kImageSize;
 constexpr int kS2Side = 14, kC3Side = 10, kS4Side = 5;
-constexpr int kS2Plane = kS2Side * kS2Side, kC3Plane = kC3Side * kC3Side;
-constexpr int kS4Size = kC3Maps * kS4Side * kS4Side, kC5Size = 120, kF6Size = 84;
+constexpr int kS2Pixels = kS2Side * kS2Side, kC3Pixels = kC3Side * kC3Side;
+constexpr int kS4Units = kC3Maps * kS4Side * kS4Side, kC5Size = 120, kF6Size = 84;
 constexpr int kC1Parts = 7;  // of C1's rows: its weight gradients are summed in so many parts
 
 // A block's values, in shared memory.
 struct Lenet5Values {
   float image[kFrame * kFrame];
   float c1[kC1Maps * kPixels];
-  float s2[kS2Maps * kS2Plane], s2_grad[kS2Maps * kS2Plane];
-  float c3[kC3Maps * kC3Plane];
-  float s4[kS4Size], s4_grad[kS4Size];
+  float s2[kS2Maps * kS2Pixels], s2_grad[kS2Maps * kS2Pixels];
+  float c3[kC3Maps * kC3Pixels];
+  float s4[kS4Units], s4_grad[kS4Units];
   float c5[kC5Size], c5_grad[kC5Size];
   float f6[kF6Size], f6_grad[kF6Size];
   float logits[kClasses], output_grad[kClasses];
 };
 static_assert(sizeof(Lenet5Values) <= 48 << 10, "more would have to be asked for");
-static_assert(kC1Maps * 25 * kC1Parts <= kS2Maps * kS2Plane, "the parts' place");
+static_assert(kC1Maps * 25 * kC1Parts <= kS2Maps * kS2Pixels, "the parts' place");
 
 // C3's connections on the card.
 struct C3Connections {
@@ -113,11 +113,11 @@ __device__ inline void c3_forward(Act act, const Layer& layer, const C3Connectio
       const int connection = connections.index(o, c);
       if (connection < 0) continue;
       for (int u = 0; u < 5; ++u)
-        add_row<n>(s2 + c * kS2Plane + (y + u) * kS2Side + x,
+        add_row<n>(s2 + c * kS2Pixels + (y + u) * kS2Side + x,
                    layer.weight + connection * 25 + u * 5, sum);
     }
 #pragma unroll
-    for (int k = 0; k < n; ++k) c3[o * kC3Plane + y * kC3Side + x + k] = act.value(sum[k]);
+    for (int k = 0; k < n; ++k) c3[o * kC3Pixels + y * kC3Side + x + k] = act.value(sum[k]);
   }
 }
 
@@ -149,13 +149,13 @@ __device__ inline void c3_grad_weight(const C3Connections& connections, const fl
   for (int i = static_cast<int>(threadIdx.x); i < n + kC3Maps; i += kBlock) {
     if (i >= n) {
       float sum = 0;
-      for (int k = 0; k < kC3Plane; ++k) sum += c3_grad[(i - n) * kC3Plane + k];
+      for (int k = 0; k < kC3Pixels; ++k) sum += c3_grad[(i - n) * kC3Pixels + k];
       add_to_slot(slot, connections.c3_bias() + i - n, sum, starts);
       continue;
     }
     const int connection = i / 5, u = i % 5;
-    const float* const grad = c3_grad + connections.output[connection] * kC3Plane;
-    const float* const in = s2 + connections.input[connection] * kS2Plane + u * kS2Side;
+    const float* const grad = c3_grad + connections.output[connection] * kC3Pixels;
+    const float* const in = s2 + connections.input[connection] * kS2Pixels + u * kS2Side;
     float sum[5] = {};
     for (int y = 0; y < kC3Side; ++y) {
       float window[5];
@@ -179,8 +179,8 @@ __device__ inline void c3_grad_weight(const C3Connections& connections, const fl
 
 __device__ inline void c3_grad_input(const Layer& layer, const C3Connections& connections,
                                      const float* c3_grad, float* s2_grad) {
-  for (int i = static_cast<int>(threadIdx.x); i < kS2Maps * kS2Plane; i += kBlock) {
-    const int x = i % kS2Side, y = i / kS2Side % kS2Side, c = i / kS2Plane;
+  for (int i = static_cast<int>(threadIdx.x); i < kS2Maps * kS2Pixels; i += kBlock) {
+    const int x = i % kS2Side, y = i / kS2Side % kS2Side, c = i / kS2Pixels;
     const int v0 = larger(0, x - kC3Side + 1), v1 = smaller(4, x);
     float sum = 0;
     for (int o = 0; o < kC3Maps; ++o) {
@@ -189,7 +189,7 @@ __device__ inline void c3_grad_input(const Layer& layer, const C3Connections& co
       const float* const weight = layer.weight + connection * 25;
       for (int u = larger(0, y - kC3Side + 1); u <= smaller(4, y); ++u)
         for (int v = v0; v <= v1; ++v)
-          sum = fmaf(weight[u * 5 + v], c3_grad[o * kC3Plane + (y - u) * kC3Side + x - v], sum);
+          sum = fmaf(weight[u * 5 + v], c3_grad[o * kC3Pixels + (y - u) * kC3Side + x - v], sum);
     }
     s2_grad[i] = sum;
   }

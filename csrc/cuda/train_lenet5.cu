@@ -24,7 +24,7 @@ struct Lenet5Training {
     const std::int64_t batch = batch_size;
     n_slots = smaller(batch_size, kMaxSlots);
     slots = arena.take<float>(static_cast<std::int64_t>(n_slots) * n_grads);
-    s4 = arena.take<float>(batch * kS4Size);
+    s4 = arena.take<float>(batch * kS4Units);
     c5 = arena.take<float>(batch * kC5Size);
     f6 = arena.take<float>(batch * kF6Size);
     c5_grad = arena.take<float>(batch * kC5Size);
@@ -51,7 +51,7 @@ __device__ inline void forward(Act act, const Lenet5Parameters& p, const C3Conne
   __syncthreads();
   pool(v.c3, kC3Maps, kS4Side, v.s4);
   __syncthreads();
-  dense_forward(act, p.c5, v.s4, kS4Size, kC5Size, v.c5);
+  dense_forward(act, p.c5, v.s4, kS4Units, kC5Size, v.c5);
   __syncthreads();
   dense_forward(act, p.f6, v.c5, kC5Size, kF6Size, v.f6);
   __syncthreads();
@@ -66,7 +66,7 @@ __device__ inline void backward(Act act, const Lenet5Parameters& p,
   __syncthreads();
   dense_backward(act, p.f6, v.f6_grad, v.c5, kC5Size, kF6Size, v.c5_grad);
   __syncthreads();
-  dense_backward(Linear{}, p.c5, v.c5_grad, v.s4, kS4Size, kC5Size, v.s4_grad);
+  dense_backward(Linear{}, p.c5, v.c5_grad, v.s4, kS4Units, kC5Size, v.s4_grad);
   __syncthreads();
   unpool(act, v.s4_grad, kC3Maps, kS4Side, v.c3);
   __syncthreads();
@@ -92,7 +92,7 @@ __global__ void __launch_bounds__(kBlock, 1)
       w.loss[i] = cross_entropy(v.logits, batch.label(i), batch.scale, v.output_grad);
     __syncthreads();
     backward(act, p, connections, slot, i == static_cast<int>(blockIdx.x), v);
-    copy_out(v.s4, kS4Size, i, w.s4);
+    copy_out(v.s4, kS4Units, i, w.s4);
     copy_out(v.c5, kC5Size, i, w.c5);
     copy_out(v.f6, kF6Size, i, w.f6);
     copy_out(v.c5_grad, kC5Size, i, w.c5_grad);
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(kBlock, 1)
   }
 }
 
-constexpr int kC5Parameters = kC5Size * (kS4Size + 1), kF6Parameters = kF6Size * (kC5Size + 1);
+constexpr int kC5Parameters = kC5Size * (kS4Units + 1), kF6Parameters = kF6Size * (kC5Size + 1);
 constexpr int kOutputParameters = kClasses * (kF6Size + 1);
 
 // A parameter a thread; the last block has the mean loss.
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kBlock)
   }
   int i = static_cast<int>(blockIdx.x * kBlock + threadIdx.x);
   if (i < kC5Parameters) {
-    update_dense(p.c5, i, w.c5_grad, kC5Size, w.s4, kS4Size, batch.n);
+    update_dense(p.c5, i, w.c5_grad, kC5Size, w.s4, kS4Units, batch.n);
     return;
   }
   i -= kC5Parameters;

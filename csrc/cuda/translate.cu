@@ -3,6 +3,9 @@
 #include "cuda_kernels.h"
 #include "device.h"
 
+#include <stdexcept>
+#include <string>
+
 namespace lenetshift {
 namespace cuda {
 namespace {
