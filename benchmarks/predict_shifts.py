@@ -1,8 +1,8 @@
 """``predict_shifts/<model>``: the test images under the report's 55 shifts.
 
 Ours is the public call, from uint8 images to predictions. A peer gets translated float32 batches,
-made outside its time, at the batch size that is fastest for it on a sample. On a CPU its
-interleaved repetitions run a stated part of the patterns, scaled up; a full pass, once, compares
+made outside its time, at the batch size that is fastest for it on a sample. On a CPU the
+interleaved repetitions run a stated part of the images, scaled up; a full pass, once, compares
 every answer and is timed too.
 """
 
@@ -31,9 +31,9 @@ from lenetshift.reference import dense_twin
 
 GRID = lenetshift.ShiftGrid()
 TOLERANCE = 5e-5  # largest difference of a logit; predictions may differ where two are closer
-PART = 10  # a peer's repetitions on a CPU run every tenth image under all shifts
-QUICK_BATCH_SIZES = (50, 275)
-CPU_BATCH_SIZES = (50, 250, 1000, 2500)  # divisors of 55,000, the patterns of a part
+# What the repetitions on a CPU run: a sample takes a tenth of a second at most.
+OUR_PART, PEER_PART = 2000, 50  # images
+CPU_BATCH_SIZES = (50, 275, 1375, 2750)  # divisors of the 2750 patterns of a part
 CUDA_BATCH_SIZES = (1000, 5500, 11_000, 55_000)
 
 
@@ -45,9 +45,10 @@ def run(context: Context, name: str) -> dict[str, Any]:
     torch._dynamo.reset()  # what torch.compile made for the model before
     predictions, logits = lenetshift.predict_shifts(model, images, GRID, return_logits=True)
     # On a GPU all patterns fit and a pass is short: the part is the whole.
-    n_parts = PART if context.device.type == "cpu" else 1
+    on_cpu = context.device.type == "cpu"
+    n_parts = len(images) // PEER_PART if on_cpu else 1
     peers, settings, full_pass, worst = {}, {}, {}, 0.0
-    for peer, make in (CPU_PEERS if context.device.type == "cpu" else CUDA_PEERS).items():
+    for peer, make in (CPU_PEERS if on_cpu else CUDA_PEERS).items():
         try:
             batch_size, answer = at_best_batch_size(context, make, twin)
             seconds = 0.0
@@ -68,14 +69,15 @@ def run(context: Context, name: str) -> dict[str, Any]:
         peers[peer], settings[peer] = answer, f"batch size {batch_size}"
         full_pass[peer] = seconds
 
+    our_images = images[:OUR_PART] if on_cpu else images
     part = next(parts(images, n_parts))
     timings = interleave(
-        {"ours": lambda: lenetshift.predict_shifts(model, images, GRID)}
+        {"ours": lambda: lenetshift.predict_shifts(model, our_images, GRID)}
         | {peer: functools.partial(answer, part) for peer, answer in peers.items()},
-        repetitions=3 if context.quick else 7,
+        repetitions=5 if context.quick else 21,
         clock=context.clock,
     )
-    ours = timings.pop("ours")
+    ours = timings.pop("ours").scaled(len(images) / len(our_images))
     scale = len(images) * len(GRID) / len(part)
     return result(
         context,
@@ -90,15 +92,14 @@ def run(context: Context, name: str) -> dict[str, Any]:
         worst_difference=worst,
         n_images=len(images),
         n_shifts=len(GRID),
-        peers_run_one_in=n_parts,
+        timed_images=len(our_images),
+        peers_timed_images=len(images) // n_parts,
     ) | {"rss_mb": extra_mb(context, name, model, images)}
 
 
 def at_best_batch_size(context: Context, make: Make, model: nn.Module) -> tuple[int, Run]:
     """The peer at the batch size that is fastest for a sample of patterns."""
     sizes = CPU_BATCH_SIZES if context.device.type == "cpu" else CUDA_BATCH_SIZES
-    if context.quick:
-        sizes = QUICK_BATCH_SIZES
     sample = torch.rand(2 * max(sizes), 1, 28, 28, device=context.device)
     answers, seconds = {}, {}
     for batch_size in sizes:

@@ -41,6 +41,8 @@ def heading(results: dict[str, Any]) -> str:
 def line(case: dict[str, Any]) -> str:
     """A case in a line, as it is done."""
     text = f"  ours {format_seconds(case['ours_s'])} (spread {case['ours_spread']:.0%})"
+    if case["best_peer"]:
+        text += f"; fastest samples: {case['ratio_of_fastest']:.2f} x"
     for name, seconds in case["peers"].items():
         ratio = seconds / case["ours_s"]
         text += f"\n  {name} {format_seconds(seconds)}"
@@ -89,13 +91,14 @@ def summary(cases: Sequence[dict[str, Any]]) -> str:
                 format_seconds(case["peers"][best]) if best else "",
                 _described(case, best) if best else "no peer",
                 f"{case['ratio']:.2f} x" if best else "",
+                f"{case['ratio_of_fastest']:.2f} x" if best else "",
                 "" if fraction is None else f"{case['gflops']:,.0f} GFLOP/s, {fraction:.0%}",
                 _bandwidth(case),
                 "" if case["rss_mb"] is None else f"{case['rss_mb']:.0f} MB",
             )
         )
-    head = ("case", "ours", "spread", "best peer", "which", "ratio", "of peak", "bytes", "memory")
-    return _table(head, rows)
+    head = ("case", "ours", "spread", "best peer", "which", "ratio", "of the fastest samples")
+    return _table((*head, "of peak", "bytes", "memory"), rows)
 
 
 def every_peer(cases: Sequence[dict[str, Any]]) -> str:

@@ -1,6 +1,9 @@
 """Interleaved repetitions: ours, peer A, peer B, ours, peer A, ...
 
-What disturbs the machine for a while then disturbs everyone, not one of them.
+What disturbs the machine for a while then disturbs everyone, not one of them. Many virtual machines
+may use their cores only for a part of the time, and are stopped for whole tenths of a second once
+they have used that up: so samples are short, with rests between, and a round waits for a machine
+that runs.
 """
 
 from __future__ import annotations
@@ -16,8 +19,11 @@ Run = Callable[[], object]
 Clock = Callable[[Run, int], float]
 """``clock(run, n)``: seconds of ``n`` calls in a row."""
 
-REST_S = 0.05
-"""Pause before each sample: the other thread pools stop spinning meanwhile."""
+REST = 1.0
+"""Pause after a sample, in multiples of the time it took."""
+
+LEAST_REST_S = 0.05
+"""Seconds; the other thread pools stop spinning meanwhile."""
 
 SAMPLE_S = 0.05
 """Shorter calls are repeated until a sample takes about this long."""
@@ -33,6 +39,11 @@ class Timing:
     def median(self) -> float:
         """Seconds."""
         return statistics.median(self.samples)
+
+    @property
+    def fastest(self) -> float:
+        """Seconds."""
+        return min(self.samples)
 
     @property
     def spread(self) -> float:
@@ -64,18 +75,52 @@ def cuda_clock(run: Run, n: int) -> float:
     return start.elapsed_time(stop) / 1e3
 
 
+MOST_STALLED = 0.05
+"""Share of the time in which the machine may stand still when a round begins."""
+
+PATIENCE_S = 20.0
+"""A round waits so long for that at most."""
+
+
+def stalled(for_s: float = 0.2) -> float:
+    """Share of the time in which a busy loop stood still: gaps of more than 2 ms."""
+    start = last = time.perf_counter()
+    lost = 0.0
+    while last - start < for_s:
+        now = time.perf_counter()
+        if now - last > 2e-3:
+            lost += now - last
+        last = now
+    return lost / (last - start)
+
+
+def settle() -> None:
+    """Wait for a machine that runs."""
+    deadline = time.perf_counter() + PATIENCE_S
+    while stalled() > MOST_STALLED and time.perf_counter() < deadline:
+        time.sleep(1)
+
+
+def rest(after_s: float) -> None:
+    """Pause after work that took ``after_s`` seconds."""
+    time.sleep(max(LEAST_REST_S, REST * after_s))
+
+
 def interleave(runs: Mapping[str, Run], repetitions: int, clock: Clock) -> dict[str, Timing]:
     """Warm each candidate up, then time them in turn, ``repetitions`` times round."""
     calls = {}
     for name, run in runs.items():
         first = clock(run, 1)
         again = clock(run, 1) if first < 1 else first
+        rest(first + again)
         calls[name] = max(1, round(SAMPLE_S / max(again, 1e-7)))
     samples: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repetitions):
+        settle()
         for name, run in runs.items():
-            time.sleep(REST_S)
-            samples[name].append(clock(run, calls[name]) / calls[name])
+            elapsed = clock(run, calls[name])
+            samples[name].append(elapsed / calls[name])
+            rest(elapsed)
     return {name: Timing(tuple(values)) for name, values in samples.items()}
 
 
