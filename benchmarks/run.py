@@ -92,8 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = measure(args, chosen)
     print()
     print(report.tables(results))
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+    write(results, args.json)
     if args.readme:
         report.update_readme(results)
     return 1 if results["failed"] else 0
@@ -142,12 +141,19 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
             lines = str(error).strip().splitlines() or [""]
             results["failed"][name] = f"{type(error).__name__}: {lines[0]}"
             say(f"  {name}: failed, {results['failed'][name]}")
+        results["unavailable"] = context.unavailable
+        results["wall_s"] = time.perf_counter() - start
+        write(results, args.json)
     if "scaling" in results:
         scaling.draw(results["scaling"], FIGURE)
         say(f"  drawn: {FIGURE.name}")
-    results["unavailable"] = context.unavailable
-    results["wall_s"] = time.perf_counter() - start
     return results
+
+
+def write(results: dict[str, Any], file: Path | None) -> None:
+    """The results so far: a run takes long."""
+    if file:
+        file.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def say(text: str) -> None:

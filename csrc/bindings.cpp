@@ -20,8 +20,10 @@ template <class Run>
 py::object run_on(Arguments& a, Run&& run) {
   const int n_threads = a.integer();
   a.end();
-  py::gil_scoped_release release;
-  run(n_threads);
+  {
+    py::gil_scoped_release release;
+    run(n_threads);
+  }
   return py::none();
 }
 
@@ -222,8 +224,10 @@ py::object tanh_array(Arguments& a) {
   float* const y = a.array<float>();
   const std::int64_t n = a.number();
   a.end();
-  py::gil_scoped_release release;
-  kernels().tanh(x, y, n);
+  {
+    py::gil_scoped_release release;
+    kernels().tanh(x, y, n);
+  }
   return py::none();
 }
 // n_rounds, n_threads: how many multiply-adds it was

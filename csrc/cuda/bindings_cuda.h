@@ -19,9 +19,11 @@ py::object enqueue(Arguments& a, F&& f) {
   const int device = a.integer();
   void* const stream = a.array<void>();
   a.end();
-  py::gil_scoped_release release;
-  const cuda::OnDevice on(device);
-  f(stream);
+  {
+    py::gil_scoped_release release;
+    const cuda::OnDevice on(device);
+    f(stream);
+  }
   return py::none();
 }
 
