@@ -114,7 +114,7 @@ def ptx_of(source: Path) -> str:
     """The device code as the build embeds it."""
     with tempfile.TemporaryDirectory() as folder:
         ptx = Path(folder) / "kernels.ptx"
-        run("nvcc", "-std=c++17", "-O3", "-arch=compute_75", "-ptx", str(source), "-o", str(ptx))
+        run("nvcc", "-std=c++17", "-arch=compute_75", "-ptx", str(source), "-o", str(ptx))
         return ptx.read_text()
 
 

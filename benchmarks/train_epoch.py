@@ -32,8 +32,8 @@ from lenetshift.train import epoch_permutation
 BATCH_SIZE = 64
 LEARNING_RATE = 0.1
 SEED = 0
-# Rounding grows along a trajectory: the first steps must agree closely, the epoch as a whole well.
 PART = 20  # the repetitions on a CPU run the first twentieth of the images
+# Rounding grows along a trajectory: the first steps must agree closely, the epoch as a whole well.
 FIRST_STEPS, FIRST_TOLERANCE, EPOCH_TOLERANCE = 50, 1e-4, 0.02
 
 Epoch = Callable[[], Tensor]

@@ -23,6 +23,14 @@ if(LENETSHIFT_NVIDIA_SMI)
   string(REGEX MATCHALL "[0-9]+[.][0-9]" own_cards "${said}")
   list(TRANSFORM own_cards REPLACE "[.]" "")
   list(REMOVE_DUPLICATES own_cards)
+  # Only those that this nvcc knows: a newer card runs the PTX.
+  execute_process(COMMAND "${CUDAToolkit_NVCC_EXECUTABLE}" --list-gpu-code
+    OUTPUT_VARIABLE known ERROR_QUIET)
+  foreach(card IN LISTS own_cards)
+    if(card LESS 75 OR NOT known MATCHES "sm_${card}[^0-9]")
+      list(REMOVE_ITEM own_cards ${card})
+    endif()
+  endforeach()
 endif()
 set(LENETSHIFT_CUDA_ARCHITECTURES "${own_cards}" CACHE STRING
   "Compute capabilities (90;120) for which machine code is embedded, beside PTX of 7.5")

@@ -105,44 +105,34 @@ py::object translate_images_backward(Arguments& a) {
       shape, a);
 }
 
-template <class Job>
-py::object run_lenet5(Arguments& a, Job (*job_of)(Arguments&),
-                      bool (*kernel)(C3Form, Activation, const Lenet5Parameters&, const Job&,
-                                     void*, Execution)) {
-  const Lenet5Model model = lenet5_model(a);
+// A fused kernel: its model, its job, the workspace.
+template <class Model, class Job, class Kernel>
+py::object run_fused(Arguments& a, Model (*model_of)(Arguments&), Job (*job_of)(Arguments&),
+                     Kernel kernel) {
+  const Model model = model_of(a);
   const Job job = job_of(a);
   void* const workspace = a.array<void>();
-  return run_interruptibly(a, [&](Execution execution) {
-    return kernel(model.form, model.activation, model.parameters, job, workspace, execution);
-  });
-}
-template <class Job>
-py::object run_mlp(Arguments& a, Job (*job_of)(Arguments&),
-                   bool (*kernel)(Activation, const MlpParameters&, const Job&, void*,
-                                  Execution)) {
-  const MlpModel model = mlp_model(a);
-  const Job job = job_of(a);
-  void* const workspace = a.array<void>();
-  return run_interruptibly(a, [&](Execution execution) {
-    return kernel(model.activation, model.parameters, job, workspace, execution);
-  });
+  return run_interruptibly(
+      a, [&](Execution execution) { return model.call(kernel, job, workspace, execution); });
 }
 
 py::object predict_shifts_lenet5(Arguments& a) {
-  return run_lenet5(a, shifted_images, kernels().predict_shifts_lenet5);
+  return run_fused(a, lenet5_model, shifted_images, kernels().predict_shifts_lenet5);
 }
 py::object predict_shifts_mlp(Arguments& a) {
-  return run_mlp(a, shifted_images, kernels().predict_shifts_mlp);
+  return run_fused(a, mlp_model, shifted_images, kernels().predict_shifts_mlp);
 }
 py::object predict_shifts_pooled_mlp(Arguments& a) {
-  return run_mlp(a, shifted_images, kernels().predict_shifts_pooled_mlp);
+  return run_fused(a, mlp_model, shifted_images, kernels().predict_shifts_pooled_mlp);
 }
 py::object train_epoch_lenet5(Arguments& a) {
-  return run_lenet5(a, epoch, kernels().train_epoch_lenet5);
+  return run_fused(a, lenet5_model, epoch, kernels().train_epoch_lenet5);
 }
-py::object train_epoch_mlp(Arguments& a) { return run_mlp(a, epoch, kernels().train_epoch_mlp); }
+py::object train_epoch_mlp(Arguments& a) {
+  return run_fused(a, mlp_model, epoch, kernels().train_epoch_mlp);
+}
 py::object train_epoch_pooled_mlp(Arguments& a) {
-  return run_mlp(a, epoch, kernels().train_epoch_pooled_mlp);
+  return run_fused(a, mlp_model, epoch, kernels().train_epoch_pooled_mlp);
 }
 
 py::object predict_shifts_lenet5_workspace(Arguments& a) {

@@ -1,7 +1,7 @@
 // How Python's arguments become the structs of kernels.h, for CPU and CUDA.
 //
-// All bound functions have one C++ signature and take their arguments off a list: pybind11 makes
-// its templates anew for each signature, which took most of the time of this module's compilation.
+// All bound functions have one C++ signature and take their arguments off a list: pybind11 would
+// make its templates anew for each signature, and the build would take seconds more.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -107,11 +107,21 @@ struct Lenet5Model {
   C3Form form;
   Activation activation;
   Lenet5Parameters parameters;
+
+  template <class Kernel, class... Rest>
+  auto call(Kernel kernel, const Rest&... rest) const {
+    return kernel(form, activation, parameters, rest...);
+  }
 };
 // The fused kernels' model: activation, parameters, n_hidden.
 struct MlpModel {
   Activation activation;
   MlpParameters parameters;
+
+  template <class Kernel, class... Rest>
+  auto call(Kernel kernel, const Rest&... rest) const {
+    return kernel(activation, parameters, rest...);
+  }
 };
 
 inline Layer layer_at(const std::vector<std::int64_t>& addresses, int i) {

@@ -85,43 +85,33 @@ py::object translate_backward(Arguments& a) {
       shape, a);
 }
 
-template <class Job>
-py::object run_lenet5(Arguments& a, Job (*job_of)(Arguments&),
-                      void (*kernel)(C3Form, Activation, const Lenet5Parameters&, const Job&,
-                                     void*, void*)) {
-  const Lenet5Model model = lenet5_model(a);
+// A fused kernel: its model, its job, the workspace.
+template <class Model, class Job, class Kernel>
+py::object run_fused(Arguments& a, Model (*model_of)(Arguments&), Job (*job_of)(Arguments&),
+                     Kernel kernel) {
+  const Model model = model_of(a);
   const Job job = job_of(a);
   void* const workspace = a.array<void>();
-  return enqueue(a, [&](void* s) {
-    kernel(model.form, model.activation, model.parameters, job, workspace, s);
-  });
-}
-template <class Job>
-py::object run_mlp(Arguments& a, Job (*job_of)(Arguments&),
-                   void (*kernel)(Activation, const MlpParameters&, const Job&, void*, void*)) {
-  const MlpModel model = mlp_model(a);
-  const Job job = job_of(a);
-  void* const workspace = a.array<void>();
-  return enqueue(a, [&](void* s) {
-    kernel(model.activation, model.parameters, job, workspace, s);
-  });
+  return enqueue(a, [&](void* s) { model.call(kernel, job, workspace, s); });
 }
 
 py::object predict_shifts_lenet5(Arguments& a) {
-  return run_lenet5(a, shifted_images, cuda::predict_shifts_lenet5);
+  return run_fused(a, lenet5_model, shifted_images, cuda::predict_shifts_lenet5);
 }
 py::object predict_shifts_mlp(Arguments& a) {
-  return run_mlp(a, shifted_images, cuda::predict_shifts_mlp);
+  return run_fused(a, mlp_model, shifted_images, cuda::predict_shifts_mlp);
 }
 py::object predict_shifts_pooled_mlp(Arguments& a) {
-  return run_mlp(a, shifted_images, cuda::predict_shifts_pooled_mlp);
+  return run_fused(a, mlp_model, shifted_images, cuda::predict_shifts_pooled_mlp);
 }
 py::object train_epoch_lenet5(Arguments& a) {
-  return run_lenet5(a, epoch, cuda::train_epoch_lenet5);
+  return run_fused(a, lenet5_model, epoch, cuda::train_epoch_lenet5);
 }
-py::object train_epoch_mlp(Arguments& a) { return run_mlp(a, epoch, cuda::train_epoch_mlp); }
+py::object train_epoch_mlp(Arguments& a) {
+  return run_fused(a, mlp_model, epoch, cuda::train_epoch_mlp);
+}
 py::object train_epoch_pooled_mlp(Arguments& a) {
-  return run_mlp(a, epoch, cuda::train_epoch_pooled_mlp);
+  return run_fused(a, mlp_model, epoch, cuda::train_epoch_pooled_mlp);
 }
 
 py::object predict_shifts_lenet5_workspace(Arguments& a) {
