@@ -1,232 +1,279 @@
-"""The CUDA kernels of c3_conv and translate, run on the CPU by the emulation, sanitized.
-
-The kernels' sources are those of the product, compiled as C++ (tests/cuda_emulation/emulation.h).
+"""The CUDA kernels, run on the CPU by the emulation: values without a card. The kernels' sources are
+those of the product, compiled as C++ (cuda_emulation/emulation.h); every case runs under
+AddressSanitizer and UndefinedBehaviorSanitizer, and again under ThreadSanitizer.
 """
 
 from __future__ import annotations
 
 import functools
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from c3_bounds import check_c3_conv, problem
-from cuda_emulation.emulator import BUILDS, CUDA, HERE, EmulationError, Emulator, compiler
-from test_c3_conv import TABLES
-from test_translate import SHIFTS
-from torch import Tensor
+from cuda_emulation.emulator import CUDA, EmulationError, Emulator, compiler
+from cuda_emulation.kernels import EmulatedKernels
+from cuda_matrix import (
+    MODELS,
+    PERCEPTRONS,
+    SHIFTS,
+    Kernels,
+    Matrix,
+    check_c3_conv,
+    check_predictions,
+    check_training,
+    make_images,
+    make_model,
+    problem,
+    run_c3_conv,
+)
 
 from lenetshift import reference
 from lenetshift.c3_table import C3_TABLE, table_masks
+from lenetshift.data import load_mnist
+from lenetshift.shifts import ShiftGrid
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 
-ALL_TABLES = TABLES | {
-    # More rows than one launch takes, and inputs that are staged in several turns.
-    "long": (tuple((i % 7,) for i in range(131)), 7),
-    "wide": (((0, 5, 61), tuple(range(62))), 62),
-}
-SIZES = [(5, 5), (9, 6), (14, 14), (15, 26), (7, 25)]
-COUNTS = [0, 1, 3, 4, 5, 13]
+folder = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
 
-folder = tempfile.TemporaryDirectory(prefix="lenetshift_emulation")
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The references are small; threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @functools.cache
 def emulator(build: str) -> Emulator:
-    sources = [CUDA / "c3_conv.cu", CUDA / "translate.cu"]
-    return Emulator(Path(folder.name), build, sources, calls())
+    return Emulator(Path(folder.name), build)
 
 
-def calls() -> list[Path]:
-    return [HERE / "c3_conv_calls.cpp", HERE / "translate_calls.cpp"]
+class TestAddress(Matrix):
+    """Accesses beyond an array, misaligned ones, and what C++ leaves undefined."""
+
+    @pytest.fixture
+    def kernels(self) -> Kernels:
+        return EmulatedKernels(emulator("address"))
 
 
-def unwritten(shape: torch.Size, dtype: torch.dtype) -> np.ndarray:
-    """What a kernel must overwrite: NaN."""
-    return torch.full(shape, torch.nan, dtype=dtype).numpy()
+class TestThread(Matrix):
+    """Races between barriers."""
+
+    @pytest.fixture
+    def kernels(self) -> Kernels:
+        return EmulatedKernels(emulator("thread"))
 
 
-def run_c3_conv(
-    run: Emulator,
-    masks: list[int],
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    upstream: Tensor,
-    order: str = "forward",
-) -> list[Tensor]:
-    table = np.array(masks, np.int64)
-    dtype = input.dtype
-    suffix = str(dtype).removeprefix("torch.")
-    shape = list(input.shape)
-    arrays = [table, input.numpy(), weight.numpy(), bias.numpy(), unwritten(upstream.shape, dtype)]
-    output = run(f"c3_conv_{suffix}", shape, arrays, order)[4]
-    gradients = [unwritten(t.shape, dtype) for t in (input, weight, bias)]
-    arrays = [table, upstream.numpy(), input.numpy(), weight.numpy(), *gradients]
-    gradients = run(f"c3_conv_backward_{suffix}", shape, arrays, order)[4:]
-    return [torch.from_numpy(array) for array in (output, *gradients)]
+def changed(target: Path, changes: dict[str, tuple[str, str]], *units: str) -> list[Path]:
+    """CUDA files in a copy of csrc in which, by file name, a text is replaced."""
+    shutil.copytree(CUDA, target / "csrc" / "cuda")
+    for header in CUDA.parent.glob("*.h"):
+        shutil.copy(header, target / "csrc")
+    for name, (text, replacement) in changes.items():
+        file = target / "csrc" / "cuda" / name
+        source = file.read_text()
+        assert text in source, f"{name} no longer has {text!r}"
+        file.write_text(source.replace(text, replacement))
+    return [target / "csrc" / "cuda" / unit for unit in units]
 
 
-def check(build: str, n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype) -> None:
-    table, n_inputs = ALL_TABLES[table_name]
-    run = functools.partial(run_c3_conv, emulator(build), table_masks(table))
-    check_c3_conv(run, n, table, n_inputs, size, dtype)
+@functools.cache
+def small_limits() -> Emulator:
+    target = Path(folder.name, "small")
+    changes = {
+        # Seven images of LeNet-5, a tile of a perceptron.
+        "fused_device.h": ("std::int64_t{256} << 20;", "500000;"),
+        "train_lenet5.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
+    }
+    units = ("predict_lenet5", "predict_mlp", "predict_pooled_mlp", "train_lenet5")
+    files = changed(target, changes, *(f"{unit}.cu" for unit in units))
+    return Emulator(target, "address", files)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("table_name", ALL_TABLES)
-def test_c3_conv_tables(table_name: str, dtype: torch.dtype) -> None:
-    check("plain", 2, table_name, (7, 11), dtype)
+class TestSmallLimits:
+    """What otherwise takes thousands of images: several chunks, several images to a slot."""
+
+    @pytest.fixture
+    def kernels(self) -> Kernels:
+        return EmulatedKernels(small_limits())
+
+    def test_predict_lenet5(self, kernels: Kernels) -> None:
+        """Three chunks, the last one short, in two passes each."""
+        check_predictions(kernels, "lenet5", "dense", 16, ShiftGrid(range(1, 2), range(-3, 4)))
+
+    @pytest.mark.parametrize("name", PERCEPTRONS)
+    def test_predict_perceptrons(self, kernels: Kernels, name: str) -> None:
+        check_predictions(kernels, name, "digits", 260, ShiftGrid(range(-1, 0), range(2)))
+
+    def test_train_lenet5(self, kernels: Kernels) -> None:
+        check_training(kernels, "lenet5", 8, 5)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
-def test_c3_conv_sizes(size: tuple[int, int]) -> None:
-    check("plain", 2, "ragged", size, torch.float32)
-
-
-@pytest.mark.parametrize("n", COUNTS)
-def test_c3_conv_batch_sizes(n: int) -> None:
-    check("plain", n, "1998", (14, 14), torch.float32)
-
-
-def test_c3_conv_many_patch_groups() -> None:
-    """More groups than parts of the sums over images."""
-    check("plain", 400, "one", (6, 5), torch.float32)
-
-
-@pytest.mark.parametrize("build", ["address", "thread"])
-@pytest.mark.parametrize(
-    ("n", "table_name", "size", "dtype"),
-    [
-        (2, "1998", (14, 14), torch.float32),
-        (1, "ragged", (15, 6), torch.float64),
-        (7, "one", (5, 5), torch.float32),
-        (0, "one", (5, 5), torch.float32),
-    ],
-)
-def test_c3_conv_sanitized(
-    build: str, n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype
-) -> None:
-    check(build, n, table_name, size, dtype)
+def in_both_orders() -> list[EmulatedKernels]:
+    return [EmulatedKernels(emulator("thread"), reverse) for reverse in (False, True)]
 
 
 def test_c3_conv_does_not_depend_on_the_order_of_blocks() -> None:
-    tensors = problem(9, C3_TABLE, 6, (14, 14), torch.float32)
-    masks = table_masks(C3_TABLE)
+    tensors, masks = problem(9, C3_TABLE, 6, (14, 14), torch.float32), table_masks(C3_TABLE)
+    results = [run_c3_conv(kernels, tensors, masks) for kernels in in_both_orders()]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fused_kernels_do_not_depend_on_the_order_of_blocks(name: str) -> None:
+    model, digits = make_model(name, "tanh"), load_mnist()[0]
+    epoch = (digits.images[:6], digits.labels[:6], torch.arange(6), 0.1, 4)
+    grid = ShiftGrid(range(2), range(1))
     results = [
-        run_c3_conv(emulator("plain"), masks, *tensors, order=order)
-        for order in ("forward", "reverse")
+        [
+            *kernels.predict(name, model, "tanh", make_images("sparse", 2), grid),
+            *kernels.train(name, model, "tanh", *epoch),
+        ]
+        for kernels in in_both_orders()
     ]
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-def run_translate(build: str, images: Tensor, shifts: Tensor) -> Tensor:
-    n_planes = int(np.prod(images.shape[1:-2]))
-    output = torch.ones((images.shape[0], len(shifts), *images.shape[1:]), dtype=images.dtype)
-    numbers = [images.shape[0], len(shifts), n_planes, *images.shape[-2:], images.element_size()]
-    arrays = [images.numpy(), shifts.numpy(), output.numpy()]
-    return torch.from_numpy(emulator(build)("translate", numbers, arrays)[2])
-
-
-@pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize(
-    "dtype", [torch.uint8, torch.bool, torch.int16, torch.float32, torch.float64, torch.complex128]
-)
-def test_translate(build: str, dtype: torch.dtype) -> None:
-    far = torch.tensor([(2**63 - 1, -(2**63)), (-(2**63), 1), (1, 2**63 - 1)])
-    shifts = torch.cat([SHIFTS, far])
-    for shape in [(2, 7, 6), (2, 3, 5, 8), (0, 7, 6), (1, 2, 2, 1, 1), (1, 12, 28)]:
-        images = torch.randint(1, 200, shape).to(dtype)
-        # The reference slices; Python's integers do not overflow.
-        assert torch.equal(
-            run_translate(build, images, shifts), reference.translate(images, shifts)
-        )
-
-
-@pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_translate_gradient(build: str, dtype: torch.dtype) -> None:
-    images = torch.randn(2, 3, 7, 6, dtype=dtype, requires_grad=True)
-    moved = torch.ops.lenetshift.translate(images, SHIFTS)
-    upstream = torch.randn_like(moved)
-    (expected,) = torch.autograd.grad(moved, images, upstream)
-    name = f"translate_backward_{str(dtype).removeprefix('torch.')}"
-    numbers = [2, len(SHIFTS), 3, 7, 6, images.element_size()]
-    arrays = [upstream.numpy(), SHIFTS.numpy(), unwritten(images.shape, dtype)]
-    got = torch.from_numpy(emulator(build)(name, numbers, arrays)[2])
-    assert torch.equal(got, expected)  # to the last bit: the CPU's order of adding
-
-
 # Tests of the tests: faults planted in copies of the sources have to be caught.
 
+
+def c3(kernels: Kernels) -> None:
+    # 11 x 12 maps end within a patch; LeNet's own end with one.
+    masks = table_masks(C3_TABLE)
+    check_c3_conv(
+        lambda *tensors: run_c3_conv(kernels, tensors, masks),
+        2,
+        C3_TABLE,
+        6,
+        (15, 16),
+        torch.float32,
+    )
+
+
+def translate(kernels: Kernels) -> None:
+    images = torch.arange(1, 61, dtype=torch.uint8).view(2, 5, 6)
+    moved = kernels.translate(images, SHIFTS)
+    assert torch.equal(moved, reference.translate(images, SHIFTS)), "the moved images differ"
+
+
+def predict(name: str) -> Callable[[Kernels], None]:
+    return lambda kernels: check_predictions(kernels, name, "dense", 2, ShiftGrid(range(3, 5)))
+
+
+def train(name: str) -> Callable[[Kernels], None]:
+    return lambda kernels: check_training(kernels, name, 3, 2)
+
+
+RACE, BEYOND, BEYOND_SHARED = "data race", "heap-buffer-overflow", "global-buffer-overflow"
+# What catches it and says what; what finds it; the unit; the file where that is another; the text
+# and its replacement.
 FAULTS = {
-    # name: (build that catches it, file, text, its replacement, what is said)
-    "write beyond the array": (
-        "address",
-        "c3_conv.cu",
-        "y >= targets.height || x >= targets.width",
-        "y > targets.height || x >= targets.width",
-        "heap-buffer-overflow",
+    "c3_conv: write beyond the output": (
+        ("address", BEYOND), c3, "c3_conv.cu", "",
+        "y >= targets.height || x >= targets.width", "y > targets.height || x >= targets.width",
     ),
-    "read beyond shared memory": (
-        "address",
-        "c3_conv.cu",
-        "kStagedValues<Tile, T> * sizeof(T), stream",
-        "kStagedValues<Tile, T> * sizeof(T) / 2, stream",
-        "heap-buffer-overflow",
+    "c3_conv: read beyond dynamic shared memory": (
+        ("address", BEYOND), c3, "c3_conv.cu", "",
+        "grid, kStagedValues<Tile, T> * sizeof(T)", "grid, kStagedValues<Tile, T> * sizeof(T) / 2",
     ),
-    "missing barrier": (
-        "thread",
-        "c3_conv.cu",
-        "n_staged, windows);\n    __syncthreads();",
-        "n_staged, windows);",
-        "data race",
+    "c3_conv: missing barrier": (
+        ("thread", RACE), c3, "c3_conv.cu", "",
+        "n_staged, windows);\n    __syncthreads();", "n_staged, windows);",
     ),
-    "missing barrier before reuse": (
-        "thread",
-        "c3_conv.cu",
-        "  __syncthreads();\n  static_assert",
-        "  static_assert",
-        "data race",
+    "c3_conv: missing barrier before reuse": (
+        ("thread", RACE), c3, "c3_conv.cu", "",
+        "  __syncthreads();\n  static_assert", "  static_assert",
     ),
-    "wrong index": (
-        "plain",
-        "c3_conv.cu",
-        "sum[r][x] += w[u * kTaps + v]",
-        "sum[r][x] += w[v * kTaps + u]",
-        "output: worst error",
+    "c3_conv: wrong index": (
+        ("thread", "output: worst error"), c3, "c3_conv.cu", "",
+        "sum[r][x] += w[u * kTaps + v]", "sum[r][x] += w[v * kTaps + u]",
     ),
-    "a thread that leaves": (
-        "plain",
-        "c3_conv.cu",
+    "c3_conv: a thread that leaves": (
+        ("thread", "a thread returned before this barrier"), c3, "c3_conv.cu", "",
         "  T sum[kRowsPerLane][Tile::kColumns] = {};",
         "  if (!busy) return;\n  T sum[kRowsPerLane][Tile::kColumns] = {};",
-        "a thread returned before this barrier",
     ),
-    "partial shuffle": (
-        "plain",
-        "c3_conv.cu",
-        "__shfl_xor_sync(kAllLanes, sum[i], step)",
-        "__shfl_xor_sync(0xffffu, sum[i], step)",
-        "a shuffle with a partial mask",
+    "c3_conv: partial shuffle": (
+        ("thread", "a shuffle with a partial mask"), c3, "c3_conv.cu", "device.h",
+        "__shfl_xor_sync(kAllLanes, value, step)", "__shfl_xor_sync(0xffffu, value, step)",
     ),
-}
+    "c3_conv: arguments of more than 4 KB": (
+        ("thread", "more than a kernel's arguments may have"), c3, "c3_conv.cu", "table_rows.h",
+        "kTableOutputs = 128;", "kTableOutputs = 512;",
+    ),
+    "translate: write beyond the output": (
+        ("address", BEYOND), translate, "translate.cu", "",
+        "r < n_runs;", "r <= n_runs;",
+    ),
+    "translate: wrong index": (
+        ("thread", "the moved images differ"), translate, "translate.cu", "",
+        "% shape.width - dx", "% shape.width + dx",
+    ),
+    "predict: missing barrier": (
+        ("thread", RACE), predict("lenet5"), "predict_lenet5.cu", "lenet5_s4.h",
+        "weight, loss, c3);\n    __syncthreads();", "weight, loss, c3);",
+    ),
+    "predict: missing barrier before reuse": (
+        ("thread", RACE), predict("lenet5"), "predict_lenet5.cu", "lenet5_c5.h",
+        "f6_layer(act, w, shared);\n  __syncthreads();", "f6_layer(act, w, shared);",
+    ),
+    "predict: wrong edge line": (
+        ("thread", "logits: worst error"), predict("lenet5"), "predict_lenet5.cu", "lenet5_canvas.h",
+        "Lines{f + own_last, f + own_last, n_before + edge}", "Lines{f + own_last, f, n_before + edge}",
+    ),
+    "predict: read beyond S4": (
+        ("address", BEYOND), predict("lenet5"), "predict_lenet5.cu", "lenet5_c5.h",
+        "number < n_patterns ? number : n_patterns - 1", "number",
+    ),
+    "predict: more shared memory than every card has": (
+        ("thread", "more than 64 KB of shared memory"), predict("lenet5"), "predict_lenet5.cu", "",
+        "kC5Shared * sizeof(float)", "kC5Shared * sizeof(double)",
+    ),
+    "predict: missing barrier of a perceptron": (
+        ("thread", RACE), predict("pooled_mlp"), "predict_pooled_mlp.cu", "perceptron.h",
+        "kDepth);\n  __syncthreads();", "kDepth);",
+    ),
+    "train: missing barrier": (
+        ("thread", RACE), train("lenet5"), "train_lenet5.cu", "",
+        "v.s2);\n  __syncthreads();\n  c3_forward", "v.s2);\n  c3_forward",
+    ),
+    "train: wrong index": (
+        ("thread", "worst error"), train("lenet5"), "train_lenet5.cu", "lenet5_gradients.h",
+        "image + (y + u) * kFrame;", "image + (y + 4 - u) * kFrame;",
+    ),
+    "train: write beyond the slot": (
+        ("address", BEYOND), train("lenet5"), "train_lenet5.cu", "",
+        "slots = arena.take<float>(static_cast<std::int64_t>(n_slots) * n_grads)",
+        "slots = arena.take<float>(n_slots)",
+    ),
+    "train: missing barrier of a perceptron": (
+        ("thread", RACE), train("mlp"), "train_mlp.cu", "train_perceptron.h",
+        "sum[i]);\n    }\n    __syncthreads();", "sum[i]);\n    }",
+    ),
+    "train: write beyond static shared memory": (
+        ("address", BEYOND_SHARED), train("mlp"), "train_mlp.cu", "train_perceptron.h",
+        "i < kBatchTile * kInputTile;", "i <= kBatchTile * kInputTile;",
+    ),
+    "train: write beyond the weights": (
+        ("address", BEYOND), train("pooled_mlp"), "train_pooled_mlp.cu", "train_perceptron.h",
+        "if (h >= p.n_hidden) continue;", "",
+    ),
+    "train: shared memory that nobody wrote": (
+        ("thread", "worst error nan"), train("mlp"), "train_mlp.cu", "train_perceptron.h",
+        "    x[i / kInputTile", "    if (image < batch.n) x[i / kInputTile",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(fault: str, tmp_path: Path) -> None:
-    build, file, text, replacement, message = FAULTS[fault]
-    source = (CUDA / file).read_text()
-    assert text in source
-    planted = tmp_path / file
-    planted.write_text(source.replace(text, replacement))
-    run = Emulator(tmp_path, build, [planted], [HERE / "c3_conv_calls.cpp"])
-    masks = table_masks(C3_TABLE)
-    # 11 x 12 maps end within a patch; LeNet's own end with one.
+    (build, message), find, unit, file, text, replacement = FAULTS[fault]
+    planted = changed(tmp_path, {file or unit: (text, replacement)}, unit)
     with pytest.raises((EmulationError, AssertionError), match=message):
-        check_c3_conv(
-            functools.partial(run_c3_conv, run, masks), 2, C3_TABLE, 6, (15, 16), torch.float32
-        )
+        find(EmulatedKernels(Emulator(tmp_path, build, planted)))

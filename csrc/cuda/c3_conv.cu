@@ -7,9 +7,9 @@
 //
 // The first two are one kernel: a gradient is the convolution of grad_output, framed by zeros, with
 // the weights turned by 180 degrees and the table read the other way.
-#include "c3_table.h"
 #include "cuda_kernels.h"
 #include "patches.h"
+#include "table_rows.h"
 
 namespace lenetshift {
 namespace cuda {
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(kThreads)
 
   T sum[kRowsPerLane][Tile::kColumns] = {};
   for (int first = 0; first < n_sources; first += kStagedMaps<T>) {
-    const int n_staged = min(kStagedMaps<T>, n_sources - first);
+    const int n_staged = smaller(kStagedMaps<T>, n_sources - first);
     __syncthreads();  // the patches stand; the maps before are no longer read
     stage_windows<Tile>(patch, source, sources.n, sources.height, sources.width,
                         backward ? kTaps - 1 : 0, backward ? table.first_output + first : first,
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(kThreads)
       convolve_rows<Tile, backward>(
           windows + (i * Tile::kPatches + lane / Tile::kPairs) * Tile::kWindowStride +
               lane % Tile::kPairs * kRowsPerLane * Tile::kWindowPitch,
-          weight + table.connection(o, c) * (kTaps * kTaps), sum);
+          weight + table.connection_index(o, c) * (kTaps * kTaps), sum);
     }
   }
 
@@ -119,11 +119,9 @@ void launch_convolve(const char* name, const C3Shape& shape, Maps sources, Maps 
   const Patches patches = patches_of<Tile>(shape.n_images, targets.height, targets.width);
   for_table_rows(shape, [&](const TableRows& table) {
     const int n_maps = backward ? targets.n : table.n_outputs;
-    const dim3 grid(static_cast<unsigned>((patches.n + Tile::kPatches - 1) / Tile::kPatches),
-                    (n_maps + kWarps - 1) / kWarps);
-    launch(name, c3_convolve<T, Tile, backward>, grid, dim3(kThreads),
-           kStagedValues<Tile, T> * sizeof(T), stream, patches, sources, targets, table, source,
-           weight, bias, target);
+    const dim3 grid(blocks_for(patches.n, Tile::kPatches), blocks_for(n_maps, kWarps));
+    launch(name, c3_convolve<T, Tile, backward>, grid, kStagedValues<Tile, T> * sizeof(T), stream,
+           patches, sources, targets, table, source, weight, bias, target);
   });
 }
 
@@ -134,8 +132,7 @@ constexpr int kParts = 64;
 inline int n_parts(const C3Shape& shape) {
   const Patches patches =
       patches_of<TileOf10>(shape.n_images, shape.height - kTaps + 1, shape.width - kTaps + 1);
-  const std::int64_t groups = (patches.n + TileOf10::kPatches - 1) / TileOf10::kPatches;
-  return static_cast<int>(groups < kParts ? groups : kParts);
+  return static_cast<int>(smaller(divide_up(patches.n, TileOf10::kPatches), kParts));
 }
 
 // The values that a part sums: grad_weight, then grad_bias.
@@ -192,7 +189,7 @@ __global__ void __launch_bounds__(kThreads)
   const int row = nth_row(table, c, blockIdx.y * kWarps + warp);
 
   T sum[kTaps * kTaps] = {};
-  const std::int64_t n_groups = (patches.n + Tile::kPatches - 1) / Tile::kPatches;
+  const std::int64_t n_groups = divide_up(patches.n, Tile::kPatches);
   for (std::int64_t group = blockIdx.x; group < n_groups; group += gridDim.x) {
     __syncthreads();  // the group before is no longer read
     if (threadIdx.x < Tile::kPatches)
@@ -216,12 +213,11 @@ __global__ void __launch_bounds__(kThreads)
   }
   if (row < 0) return;
   T* const result = parts + static_cast<std::int64_t>(blockIdx.x) * n_gradients +
-                    table.connection(row, c) * (kTaps * kTaps);
+                    table.connection_index(row, c) * (kTaps * kTaps);
 #pragma unroll
   for (int i = 0; i < kTaps * kTaps; ++i) {
-    for (int step = kWarp / 2; step > 0; step /= 2)
-      sum[i] += __shfl_xor_sync(kAllLanes, sum[i], step);
-    if (lane == 0) result[i] = sum[i];
+    const T total = warp_sum(sum[i]);
+    if (lane == 0) result[i] = total;
   }
 }
 
@@ -237,7 +233,7 @@ __global__ void __launch_bounds__(kThreads)
   for (std::int64_t image = blockIdx.x; image < n_images; image += gridDim.x)
     for (int i = lane; i < map_size; i += kWarp)
       sum += __ldg(grad_output + (image * n_outputs + o) * map_size + i);
-  for (int step = kWarp / 2; step > 0; step /= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
+  sum = warp_sum(sum);
   if (lane == 0) parts[static_cast<std::int64_t>(blockIdx.x) * n_gradients + o] = sum;
 }
 
@@ -256,8 +252,8 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T>
 void sum_parts(const C3Shape& shape, int n, const T* parts, T* gradients, cudaStream_t stream) {
-  launch("c3_sum_parts", c3_sum_parts<T>, dim3((n + kThreads - 1) / kThreads), dim3(kThreads), 0,
-         stream, n_parts(shape), n_gradients(shape), n, parts, gradients);
+  launch("c3_sum_parts", c3_sum_parts<T>, blocks_for(n, kThreads), 0, stream, n_parts(shape),
+         n_gradients(shape), n, parts, gradients);
 }
 
 inline Maps inputs_of(const C3Shape& s) { return {s.n_inputs, s.height, s.width}; }
@@ -293,18 +289,17 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
     constexpr int n_shared =
         Tile::kPatches * Tile::kWindowStride + kWarps * Tile::kLanes * Tile::kResultPitch;
     for_table_rows(shape, [&](const TableRows& table) {
-      const dim3 grid(n_parts(shape), (table.n_outputs + kWarps - 1) / kWarps, inputs.n);
-      launch("c3_grad_weight", c3_grad_weight<T, Tile>, grid, dim3(kThreads), n_shared * sizeof(T),
-             stream, patches_of<Tile>(shape.n_images, outputs.height, outputs.width), inputs,
-             outputs, table, n_gradients(shape), g.grad_output, g.input, parts);
+      const dim3 grid(n_parts(shape), blocks_for(table.n_outputs, kWarps), inputs.n);
+      launch("c3_grad_weight", c3_grad_weight<T, Tile>, grid, n_shared * sizeof(T), stream,
+             patches_of<Tile>(shape.n_images, outputs.height, outputs.width), inputs, outputs,
+             table, n_gradients(shape), g.grad_output, g.input, parts);
     });
     sum_parts<T>(shape, n_weights, parts, g.grad_weight, stream);
   }
   if (g.grad_bias != nullptr) {
-    const dim3 grid(n_parts(shape), (outputs.n + kWarps - 1) / kWarps);
-    launch("c3_grad_bias", c3_grad_bias<T>, grid, dim3(kThreads), 0, stream, shape.n_images,
-           outputs.n, outputs.height * outputs.width, n_gradients(shape), g.grad_output,
-           parts + n_weights);
+    const dim3 grid(n_parts(shape), blocks_for(outputs.n, kWarps));
+    launch("c3_grad_bias", c3_grad_bias<T>, grid, 0, stream, shape.n_images, outputs.n,
+           outputs.height * outputs.width, n_gradients(shape), g.grad_output, parts + n_weights);
     sum_parts<T>(shape, outputs.n, parts + n_weights, g.grad_bias, stream);
   }
 }

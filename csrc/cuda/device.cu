@@ -8,15 +8,19 @@
 
 namespace lenetshift {
 namespace cuda {
+namespace {
 
+// Throws std::runtime_error: `what`, and CUDA's words.
 void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess)
     throw std::runtime_error(std::string(what) + ": " + cudaGetErrorName(error) + ": " +
                              cudaGetErrorString(error));
 }
 
-void launch_kernel(const char* name, const void* kernel, dim3 grid, dim3 block,
-                   std::size_t shared_bytes, cudaStream_t stream, void** arguments) {
+}  // namespace
+
+void launch_kernel(const char* name, const void* kernel, dim3 grid, std::size_t shared_bytes,
+                   cudaStream_t stream, void** arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   // More than 48 KB has to be asked for. Each time: it is a property of the kernel on one device,
   // and costs less than the launch.
@@ -24,19 +28,7 @@ void launch_kernel(const char* name, const void* kernel, dim3 grid, dim3 block,
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared_bytes)),
           name);
-  check(cudaLaunchKernel(kernel, grid, block, arguments, shared_bytes, stream), name);
-}
-
-void clear(void* memory, std::size_t n_bytes, cudaStream_t stream) {
-  check(cudaMemsetAsync(memory, 0, n_bytes, stream), "clear");
-}
-
-std::size_t max_shared_bytes() {
-  int device = 0, n_bytes = 0;
-  check(cudaGetDevice(&device), "max_shared_bytes");
-  check(cudaDeviceGetAttribute(&n_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-        "max_shared_bytes");
-  return static_cast<std::size_t>(n_bytes);
+  check(cudaLaunchKernel(kernel, grid, dim3(kThreads), arguments, shared_bytes, stream), name);
 }
 
 OnDevice::OnDevice(int device) : device_(device) {

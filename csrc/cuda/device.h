@@ -5,13 +5,14 @@
 // How kernels are written so that both work:
 // - CUDA's own keywords and functions, as far as tests/cuda_emulation/emulation_language.h has
 //   them; what it lacks is added there. No <<< >>>, no cooperative groups, no inline PTX.
-// - launch("name", kernel<T>, grid, block, shared_bytes, stream, arguments...). Kernels stand in an
-//   unnamed namespace.
-// - Shared memory: dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly shared_bytes,
-//   poisoned with NaN before each block), or small static __shared__ arrays of plain values.
+// - launch("name", kernel<T>, grid, shared_bytes, stream, arguments...). Kernels stand in an
+//   unnamed namespace. A block has kThreads threads, as each kernel's __launch_bounds__ says.
+// - Shared memory: dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly shared_bytes),
+//   or small static __shared__ arrays of plain values; the emulation fills both with NaN before
+//   each block. At most 64 KB, which compute capability 7.5 has.
 // - All threads of a block reach __syncthreads(), on the same line; none returns before one. All 32
-//   lanes reach shuffles and __syncwarp(), mask kAllLanes. A block is a multiple of 32 threads.
-//   Lanes that talk through shared memory need __syncwarp() too.
+//   lanes reach shuffles and __syncwarp(), mask kAllLanes. Lanes that talk through shared memory
+//   need __syncwarp() too.
 // - Blocks are independent; no result depends on their order. No atomics on floats: a sum is made
 //   in two stages over a partition that depends on sizes alone, never on the card.
 // - Small tables from the host travel by value in a struct argument (4 KB for all arguments): they
@@ -22,7 +23,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #if defined(LENETSHIFT_CUDA_EMULATION)
 #include "emulation.h"
@@ -35,6 +35,8 @@ namespace cuda {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kWarp = 32;
+constexpr int kWarps = 8;  // of a block
+constexpr int kThreads = kWarps * kWarp;
 
 // Same<T>::type is T; a parameter of that type converts its argument instead of deducing T.
 template <class T>
@@ -42,31 +44,30 @@ struct Same {
   using type = T;
 };
 
-#if defined(LENETSHIFT_CUDA_EMULATION)
+// Throws std::runtime_error with the kernel's name and CUDA's words. An error may also be the late
+// one of an earlier kernel; CUDA_LAUNCH_BLOCKING=1 tells.
+void launch_kernel(const char* name, const void* kernel, dim3 grid, std::size_t shared_bytes,
+                   cudaStream_t stream, void** arguments);
 
+template <class... Parameters>
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, std::size_t shared_bytes,
+            cudaStream_t stream, typename Same<Parameters>::type... arguments) {
+  static_assert((sizeof(Parameters) + ...) <= 4096, "more than a kernel's arguments may have");
+#if defined(LENETSHIFT_CUDA_EMULATION)
+  emulation::run_grid(name, reinterpret_cast<const void*>(kernel), grid, kThreads, shared_bytes,
+                      [&] { kernel(arguments...); });
+#else
+  void* addresses[] = {&arguments...};
+  launch_kernel(name, reinterpret_cast<const void*>(kernel), grid, shared_bytes, stream, addresses);
+#endif
+}
+
+#if defined(LENETSHIFT_CUDA_EMULATION)
 template <class T>
 T* dynamic_shared() {
   return static_cast<T*>(emulation::dynamic_shared_bytes());
 }
-
-template <class... Parameters>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            std::size_t shared_bytes, cudaStream_t, typename Same<Parameters>::type... arguments) {
-  emulation::run_grid(name, grid, block, shared_bytes, [&] { kernel(arguments...); });
-}
-
-inline void clear(void* memory, std::size_t n_bytes, cudaStream_t) {
-  std::memset(memory, 0, n_bytes);
-}
-
-inline std::size_t max_shared_bytes() { return 64 << 10; }  // the smallest supported card's
-
-#else
-
-// Throws std::runtime_error: `what`, and CUDA's words.
-void check(cudaError_t error, const char* what);
-
-#if defined(__CUDACC__)
+#elif defined(__CUDACC__)
 template <class T>
 __device__ T* dynamic_shared() {
   extern __shared__ float4 dynamic_shared_memory[];
@@ -74,28 +75,40 @@ __device__ T* dynamic_shared() {
 }
 #endif
 
-void launch_kernel(const char* name, const void* kernel, dim3 grid, dim3 block,
-                   std::size_t shared_bytes, cudaStream_t stream, void** arguments);
+namespace {  // inline code: each file gets its own copy
 
-// Throws std::runtime_error with the kernel's name and CUDA's words. An error may also be the late
-// one of an earlier kernel; CUDA_LAUNCH_BLOCKING=1 tells.
-template <class... Parameters>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            std::size_t shared_bytes, cudaStream_t stream,
-            typename Same<Parameters>::type... arguments) {
-  void* addresses[] = {&arguments...};
-  launch_kernel(name, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, stream,
-                addresses);
+template <class T>
+__host__ __device__ constexpr T divide_up(T a, typename Same<T>::type b) {
+  return (a + b - 1) / b;
+}
+template <class T>
+__host__ __device__ constexpr T round_up(T a, typename Same<T>::type b) {
+  return divide_up(a, b) * b;
+}
+template <class T>
+__host__ __device__ constexpr T smaller(T a, typename Same<T>::type b) {
+  return b < a ? b : a;
+}
+template <class T>
+__host__ __device__ constexpr T larger(T a, typename Same<T>::type b) {
+  return a < b ? b : a;
 }
 
-// Fills with zero bytes, in the stream's order.
-void clear(void* memory, std::size_t n_bytes, cudaStream_t stream);
+// The x size of a grid for n items, so many to a block.
+inline unsigned blocks_for(std::int64_t n, int each) {
+  return static_cast<unsigned>(divide_up(n, each));
+}
 
-// Shared memory that a block may have on the current device: 64 KB for compute capability 7.5,
-// 99 KB for 8.6, 8.9 and 12.0, 163 KB for 8.0, 227 KB for 9.0 and 10.0.
-std::size_t max_shared_bytes();
+// Sum over a warp's lanes, in every lane.
+template <class T>
+__device__ T warp_sum(T value) {
+#pragma unroll
+  for (int step = kWarp / 2; step > 0; step /= 2)
+    value += __shfl_xor_sync(kAllLanes, value, step);
+  return value;
+}
 
-#endif
+}  // namespace
 
 }  // namespace cuda
 }  // namespace lenetshift

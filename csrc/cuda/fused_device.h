@@ -1,4 +1,4 @@
-// What the fused kernels share: small helpers, activations, argmax.
+// What the fused kernels share: small helpers, activations, argmax; the pooled MLP's pooling.
 #pragma once
 
 #include "../kernels.h"
@@ -8,18 +8,8 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kBlock = 256;  // threads of a block
-
-__host__ __device__ constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
-__host__ __device__ constexpr int round_up(int a, int b) { return divide_up(a, b) * b; }
-__host__ __device__ constexpr int smaller(int a, int b) { return b < a ? b : a; }
-__host__ __device__ constexpr int larger(int a, int b) { return a < b ? b : a; }
 __host__ __device__ constexpr int clamp(int x, int low, int high) {
   return x < low ? low : x > high ? high : x;
-}
-
-inline unsigned blocks_for(std::int64_t n, int each) {
-  return static_cast<unsigned>((n + each - 1) / each);
 }
 
 // Hands out a workspace, or, from null, measures it.
@@ -29,7 +19,7 @@ class Arena {
   template <class T>
   T* take(std::int64_t n) {
     char* const address = start_ == nullptr ? nullptr : start_ + bytes_;
-    bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + 255) / 256 * 256;
+    bytes_ += round_up(n * static_cast<std::int64_t>(sizeof(T)), 256);
     return reinterpret_cast<T*>(address);
   }
   std::int64_t bytes() const { return bytes_; }
@@ -38,6 +28,9 @@ class Arena {
   char* start_;
   std::int64_t bytes_ = 0;
 };
+
+// The pooled MLP sees means of 4 x 4 pixels.
+constexpr int kPool = 4, kPooled = kImageSize / kPool;
 
 // The evaluation keeps maps of so many bytes at a time, then goes on to the next images.
 constexpr std::int64_t kChunkBytes = std::int64_t{256} << 20;
@@ -112,14 +105,14 @@ __device__ inline int argmax(const float* logits, int stride) {
   return index;
 }
 
-// Cells of an array [planes][rows][columns], every kBlock-th from the thread's own on: divisions at
-// the start only.
+// Cells of an array [planes][rows][columns], every kThreads-th from the thread's own on: divisions
+// at the start only.
 struct Cells {
   int plane, row, column;
 
   __device__ Cells(int rows, int columns) : rows_(rows), columns_(columns) {
     split(static_cast<int>(threadIdx.x), plane, row, column);
-    split(kBlock, step_plane_, step_row_, step_column_);
+    split(kThreads, step_plane_, step_row_, step_column_);
   }
   __device__ void next() {
     column += step_column_, row += step_row_, plane += step_plane_;

@@ -22,8 +22,8 @@ constexpr int kLogitsAt = kF6Units * kPatterns;
 constexpr int kC5Shared = kF6WeightsAt + kF6Depth * kF6Units;
 static_assert(2 * kC5Tile <= kC5Shared && kLogitsAt + kClasses * kPatterns <= kF6WeightsAt &&
               kF6Units * kClasses <= kF6Depth * kF6Units && kC5Shared * 4 <= 64 << 10);
-static_assert(kC5Units / kC5Each <= kBlock / kPatternLanes &&
-              kF6Units / kF6Each <= kBlock / kPatternLanes);
+static_assert(kC5Units / kC5Each <= kThreads / kPatternLanes &&
+              kF6Units / kF6Each <= kThreads / kPatternLanes);
 
 // A pattern: an image of the chunk and a shift of the pass.
 struct Pattern {
@@ -114,7 +114,7 @@ __device__ inline void start_sums(const float* bias, float (&sum)[8][units_each]
 __device__ inline void c5_layer(Act act, const Lenet5Weights& w, const Window& window,
                                 const float* s4, float* shared) {
   constexpr int n_weights = kS4Cells * kC5Units / 4;  // of one map, in float4
-  constexpr int weights_each = divide_up(n_weights, kBlock);
+  constexpr int weights_each = divide_up(n_weights, kThreads);
   const int t = static_cast<int>(threadIdx.x);
   const int own = t % kPatterns, half = t / kPatterns;
   const int patterns = t % kPatternLanes * 4;
@@ -137,9 +137,9 @@ __device__ inline void c5_layer(Act act, const Lenet5Weights& w, const Window& w
       if (k + 1 < kHalf || half == 0) tile[(half * kHalf + k) * kPatterns + own] = cells[k];
 #pragma unroll
     for (int i = 0; i < weights_each; ++i)
-      if (t + i * kBlock < n_weights)
-        store4(tile + kS4Cells * kPatterns + (t + i * kBlock) * 4,
-               load4(w.c5 + (c * n_weights + t + i * kBlock) * 4));
+      if (t + i * kThreads < n_weights)
+        store4(tile + kS4Cells * kPatterns + (t + i * kThreads) * 4,
+               load4(w.c5 + (c * n_weights + t + i * kThreads) * 4));
   };
   fetch(0);
   put(0, shared);
@@ -156,13 +156,13 @@ __device__ inline void c5_layer(Act act, const Lenet5Weights& w, const Window& w
     store_units<kC5Each>(act, sum, shared + units * kPatterns + patterns);
 }
 
-// F6 from C5's [120][128] to [84][128], in the same place.
+// F6 from C5's [120][128] to [84][128], in the same place. Its first barrier is for C5 too.
 __device__ inline void f6_layer(Act act, const Lenet5Weights& w, float* shared) {
   const int t = static_cast<int>(threadIdx.x), patterns = t % kPatternLanes * 4;
   const int units = smaller(t / kPatternLanes, kF6Units / kF6Each - 1) * kF6Each;
   float* const tile = shared + kF6WeightsAt;
   constexpr int n_weights = kF6Depth * kF6Units / 4;  // of one tile, in float4
-  static_assert(n_weights <= kBlock && kC5Units % kF6Depth == 0);
+  static_assert(n_weights <= kThreads && kC5Units % kF6Depth == 0);
 
   float sum[8][kF6Each];
   start_sums(w.parameters.f6.bias + units, sum);
@@ -205,7 +205,7 @@ __device__ inline void output_layer(const float* bias, float* shared) {
 }
 
 // Patterns 0 ... n_patterns - 1 of a chunk that starts with the job's image first_image.
-__global__ void __launch_bounds__(kBlock, 2)
+__global__ void __launch_bounds__(kThreads, 2)
     lenet5_answers(Act act, Pass pass, Lenet5Weights w, const float* s4, const ImageLoss* losses,
                    std::int64_t first_image, std::int64_t n_patterns, std::uint8_t* predictions,
                    float* logits) {
@@ -215,7 +215,6 @@ __global__ void __launch_bounds__(kBlock, 2)
   // Threads beyond the last pattern go along with it and answer nothing.
   const Window window(pass, Pattern(pass, number < n_patterns ? number : n_patterns - 1), losses);
   c5_layer(act, w, window, s4, shared);
-  __syncthreads();
   f6_layer(act, w, shared);
   __syncthreads();
   output_layer(w.parameters.output.bias, shared);

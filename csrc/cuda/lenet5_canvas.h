@@ -2,8 +2,9 @@
 // layer's maps are computed once, on a canvas of all positions that some shift needs. With
 // e = dy_last - dy and f = dx_last - dx, the maps of the shift (dx, dy) are
 //
-//   S2'(i, j) = S2(2i + e, 2j + f)   C3'(i, j) = C3(2i + e, 2j + f)   S4'(i, j) = S4(4i + e, 4j +
-//   f)
+//   S2'(i, j) = S2(2i + e, 2j + f)
+//   C3'(i, j) = C3(2i + e, 2j + f)
+//   S4'(i, j) = S4(4i + e, 4j + f)
 //
 // where S2(y, x) pools C1 at y, y+1 and x, x+1, C3 correlates S2 at y + 2u, x + 2v, and S4(y, x)
 // pools C3 at y, y+2 and x, x+2.
@@ -19,19 +20,15 @@
 #pragma once
 
 #include "fused_device.h"
+#include "lenet5_sizes.h"
 
 namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kMaps1 = 6;   // C1, S2
-constexpr int kMaps3 = 16;  // C3, S4
-constexpr int kC5Units = 120;
-constexpr int kF6Units = 84;
-constexpr int kS4Cells = 25;
-
-// Lines of a shift's own maps, and the dilation with which a layer reads the one before.
-constexpr int kS2Last = 26, kC3Last = 18, kS4Last = 16;  // on the canvas, the last line's place
+// How far after its first a shift's own last line stands on the canvas: its 14 lines of S2 and 10
+// of C3 are two apart, its 5 of S4 four.
+constexpr int kS2Last = 13 * 2, kC3Last = 9 * 2, kS4Last = 4 * 4;
 
 // The shifts of one axis that push ink out, by offset: the first `high` push it out at the high end
 // (right or bottom), the last `low` at the low end. Edge lines are numbered in that order.

@@ -5,7 +5,8 @@
 // and back; C1's and C3's activations are overwritten by their gradients.
 #pragma once
 
-#include "../c3_table.h"
+#include "lenet5_sizes.h"
+#include "table_rows.h"
 #include "train_common.h"
 
 namespace lenetshift {
@@ -13,60 +14,36 @@ namespace cuda {
 namespace {
 
 constexpr int kFrame = 32;
-constexpr int kC1Maps = kS2Maps, kC1Side = kImageSize;
-constexpr int kS2Side = 14, kC3Side = 10, kS4Side = 5;
+constexpr int kC1Side = kImageSize, kS2Side = 14, kC3Side = 10, kS4Side = 5;
 constexpr int kS2Pixels = kS2Side * kS2Side, kC3Pixels = kC3Side * kC3Side;
-constexpr int kS4Units = kC3Maps * kS4Side * kS4Side, kC5Size = 120, kF6Size = 84;
+constexpr int kS4Units = kMaps3 * kS4Cells;
 constexpr int kC1Parts = 7;  // of C1's rows: its weight gradients are summed in so many parts
 
 // A block's values, in shared memory.
 struct Lenet5Values {
   float image[kFrame * kFrame];
-  float c1[kC1Maps * kPixels];
-  float s2[kS2Maps * kS2Pixels], s2_grad[kS2Maps * kS2Pixels];
-  float c3[kC3Maps * kC3Pixels];
+  float c1[kMaps1 * kPixels];
+  float s2[kMaps1 * kS2Pixels], s2_grad[kMaps1 * kS2Pixels];
+  float c3[kMaps3 * kC3Pixels];
   float s4[kS4Units], s4_grad[kS4Units];
-  float c5[kC5Size], c5_grad[kC5Size];
-  float f6[kF6Size], f6_grad[kF6Size];
+  float c5[kC5Units], c5_grad[kC5Units];
+  float f6[kF6Units], f6_grad[kF6Units];
   float logits[kClasses], output_grad[kClasses];
 };
 static_assert(sizeof(Lenet5Values) <= 48 << 10, "more would have to be asked for");
-static_assert(kC1Maps * 25 * kC1Parts <= kS2Maps * kS2Pixels, "the parts' place");
+static_assert(kMaps1 * 25 * kC1Parts <= kMaps1 * kS2Pixels, "the parts' place");
 
-// C3's connections on the card.
-struct C3Connections {
-  int n_connections;
-  int mask[kC3Maps], first[kC3Maps];  // of each map: inputs, number of its first connection
-  signed char output[96], input[96];           // of each connection
-
-  template <class Table>
-  static C3Connections of() {
-    C3Connections all{};
-    for (int o = 0; o < kC3Maps; ++o) {
-      all.mask[o] = Table::table[o];
-      all.first[o] = all.n_connections;
-      for (int c = 0; c < kS2Maps; ++c) {
-        if (!(Table::table[o] >> c & 1)) continue;
-        all.output[all.n_connections] = static_cast<signed char>(o);
-        all.input[all.n_connections++] = static_cast<signed char>(c);
-      }
-    }
-    return all;
-  }
-  // The connection of o with c, or -1.
-  __device__ int index(int o, int c) const {
-    if (!(mask[o] >> c & 1)) return -1;
-    return first[o] + __popc(static_cast<unsigned>(mask[o] & ((1 << c) - 1)));
-  }
-  // Gradients of the convolutions, in this order: C1 weight, C1 bias, C3 weight, C3 bias.
-  __host__ __device__ static constexpr int c1_bias() { return kC1Maps * 25; }
-  __host__ __device__ static constexpr int c3_weight() { return kC1Maps * 26; }
-  __host__ __device__ int c3_bias() const { return c3_weight() + n_connections * 25; }
-  __host__ __device__ int n_grads() const { return c3_bias() + kC3Maps; }
-};
+// Gradients of the convolutions, in this order: C1 weight, C1 bias, C3 weight, C3 bias.
+constexpr int kC1BiasAt = kMaps1 * 25, kC3WeightAt = kMaps1 * 26;
+__host__ __device__ inline int c3_bias_at(const TableRows& table) {
+  return kC3WeightAt + table.n_connections * 25;
+}
+__host__ __device__ inline int n_conv_grads(const TableRows& table) {
+  return c3_bias_at(table) + kMaps3;
+}
 
 __device__ inline void load_framed(const std::uint8_t* image, float* framed) {
-  for (int i = static_cast<int>(threadIdx.x); i < kFrame * kFrame; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < kFrame * kFrame; i += kThreads) {
     const int y = i / kFrame - 2, x = i % kFrame - 2;
     const bool inside = y >= 0 && y < kImageSize && x >= 0 && x < kImageSize;
     framed[i] = inside ? static_cast<float>(image[y * kImageSize + x]) * (1.0f / 255) : 0.0f;
@@ -89,7 +66,7 @@ __device__ inline void add_row(const float* in, const float* weight, float (&sum
 
 __device__ inline void c1_forward(Act act, const Layer& layer, const float* image, float* c1) {
   constexpr int n = 4, tiles = kC1Side / n;
-  for (int i = static_cast<int>(threadIdx.x); i < kC1Maps * kC1Side * tiles; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < kMaps1 * kC1Side * tiles; i += kThreads) {
     const int x = i % tiles * n, y = i / tiles % kC1Side, o = i / (tiles * kC1Side);
     float sum[n];
 #pragma unroll
@@ -101,20 +78,19 @@ __device__ inline void c1_forward(Act act, const Layer& layer, const float* imag
   }
 }
 
-__device__ inline void c3_forward(Act act, const Layer& layer, const C3Connections& connections,
+__device__ inline void c3_forward(Act act, const Layer& layer, const TableRows& table,
                                   const float* s2, float* c3) {
   constexpr int n = 5, tiles = kC3Side / n;
-  for (int i = static_cast<int>(threadIdx.x); i < kC3Maps * kC3Side * tiles; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < kMaps3 * kC3Side * tiles; i += kThreads) {
     const int x = i % tiles * n, y = i / tiles % kC3Side, o = i / (tiles * kC3Side);
     float sum[n];
 #pragma unroll
     for (int k = 0; k < n; ++k) sum[k] = layer.bias[o];
-    for (int c = 0; c < kS2Maps; ++c) {
-      const int connection = connections.index(o, c);
-      if (connection < 0) continue;
+    for (int c = 0; c < kMaps1; ++c) {
+      if (!table.connects(o, c)) continue;
+      const float* const weight = layer.weight + table.connection_index(o, c) * 25;
       for (int u = 0; u < 5; ++u)
-        add_row<n>(s2 + c * kS2Pixels + (y + u) * kS2Side + x,
-                   layer.weight + connection * 25 + u * 5, sum);
+        add_row<n>(s2 + c * kS2Pixels + (y + u) * kS2Side + x, weight + u * 5, sum);
     }
 #pragma unroll
     for (int k = 0; k < n; ++k) c3[o * kC3Pixels + y * kC3Side + x + k] = act.value(sum[k]);
@@ -123,7 +99,7 @@ __device__ inline void c3_forward(Act act, const Layer& layer, const C3Connectio
 
 // pooled [maps][side][side] = means of 2 x 2.
 __device__ inline void pool(const float* maps, int n_maps, int side, float* pooled) {
-  for (int i = static_cast<int>(threadIdx.x); i < n_maps * side * side; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < n_maps * side * side; i += kThreads) {
     const float* const in = maps + i / side * 4 * side + i % side * 2;
     pooled[i] = 0.25f * ((in[0] + in[1]) + (in[2 * side] + in[2 * side + 1]));
   }
@@ -131,7 +107,7 @@ __device__ inline void pool(const float* maps, int n_maps, int side, float* pool
 
 // maps = gradient before the activation, from its values and the gradient of their means.
 __device__ inline void unpool(Act act, const float* grad, int n_maps, int side, float* maps) {
-  for (int i = static_cast<int>(threadIdx.x); i < n_maps * side * side * 4; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < n_maps * side * side * 4; i += kThreads) {
     const int y = i / (2 * side), x = i % (2 * side);  // y counts on through the maps
     maps[i] = act.slope(maps[i]) * 0.25f * grad[y / 2 * side + x / 2];
   }
@@ -142,20 +118,22 @@ __device__ inline void add_to_slot(float* slot, int i, float value, bool starts)
   slot[i] = starts ? value : slot[i] + value;
 }
 
-// C3's weight gradients: a row of five taps of one connection a thread; then the biases.
-__device__ inline void c3_grad_weight(const C3Connections& connections, const float* c3_grad,
-                                      const float* s2, float* slot, bool starts) {
-  const int n = connections.n_connections * 5;
-  for (int i = static_cast<int>(threadIdx.x); i < n + kC3Maps; i += kBlock) {
+// C3's weight gradients: a row of five taps of one pair of maps a thread, where they are connected;
+// then the biases.
+__device__ inline void c3_grad_weight(const TableRows& table, const float* c3_grad, const float* s2,
+                                      float* slot, bool starts) {
+  constexpr int n = kMaps3 * kMaps1 * 5;
+  for (int i = static_cast<int>(threadIdx.x); i < n + kMaps3; i += kThreads) {
     if (i >= n) {
       float sum = 0;
       for (int k = 0; k < kC3Pixels; ++k) sum += c3_grad[(i - n) * kC3Pixels + k];
-      add_to_slot(slot, connections.c3_bias() + i - n, sum, starts);
+      add_to_slot(slot, c3_bias_at(table) + i - n, sum, starts);
       continue;
     }
-    const int connection = i / 5, u = i % 5;
-    const float* const grad = c3_grad + connections.output[connection] * kC3Pixels;
-    const float* const in = s2 + connections.input[connection] * kS2Pixels + u * kS2Side;
+    const int o = i / (kMaps1 * 5), c = i / 5 % kMaps1, u = i % 5;
+    if (!table.connects(o, c)) continue;
+    const float* const grad = c3_grad + o * kC3Pixels;
+    const float* const in = s2 + c * kS2Pixels + u * kS2Side;
     float sum[5] = {};
     for (int y = 0; y < kC3Side; ++y) {
       float window[5];
@@ -171,22 +149,21 @@ __device__ inline void c3_grad_weight(const C3Connections& connections, const fl
         for (int v = 0; v < 5; ++v) sum[v] = fmaf(g, window[v], sum[v]);
       }
     }
+    const int first = kC3WeightAt + table.connection_index(o, c) * 25 + u * 5;
 #pragma unroll
-    for (int v = 0; v < 5; ++v)
-      add_to_slot(slot, C3Connections::c3_weight() + i * 5 + v, sum[v], starts);
+    for (int v = 0; v < 5; ++v) add_to_slot(slot, first + v, sum[v], starts);
   }
 }
 
-__device__ inline void c3_grad_input(const Layer& layer, const C3Connections& connections,
+__device__ inline void c3_grad_input(const Layer& layer, const TableRows& table,
                                      const float* c3_grad, float* s2_grad) {
-  for (int i = static_cast<int>(threadIdx.x); i < kS2Maps * kS2Pixels; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < kMaps1 * kS2Pixels; i += kThreads) {
     const int x = i % kS2Side, y = i / kS2Side % kS2Side, c = i / kS2Pixels;
     const int v0 = larger(0, x - kC3Side + 1), v1 = smaller(4, x);
     float sum = 0;
-    for (int o = 0; o < kC3Maps; ++o) {
-      const int connection = connections.index(o, c);
-      if (connection < 0) continue;
-      const float* const weight = layer.weight + connection * 25;
+    for (int o = 0; o < kMaps3; ++o) {
+      if (!table.connects(o, c)) continue;
+      const float* const weight = layer.weight + table.connection_index(o, c) * 25;
       for (int u = larger(0, y - kC3Side + 1); u <= smaller(4, y); ++u)
         for (int v = v0; v <= v1; ++v)
           sum = fmaf(weight[u * 5 + v], c3_grad[o * kC3Pixels + (y - u) * kC3Side + x - v], sum);
@@ -199,8 +176,8 @@ __device__ inline void c3_grad_input(const Layer& layer, const C3Connections& co
 // sums of the parts, and the biases.
 __device__ inline void c1_grad_weight(const float* c1_grad, const float* image, float* parts,
                                       float* slot, bool starts) {
-  constexpr int n = kC1Maps * 5, rows = kC1Side / kC1Parts;
-  for (int i = static_cast<int>(threadIdx.x); i < n * kC1Parts; i += kBlock) {
+  constexpr int n = kMaps1 * 5, rows = kC1Side / kC1Parts;
+  for (int i = static_cast<int>(threadIdx.x); i < n * kC1Parts; i += kThreads) {
     const int part = i / n, o = i % n / 5, u = i % 5;
     float sum[5] = {};
     for (int y = part * rows; y < (part + 1) * rows; ++y) {
@@ -221,7 +198,7 @@ __device__ inline void c1_grad_weight(const float* c1_grad, const float* image, 
     for (int v = 0; v < 5; ++v) parts[i * 5 + v] = sum[v];
   }
   __syncthreads();
-  for (int i = static_cast<int>(threadIdx.x); i < n * 5 + kC1Maps; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < n * 5 + kMaps1; i += kThreads) {
     float sum = 0;
     if (i < n * 5)
       for (int part = 0; part < kC1Parts; ++part) sum += parts[part * n * 5 + i];

@@ -44,10 +44,10 @@ __device__ inline void find_loss(const int* has_ink, const Canvas& canvas, Image
 }
 
 // C1 for three maps, after its activation: four neighbouring columns and three maps a thread.
-__device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas, const float* weight,
-                        const float* bias, float* c1) {
+__device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas,
+                               const float* weight, const float* bias, float* c1) {
   const int rows = canvas.y.c1(), tiles = divide_up(canvas.x.c1(), 4);
-  for (int i = static_cast<int>(threadIdx.x); i < rows * tiles; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < rows * tiles; i += kThreads) {
     const int y = i / tiles, x = i % tiles * 4;
     float sum[kC1Group][4];
 #pragma unroll
@@ -63,7 +63,7 @@ __device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas, 
 #pragma unroll
       for (int v = 0; v < 5; ++v) {
         float w[4];
-        load4_to(weight + (u * 5 + v) * 4, w);
+        load4_to(weight + (u * 5 + v) * kC1TapPitch, w);
 #pragma unroll
         for (int o = 0; o < kC1Group; ++o)
 #pragma unroll
@@ -108,19 +108,19 @@ __device__ inline void s2_edges(Act act, const float* ink, const Canvas& canvas,
   // The edge columns over all rows, then the edge rows over the canvas's columns.
   const int n_columns = loss.x.count(), n_rows = canvas.y.s2() + loss.y.count();
   const int n_cells = n_columns * n_rows + loss.y.count() * canvas.x.s2();
-  for (int i = static_cast<int>(threadIdx.x); i < n_cells * kMaps1; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < n_cells * kMaps1; i += kThreads) {
     const int o = i % kMaps1, cell = i / kMaps1, rest = cell - n_columns * n_rows;
     const int row = rest < 0 ? cell / n_columns : canvas.y.s2() + rest / canvas.x.s2();
     const int column = rest < 0 ? canvas.x.s2() + cell % n_columns : rest % canvas.x.s2();
     const FramedLine y(row, canvas.y, loss.y), x(column, canvas.x, loss.x);
-    const float* const weight = w.c1 + o / kC1Group * 100 + o % kC1Group;
+    const float* const weight = w.c1 + o / kC1Group * kC1GroupWeights + o % kC1Group;
     float s2_sum = 0;
-    for (int c1 = 0; c1 < 4; ++c1) {
-      const int y0 = y.line + c1 / 2, x0 = x.line + c1 % 2;
+    for (int pooled = 0; pooled < 4; ++pooled) {
+      const int y0 = y.line + pooled / 2, x0 = x.line + pooled % 2;
       float sum = w.parameters.c1.bias[o];
       for (int u = larger(0, y.first - y0); u < 5 && y0 + u <= y.last; ++u)
         for (int v = larger(0, x.first - x0); v < 5 && x0 + v <= x.last; ++v)
-          sum = fmaf(weight[(u * 5 + v) * 4], ink[(y0 + u) * kInkPitch + x0 + v], sum);
+          sum = fmaf(weight[(u * 5 + v) * kC1TapPitch], ink[(y0 + u) * kInkPitch + x0 + v], sum);
       s2_sum += act.value(sum);
     }
     s2[o * kS2Plane + row * kS2Pitch + column] = s2_sum;
@@ -210,49 +210,50 @@ __device__ __forceinline__ void store_c3(Act act, const C3Sums<n>& sum, int firs
   }
 }
 
-// C3 after its activation for one group of four maps, edges included: c3 [4][kC3Plane].
+// C3 after its activation for one group of four maps: c3 [4][kC3Plane]. First every interior tile,
+// then, numbered on, the tiles of edge columns: so only one warp has to do both at a time.
 template <class Table>
 __device__ __forceinline__ void c3_group(Act act, int group, const float* s2,
                                          const Canvas& canvas, const float* bias,
                                          const float* weight, const ImageLoss& loss, float* c3) {
   const int n = canvas.x.c3(), n_edges = loss.x.count();
-  const int interior = 2 * divide_up(n, 2 * kInterior);  // tiles in a row, both parities
-  const int tiles = interior + divide_up(n_edges, kEdges);
-  const int n_tiles = (canvas.y.c3() + loss.y.count()) * tiles;
-  for (int i = static_cast<int>(threadIdx.x); i < n_tiles; i += kBlock) {
+  const int n_rows = canvas.y.c3() + loss.y.count();
+  const int tiles = 2 * divide_up(n, 2 * kInterior);  // in a row, both parities
+  const int edge_tiles = divide_up(n_edges, kEdges);
+  int i = static_cast<int>(threadIdx.x);
+  for (; i < n_rows * tiles; i += kThreads) {
     const int row = i / tiles, tile = i % tiles;
+    const int first = tile / 2 * 2 * kInterior + tile % 2;
     const Lines rows = canvas.y.c3_lines(row, loss.y);
-    float* const c3_row = c3 + row * kC3Pitch;
-    if (tile < interior) {
-      const int first = tile / 2 * 2 * kInterior + tile % 2;
-      C3Sums<kInterior> sum;
-      start_c3<kInterior>(bias + group * kC3Group, sum);
-      constexpr bool dense = kConnected<Table, 0> == kConnected<DenseC3, 0>;
-      if (dense || group == 0)
-        add_interior<kConnected<Table, 0>>(s2, rows, first, weight, sum);
-      else if (group == 1)
-        add_interior<kConnected<Table, 1>>(s2, rows, first, weight, sum);
-      else if (group == 2)
-        add_interior<kConnected<Table, 2>>(s2, rows, first, weight, sum);
-      else
-        add_interior<kConnected<Table, 3>>(s2, rows, first, weight, sum);
-      store_c3<kInterior>(act, sum, first, 2, n, c3_row);
-    } else {
-      const int first = n + (tile - interior) * kEdges, stop = n + n_edges;
-      Lines columns[kEdges];
+    C3Sums<kInterior> sum;
+    start_c3<kInterior>(bias + group * kC3Group, sum);
+    constexpr bool dense = kConnected<Table, 0> == kConnected<DenseC3, 0>;
+    if (dense || group == 0)
+      add_interior<kConnected<Table, 0>>(s2, rows, first, weight, sum);
+    else if (group == 1)
+      add_interior<kConnected<Table, 1>>(s2, rows, first, weight, sum);
+    else if (group == 2)
+      add_interior<kConnected<Table, 2>>(s2, rows, first, weight, sum);
+    else
+      add_interior<kConnected<Table, 3>>(s2, rows, first, weight, sum);
+    store_c3<kInterior>(act, sum, first, 2, n, c3 + row * kC3Pitch);
+  }
+  for (i -= n_rows * tiles; i < n_rows * edge_tiles; i += kThreads) {
+    const int row = i / edge_tiles, first = n + i % edge_tiles * kEdges, stop = n + n_edges;
+    const Lines rows = canvas.y.c3_lines(row, loss.y);
+    Lines columns[kEdges];
 #pragma unroll
-      for (int k = 0; k < kEdges; ++k)  // beyond the end: the last once more
-        columns[k] = canvas.x.c3_lines(smaller(first + k, stop - 1), loss.x);
-      C3Sums<kEdges> sum;
-      start_c3<kEdges>(bias + group * kC3Group, sum);
-      add_edges(s2, rows, columns, weight, sum);
-      store_c3<kEdges>(act, sum, first, 1, stop, c3_row);
-    }
+    for (int k = 0; k < kEdges; ++k)  // beyond the end: the last once more
+      columns[k] = canvas.x.c3_lines(smaller(first + k, stop - 1), loss.x);
+    C3Sums<kEdges> sum;
+    start_c3<kEdges>(bias + group * kC3Group, sum);
+    add_edges(s2, rows, columns, weight, sum);
+    store_c3<kEdges>(act, sum, first, 1, stop, c3 + row * kC3Pitch);
   }
 }
 
 __device__ inline void load_c3_weights(const Lenet5Weights& w, int group, float* target) {
-  for (int i = static_cast<int>(threadIdx.x) * 4; i < kC3GroupWeights; i += kBlock * 4)
+  for (int i = static_cast<int>(threadIdx.x) * 4; i < kC3GroupWeights; i += kThreads * 4)
     store4(target + i, load4(w.c3 + group * kC3GroupWeights + i));
 }
 
@@ -272,7 +273,7 @@ __device__ inline void s4_group(const float* c3, const Canvas& canvas, const Ima
 
 // images uint8 [n][28][28] -> s4 [n][kS4Size], losses [n]; a block an image.
 template <class Table>
-__global__ void __launch_bounds__(kBlock, 3)
+__global__ void __launch_bounds__(kThreads, 3)
     lenet5_s4(Act act, Canvas canvas, Lenet5Weights w, const std::uint8_t* images, float* s4,
               ImageLoss* losses) {
   float* const shared = dynamic_shared<float>();
@@ -288,7 +289,7 @@ __global__ void __launch_bounds__(kBlock, 3)
   find_loss(has_ink, canvas, loss_found);
   for (int group = 0; group < kC1Groups; ++group) {
     const float* const bias = w.parameters.c1.bias + group * kC1Group;
-    c1_maps(act, ink, canvas, w.c1 + group * 100, bias, c1);
+    c1_maps(act, ink, canvas, w.c1 + group * kC1GroupWeights, bias, c1);
     __syncthreads();
     s2_maps(c1, canvas, s2 + group * kC1Group * kS2Plane);
     __syncthreads();

@@ -4,6 +4,7 @@
 
 #include "../c3_table.h"
 #include "lenet5_canvas.h"
+#include "table_rows.h"
 
 namespace lenetshift {
 namespace cuda {
@@ -13,6 +14,8 @@ namespace {
 constexpr int kC3Group = 4, kC3Groups = kMaps3 / kC3Group;
 constexpr int kC3GroupWeights = 25 * kMaps1 * kC3Group;
 constexpr int kC1Group = 3, kC1Groups = kMaps1 / kC1Group;
+constexpr int kC1TapPitch = 4;  // three maps' weights of a tap and one unused: a load of four
+constexpr int kC1GroupWeights = 25 * kC1TapPitch;
 
 // The connections of a group as bits: c * kC3Group + i where its i-th map sees S2 map c.
 template <class Table>
@@ -27,14 +30,14 @@ template <class Table, int group>
 constexpr int kConnected = group_connections<Table>(group);  // a number, which device code may use
 
 struct Lenet5Weights {
-  float* c1;      // [2 groups][5][5][4: three maps, unused]
+  float* c1;      // [2 groups][5][5][kC1TapPitch]
   float* c3;      // [4 groups][5 u][6 c][5 v][4 maps], zero where not connected
   float* c5;      // [16 c][25][120]
   float* f6;      // [120][84]
   float* output;  // [84][10]
   Lenet5Parameters parameters;  // biases are read where they are
 
-  static constexpr int n_c1 = kC1Groups * 25 * 4, n_c3 = 25 * kMaps1 * kMaps3;
+  static constexpr int n_c1 = kC1Groups * kC1GroupWeights, n_c3 = 25 * kMaps1 * kMaps3;
   static constexpr int n_c5 = kMaps3 * kS4Cells * kC5Units, n_f6 = kC5Units * kF6Units;
   static constexpr int n_output = kF6Units * kClasses;
   static constexpr int n_all = n_c1 + n_c3 + n_c5 + n_f6 + n_output;
@@ -48,31 +51,14 @@ struct Lenet5Weights {
   }
 };
 
-// For the card: a table as run-time numbers.
-struct Connections {
-  int mask[kMaps3];
-  int first[kMaps3 + 1];  // the number of connections before each map; their total
-
-  template <class Table>
-  static Connections of() {
-    Connections all{};
-    for (int o = 0; o < kMaps3; ++o) all.mask[o] = Table::table[o];
-    for (int o = 0; o <= kMaps3; ++o) all.first[o] = connection_index(Table::table, o, 0);
-    return all;
-  }
-  // The row of the packed weight that holds the connection of o with c.
-  __device__ int index(int o, int c) const {
-    return first[o] + __popc(static_cast<unsigned>(mask[o] & ((1 << c) - 1)));
-  }
-};
-
-__global__ void __launch_bounds__(kBlock)
-    pack_lenet5(Lenet5Weights w, Connections connections) {
+__global__ void __launch_bounds__(kThreads)
+    pack_lenet5(Lenet5Weights w, TableRows table) {
   using W = Lenet5Weights;
-  int i = static_cast<int>(blockIdx.x * kBlock + threadIdx.x);
+  int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (i < W::n_c1) {
-    const int tap = i / 4 % 25, o = i / 100 * kC1Group + i % 4;
-    w.c1[i] = i % 4 < kC1Group ? w.parameters.c1.weight[o * 25 + tap] : 0.0f;
+    const int tap = i / kC1TapPitch % 25, map = i % kC1TapPitch;
+    const int o = i / kC1GroupWeights * kC1Group + map;
+    w.c1[i] = map < kC1Group ? w.parameters.c1.weight[o * 25 + tap] : 0.0f;
     return;
   }
   i -= W::n_c1;
@@ -80,9 +66,8 @@ __global__ void __launch_bounds__(kBlock)
     const int v = i / kC3Group % 5, c = i / (kC3Group * 5) % kMaps1;
     const int u = i / (kC3Group * 5 * kMaps1) % 5;
     const int o = i / kC3GroupWeights * kC3Group + i % kC3Group;
-    const bool connected = connections.mask[o] >> c & 1;
-    w.c3[i] = connected ? 0.25f * w.parameters.c3.weight[connections.index(o, c) * 25 + u * 5 + v]
-                        : 0.0f;
+    const int at = table.connection_index(o, c) * 25 + u * 5 + v;
+    w.c3[i] = table.connects(o, c) ? 0.25f * w.parameters.c3.weight[at] : 0.0f;
     return;
   }
   i -= W::n_c3;

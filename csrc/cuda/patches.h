@@ -14,8 +14,6 @@ namespace {
 
 constexpr int kTaps = 5;
 constexpr int kRowsPerLane = 2;
-constexpr int kWarps = 8;
-constexpr int kThreads = kWarps * kWarp;
 
 // pairs: lanes, each with two rows, that make a patch. n_patches: those of a warp. The window of a
 // patch is what it needs of an input map; `stride` is the distance of two windows in shared memory.
@@ -61,8 +59,7 @@ struct Patches {
 
 template <class Tile>
 Patches patches_of(std::int64_t n_images, int height, int width) {
-  const int down = (height + Tile::kRows - 1) / Tile::kRows;
-  const int across = (width + Tile::kColumns - 1) / Tile::kColumns;
+  const int down = divide_up(height, Tile::kRows), across = divide_up(width, Tile::kColumns);
   return {n_images * down * across, height, width, across, down * across};
 }
 

@@ -35,10 +35,10 @@ struct PerceptronWeights {
 };
 
 // A row of w.hidden a block (blockIdx.x), and in one more block the rest.
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kThreads)
     pack_perceptron(PerceptronWeights w, MlpParameters parameters, int n_inputs, float scale) {
   const int row = static_cast<int>(blockIdx.x);
-  for (int unit = static_cast<int>(threadIdx.x); unit < w.n_units; unit += kBlock) {
+  for (int unit = static_cast<int>(threadIdx.x); unit < w.n_units; unit += kThreads) {
     const bool real = unit < w.n_hidden;
     if (row <= n_inputs) {
       const std::int64_t at = static_cast<std::int64_t>(unit) * n_inputs + row;
@@ -64,7 +64,7 @@ static_assert(kStagedPitch % 8 == 4 && kTileImages % kStaged == 0);
 // Images first ... first + 31; blank ones from n_images on.
 __device__ inline void stage_images(const std::uint8_t* images, std::int64_t first,
                                     std::int64_t n_images, std::uint8_t* staged) {
-  for (int i = static_cast<int>(threadIdx.x); i < kStaged * kPixels; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < kStaged * kPixels; i += kThreads) {
     const std::int64_t image = first + i / kPixels;
     staged[i / kPixels * kStagedPitch + i % kPixels] =
         image < n_images ? images[image * kPixels + i % kPixels] : std::uint8_t{0};
@@ -83,10 +83,10 @@ __device__ inline void add_terms(const Term* terms, int n_stages, const float* v
                                  const float* weights, int n_units, float* shared,
                                  float (&sum)[8][8]) {
   constexpr int stage = kDepth * (kTileImages + kTileUnits);
-  constexpr int each = kDepth * kTileImages / 4 / kBlock;
+  constexpr int each = kDepth * kTileImages / 4 / kThreads;
   static_assert(kTileImages == kTileUnits && kTileImages == 4 * kWarp);
   const int t = static_cast<int>(threadIdx.x), lane = t % kWarp * 4, row = t / kWarp;
-  constexpr int rows = kBlock / kWarp;
+  constexpr int rows = kWarps;
   const int images = t % kUnitLanes * 4, units = t / kUnitLanes * 8;
   float4 x[each], w[each];
   const auto fetch = [&](int first) {
@@ -141,7 +141,7 @@ inline std::size_t perceptron_shared(int max_terms) {
 // Block (x, y): shift x of the grid, tile y of images. Model gives its values [tile][rows][128] and
 // makes the terms; see predict_mlp.cu.
 template <class Model>
-__global__ void __launch_bounds__(kBlock, 2)
+__global__ void __launch_bounds__(kThreads, 2)
     perceptron_answers(Act act, Model model, PerceptronWeights w, ShiftedImages job,
                        std::int64_t first) {
   float* const shared = dynamic_shared<float>();
@@ -213,9 +213,7 @@ __global__ void __launch_bounds__(kBlock, 2)
 
 // Tiles of a chunk: as many as fit in the workspace, at most the y size of a grid.
 inline std::int64_t chunk_tiles(std::int64_t n_images, std::int64_t tile_bytes) {
-  const std::int64_t tiles = (n_images + kTileImages - 1) / kTileImages;
-  const std::int64_t most = kChunkBytes / tile_bytes < 65535 ? kChunkBytes / tile_bytes : 65535;
-  return tiles < most ? tiles : most;
+  return smaller(divide_up(n_images, kTileImages), smaller(kChunkBytes / tile_bytes, 65535));
 }
 
 // A prediction with Model: pack, then for each chunk of tiles prepare the values and answer.
@@ -226,15 +224,15 @@ void predict_perceptron(const char* name, Activation activation, const MlpParame
   Arena arena(memory);
   const PerceptronWeights w(arena, Model::n_inputs, parameters);
   const Model model(arena, job.n_images);
-  launch(name, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), kBlock, 0, stream, w,
+  launch(name, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
          parameters, Model::n_inputs, Model::scale());
   const std::int64_t chunk = model.tiles * kTileImages;
   for (std::int64_t first = 0; first < job.n_images; first += chunk) {
     const std::int64_t left = job.n_images - first;
-    const unsigned n_tiles = blocks_for(left < chunk ? left : chunk, kTileImages);
+    const unsigned n_tiles = blocks_for(smaller(left, chunk), kTileImages);
     model.prepare(name, job.images + first * kPixels, left, n_tiles, stream);
     launch(name, perceptron_answers<Model>,
-           dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_tiles), kBlock,
+           dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_tiles),
            perceptron_shared(Model::max_terms), stream, Act{activation}, model, w, job, first);
   }
 }

@@ -17,8 +17,7 @@ struct Lenet5Workspace {
 
   Lenet5Workspace(Arena& arena, const Lenet5Parameters& parameters, std::int64_t n_images)
       : weights(arena, parameters) {
-    chunk = kChunkBytes / (kS4Size * static_cast<std::int64_t>(sizeof(float)));
-    if (chunk > n_images) chunk = n_images;
+    chunk = smaller(n_images, kChunkBytes / static_cast<int>(kS4Size * sizeof(float)));
     s4 = arena.take<float>(chunk * kS4Size);
     losses = arena.take<ImageLoss>(chunk);
   }
@@ -31,21 +30,19 @@ void predict(Activation activation, const Lenet5Parameters& parameters, const Sh
   Arena arena(memory);
   const Lenet5Workspace workspace(arena, parameters, job.n_images);
   const Lenet5Weights& w = workspace.weights;
-  launch("predict_shifts_lenet5: pack", pack_lenet5, blocks_for(Lenet5Weights::n_all, kBlock),
-         kBlock, 0, stream, w, Connections::of<Table>());
+  launch("predict_shifts_lenet5: pack", pack_lenet5, blocks_for(Lenet5Weights::n_all, kThreads),
+         0, stream, w, TableRows(Table::table, 0, kMaps3));
   for (std::int64_t first = 0; first < job.n_images; first += workspace.chunk) {
-    const std::int64_t left = job.n_images - first;
-    const std::int64_t n = left < workspace.chunk ? left : workspace.chunk;
+    const std::int64_t n = smaller(job.n_images - first, workspace.chunk);
     for (int row = 0; row < passes_dy(job.grid); ++row)
       for (int column = 0; column < passes_dx(job.grid); ++column) {
         const Pass pass = pass_of(job.grid, row, column);
         launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Table>,
-               static_cast<unsigned>(n), kBlock, kS4Shared * sizeof(float), stream,
-               Act{activation}, pass.canvas, w, job.images + first * kPixels, workspace.s4,
-               workspace.losses);
+               static_cast<unsigned>(n), kS4Shared * sizeof(float), stream, Act{activation},
+               pass.canvas, w, job.images + first * kPixels, workspace.s4, workspace.losses);
         const std::int64_t n_patterns = n * pass.n_patterns();
         launch("predict_shifts_lenet5: C5 to answers", lenet5_answers,
-               blocks_for(n_patterns, kPatterns), kBlock, kC5Shared * sizeof(float), stream,
+               blocks_for(n_patterns, kPatterns), kC5Shared * sizeof(float), stream,
                Act{activation}, pass, w, workspace.s4, workspace.losses, first, n_patterns,
                job.predictions, job.logits);
       }

@@ -34,7 +34,7 @@ struct MlpModel {
   // A pixel that leaves the frame, and padding to whole stages, meet the row of zeros.
   __device__ int make_terms(int tile, int dx, int dy, Term* terms) const {
     const int n = n_positions[tile];
-    for (int k = static_cast<int>(threadIdx.x); k < round_up(n, kDepth); k += kBlock) {
+    for (int k = static_cast<int>(threadIdx.x); k < round_up(n, kDepth); k += kThreads) {
       terms[k] = {0, kPixels};
       if (k >= n) continue;
       const int p = position[static_cast<std::int64_t>(tile) * kPixels + k];
@@ -51,12 +51,12 @@ struct MlpModel {
 };
 
 // Block x: which pixels have ink in tile x.
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kThreads)
     list_ink(MlpModel model, const std::uint8_t* images, std::int64_t n_images) {
   __shared__ unsigned char has_ink[round_up(kPixels, kWarp)];
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kTileImages;
-  const int n = static_cast<int>(n_images - first < kTileImages ? n_images - first : kTileImages);
-  for (int p = static_cast<int>(threadIdx.x); p < round_up(kPixels, kWarp); p += kBlock) {
+  const int n = static_cast<int>(smaller(n_images - first, kTileImages));
+  for (int p = static_cast<int>(threadIdx.x); p < round_up(kPixels, kWarp); p += kThreads) {
     int any = 0;
     if (p < kPixels)
       for (int i = 0; i < n; ++i) any |= images[(first + i) * kPixels + p];
@@ -78,23 +78,23 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 // Block (x, y): the values of tile x, images 32 y ... 32 y + 31 of it.
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kThreads)
     gather_pixels(MlpModel model, const std::uint8_t* images, std::int64_t n_images) {
   std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
   const std::int64_t tile = blockIdx.x, first = tile * kTileImages + blockIdx.y * kStaged;
   stage_images(images, first, n_images, staged);
   const int lane = threadIdx.x % kWarp, n = model.n_positions[tile];
   float* const target = model.values + tile * kPixels * kTileImages + blockIdx.y * kStaged + lane;
-  for (int k = static_cast<int>(threadIdx.x) / kWarp; k < n; k += kBlock / kWarp)
+  for (int k = static_cast<int>(threadIdx.x) / kWarp; k < n; k += kWarps)
     target[k * kTileImages] =
         static_cast<float>(staged[lane * kStagedPitch + model.position[tile * kPixels + k]]);
 }
 
 void MlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
                        unsigned n_tiles, cudaStream_t stream) const {
-  launch(name, list_ink, n_tiles, kBlock, 0, stream, *this, images, n_images);
-  launch(name, gather_pixels, dim3(n_tiles, kTileImages / kStaged), kBlock,
-         kStaged * kStagedPitch, stream, *this, images, n_images);
+  launch(name, list_ink, n_tiles, 0, stream, *this, images, n_images);
+  launch(name, gather_pixels, dim3(n_tiles, kTileImages / kStaged), kStaged * kStagedPitch,
+         stream, *this, images, n_images);
 }
 
 }  // namespace

@@ -9,7 +9,6 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kPool = 4, kPooled = kImageSize / kPool;
 // Windows that see any pixel begin at rows and columns -3 ... 27.
 constexpr int kFirstWindow = 1 - kPool, kWindows = kImageSize - kFirstWindow;
 constexpr int kNoWindow = kWindows * kWindows;  // the number of a blank one
@@ -32,7 +31,7 @@ struct PooledMlpModel {
     return values + static_cast<std::int64_t>(tile) * n_values * kTileImages;
   }
   __device__ int make_terms(int, int dx, int dy, Term* terms) const {
-    for (int k = static_cast<int>(threadIdx.x); k < round_up(n_inputs, kDepth); k += kBlock) {
+    for (int k = static_cast<int>(threadIdx.x); k < round_up(n_inputs, kDepth); k += kThreads) {
       terms[k] = {static_cast<std::int16_t>(kNoWindow), static_cast<std::int16_t>(n_inputs)};
       if (k >= n_inputs) continue;
       const int y = k / kPooled * kPool - dy - kFirstWindow;
@@ -50,7 +49,7 @@ struct PooledMlpModel {
 
 // Block (x, y): the windows of tile x, images 32 y ... 32 y + 31 of it: an image in each lane, a
 // column of windows at a time in each warp.
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kThreads)
     sum_windows(PooledMlpModel model, const std::uint8_t* images, std::int64_t n_images) {
   std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
   const std::int64_t tile = blockIdx.x, first = tile * kTileImages + blockIdx.y * kStaged;
@@ -60,7 +59,7 @@ __global__ void __launch_bounds__(kBlock)
   float* const target = model.values + tile * PooledMlpModel::n_values * kTileImages +
                         blockIdx.y * kStaged + lane;
   if (threadIdx.x < kWarp) target[kNoWindow * kTileImages] = 0;
-  for (int column = threadIdx.x / kWarp; column < kWindows; column += kBlock / kWarp) {
+  for (int column = threadIdx.x / kWarp; column < kWindows; column += kWarps) {
     const int x0 = larger(column + kFirstWindow, 0);
     const int x1 = smaller(column + kFirstWindow + kPool, kImageSize);
     int rows[kPool] = {};  // sums of the last rows
@@ -78,8 +77,8 @@ __global__ void __launch_bounds__(kBlock)
 
 void PooledMlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
                              unsigned n_tiles, cudaStream_t stream) const {
-  launch(name, sum_windows, dim3(n_tiles, kTileImages / kStaged), kBlock, kStaged * kStagedPitch,
-         stream, *this, images, n_images);
+  launch(name, sum_windows, dim3(n_tiles, kTileImages / kStaged), kStaged * kStagedPitch, stream,
+         *this, images, n_images);
 }
 
 }  // namespace

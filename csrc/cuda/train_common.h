@@ -21,9 +21,8 @@ struct Batch {
   Batch(const Epoch& epoch, std::int64_t step)
       : images(epoch.images), labels(epoch.labels),
         permutation(epoch.permutation + step * epoch.batch_size),
-        n(static_cast<int>(epoch.n_images - step * epoch.batch_size < epoch.batch_size
-                               ? epoch.n_images - step * epoch.batch_size
-                               : epoch.batch_size)),
+        n(static_cast<int>(
+            smaller(epoch.n_images - step * epoch.batch_size, epoch.batch_size))),
         scale(epoch.learning_rate / static_cast<float>(n)), loss(epoch.losses + step) {}
 
   __device__ const std::uint8_t* image(int i) const { return images + permutation[i] * kPixels; }
@@ -31,7 +30,7 @@ struct Batch {
 };
 
 inline std::int64_t n_steps(const Epoch& epoch) {
-  return (epoch.n_images + epoch.batch_size - 1) / epoch.batch_size;
+  return divide_up(epoch.n_images, epoch.batch_size);
 }
 
 // The parameters are updated in place; Layer's pointers are to const because prediction, which
@@ -40,20 +39,12 @@ __host__ __device__ inline float* updated(const float* parameter) {
   return const_cast<float*>(parameter);
 }
 
-// Sum over a warp's lanes, in every lane.
-__device__ inline float warp_sum(float value) {
-#pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2)
-    value += __shfl_xor_sync(kAllLanes, value, step);
-  return value;
-}
-
 // y[o] = bias[o] + sum over i of weight[o][i] x[i], after the activation: a warp for each output.
 template <class Activated>
 __device__ void dense_forward(Activated act, const Layer& layer, const float* x, int n_inputs,
                               int n_outputs, float* y) {
   const int lane = threadIdx.x % kWarp;
-  for (int o = static_cast<int>(threadIdx.x) / kWarp; o < n_outputs; o += kBlock / kWarp) {
+  for (int o = static_cast<int>(threadIdx.x) / kWarp; o < n_outputs; o += kWarps) {
     float sum = 0;
     for (int i = lane; i < n_inputs; i += kWarp)
       sum = fmaf(layer.weight[static_cast<std::int64_t>(o) * n_inputs + i], x[i], sum);
@@ -66,7 +57,7 @@ __device__ void dense_forward(Activated act, const Layer& layer, const float* x,
 template <class Activated>
 __device__ void dense_backward(Activated act, const Layer& layer, const float* grad_y,
                                const float* x, int n_inputs, int n_outputs, float* grad_x) {
-  for (int i = static_cast<int>(threadIdx.x); i < n_inputs; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < n_inputs; i += kThreads) {
     float sum = 0;
     for (int o = 0; o < n_outputs; ++o)
       sum = fmaf(layer.weight[static_cast<std::int64_t>(o) * n_inputs + i], grad_y[o], sum);
@@ -115,11 +106,11 @@ __device__ inline void update_dense(const Layer& layer, int number, const float*
 
 // The mean of losses [n], by one whole block.
 __device__ inline void mean_loss(const float* losses, int n, float* mean) {
-  __shared__ float partial[kBlock];
+  __shared__ float partial[kThreads];
   float sum = 0;
-  for (int i = static_cast<int>(threadIdx.x); i < n; i += kBlock) sum += losses[i];
+  for (int i = static_cast<int>(threadIdx.x); i < n; i += kThreads) sum += losses[i];
   partial[threadIdx.x] = sum;
-  for (int step = kBlock / 2; step > 0; step /= 2) {
+  for (int step = kThreads / 2; step > 0; step /= 2) {
     __syncthreads();
     if (static_cast<int>(threadIdx.x) < step) partial[threadIdx.x] += partial[threadIdx.x + step];
   }

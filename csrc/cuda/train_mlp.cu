@@ -22,7 +22,7 @@ std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size) {
 void train_epoch_mlp(Activation activation, const MlpParameters& parameters, const Epoch& epoch,
                      void* workspace, void* stream) {
   train_perceptron<Pixels>("train_epoch_mlp", activation, parameters, epoch, workspace,
-                             static_cast<cudaStream_t>(stream));
+                           static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace cuda

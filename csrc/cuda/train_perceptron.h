@@ -34,28 +34,29 @@ struct PerceptronTraining {
 // zero beyond the batch and the inputs.
 template <class Input>
 __device__ void load_inputs(const Batch& batch, int first_image, int first, float* x) {
-  for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kInputTile; i += kBlock) {
+  for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kInputTile; i += kThreads) {
     const int image = first_image + i / kInputTile, k = first + i % kInputTile;
     x[i / kInputTile * kInputPitch + i % kInputTile] =
         image < batch.n && k < Input::n ? Input::value(batch.image(image), k) : 0.0f;
   }
 }
 
-// hidden [batch][n_hidden], after the activation. Block (x, y): a tile of units, of images.
+// hidden [batch][n_hidden], after the activation. A block: a tile of units for a tile of images.
 template <class Input>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kThreads)
     perceptron_hidden(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
   __shared__ float x[kBatchTile * kInputPitch];
   __shared__ float weight[kForwardUnits * kInputPitch];
-  const int first_unit = static_cast<int>(blockIdx.x) * kForwardUnits;
-  const int first_image = static_cast<int>(blockIdx.y) * kBatchTile;
+  const int unit_tiles = divide_up(p.n_hidden, kForwardUnits), tile = static_cast<int>(blockIdx.x);
+  const int first_unit = tile % unit_tiles * kForwardUnits;
+  const int first_image = tile / unit_tiles * kBatchTile;
   // Two images a thread, 16 apart.
   const int unit = threadIdx.x % kForwardUnits, image = threadIdx.x / kForwardUnits;
-  static_assert(kBlock == kForwardUnits * kBatchTile / 2);
+  static_assert(kThreads == kForwardUnits * kBatchTile / 2);
   float sum[2] = {};
   for (int first = 0; first < Input::n; first += kInputTile) {
     load_inputs<Input>(batch, first_image, first, x);
-    for (int i = static_cast<int>(threadIdx.x); i < kForwardUnits * kInputTile; i += kBlock) {
+    for (int i = static_cast<int>(threadIdx.x); i < kForwardUnits * kInputTile; i += kThreads) {
       const int h = first_unit + i / kInputTile, k = first + i % kInputTile;
       weight[i / kInputTile * kInputPitch + i % kInputTile] =
           h < p.n_hidden && k < Input::n ? p.hidden.weight[std::int64_t{h} * Input::n + k] : 0.0f;
@@ -81,7 +82,7 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 // Block x: the output layer of one image, forward and backward.
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kThreads)
     perceptron_output(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
   __shared__ float logits[kClasses], grad[kClasses];
   const int n = static_cast<int>(blockIdx.x);
@@ -92,7 +93,7 @@ __global__ void __launch_bounds__(kBlock)
     w.loss[n] = cross_entropy(logits, batch.label(n), batch.scale, grad);
   __syncthreads();
   dense_backward(act, p.output, grad, hidden, p.n_hidden, kClasses,
-                      w.hidden_grad + static_cast<std::int64_t>(n) * p.n_hidden);
+                 w.hidden_grad + static_cast<std::int64_t>(n) * p.n_hidden);
   if (threadIdx.x < kClasses) w.output_grad[n * kClasses + threadIdx.x] = grad[threadIdx.x];
 }
 
@@ -102,14 +103,14 @@ template <class Input>
 __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
                               const PerceptronTraining& w, int first_unit, int first) {
   constexpr int lanes = 16, n_inputs = kInputTile / lanes, n_units = kUpdateUnits / lanes;
-  static_assert(lanes * lanes == kBlock);
+  static_assert(lanes * lanes == kThreads);
   __shared__ float x[kBatchTile * kInputPitch];
   __shared__ float grad[kBatchTile * kUpdateUnits];
   const int lane = threadIdx.x % lanes, unit = threadIdx.x / lanes;
   float sum[n_units][n_inputs] = {}, bias_sum[n_units] = {};
   for (int image = 0; image < batch.n; image += kBatchTile) {
     load_inputs<Input>(batch, image, first, x);
-    for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kUpdateUnits; i += kBlock) {
+    for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kUpdateUnits; i += kThreads) {
       const int n = image + i / kUpdateUnits, h = first_unit + i % kUpdateUnits;
       grad[i] = n < batch.n && h < p.n_hidden
                     ? w.hidden_grad[static_cast<std::int64_t>(n) * p.n_hidden + h]
@@ -144,7 +145,7 @@ __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
 // Blocks (x, y): y < the number of input tiles: the hidden layer; the row after: the output layer,
 // a parameter a thread, and in its last block the mean loss.
 template <class Input>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kThreads)
     perceptron_update(MlpParameters p, Batch batch, PerceptronTraining w) {
   constexpr int tiles = divide_up(Input::n, kInputTile);
   const int x = static_cast<int>(blockIdx.x), y = static_cast<int>(blockIdx.y);
@@ -154,7 +155,7 @@ __global__ void __launch_bounds__(kBlock)
   } else if (blockIdx.x == gridDim.x - 1) {
     mean_loss(w.loss, batch.n, batch.loss);
   } else {
-    const int i = x * kBlock + static_cast<int>(threadIdx.x);
+    const int i = x * kThreads + static_cast<int>(threadIdx.x);
     if (i < kClasses * (p.n_hidden + 1))
       update_dense(p.output, i, w.output_grad, kClasses, w.hidden, p.n_hidden, batch.n);
   }
@@ -167,17 +168,17 @@ void train_perceptron(const char* name, Activation activation, const MlpParamete
   const PerceptronTraining w(arena, parameters.n_hidden, epoch.batch_size);
   const unsigned update_blocks = static_cast<unsigned>(
       larger(divide_up(parameters.n_hidden, kUpdateUnits),
-             divide_up(kClasses * (parameters.n_hidden + 1), kBlock) + 1));
+             divide_up(kClasses * (parameters.n_hidden + 1), kThreads) + 1));
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
     launch(name, perceptron_hidden<Input>,
-           dim3(blocks_for(parameters.n_hidden, kForwardUnits), blocks_for(batch.n, kBatchTile)),
-           kBlock, 0, stream, Act{activation}, parameters, batch, w);
-    launch(name, perceptron_output, static_cast<unsigned>(batch.n), kBlock, 0, stream,
-           Act{activation}, parameters, batch, w);
+           blocks_for(parameters.n_hidden, kForwardUnits) * blocks_for(batch.n, kBatchTile), 0,
+           stream, Act{activation}, parameters, batch, w);
+    launch(name, perceptron_output, static_cast<unsigned>(batch.n), 0, stream, Act{activation},
+           parameters, batch, w);
     launch(name, perceptron_update<Input>,
-           dim3(update_blocks, static_cast<unsigned>(divide_up(Input::n, kInputTile) + 1)), kBlock,
-           0, stream, parameters, batch, w);
+           dim3(update_blocks, static_cast<unsigned>(divide_up(Input::n, kInputTile) + 1)), 0,
+           stream, parameters, batch, w);
   }
 }
 

@@ -8,13 +8,13 @@ namespace {
 
 // Means of 4 x 4 pixels, summed as whole numbers.
 struct PooledPixels {
-  static constexpr int side = kImageSize / 4, n = side * side;
+  static constexpr int n = kPooled * kPooled;
   __device__ static float value(const std::uint8_t* image, int k) {
-    const std::uint8_t* const corner = image + k / side * 4 * kImageSize + k % side * 4;
+    const std::uint8_t* const corner = image + (k / kPooled * kImageSize + k % kPooled) * kPool;
     int sum = 0;
-    for (int y = 0; y < 4; ++y)
-      for (int x = 0; x < 4; ++x) sum += corner[y * kImageSize + x];
-    return static_cast<float>(sum) * (1.0f / (255 * 16));
+    for (int y = 0; y < kPool; ++y)
+      for (int x = 0; x < kPool; ++x) sum += corner[y * kImageSize + x];
+    return static_cast<float>(sum) * (1.0f / (255 * kPool * kPool));
   }
 };
 
@@ -27,7 +27,7 @@ std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size) {
 void train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
                             const Epoch& epoch, void* workspace, void* stream) {
   train_perceptron<PooledPixels>("train_epoch_pooled_mlp", activation, parameters, epoch, workspace,
-                             static_cast<cudaStream_t>(stream));
+                                 static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace cuda

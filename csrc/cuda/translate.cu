@@ -10,8 +10,6 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kTranslateThreads = 128;
-
 // Some neighbouring values of a row, written at once.
 template <class Value, int n>
 struct alignas(sizeof(Value) * n) Run {
@@ -27,9 +25,9 @@ __device__ std::int32_t plane_size(const TranslateShape& shape) {
 }
 
 // Block (i, j): plane i, i + gridDim.x, ... of output [n_images, n_shifts, n_planes], of whose runs
-// block j takes every gridDim.y-th group of kTranslateThreads. A run lies within one row.
+// block j takes every gridDim.y-th group of kThreads. A run lies within one row.
 template <class Value, int n>
-__global__ void __launch_bounds__(kTranslateThreads)
+__global__ void __launch_bounds__(kThreads)
     translate_runs(TranslateShape shape, const Value* __restrict__ images,
                    const std::int64_t* __restrict__ shifts, Run<Value, n>* __restrict__ output) {
   const std::int32_t n_runs = plane_size(shape) / n;
@@ -43,8 +41,8 @@ __global__ void __launch_bounds__(kTranslateThreads)
     const int dx = leaves ? 0 : static_cast<int>(far_x), dy = leaves ? 0 : static_cast<int>(far_y);
     const Value* const plane =
         images + (image * shape.n_planes + i - moved * shape.n_planes) * plane_size(shape);
-    for (std::int32_t r = blockIdx.y * kTranslateThreads + threadIdx.x; r < n_runs;
-         r += gridDim.y * kTranslateThreads) {
+    for (std::int32_t r = blockIdx.y * kThreads + threadIdx.x; r < n_runs;
+         r += gridDim.y * kThreads) {
       const int y = r * n / shape.width - dy, x = r * n % shape.width - dx;
       Run<Value, n> run{};
       if (!leaves && y >= 0 && y < shape.height)
@@ -59,15 +57,15 @@ __global__ void __launch_bounds__(kTranslateThreads)
 // Planes of grad_images [n_images, n_planes] likewise, one thread a pixel; the sum in the order of
 // the shifts.
 template <class T>
-__global__ void __launch_bounds__(kTranslateThreads)
+__global__ void __launch_bounds__(kThreads)
     translate_gradient(TranslateShape shape, const T* __restrict__ grad_output,
                        const std::int64_t* __restrict__ shifts, T* __restrict__ grad_images) {
   const std::int32_t size = plane_size(shape);
   for (std::int64_t i = blockIdx.x; i < shape.n_images * shape.n_planes; i += gridDim.x) {
     const std::int64_t image = i / shape.n_planes, plane = i - image * shape.n_planes;
     const T* const grads = grad_output + (image * shape.n_shifts * shape.n_planes + plane) * size;
-    for (std::int32_t at = blockIdx.y * kTranslateThreads + threadIdx.x; at < size;
-         at += gridDim.y * kTranslateThreads) {
+    for (std::int32_t at = blockIdx.y * kThreads + threadIdx.x; at < size;
+         at += gridDim.y * kThreads) {
       const int y = at / shape.width, x = at % shape.width;
       T sum = 0;
       for (std::int64_t s = 0; s < shape.n_shifts; ++s) {
@@ -85,9 +83,9 @@ __global__ void __launch_bounds__(kTranslateThreads)
 // Blocks for n_planes of n_values each; a thread takes several values of a large plane.
 dim3 grid_of(std::int64_t n_planes, std::int64_t n_values) {
   constexpr std::int64_t kMaxPlanes = 1 << 30, kMaxGroups = 1 << 10;
-  const std::int64_t groups = (n_values + kTranslateThreads - 1) / kTranslateThreads;
-  return dim3(static_cast<unsigned>(n_planes < kMaxPlanes ? n_planes : kMaxPlanes),
-              static_cast<unsigned>(groups < kMaxGroups ? groups : kMaxGroups));
+  const std::int64_t groups = divide_up(n_values, kThreads);
+  return dim3(static_cast<unsigned>(smaller(n_planes, kMaxPlanes)),
+              static_cast<unsigned>(smaller(groups, kMaxGroups)));
 }
 
 void check_plane(const TranslateShape& shape) {
@@ -102,8 +100,8 @@ void launch_translate(const TranslateShape& shape, const void* images, const std
                       void* output, void* stream) {
   launch("translate", translate_runs<Value, n>,
          grid_of(shape.n_images * shape.n_shifts * shape.n_planes, shape.height * shape.width / n),
-         dim3(kTranslateThreads), 0, static_cast<cudaStream_t>(stream), shape,
-         static_cast<const Value*>(images), shifts, static_cast<Run<Value, n>*>(output));
+         0, static_cast<cudaStream_t>(stream), shape, static_cast<const Value*>(images), shifts,
+         static_cast<Run<Value, n>*>(output));
 }
 
 }  // namespace
@@ -136,8 +134,7 @@ void translate_backward(const TranslateShape& shape, const T* grad_output,
   check_plane(shape);
   launch("translate_backward", translate_gradient<T>,
          grid_of(shape.n_images * shape.n_planes, shape.height * shape.width),
-         dim3(kTranslateThreads), 0, static_cast<cudaStream_t>(stream), shape, grad_output, shifts,
-         grad_images);
+         0, static_cast<cudaStream_t>(stream), shape, grad_output, shifts, grad_images);
 }
 
 template void translate_backward(const TranslateShape&, const float*, const std::int64_t*, float*,

@@ -2,8 +2,8 @@
 //
 //   const Register c3_conv("c3_conv", [](Call& call) { ... call.number(0), call.array<float>(1) });
 //
-// The arrays are copies of what Python sent, each in an allocation of exactly its size; the op
-// changes them in place and all go back.
+// The arrays are copies of what Python sent, each in an allocation of exactly its size, and aligned
+// just as it was; the op changes them in place and all go back.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,17 @@
 #include <string>
 #include <vector>
 
+#include <sanitizer/asan_interface.h>  // macros that are empty in other builds
+
 struct Array {
   std::size_t n_bytes;
-  std::unique_ptr<char[]> bytes;
-  explicit Array(std::size_t n) : n_bytes(n), bytes(new char[n]) {}
+  std::unique_ptr<char[]> memory;
+  char* bytes;
+  // Begins `offset` bytes after an address that is aligned to 16.
+  Array(std::size_t n, std::size_t offset)
+      : n_bytes(n), memory(new char[offset + n]), bytes(memory.get() + offset) {
+    ASAN_POISON_MEMORY_REGION(memory.get(), offset);
+  }
 };
 
 struct Call {
@@ -30,7 +37,7 @@ struct Call {
   template <class T>
   T* array(std::size_t i) {
     Array& a = arrays.at(i);
-    return a.n_bytes == 0 ? nullptr : reinterpret_cast<T*>(a.bytes.get());
+    return a.n_bytes == 0 ? nullptr : reinterpret_cast<T*>(a.bytes);
   }
 };
 

@@ -7,10 +7,10 @@
 // in which the fibres happened to run.
 //
 // Diagnosed by a message and abort(): a barrier that not all threads reach, or on different lines;
-// a shuffle with a partial mask; impossible block and grid sizes; deadlock. Dynamic shared memory
-// has exactly the size asked for and holds NaN before each block. EMULATION_ORDER=reverse in the
-// environment runs blocks, and the fibres of a block, last first: a result that changes depends on
-// an order that CUDA does not promise. EMULATION_LAUNCHES=1 writes each launch to standard error.
+// a shuffle with a partial mask; impossible block and grid sizes; more shared memory than every card
+// has; deadlock. Dynamic shared memory has exactly the size asked for; it and the static arrays hold
+// NaN before each block. With `reverse` the blocks, and the fibres of a block, run last first: a
+// result that changes depends on an order that CUDA does not promise.
 #pragma once
 
 #if defined(__SANITIZE_THREAD__)
@@ -36,6 +36,8 @@ struct dim3 {
 };
 using cudaStream_t = void*;
 
+extern "C" char __executable_start[];  // the linker's
+
 namespace emulation {
 
 // ThreadSanitizer's view of fibres. The emulation's own state is not the kernels': functions that
@@ -59,6 +61,7 @@ inline void acquire(void*) {}
 #endif
 
 constexpr unsigned kLanes = 32, kMaxThreads = 1024;
+constexpr std::size_t kMaxSharedBytes = 64 << 10;  // compute capability 7.5
 constexpr std::size_t kStackBytes = 128 << 10;
 
 struct Warp;
@@ -81,6 +84,18 @@ inline unsigned idle, n_threads;       // idle: turns in a row that changed noth
 inline ucontext_t outside;             // who launched the kernel
 inline void* outside_fibre;
 inline std::function<void()> const* body;  // the kernel with its arguments
+
+inline bool reverse = false;  // the last blocks and threads come first
+struct Launch {
+  std::int64_t kernel;  // its address, counted from the program's start
+  std::int64_t shared_bytes;
+};
+inline std::vector<Launch> launches;  // since it was last cleared
+// The kernels' static shared arrays, which the program itself cannot list.
+struct StaticArray {
+  std::int64_t start, n_bytes;  // from the program's start
+};
+inline std::vector<StaticArray> static_shared;
 
 [[noreturn]] inline void fail(const char* kernel, const char* what, int line = 0) {
   std::fprintf(stderr, "emulation: %s: %s (line %d)\n", kernel, what, line);
@@ -130,16 +145,11 @@ struct Warp {
 struct Block {
   const char* kernel;
   uint3 index;
-  dim3 size, grid;
+  dim3 grid;
   void* shared;
   Barrier barrier;
   char started, finished;  // what the outside and the threads synchronise by
 };
-
-inline bool reverse_order() {
-  const char* const order = std::getenv("EMULATION_ORDER");
-  return order != nullptr && std::strcmp(order, "reverse") == 0;
-}
 
 EMULATION_UNSEEN inline void yield() {
   if (idle++ > 2 * n_threads) fail(self->block->kernel, "the threads wait for each other");
@@ -171,7 +181,6 @@ EMULATION_UNSEEN inline void thread_main() {
 EMULATION_UNSEEN inline void run_block(Block& block) {
   static std::vector<std::unique_ptr<char[]>> stacks;
   const unsigned n = n_threads;
-  const bool reverse = reverse_order();
   while (stacks.size() < n) stacks.emplace_back(new char[kStackBytes]);
   for (unsigned i = 0; i < n; ++i) {
     Thread& thread = threads[i];
@@ -192,33 +201,37 @@ EMULATION_UNSEEN inline void run_block(Block& block) {
   acquire(&block.finished);
 }
 
-inline void run_grid(const char* kernel, dim3 grid, dim3 size, std::size_t shared_bytes,
-                     const std::function<void()>& kernel_with_arguments) {
+EMULATION_UNSEEN inline void fill_with_nan(void* memory, std::size_t n_bytes) {
+  for (std::size_t i = 0; i < n_bytes; ++i) static_cast<volatile unsigned char*>(memory)[i] = 0xff;
+}
+
+inline void run_grid(const char* kernel, const void* function, dim3 grid, unsigned n,
+                     std::size_t shared_bytes, const std::function<void()>& kernel_with_arguments) {
   const std::uint64_t n_blocks = std::uint64_t{grid.x} * grid.y * grid.z;
-  const unsigned n = size.x * size.y * size.z;
   if (n_blocks == 0) return;
-  if (n == 0 || n > kMaxThreads || n % kLanes != 0 || size.z > 64)
+  if (n == 0 || n > kMaxThreads || n % kLanes != 0)
     fail(kernel, "a block has a multiple of 32 threads, at most 1024");
   if (grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535) fail(kernel, "grid too large");
-  if (std::getenv("EMULATION_LAUNCHES") != nullptr)
-    std::fprintf(stderr, "%s: grid %u x %u x %u, block %u, %zu bytes of shared memory\n", kernel,
-                 grid.x, grid.y, grid.z, n, shared_bytes);
+  if (shared_bytes > kMaxSharedBytes) fail(kernel, "more than 64 KB of shared memory");
+  launches.push_back({static_cast<const char*>(function) - __executable_start,
+                      static_cast<std::int64_t>(shared_bytes)});
   body = &kernel_with_arguments;
   n_threads = n;
   std::vector<Warp> warps(n / kLanes);
-  Block block{kernel, {}, size, grid, nullptr, {}, 0, 0};
-  const bool reverse = reverse_order();
+  Block block{kernel, {}, grid, nullptr, {}, 0, 0};
   for (std::uint64_t k = 0; k < n_blocks; ++k) {
     const std::uint64_t b = reverse ? n_blocks - 1 - k : k;
     block.index = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y),
                    static_cast<unsigned>(b / grid.x / grid.y)};
     const std::unique_ptr<void, void (*)(void*)> shared(std::malloc(shared_bytes), std::free);
-    std::memset(shared.get(), 0xff, shared_bytes);
+    fill_with_nan(shared.get(), shared_bytes);
+    for (const StaticArray& array : static_shared)
+      fill_with_nan(__executable_start + array.start, array.n_bytes);
     block.shared = shared.get();
     block.barrier.reset(kernel, n);
     for (Warp& warp : warps) warp.barrier.reset(kernel, kLanes);
     for (unsigned i = 0; i < n; ++i) {
-      threads[i].index = {i % size.x, i / size.x % size.y, i / (size.x * size.y)};
+      threads[i].index = {i, 0, 0};
       threads[i].lane = i % kLanes;
       threads[i].warp = &warps[i / kLanes];
       threads[i].block = &block;
@@ -230,23 +243,17 @@ inline void run_grid(const char* kernel, dim3 grid, dim3 size, std::size_t share
 
 inline void* dynamic_shared_bytes() { return self->block->shared; }
 
-// Every lane gives a value and gets that of lane `from` (its own where from is no lane).
+// Every lane gives a value and gets that of lane `from`.
 template <class T>
-T exchange(unsigned mask, T value, int from, int line) {
+T exchange(unsigned mask, T value, unsigned from, int line) {
   static_assert(sizeof(T) <= 8, "at most 8 bytes");
   if (mask != 0xffffffffu) fail(self->block->kernel, "a shuffle with a partial mask", line);
   Warp& warp = *self->warp;
   auto& area = warp.exchange[self->n_exchanges++ % 2];
   std::memcpy(area[self->lane], &value, sizeof(T));
   warp.barrier.wait(line);
-  T result = value;
-  if (from >= 0 && from < static_cast<int>(kLanes)) std::memcpy(&result, area[from], sizeof(T));
-  return result;
-}
-// The lane `to`, if it is in the same group of `width` lanes, else no lane.
-inline int within(int to, int width) {
-  const int lane = static_cast<int>(self->lane);
-  return to >= 0 && to / width == lane / width ? to : -1;
+  std::memcpy(&value, area[from], sizeof(T));
+  return value;
 }
 
 }  // namespace emulation

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -17,11 +19,17 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CUDA = ROOT / "csrc" / "cuda"
+CALLS = sorted(HERE.glob("*_calls.cpp"))
 
 #: What a build is for: values; accesses beyond an array, and what C++ leaves undefined; races.
 BUILDS = {
     "plain": ("-O1",),
-    "address": ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    "address": (
+        "-O1",
+        "-g1",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    ),
     "thread": ("-O1", "-g1", "-fsanitize=thread"),
 }
 
@@ -35,79 +43,140 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++"))
 
 
-def _compile(arguments: Sequence[str]) -> None:
-    command = [compiler() or "g++", *arguments]
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise EmulationError(done.stderr)
+    return done.stdout
 
 
 _objects = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
 
 
 @functools.cache
-def _compiled(unit: Path, build: str) -> Path:
+def _compiled(unit: Path, build: str) -> str:
     """The object file of a C++ or CUDA file; made once a process."""
     flags = ["-std=c++17", "-DLENETSHIFT_CUDA_EMULATION", "-w", *BUILDS[build]]
+    # What a file includes stands beside it first: a copy of csrc is complete in itself.
     include = [f"-I{HERE}", f"-I{CUDA}"]
     handle, name = tempfile.mkstemp(".o", f"{build}_{unit.name}_", _objects.name)
     os.close(handle)
-    _compile([*flags, *include, "-x", "c++", "-c", str(unit), "-o", name])
-    return Path(name)
+    _run(compiler() or "g++", *flags, *include, "-x", "c++", "-c", str(unit), "-o", name)
+    return name
+
+
+def sources(folder: Path = CUDA) -> list[Path]:
+    """The CUDA files with kernels, in a folder."""
+    return [file for file in sorted(folder.glob("*.cu")) if file.name != "device.cu"]
 
 
 class Emulator:
-    """The program made of kernel sources and their calls, in one of the builds.
+    """The program made of all kernels and their calls, in one of the builds.
 
     Args:
         folder: where the program is put.
         build: a name of BUILDS.
-        sources: CUDA files.
-        calls: C++ files that register the ops of call.h.
+        changed: CUDA files that take the place of those of the same name.
     """
 
-    def __init__(
-        self, folder: Path, build: str, sources: Sequence[Path], calls: Sequence[Path]
-    ) -> None:
+    def __init__(self, folder: Path, build: str, changed: Sequence[Path] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.program = folder / build
-        units = [*sources, *calls, HERE / "program.cpp"]
+        #: Of every launch so far: the kernel's address from the program's start, and the bytes of
+        #: dynamic shared memory.
+        self.launches: set[tuple[int, int]] = set()
+        names = {file.name for file in changed}
+        kept = [file for file in sources() if file.name not in names]
+        units = [*kept, *changed, *CALLS, HERE / "program.cpp"]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda unit: str(_compiled(unit, build)), units))
-        _compile([*BUILDS[build], *objects, "-o", str(self.program)])
+            objects = list(pool.map(lambda unit: _compiled(unit, build), units))
+        _run(compiler() or "g++", *BUILDS[build], *objects, "-o", str(self.program))
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __call__(
         self,
         name: str,
         numbers: Sequence[int],
         arrays: Sequence[np.ndarray],
-        order: str = "forward",
+        reverse: bool = False,
     ) -> list[np.ndarray]:
         """Runs an op; returns the arrays as the op left them.
+
+        Args:
+            name: as in the files *_calls.cpp, which say what numbers and arrays it takes.
+            numbers: its numbers.
+            arrays: its arrays; their addresses' alignment is kept.
+            reverse: the last blocks and threads come first.
 
         Raises:
             EmulationError: a sanitizer or the emulation stopped the program.
         """
         packed = [np.ascontiguousarray(array) for array in arrays]
-        message = struct.pack("<q", len(name)) + name.encode()
+        message = struct.pack("<qq", reverse, len(name)) + name.encode()
         message += struct.pack(f"<{1 + len(numbers)}q", len(numbers), *numbers)
         message += struct.pack("<q", len(packed))
-        message += b"".join(struct.pack("<q", a.nbytes) + a.tobytes() for a in packed)
-        environment = os.environ | {"EMULATION_ORDER": order, "TSAN_OPTIONS": "halt_on_error=1"}
+        message += b"".join(
+            struct.pack("<qq", array.ctypes.data % 16, array.nbytes) + array.tobytes()
+            for array in packed
+        )
+        process = self._process or self._start()
+        assert process.stdin is not None
+        process.stdin.write(message)
+        process.stdin.flush()
+        results = []
+        for array in packed:
+            part = np.frombuffer(self._read(array.nbytes), array.dtype)
+            results.append(part.reshape(array.shape).copy())
+        (n_launches,) = struct.unpack("<q", self._read(8))
+        self.launches.update(struct.iter_unpack("<qq", self._read(16 * n_launches)))
+        return results
+
+    def kernels(self) -> set[tuple[str, int]]:
+        """The kernels launched so far, demangled, and their bytes of dynamic shared memory."""
+        names = {at: name for at, _, name in self._symbols}
+        return {(names[at], shared) for at, shared in self.launches}
+
+    @functools.cached_property
+    def _symbols(self) -> list[tuple[int, int, str]]:
+        """The program's: address from its start, bytes, demangled name."""
+        symbols = re.findall(
+            r"^(\w+)(?: (\w+))? \w (.*)$", _run("nm", "-CS", str(self.program)), re.M
+        )
+        start = next(int(at, 16) for at, _, name in symbols if name == "__executable_start")
+        return [(int(at, 16) - start, int(size or "0", 16), name) for at, size, name in symbols]
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Starts the program, which then takes one call after the other."""
         # ThreadSanitizer does not run where the kernel lays out addresses too randomly.
         fixed = ["setarch", "-R"] if shutil.which("setarch") else []
-        done = subprocess.run(
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  it ends with this object
+        self._process = subprocess.Popen(
             [*fixed, str(self.program)],
-            input=message,
-            capture_output=True,
-            env=environment,
-            check=False,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            env=os.environ | {"TSAN_OPTIONS": "halt_on_error=1"},
         )
-        if done.returncode != 0:
-            raise EmulationError(done.stderr.decode(errors="replace"))
-        results, at = [], 0
-        for array in packed:
-            part = np.frombuffer(done.stdout, array.dtype, array.size, at)
-            results.append(part.reshape(array.shape).copy())
-            at += array.nbytes
-        return results
+        atexit.register(self._process.communicate)  # it ends with its input
+        # Of the kernels' variables only shared arrays are static.
+        static = [
+            (at, size)
+            for at, size, name in self._symbols
+            if re.fullmatch(r"lenetshift::cuda::.*\)::\w+", name)
+        ]
+        numbers = [len(static), *(number for array in static for number in array)]
+        assert self._process.stdin is not None
+        self._process.stdin.write(struct.pack(f"<{len(numbers)}q", *numbers))
+        return self._process
+
+    def _read(self, n_bytes: int) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        answer = self._process.stdout.read(n_bytes)
+        if len(answer) == n_bytes:
+            return answer
+        self._process.wait()
+        self._process = None
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace")
+        raise EmulationError(said or "the program crashed")

@@ -1,4 +1,4 @@
-// predict_shifts_* and train_epoch_*. Parameters are arrays in the models' order, after the others.
+// predict_shifts_* and train_epoch_*. Parameters are arrays in the models' order.
 #include "call.h"
 #include "cuda_kernels.h"
 
@@ -18,12 +18,13 @@ MlpParameters mlp(Call& call, std::size_t i) {
 }
 
 // numbers: activation, C3 form or hidden units, n_images, dx_first, n_dx, dy_first, n_dy;
-// arrays: images, predictions, logits, parameters.
+// arrays: images, parameters, predictions, logits.
 ShiftedImages job(Call& call) {
   const auto number = [&](int i) { return static_cast<int>(call.number(i)); };
   return {call.array<std::uint8_t>(0), call.number(2),
           {number(3), number(4), number(5), number(6)},
-          call.array<std::uint8_t>(1), call.array<float>(2)};
+          call.array<std::uint8_t>(call.arrays.size() - 2),
+          call.array<float>(call.arrays.size() - 1)};
 }
 
 const Register predict_lenet5("predict_shifts_lenet5", [](Call& call) {
@@ -31,13 +32,13 @@ const Register predict_lenet5("predict_shifts_lenet5", [](Call& call) {
   const ShiftedImages images = job(call);
   Workspace workspace(
       cuda::predict_shifts_lenet5_workspace(form, images.grid, images.n_images));
-  cuda::predict_shifts_lenet5(form, activation(call), lenet5(call, 3), images, workspace, nullptr);
+  cuda::predict_shifts_lenet5(form, activation(call), lenet5(call, 1), images, workspace, nullptr);
 });
 
 template <class WorkspaceBytes, class Predict>
 Op predict_op(WorkspaceBytes bytes, Predict predict) {
   return [=](Call& call) {
-    const MlpParameters parameters = mlp(call, 3);
+    const MlpParameters parameters = mlp(call, 1);
     const ShiftedImages images = job(call);
     Workspace workspace(bytes(parameters.n_hidden, images.grid, images.n_images));
     predict(activation(call), parameters, images, workspace, nullptr);
@@ -50,24 +51,24 @@ const Register predict_pooled_mlp("predict_shifts_pooled_mlp",
                                              cuda::predict_shifts_pooled_mlp));
 
 // numbers: activation, C3 form or hidden units, n_images, batch size;
-// arrays: images, labels, permutation, losses, learning rate, parameters.
+// arrays: images, labels, permutation, learning rate, parameters, losses.
 Epoch epoch(Call& call) {
   return {call.array<std::uint8_t>(0), call.array<std::int64_t>(1), call.array<std::int64_t>(2),
-          call.number(2), static_cast<int>(call.number(3)), *call.array<float>(4),
-          call.array<float>(3)};
+          call.number(2), static_cast<int>(call.number(3)), *call.array<float>(3),
+          call.array<float>(call.arrays.size() - 1)};
 }
 
 const Register train_lenet5("train_epoch_lenet5", [](Call& call) {
   const C3Form form = static_cast<C3Form>(call.number(1));
   const Epoch all = epoch(call);
   Workspace workspace(cuda::train_epoch_lenet5_workspace(form, all.batch_size));
-  cuda::train_epoch_lenet5(form, activation(call), lenet5(call, 5), all, workspace, nullptr);
+  cuda::train_epoch_lenet5(form, activation(call), lenet5(call, 4), all, workspace, nullptr);
 });
 
 template <class WorkspaceBytes, class Train>
 Op train_op(WorkspaceBytes bytes, Train train) {
   return [=](Call& call) {
-    const MlpParameters parameters = mlp(call, 5);
+    const MlpParameters parameters = mlp(call, 4);
     const Epoch all = epoch(call);
     Workspace workspace(bytes(parameters.n_hidden, all.batch_size));
     train(activation(call), parameters, all, workspace, nullptr);

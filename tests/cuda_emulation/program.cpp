@@ -1,9 +1,12 @@
-// Reads calls from standard input until its end, runs them, writes the changed arrays to standard
-// output. All numbers are int64: length of the op's name, name, how many numbers, the numbers, how
-// many arrays, and for each its bytes and contents. Back come the arrays' contents.
+// Reads where the static shared arrays are, then calls from standard input until its end, runs them,
+// writes the changed arrays to standard output. All numbers are int64: how many static arrays, for
+// each its start and bytes (emulation.h). Of a call: whether to run in reverse, length of the op's name, name, how many
+// numbers, the numbers, how many arrays, and for each its offset, its bytes and contents. Back come the arrays'
+// contents, how many launches, and each of them (emulation.h).
 #include <cstdio>
 
 #include "call.h"
+#include "emulation.h"
 
 namespace {
 
@@ -18,21 +21,32 @@ std::int64_t read_number() {
 }  // namespace
 
 int main() {
-  std::int64_t name_length;
-  while (read(&name_length, sizeof name_length)) {
-    std::string name(name_length, ' ');
+  for (std::int64_t left = read_number(); left > 0; --left) {
+    const std::int64_t start = read_number(), n_bytes = read_number();
+    emulation::static_shared.push_back({start, n_bytes});
+  }
+  std::int64_t reverse;
+  while (read(&reverse, sizeof reverse)) {
+    emulation::reverse = reverse != 0;
+    std::string name(read_number(), ' ');
     if (!read(&name[0], name.size())) throw std::runtime_error("the call is cut short");
     Call call;
     call.numbers.resize(read_number());
     for (std::int64_t& number : call.numbers) number = read_number();
     const std::int64_t n_arrays = read_number();
     for (std::int64_t i = 0; i < n_arrays; ++i) {
-      call.arrays.emplace_back(read_number());
-      if (!read(call.arrays.back().bytes.get(), call.arrays.back().n_bytes))
+      const std::int64_t offset = read_number(), n_bytes = read_number();
+      call.arrays.emplace_back(n_bytes, offset);
+      if (!read(call.arrays.back().bytes, n_bytes))
         throw std::runtime_error("the call is cut short");
     }
     ops().at(name)(call);
     for (const Array& array : call.arrays)
-      std::fwrite(array.bytes.get(), 1, array.n_bytes, stdout);
+      std::fwrite(array.bytes, 1, array.n_bytes, stdout);
+    const std::int64_t n_launches = emulation::launches.size();
+    std::fwrite(&n_launches, sizeof n_launches, 1, stdout);
+    std::fwrite(emulation::launches.data(), sizeof(emulation::Launch), n_launches, stdout);
+    std::fflush(stdout);
+    emulation::launches.clear();
   }
 }

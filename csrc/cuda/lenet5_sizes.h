@@ -1,0 +1,18 @@
+// LeNet-5's sizes, for evaluation and training.
+#pragma once
+
+#include "../kernels.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+constexpr int kMaps1 = 6;   // C1, S2
+constexpr int kMaps3 = 16;  // C3, S4
+constexpr int kS4Cells = 25;
+constexpr int kC5Units = 120;
+constexpr int kF6Units = 84;
+
+}  // namespace
+}  // namespace cuda
+}  // namespace lenetshift
