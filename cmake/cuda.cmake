@@ -12,30 +12,23 @@ in the environment variable CUDAToolkit_ROOT")
 endif()
 
 # PTX of compute capability 7.5, the oldest, serves every card from there on, newer ones included: the
-# driver compiles it at the first launch and keeps the result. The kernels use nothing newer, so
-# machine code is made of the same PTX: for the cards of this machine, if there are any.
-set(own_cards "")
-find_program(LENETSHIFT_NVIDIA_SMI nvidia-smi)
-mark_as_advanced(LENETSHIFT_NVIDIA_SMI)
-if(LENETSHIFT_NVIDIA_SMI)
-  execute_process(COMMAND ${LENETSHIFT_NVIDIA_SMI} --query-gpu=compute_cap --format=csv,noheader
-    OUTPUT_VARIABLE said ERROR_QUIET)
-  string(REGEX MATCHALL "[0-9]+[.][0-9]" own_cards "${said}")
-  list(TRANSFORM own_cards REPLACE "[.]" "")
-  list(REMOVE_DUPLICATES own_cards)
-  # Only those that this nvcc knows: a newer card runs the PTX.
-  execute_process(COMMAND "${CUDAToolkit_NVCC_EXECUTABLE}" --list-gpu-code
-    OUTPUT_VARIABLE known ERROR_QUIET)
-  foreach(card IN LISTS own_cards)
-    if(card LESS 75 OR NOT known MATCHES "sm_${card}[^0-9]")
-      list(REMOVE_ITEM own_cards ${card})
-    endif()
-  endforeach()
-endif()
-set(LENETSHIFT_CUDA_ARCHITECTURES "${own_cards}" CACHE STRING
+# driver compiles it at the first launch and keeps the result. But a driver older than the toolkit
+# refuses its PTX, so machine code is embedded beside it, wherever this is built: of the first card of
+# each generation, whose code the later ones run (80 serves 86 and 89). The kernels use nothing newer
+# than 7.5, so machine code is made of the same PTX: two seconds of compiling for each.
+execute_process(COMMAND "${CUDAToolkit_NVCC_EXECUTABLE}" --list-gpu-code
+  OUTPUT_VARIABLE known ERROR_QUIET)
+set(generations "")
+foreach(architecture 75 80 90 100 120)
+  if(known MATCHES "sm_${architecture}[^0-9]")
+    list(APPEND generations ${architecture})
+  endif()
+endforeach()
+set(LENETSHIFT_CUDA_ARCHITECTURES "${generations}" CACHE STRING
   "Compute capabilities (90;120) for which machine code is embedded, beside PTX of 7.5")
-set(nvcc "${CUDAToolkit_NVCC_EXECUTABLE}" -std=c++17 -ccbin "${CMAKE_CXX_COMPILER}"
-  -gencode=arch=compute_75,code=compute_75)
+# With lines for profilers and compute-sanitizer, compressed, since they would triple the size.
+set(nvcc "${CUDAToolkit_NVCC_EXECUTABLE}" -std=c++17 -lineinfo -Xfatbin=-compress-all
+  -ccbin "${CMAKE_CXX_COMPILER}" -gencode=arch=compute_75,code=compute_75)
 foreach(architecture IN LISTS LENETSHIFT_CUDA_ARCHITECTURES)
   list(APPEND nvcc "-gencode=arch=compute_75,code=sm_${architecture}")
 endforeach()
@@ -52,7 +45,7 @@ if(failed)
 endif()
 list(JOIN LENETSHIFT_CUDA_ARCHITECTURES ", " said)
 if(said STREQUAL "")
-  set(said "no card")
+  set(said "none")
 endif()
 message(STATUS "CUDA kernels: built, LENETSHIFT_CUDA=${LENETSHIFT_CUDA} found "
   "${CUDAToolkit_NVCC_EXECUTABLE} ${CUDAToolkit_VERSION}; PTX of 75, machine code of ${said}")
