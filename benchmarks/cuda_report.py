@@ -1,10 +1,12 @@
 """What the compiler says of the CUDA kernels, as a markdown table: no card is needed.
 
-``python benchmarks/cuda_report.py [--architectures 75 90 ...] [FILE.cu ...]``
+``python benchmarks/cuda_report.py [--architectures 75 90 ...]``
 
-Registers, spills (bytes stored and loaded), shared memory, and the theoretical occupancy: the share
-of a multiprocessor's warps that can be resident at once, and what limits it. Exits with 1 where a
-kernel spills. As in the build, every architecture's code is made of PTX of 7.5.
+Registers, local memory (stack frames, and spills stored and loaded), shared memory, and the
+theoretical occupancy: the share of a multiprocessor's warps that can be resident at once, and what
+limits it. Exits with 1 where a kernel uses local memory, is not bounded to the threads that a block
+has, or is unknown to the table of dynamic shared memory. As in the build, every architecture's code
+is made of PTX of 7.5.
 """
 
 from __future__ import annotations
@@ -15,15 +17,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 CUDA = Path(__file__).resolve().parents[1] / "csrc" / "cuda"
 
-# Dynamic shared memory, which the compiler does not know, by what a kernel's name begins with; for
-# LeNet-5's sizes and the default 5 x 11 shifts. EMULATION_LAUNCHES=1 makes the emulated kernels
-# print theirs (tests/cuda_emulation/emulation.h).
+THREADS = 256  # of a block: kThreads in csrc/cuda/device.h
+
+# Dynamic shared memory, which the compiler does not know, by what the kernels' names begin with.
+# tests/test_cuda_emulation.py compares it with what the emulated kernels are launched with.
 DYNAMIC_SHARED = {
     "c3_convolve<float, Tile<5": 30672,
     "c3_convolve<float, Tile<7": 20256,
@@ -31,14 +34,33 @@ DYNAMIC_SHARED = {
     "c3_convolve<double, Tile<7": 27008,
     "c3_grad_weight<float": 25272,
     "c3_grad_weight<double": 50544,
-    "lenet5_s4": 64912,
+    "c3_grad_bias<": 0,
+    "c3_sum_parts<": 0,
+    "translate_runs<": 0,
+    "translate_gradient<": 0,
+    "pack_lenet5": 0,
+    "lenet5_s4<": 64912,
     "lenet5_answers": 65472,
-    "lenet5_gradients": 43632,
+    "list_ink": 0,
     "gather_pixels": 25216,
     "sum_windows": 25216,
+    "pack_perceptron": 0,
     "perceptron_answers<MlpModel": 41024,
     "perceptron_answers<PooledMlpModel": 38144,
+    "lenet5_gradients": 43632,
+    "lenet5_update": 0,
+    "perceptron_hidden<": 0,
+    "perceptron_output": 0,
+    "perceptron_update<": 0,
 }
+
+
+def dynamic_shared(kernel: str) -> int:
+    """The bytes that a kernel is launched with; RuntimeError where the table does not have it."""
+    known = [n_bytes for start, n_bytes in DYNAMIC_SHARED.items() if kernel.startswith(start)]
+    if len(known) != 1:
+        raise RuntimeError(f"DYNAMIC_SHARED: {len(known)} entries for {kernel}, expected 1")
+    return known[0]
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,7 @@ class Kernel:
     name: str
     threads: int
     registers: int
+    stack: int
     spilled: int
     shared: int
 
@@ -97,11 +120,9 @@ def run(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-def short_name(symbol: str) -> str:
-    """Demangled, without namespaces and parameters."""
-    name = run("c++filt", symbol).strip()
-    name = name.replace("(anonymous namespace)::", "").replace("lenetshift::cuda::", "")
-    name = name.removeprefix("void ")
+def short_name(demangled: str) -> str:
+    """A kernel's name without namespaces, result and parameters."""
+    name = re.sub(r"lenetshift::|cuda::|\(anonymous namespace\)::|^void ", "", demangled)
     depth = 0
     for i, character in enumerate(name):
         depth += (character == "<") - (character == ">")
@@ -110,12 +131,24 @@ def short_name(symbol: str) -> str:
     return name
 
 
-def ptx_of(source: Path) -> str:
-    """The device code as the build embeds it."""
+def ptx() -> str:
+    """The device code as the build embeds it, all files in one unit."""
     with tempfile.TemporaryDirectory() as folder:
-        ptx = Path(folder) / "kernels.ptx"
-        run("nvcc", "-std=c++17", "-arch=compute_75", "-ptx", str(source), "-o", str(ptx))
-        return ptx.read_text()
+        unit, compiled = Path(folder) / "kernels.cu", Path(folder) / "kernels.ptx"
+        unit.write_text("".join(f'#include "{file}"\n' for file in sorted(CUDA.glob("*.cu"))))
+        run("nvcc", "-std=c++17", "-arch=compute_75", "-ptx", str(unit), "-o", str(compiled))
+        return compiled.read_text()
+
+
+def files() -> dict[str, str]:
+    """Kernel -> the file that defines it."""
+    definition = re.compile(r"__global__ void\s+__launch_bounds__\([^)]*\)\s+(\w+)\(")
+    return {
+        kernel: file.name
+        for file in CUDA.iterdir()
+        if file.suffix in (".cu", ".h")
+        for kernel in definition.findall(file.read_text())
+    }
 
 
 def kernels_of(ptx: str, architecture: int) -> list[Kernel]:
@@ -131,53 +164,53 @@ def kernels_of(ptx: str, architecture: int) -> list[Kernel]:
     kernels = []
     for part in said.split("Compiling entry function '")[1:]:
         symbol = part.split("'", 1)[0]
-        spills = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", part)
+        local = re.search(
+            r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", part
+        )
         registers, shared = (
             re.search(r"Used (\d+) registers", part),
             re.search(r"(\d+) bytes smem", part),
         )
-        if spills is None or registers is None:
+        if local is None or registers is None:
             raise RuntimeError(f"ptxas: expected registers and spills of {symbol}, got {part!r}")
-        name = short_name(symbol)
-        dynamic = sum(n for start, n in DYNAMIC_SHARED.items() if name.startswith(start))
+        name = short_name(run("c++filt", symbol).strip())
         kernels.append(
             Kernel(
                 name,
-                threads.get(symbol, 256),
+                threads.get(symbol, 0),
                 int(registers[1]),
-                int(spills[1]) + int(spills[2]),
-                (int(shared[1]) if shared else 0) + dynamic,
+                int(local[1]),
+                int(local[2]) + int(local[3]),
+                (int(shared[1]) if shared else 0) + dynamic_shared(name),
             )
         )
     return sorted(kernels, key=lambda kernel: kernel.name)
 
 
-def report(sources: Iterable[Path], architectures: Sequence[int]) -> tuple[str, bool]:
-    """The table, and whether any kernel spills."""
+def report(architectures: Sequence[int]) -> tuple[str, list[str]]:
+    """The table, and what is wrong."""
     lines = [
-        "| file | kernel | architecture | threads | registers | spilled bytes | shared bytes | "
+        "| file | kernel | architecture | registers | stack bytes | spilled bytes | shared bytes | "
         "occupancy | limited by |",
         "|---|---|---:|---:|---:|---:|---:|---:|---|",
     ]
-    spills = False
-    for source in sources:
-        ptx = ptx_of(source)
-        for architecture in architectures:
-            for k in kernels_of(ptx, architecture):
-                spills = spills or k.spilled > 0
-                share, limit = MULTIPROCESSORS[architecture].occupancy(
-                    k.threads, k.registers, k.shared
-                )
-                lines.append(
-                    f"| {source.name} | `{k.name}` | {architecture} | {k.threads} | {k.registers} "
-                    f"| {k.spilled} | {k.shared} | {share:.0%} | {limit} |"
-                )
-    return "\n".join(lines), spills
+    wrong, code, file_of = [], ptx(), files()
+    for architecture in architectures:
+        for k in kernels_of(code, architecture):
+            if k.stack or k.spilled:
+                wrong.append(f"{k.name} uses local memory on {architecture}")
+            if k.threads != THREADS:
+                wrong.append(f"{k.name} is bounded to {k.threads} threads, expected {THREADS}")
+            share, limit = MULTIPROCESSORS[architecture].occupancy(THREADS, k.registers, k.shared)
+            lines.append(
+                f"| {file_of[k.name.partition('<')[0]]} | `{k.name}` | {architecture} "
+                f"| {k.registers} | {k.stack} | {k.spilled} | {k.shared} | {share:.0%} | {limit} |"
+            )
+    return "\n".join(lines), wrong
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sources", nargs="*", type=Path, help="CUDA files; default: all")
     parser.add_argument(
         "--architectures", nargs="+", type=int, default=[75, 80, 86, 90, 100, 120],
         choices=sorted(MULTIPROCESSORS), metavar="SM",
@@ -186,9 +219,11 @@ def main() -> int:
     missing = [tool for tool in ("nvcc", "ptxas", "c++filt") if shutil.which(tool) is None]
     if missing:
         parser.error(f"not on PATH: {', '.join(missing)}")
-    table, spills = report(arguments.sources or sorted(CUDA.glob("*.cu")), arguments.architectures)
+    table, wrong = report(arguments.architectures)
     print(table)
-    return 1 if spills else 0
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

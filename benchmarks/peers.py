@@ -43,13 +43,13 @@ def compiled(model: nn.Module, batch_size: int) -> Run:
 def cuda_graph(model: nn.Module, batch_size: int) -> Run:
     """Plain PyTorch on a GPU, all batches captured once and replayed as one CUDA graph."""
     run_eagerly = eager(model, batch_size)
-    graphs: dict[int, Callable[[], Tensor]] = {}
+    graphs: dict[tuple[int, torch.Size], Callable[[], Tensor]] = {}
 
     def run(patterns: Tensor) -> Tensor:
-        address = patterns.data_ptr()
-        if address not in graphs:
-            graphs[address] = capture(lambda: run_eagerly(patterns))
-        return graphs[address]()
+        memory = patterns.data_ptr(), patterns.shape
+        if memory not in graphs:
+            graphs[memory] = capture(lambda: run_eagerly(patterns))
+        return graphs[memory]()
 
     return run
 

@@ -1,0 +1,57 @@
+"""The compile report of the CUDA kernels: it knows every kernel, and sees what it is there to see."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from cuda_emulation.emulator import ROOT, compiler
+from cuda_emulation.kernels import EmulatedKernels
+from cuda_matrix import DEFAULT, MODELS, SHIFTS, check_c3, check_training, make_images, make_model
+from test_cuda_emulation import changed, emulator
+
+sys.path.append(str(ROOT / "benchmarks"))
+import cuda_report
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
+def test_dynamic_shared_memory_is_that_of_the_launches() -> None:
+    kernels = EmulatedKernels(emulator("thread"))
+    for dtype in (torch.float32, torch.float64):
+        check_c3(kernels, 1, "one", (5, 5), dtype)
+        kernels.translate_backward(torch.ones(1, len(SHIFTS), 5, 5, dtype=dtype), SHIFTS)
+    kernels.translate(torch.ones(1, 5, 5), SHIFTS)
+    for name in MODELS:
+        kernels.predict(name, make_model(name, "tanh"), "tanh", make_images("sparse", 1), DEFAULT)
+        check_training(kernels, name, 2, 2)
+    launched = {
+        cuda_report.short_name(kernel): n_bytes for kernel, n_bytes in kernels.emulator.kernels()
+    }
+    assert launched == {kernel: cuda_report.dynamic_shared(kernel) for kernel in launched}
+    for start in cuda_report.DYNAMIC_SHARED:
+        assert any(kernel.startswith(start) for kernel in launched), f"{start} is no kernel"
+
+
+def test_unknown_kernel_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match=r"^DYNAMIC_SHARED: 0 entries for lenet6, expected 1$"):
+        cuda_report.dynamic_shared("lenet6")
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs nvcc")
+def test_local_memory_and_wrong_bounds_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {
+        "lenet5_c5.h": ("__launch_bounds__(kThreads, 2)", "__launch_bounds__(kThreads, 4)"),
+        "lenet5_weights.h": ("__launch_bounds__(kThreads)", "__launch_bounds__(128)"),
+    }
+    (file,) = changed(tmp_path, changes, "predict_lenet5.cu")
+    monkeypatch.setattr(cuda_report, "CUDA", file.parent)
+    _, wrong = cuda_report.report([90])
+    assert wrong == [
+        "lenet5_answers uses local memory on 90",
+        "pack_lenet5 is bounded to 128 threads, expected 256",
+    ]
