@@ -1,4 +1,5 @@
-"""What an evaluation costs on an H100, counted: multiply-adds, activations, bytes, launches, time.
+"""What an evaluation costs on an H100, counted: multiply-adds, activations, bytes, launches, copies,
+time.
 
 ``python benchmarks/cuda_estimate.py`` prints the table of csrc/cuda/README.md. Nothing is timed and
 no card is needed. 10,000 images of MNIST, 11 x 5 shifts.
@@ -10,10 +11,12 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 import lenetshift
 
-N, SHIFTS = 10_000, 55
+N, N_DX, N_DY = 10_000, 11, 5
+SHIFTS = N_DX * N_DY
 CHUNK_BYTES, TILE = 256 << 20, 128  # csrc/cuda/fused_device.h, perceptron.h
 
 # NVIDIA H100 SXM: 132 multiprocessors x 128 lanes at 1.75 GHz, memory.
@@ -23,6 +26,8 @@ BYTES_PER_S = 3.35e12
 SHARE = (0.75, 0.55)
 ACTIVATION = 15  # instructions
 LAUNCH_S = 5e-6
+COPY_BYTES_PER_S = 12e9  # PCIe 5.0, from and to memory that is not pinned
+COPY_S = N * (784 + SHIFTS) / COPY_BYTES_PER_S  # images up, predictions down
 
 
 @dataclass(frozen=True)
@@ -36,25 +41,40 @@ class Cost:
     launches: int
 
     def seconds(self, share: float) -> float:
-        """Arithmetic, activations, memory and launches one after the other."""
+        """Arithmetic, activations, memory, launches and copies one after the other."""
         instructions = self.multiply_adds / share + ACTIVATION * self.activations
         return (
             instructions / MULTIPLY_ADDS_PER_S
             + self.n_bytes / BYTES_PER_S
             + LAUNCH_S * self.launches
+            + COPY_S
         )
+
+
+def lossy_shifts(has_ink: Tensor, n: int) -> Tensor:
+    """How many of n shifts, -(n // 2) ... n // 2, push ink out of the frame: has_ink [N, 28]."""
+    first = has_ink.int().argmax(1)
+    margin = torch.stack([first, has_ink.flip(1).int().argmax(1)])
+    return (n // 2 - margin).clamp(min=0).sum(0).double()
 
 
 def lenet5(name: str, connections: int) -> Cost:
     """C1 to S4 once an image on its canvas, C5 to the answer once a pattern (lenet5_canvas.h)."""
-    c1, c3, s4 = 32 * 38, 23 * 29, 21 * 27
-    image = c1 * 25 * 6 + c3 * 25 * connections
+    ink = lenetshift.load_mnist()[1].images != 0
+    x, y = lossy_shifts(ink.any(1), N_DX), lossy_shifts(ink.any(2), N_DY)  # edge lines, an image
+    c1, c3 = 32 * 38, 23 * 29
+    # S2 on edge lines takes four positions of C1; C3 on edge columns all 96 pairs of maps.
+    s2_edges = float((x * (31 + y) + y * 37).mean())
+    c3_columns, c3_rows = float((x * (23 + y)).mean()), float((y * 29).mean())
+    s4 = float(((21 + y) * (27 + x)).mean())
+    positions = c1 + 4 * s2_edges
+    image = positions * 25 * 6 + (c3 + c3_rows) * 25 * connections + c3_columns * 25 * 96
     pattern = 48_000 + 10_080 + 840
     chunks = math.ceil(N / (CHUNK_BYTES // (16 * 26 * 38 * 4)))
     return Cost(
         name,
         N * (image + SHIFTS * pattern),
-        N * (6 * c1 + 16 * c3 + SHIFTS * (120 + 84)),
+        N * (6 * positions + 16 * (c3 + c3_rows + c3_columns) + SHIFTS * (120 + 84)),
         N * (784 + 2 * 16 * s4 * 4 + SHIFTS),
         1 + 2 * chunks,
     )
@@ -96,7 +116,8 @@ def main() -> None:
             f"| {cost.name} | {cost.multiply_adds / 1e9:.1f} G | {cost.activations / 1e9:.2f} G "
             f"| {cost.n_bytes / 1e9:.2f} GB | {cost.launches} | {best:.1f} to {worst:.1f} ms |"
         )
-    print(f"\nInked pixels of a tile of {TILE} images, mean: {inked:.0f} of 784.")
+    print(f"\nCopies: {COPY_S * 1e3:.1f} ms of each.")
+    print(f"Inked pixels of a tile of {TILE} images, mean: {inked:.0f} of 784.")
 
 
 if __name__ == "__main__":
