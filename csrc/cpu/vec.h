@@ -66,6 +66,27 @@ inline void store(T* p, Vec<T> v) {  // any alignment
   __builtin_memcpy(p, &v, sizeof v);
 }
 
+// The smaller and the larger of a and x; x where it is NaN. One instruction each: of the comparison
+// and choice that it stands for the compiler makes two.
+inline vec smaller(vec a, vec x) {
+#if defined(__AVX512F__)
+  return (vec)_mm512_maskz_min_ps(-1, (__m512)a, (__m512)x);
+#elif defined(__AVX2__)
+  return (vec)_mm256_min_ps((__m256)a, (__m256)x);
+#else
+  return a < x ? a : x;
+#endif
+}
+inline vec larger(vec a, vec x) {
+#if defined(__AVX512F__)
+  return (vec)_mm512_maskz_max_ps(-1, (__m512)a, (__m512)x);
+#elif defined(__AVX2__)
+  return (vec)_mm256_max_ps((__m256)a, (__m256)x);
+#else
+  return a > x ? a : x;
+#endif
+}
+
 template <class T>
 inline T sum_of_lanes(Vec<T> v) {
   T sum = 0;
