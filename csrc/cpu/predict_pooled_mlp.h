@@ -20,6 +20,7 @@
 #include "../threads.h"
 #include "activation.h"
 #include "answers.h"
+#include "constant.h"
 #include "pooled_mlp_pass.h"
 #include "short_correlation.h"
 #include "vec.h"
@@ -135,7 +136,7 @@ void predict_group(Activation activation, const MlpParameters& parameters, const
   const int n_patterns = n_dy * pass.n_dx;
   for (int i = 0; i < n_patterns; ++i)
     for (int o = 0; o < kClasses; ++o)
-      w.logits[i * kClasses + o] = vec{} + parameters.output.bias[o];
+      w.logits[i * kClasses + o] = broadcast(parameters.output.bias[o]);
   const int n_blocks = divide_up(parameters.n_hidden, kUnits);
   for (int block = 0; block < n_blocks; ++block) {
     const float* const weight =
