@@ -3,6 +3,8 @@
 Importing the package registers the ops ``torch.ops.lenetshift.*`` (:mod:`lenetshift.ops`).
 """
 
+__version__ = "0.1.0"
+
 from lenetshift.c3_table import C3_TABLE
 from lenetshift.config import Config
 from lenetshift.data import DataError, Dataset, load_mnist
