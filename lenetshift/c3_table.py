@@ -18,8 +18,8 @@ from torch import Tensor
 Table = Sequence[Sequence[int]]
 """For each output map the ascending input maps that it sees."""
 
-MAX_INPUTS = 63
-"""Most input maps a table may have: a mask is a non-negative int64."""
+MAX_INPUTS = 62
+"""Most input maps a table may have: masks, and 1 beyond the last bit, are positive int64."""
 
 C3_TABLE: tuple[tuple[int, ...], ...] = (
     (0, 1, 2),  # three neighbours (cyclic)
@@ -46,7 +46,7 @@ def table_masks(table: Table) -> list[int]:
     """One int per output map, bit ``c`` set if it sees input map ``c``: the form the ops take.
 
     Raises:
-        ValueError: an output map without input, inputs that do not ascend or are out of 0..62.
+        ValueError: an output map without input, inputs that do not ascend or are out of 0..61.
     """
     for output, inputs in enumerate(table):
         if not inputs or list(inputs) != sorted(set(inputs)):

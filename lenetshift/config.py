@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .models import check_activation
+from .activations import check_activation
 from .shifts import ShiftGrid, check_rule
 from .train import check_settings
 

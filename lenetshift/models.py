@@ -18,10 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .activations import ACTIVATIONS, check_activation
 from .c3_table import C3_TABLE, Table, n_connections, table_masks
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
-"""The activations that the models and the fused ops know, by name."""
 
 MAX_SEED = 2**32 - 1
 """Largest seed: torch's CPU generator keeps 32 bits, larger seeds would repeat smaller ones."""
@@ -251,13 +249,6 @@ def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None
             with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def check_activation(activation: str) -> None:
-    """Raise ValueError unless ``activation`` is one of ``ACTIVATIONS``."""
-    if activation not in ACTIVATIONS:
-        known = " or ".join(repr(name) for name in ACTIVATIONS)
-        raise ValueError(f"activation: got {activation!r}, expected {known}")
 
 
 def check_seed(seed: int) -> None:

@@ -19,10 +19,11 @@ from typing import NoReturn
 import torch
 
 from . import report, storage
+from .activations import ACTIVATIONS
 from .config import Config
 from .data import DataError, dataset_sha256, load_mnist
 from .evaluate import predict_shifts
-from .models import ACTIVATIONS, build_model
+from .models import build_model
 from .progress import Progress
 from .report import BIASED
 from .storage import Checkpoint, Job, StorageError

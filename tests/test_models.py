@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lenetshift.activations import ACTIVATIONS
 from lenetshift.c3_table import C3_TABLE, to_dense
 from lenetshift.models import (
-    ACTIVATIONS,
     MLP,
     MODEL_NAMES,
     C3Conv,
