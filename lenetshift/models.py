@@ -204,7 +204,7 @@ def fused_name(model: nn.Module) -> str | None:
 
     Exactly the four classes above have fused ops, and only while the model still is what its
     class builds, in float32 on one CPU or CUDA device: the ops read the parameters and would
-    overlook a replaced layer, a parametrization or a forward hook.
+    overlook a replaced layer or ``forward``, a parametrization or a forward hook.
     """
     name = next((name for name, made in MODELS.items() if type(model) is made), None)
     if name is None:
@@ -220,6 +220,7 @@ def fused_name(model: nn.Module) -> str | None:
         and len(devices) == 1
         and devices.pop().type in ("cpu", "cuda")
         and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+        and not any("forward" in vars(m) for m in model.modules())
     )
     return name if unchanged else None
 
