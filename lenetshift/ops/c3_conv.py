@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
+from lenetshift.c3_table import MAX_INPUTS
 from lenetshift.ops._common import FLOATS, check, check_tensor, define, library, run_kernel
 
 
@@ -22,8 +23,8 @@ def _check_c3_conv(input: Tensor, weight: Tensor, table: Sequence[int]) -> None:
         ),
     )
     check(
-        input.shape[1] <= 62,
-        lambda: f"input: got {input.shape[1]} maps, expected at most 62",
+        input.shape[1] <= MAX_INPUTS,
+        lambda: f"input: got {input.shape[1]} maps, expected at most {MAX_INPUTS}",
     )
     check(
         input.shape[2] >= 5 and input.shape[3] >= 5,
@@ -110,6 +111,13 @@ def _c3_conv_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...
     return *(grad if want else None for grad, want in zip(grads, wanted, strict=True)), None
 
 
+def _c3_conv_backward_autograd(ctx: Any, *grads: Tensor) -> NoReturn:
+    raise NotImplementedError(
+        "lenetshift::c3_conv: got a second derivative, expected first ones only; "
+        "lenetshift.reference.c3_conv has both"
+    )
+
+
 define(
     "c3_conv(Tensor input, Tensor weight, Tensor bias, int[] table) -> Tensor",
     _c3_conv,
@@ -123,4 +131,7 @@ define(
 )
 torch.library.register_autograd(
     "lenetshift::c3_conv", _c3_conv_autograd, setup_context=_c3_conv_setup, lib=library
+)
+torch.library.register_autograd(
+    "lenetshift::c3_conv_backward", _c3_conv_backward_autograd, lib=library
 )
