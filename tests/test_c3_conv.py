@@ -41,7 +41,7 @@ def check_against_reference(
     n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype
 ) -> None:
     table, n_inputs = TABLES[table_name]
-    check_c3_conv(partial(run, table_masks(table)), n, table, n_inputs, size, dtype)
+    check_c3_conv(partial(run, table_masks(table)), n, table, n_inputs, size, dtype, tiled=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -149,7 +149,7 @@ def test_most_input_maps() -> None:
     """The last map of the largest table counts; one more map is refused."""
     table = ((0, MAX_INPUTS - 1), (MAX_INPUTS - 1,))
     masks = table_masks(table)
-    check_c3_conv(partial(run, masks), 2, table, MAX_INPUTS, (5, 6), torch.float32)
+    check_c3_conv(partial(run, masks), 2, table, MAX_INPUTS, (5, 6), torch.float32, tiled=True)
     with pytest.raises(ValueError, match=r"^input: got 63 maps, expected at most 62$"):
         torch.ops.lenetshift.c3_conv(
             torch.zeros(1, 63, 5, 5), torch.zeros(3, 5, 5), torch.zeros(2), masks
