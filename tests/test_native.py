@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lenetshift import _native
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -17,6 +21,8 @@ from lenetshift import _native
 def test_a_core_of_other_sources_is_refused(
     name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # As from the repository's root, wherever these tests import the package from.
+    monkeypatch.setattr(_native, "__file__", str(ROOT / "lenetshift" / "_native.py"))
     assert _native.load_core() is _native.core
     monkeypatch.setattr(_native.core, name, value)
     with pytest.raises(ImportError) as error:
