@@ -16,6 +16,7 @@
 #include "activation.h"
 #include "conv5x5.h"
 #include "dense.h"
+#include "ink.h"
 #include "train_common.h"
 
 namespace lenetshift {
@@ -95,19 +96,11 @@ struct LenetWorkspace {
 
 // Puts a lane group's images side by side in the lanes, inside the frame, as pixel / 255.
 inline void load_images(const Epoch& epoch, std::int64_t first, int n_images, vec* frame) {
-  static_assert(kPixels % kLanes == 0, "whole vectors of pixels");
-  const std::uint8_t* source[kLanes];
-  for (int lane = 0; lane < n_images; ++lane) source[lane] = image_of(epoch, first + lane);
-  for (int i = 0; i < kPixels; i += kLanes) {
-    vec square[kLanes] = {};
-    for (int lane = 0; lane < n_images; ++lane)
-      square[lane] = load_pixels(source[lane] + i) * (1.0f / 255.0f);
-    transpose_square<float>(square);
-    for (int j = 0; j < kLanes; ++j) {
-      const int y = (i + j) / kImageSize, x = (i + j) % kImageSize;
-      frame[(y + 2) * kFrame + x + 2] = square[j];
-    }
-  }
+  const std::uint8_t* images[kLanes];
+  for (int lane = 0; lane < n_images; ++lane) images[lane] = image_of(epoch, first + lane);
+  pixels_to_lanes(images, n_images, 1.0f / 255.0f, [&](int i) -> vec& {
+    return frame[(i / kImageSize + 2) * kFrame + i % kImageSize + 2];
+  });
 }
 
 // Activation of maps [n_maps, 2 n, 2 n] in place, and 2 x 2 average pooling to [n_maps, n, n].
