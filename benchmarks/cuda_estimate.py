@@ -24,7 +24,7 @@ MULTIPLY_ADDS_PER_S = 132 * 128 * 1.75e9
 BYTES_PER_S = 3.35e12
 # Register-tiled float32 products usually reach this share of the peak.
 SHARE = (0.75, 0.55)
-ACTIVATION = 15  # instructions
+ACTIVATION = 14  # instructions
 LAUNCH_S = 5e-6
 COPY_BYTES_PER_S = 12e9  # PCIe 5.0, from and to memory that is not pinned
 COPY_S = N * (784 + SHIFTS) / COPY_BYTES_PER_S  # images up, predictions down

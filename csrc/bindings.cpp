@@ -239,6 +239,7 @@ constexpr Bound kMachine[] = {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "lenetshift's compiled kernels; call them through lenetshift.ops.";
   m.attr("__version__") = LENETSHIFT_VERSION;
+  m.attr("bindings_sha256") = LENETSHIFT_BINDINGS_SHA256;
   lenetshift::bind(m, lenetshift::kKernels);
   lenetshift::bind(m, lenetshift::kMachine);
 #if defined(LENETSHIFT_HAS_CUDA)

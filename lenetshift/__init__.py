@@ -3,7 +3,9 @@
 Importing the package registers the ops ``torch.ops.lenetshift.*`` (:mod:`lenetshift.ops`).
 """
 
-from lenetshift.c3_table import C3_TABLE
+__version__ = "0.1.0"
+
+from lenetshift.c3_table import C3_TABLE, from_masked_dense, to_masked_dense
 from lenetshift.config import Config
 from lenetshift.data import DataError, Dataset, load_mnist
 from lenetshift.evaluate import predict_shifts
@@ -24,10 +26,12 @@ __all__ = [
     "ShiftGrid",
     "SymmetricLeNet5",
     "build_model",
+    "from_masked_dense",
     "isa",
     "load_mnist",
     "position_biased",
     "predict_shifts",
     "summarize",
+    "to_masked_dense",
     "train",
 ]

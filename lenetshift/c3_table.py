@@ -11,15 +11,16 @@ are those of ``torch.nn.Conv2d``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 Table = Sequence[Sequence[int]]
 """For each output map the ascending input maps that it sees."""
 
-MAX_INPUTS = 63
-"""Most input maps a table may have: a mask is a non-negative int64."""
+MAX_INPUTS = 62
+"""Most input maps a table may have: masks, and 1 beyond the last bit, are positive int64."""
 
 C3_TABLE: tuple[tuple[int, ...], ...] = (
     (0, 1, 2),  # three neighbours (cyclic)
@@ -46,7 +47,7 @@ def table_masks(table: Table) -> list[int]:
     """One int per output map, bit ``c`` set if it sees input map ``c``: the form the ops take.
 
     Raises:
-        ValueError: an output map without input, inputs that do not ascend or are out of 0..62.
+        ValueError: an output map without input, inputs that do not ascend or are out of 0..61.
     """
     for output, inputs in enumerate(table):
         if not inputs or list(inputs) != sorted(set(inputs)):
@@ -114,6 +115,57 @@ def from_dense(weight: Tensor, table: Table) -> Tensor:
             f"with n_inputs >= {least}"
         )
     return weight[outputs, inputs]
+
+
+def to_masked_dense(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """LeNet-5's weights for a model whose C3 is an ordinary convolution.
+
+    Args:
+        state_dict: of a :class:`~lenetshift.LeNet5`, with ``c3.weight`` ``[60, 5, 5]``.
+
+    Returns:
+        The same with ``c3.weight`` ``[16, 6, 5, 5]``, 0 where ``C3_TABLE`` has no connection; all
+        other tensors are those given. It fits :class:`~lenetshift.SymmetricLeNet5`, and any model
+        of ``nn.Conv2d`` and ``nn.Linear`` under the same names.
+
+    Raises:
+        ValueError: no ``c3.weight``, or one of another shape.
+    """
+    weight = _c3_weight(state_dict, [60, 5, 5])
+    return {**state_dict, "c3.weight": to_dense(weight, C3_TABLE, 6)}
+
+
+def from_masked_dense(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of :func:`to_masked_dense`: weights for a :class:`~lenetshift.LeNet5`.
+
+    Args:
+        state_dict: with ``c3.weight`` ``[16, 6, 5, 5]``, 0 where ``C3_TABLE`` has no connection.
+
+    Returns:
+        The same with ``c3.weight`` ``[60, 5, 5]``; all other tensors are those given.
+
+    Raises:
+        ValueError: no ``c3.weight``, one of another shape, or one that is not 0 where the table has
+            no connection: LeNet-5 cannot hold it.
+    """
+    dense = _c3_weight(state_dict, [16, 6, 5, 5])
+    weight = from_dense(dense, C3_TABLE)
+    connected = to_dense(torch.ones_like(weight), C3_TABLE, 6) != 0
+    n_nonzero = int(dense[~connected].count_nonzero())
+    if n_nonzero:
+        raise ValueError(
+            f"c3.weight: got {n_nonzero} non-zero values where C3_TABLE has no connection, expected 0"
+        )
+    return {**state_dict, "c3.weight": weight}
+
+
+def _c3_weight(state_dict: Mapping[str, Tensor], shape: list[int]) -> Tensor:
+    if "c3.weight" not in state_dict:
+        raise ValueError(f"state_dict: got no c3.weight, expected one of shape {shape}")
+    weight = state_dict["c3.weight"]
+    if list(weight.shape) != shape:
+        raise ValueError(f"c3.weight: got shape {list(weight.shape)}, expected {shape}")
+    return weight
 
 
 def _connections(table: Table) -> tuple[list[int], list[int]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .models import check_activation
+from .activations import check_activation
 from .shifts import ShiftGrid, check_rule
 from .train import check_settings
 
@@ -61,15 +61,6 @@ class Config:
             n = getattr(self, name)
             if n is not None and (not isinstance(n, int) or isinstance(n, bool) or n < 1):
                 raise ValueError(f"{name}: got {n!r}, expected an int of 1 or more, or None")
-
-    @classmethod
-    def quick(cls, **settings: Any) -> Config:
-        """A run of a few seconds, on the first 6,000 training and 1,000 test images.
-
-        It shows that everything works; its numbers are not the report's. ``settings`` are those
-        of the class and go before the two sizes.
-        """
-        return cls(**{"n_train": 6_000, "n_test": 1_000, **settings})
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them: ranges of shifts as ``[first, last]``, in pixels, and

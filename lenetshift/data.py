@@ -24,6 +24,9 @@ from torch import Tensor
 MNIST_FOLDER = Path(__file__).with_name("mnist")
 """The packaged data: four .gz files, and SHA256SUMS of what they unpack to."""
 
+MAX_BATCH_SIZE = 2**31 - 1
+"""Most images a batch may have: the kernels count them in 32 bits."""
+
 _UNSIGNED_BYTE = 0x08  # the format's code for uint8
 
 
@@ -125,6 +128,16 @@ def check_images(images: Tensor) -> None:
         or images.shape[1:] != (28, 28)
     ):
         raise ValueError(f"images: got {describe(images)}, expected uint8 [N, 28, 28]")
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise ValueError unless ``batch_size`` is an int in 1..2**31 - 1."""
+    if (
+        not isinstance(batch_size, int)
+        or isinstance(batch_size, bool)
+        or not 1 <= batch_size <= MAX_BATCH_SIZE
+    ):
+        raise ValueError(f"batch_size: got {batch_size!r}, expected an int in 1..{MAX_BATCH_SIZE}")
 
 
 def describe(value: object) -> str:

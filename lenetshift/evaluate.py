@@ -13,7 +13,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor, nn
 
-from .data import as_input, check_images, describe
+from .data import as_input, check_batch_size, check_images, describe
 from .models import device_and_dtype, fused_name
 from .shifts import ShiftGrid
 
@@ -76,8 +76,7 @@ def predict_shifts(
         ValueError: ``images``, ``batch_size`` or the model's output is not as described.
     """
     check_images(images)
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-        raise ValueError(f"batch_size: got {batch_size!r}, expected an int of 1 or more")
+    check_batch_size(batch_size)
     name = fused_name(model)
     if name is None:
         predictions, logits = _predict_by_forward(model, images, grid, batch_size, return_logits)

@@ -18,10 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .activations import ACTIVATIONS, check_activation
 from .c3_table import C3_TABLE, Table, n_connections, table_masks
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
-"""The activations that the models and the fused ops know, by name."""
 
 MAX_SEED = 2**32 - 1
 """Largest seed: torch's CPU generator keeps 32 bits, larger seeds would repeat smaller ones."""
@@ -206,7 +204,7 @@ def fused_name(model: nn.Module) -> str | None:
 
     Exactly the four classes above have fused ops, and only while the model still is what its
     class builds, in float32 on one CPU or CUDA device: the ops read the parameters and would
-    overlook a replaced layer, a parametrization or a forward hook.
+    overlook a replaced layer or ``forward``, a parametrization or a forward hook.
     """
     name = next((name for name, made in MODELS.items() if type(model) is made), None)
     if name is None:
@@ -222,6 +220,7 @@ def fused_name(model: nn.Module) -> str | None:
         and len(devices) == 1
         and devices.pop().type in ("cpu", "cuda")
         and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+        and not any("forward" in vars(m) for m in model.modules())
     )
     return name if unchanged else None
 
@@ -251,13 +250,6 @@ def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None
             with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def check_activation(activation: str) -> None:
-    """Raise ValueError unless ``activation`` is one of ``ACTIVATIONS``."""
-    if activation not in ACTIVATIONS:
-        known = " or ".join(repr(name) for name in ACTIVATIONS)
-        raise ValueError(f"activation: got {activation!r}, expected {known}")
 
 
 def check_seed(seed: int) -> None:

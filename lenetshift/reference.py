@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lenetshift.c3_table import C3_TABLE, to_dense
+from lenetshift.c3_table import to_dense, to_masked_dense
 from lenetshift.models import LeNet5, SymmetricLeNet5
 from lenetshift.shifts import ShiftGrid
 
@@ -71,10 +71,9 @@ def dense_twin(model: nn.Module) -> nn.Module:
     """
     if not isinstance(model, LeNet5):
         return model
-    state = model.state_dict()
-    weight = state["c3.weight"]
+    weight = model.output.weight
     twin = SymmetricLeNet5(model.activation).to(weight.device, weight.dtype)
-    twin.load_state_dict({**state, "c3.weight": to_dense(weight, C3_TABLE, 6)})
+    twin.load_state_dict(to_masked_dense(model.state_dict()))
     return twin.train(model.training)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .figures import draw_accuracy_maps, draw_shift_figure, signed
-from .metrics import summarize
+from .figures import draw_accuracy_maps, draw_shift_figure
+from .metrics import Counts, summarize
 from .shifts import ShiftGrid
 from .storage import (
     MNIST_SHA256,
@@ -50,16 +51,6 @@ MISPRINT = (
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Right and wrong answers (counts), and the accuracy as it is to be shown."""
-
-    correct: int
-    wrong: int
-    accuracy: float
-    """A fraction."""
-
-
-@dataclass(frozen=True)
 class Row:
     """One line of Table 1: a model's counts, by us or by the report."""
 
@@ -77,7 +68,11 @@ class Row:
 
     def percent(self, counts: Counts) -> str:
         """Ours to a tenth of a per cent; the report's as it printed them, in whole per cent."""
-        return f"{100 * counts.accuracy:.{0 if self.source == 'report' else 1}f} %"
+        return f"{100 * counts['accuracy']:.{0 if self.source == 'report' else 1}f} %"
+
+
+def _counts(correct: int, wrong: int, accuracy: float) -> Counts:
+    return {"correct": correct, "wrong": wrong, "accuracy": accuracy}
 
 
 FIGURE_INDICES = (4017, 4888, 5392, 8655)
@@ -86,10 +81,10 @@ FIGURE_INDICES = (4017, 4888, 5392, 8655)
 REPORT_TABLE: dict[str, Row] = {
     row.model: row
     for row in (
-        Row("lenet5", "report", Counts(9696, 304, 0.97), Counts(331140, 218860, 0.60)),
-        Row("mlp", "report", Counts(9278, 722, 0.93), Counts(224942, 325058, 0.41)),
-        Row("symmetric_lenet5", "report", Counts(9618, 382, 0.96), Counts(268626, 281374, 0.49)),
-        Row("pooled_mlp", "report", Counts(8733, 1217, 0.87), Counts(223386, 326614, 0.41), True),
+        Row("lenet5", "report", _counts(9696, 304, 0.97), _counts(331140, 218860, 0.60)),
+        Row("mlp", "report", _counts(9278, 722, 0.93), _counts(224942, 325058, 0.41)),
+        Row("symmetric_lenet5", "report", _counts(9618, 382, 0.96), _counts(268626, 281374, 0.49)),
+        Row("pooled_mlp", "report", _counts(8733, 1217, 0.87), _counts(223386, 326614, 0.41), True),
     )
 }
 """The report's Table 1 as printed, the misprint included."""
@@ -105,11 +100,7 @@ def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = 
     """
     rows = []
     for model in [name for name in DISPLAY_NAMES if name in results]:
-        unmoved, moved = (
-            Counts(part["correct"], part["wrong"], part["accuracy"])
-            for part in (results[model]["unmoved"], results[model]["moved"])
-        )
-        rows.append(Row(model, "ours", unmoved, moved))
+        rows.append(Row(model, "ours", results[model]["unmoved"], results[model]["moved"]))
         if with_report and model in REPORT_TABLE:
             rows.append(REPORT_TABLE[model])
     return rows
@@ -123,11 +114,11 @@ def _notes(rows: Sequence[Row], note: str) -> list[str]:
 def _cells(row: Row) -> list[str]:
     star = "*" if row.misprint else ""
     return [
-        str(row.unmoved.correct),
-        f"{row.unmoved.wrong}{star}",
+        str(row.unmoved["correct"]),
+        f"{row.unmoved['wrong']}{star}",
         row.percent(row.unmoved),
-        str(row.moved.correct),
-        str(row.moved.wrong),
+        str(row.moved["correct"]),
+        str(row.moved["wrong"]),
         row.percent(row.moved),
     ]
 
@@ -182,8 +173,8 @@ def _pipes(cells: Sequence[str]) -> str:
 def format_position_bias(value: Mapping[str, Any]) -> str:
     """The second experiment for a terminal, from what ``results.json`` holds; may be empty."""
     lines = [
-        f"Position-biased LeNet-5: of all test images moved by dx {signed(answer['dx'])}, "
-        f"dy {signed(answer['dy'])}, {answer['fraction']:.1%} are answered {answer['digit']}"
+        f"Position-biased LeNet-5: of all test images moved by dx {answer['dx']}, "
+        f"dy {answer['dy']}, {answer['fraction']:.1%} are answered {answer['digit']}"
         for answer in value.get("position_bias", ())
     ]
     dx, dy = value["config"]["grid"]["dx"], value["config"]["grid"]["dy"]
@@ -222,7 +213,7 @@ def format_csv(rows: Sequence[Row], note: str = "") -> str:
         counts = [
             value
             for part in (row.unmoved, row.moved)
-            for value in (part.correct, part.wrong, f"{part.accuracy:.{digits}f}")
+            for value in (part["correct"], part["wrong"], f"{part['accuracy']:.{digits}f}")
         ]
         remark = MISPRINT if row.misprint else (note if row.source == "ours" else "")
         writer.writerow([row.model, row.name, row.source, *counts, remark])
@@ -268,7 +259,7 @@ def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
         "note": job.note,
         "subset": bool(job.note),
         "config": {**job.config.to_dict(), "method": job.method},
-        "environment": environment(job.device),
+        "environment": {**environment(job.device), "data_sha256": dict(job.sha256)},
         "data": {"n_train": len(job.train), "n_test": n_test, "sha256": dict(job.sha256)},
         "models": models,
     }
@@ -311,11 +302,12 @@ def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str,
     value = results(job, checkpoints)
     grid, n_test = job.config.grid, job.n_test
     rows, title, note = table(value)
-    write_text(job.out / "table1.csv", format_csv(rows, job.note))
+    write_text(job.out / "table1.csv", format_csv(rows, note))
     write_text(job.out / "table1.md", format_markdown(rows, title, note))
     arrays: dict[str, Any] = {
         "schema": SCHEMA,
         "note": job.note,
+        "config": json.dumps(value["config"]),
         "dx": list(grid.dx),
         "dy": list(grid.dy),
         "labels": job.labels.to(torch.uint8),

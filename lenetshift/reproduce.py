@@ -8,6 +8,7 @@ each step. Then, from predictions and labels alone: the table, the figures, the 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import time
@@ -19,10 +20,12 @@ from typing import NoReturn
 import torch
 
 from . import report, storage
+from .activations import ACTIVATIONS
 from .config import Config
 from .data import DataError, dataset_sha256, load_mnist
 from .evaluate import predict_shifts
-from .models import ACTIVATIONS, build_model
+from .models import build_model
+from .ops import isa
 from .progress import Progress
 from .report import BIASED
 from .storage import Checkpoint, Job, StorageError
@@ -30,6 +33,7 @@ from .train import METHODS, position_biased, train
 
 MODELS = tuple(report.DISPLAY_NAMES)
 _QUICK_TRAIN, _QUICK_TEST = 6_000, 1_000
+_MAX_THREADS = 1024
 _EVALUATION = 0.5  # how long an evaluation takes, in epochs; it only paces the progress bar
 
 
@@ -45,12 +49,11 @@ def run(job: Job, *, resume: bool) -> dict[str, Checkpoint]:
     """
     done: dict[str, Checkpoint] = {}
     if resume:
-        for name in job.models:
+        for name in MODELS:  # those not asked for too: what a folder holds is of one run
             checkpoint = storage.load_checkpoint(job.out, name, job.settings())
             if checkpoint is not None:
                 done[name] = checkpoint
-    else:
-        storage.remove_earlier_run(job.out, MODELS)
+    storage.remove_earlier_run(job.out, () if resume else MODELS)
     with Progress(len(job.models) * (job.config.epochs + _EVALUATION)) as progress:
         for name in job.models:
             done[name] = _finish_model(job, name, done.get(name), progress)
@@ -201,7 +204,7 @@ def parser() -> argparse.ArgumentParser:
         help="auto takes CUDA where it works, else the CPU",
     )  # fmt: skip
     machine.add_argument(
-        "--threads", type=_positive, metavar="N", help="CPU threads (default: PyTorch's choice)"
+        "--threads", type=_threads, metavar="N", help="CPU threads (default: PyTorch's choice)"
     )
     return made
 
@@ -216,9 +219,11 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of 1 or more")
+def _threads(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MAX_THREADS:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a whole number in 1..{_MAX_THREADS}"
+        )
     return int(text)
 
 
@@ -301,11 +306,11 @@ def _reproduce(args: argparse.Namespace) -> None:
         torch.set_num_threads(args.threads)
     config, device = _config(args), _device(args.device)
     try:
-        storage.environment(device)
+        isa()
     except ValueError as error:  # LENETSHIFT_ISA names what this machine cannot run
         raise JobError(str(error)) from error
+    job = prepare(args, config, device)
     with storage.open_folder(args.out):
-        job = prepare(args, config, device)
         for number, index in enumerate(report.FIGURE_INDICES, 1):
             if BIASED in job.models and index not in job.figures:
                 _say(
@@ -326,6 +331,9 @@ def _say(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process, and return the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A folder's name that the terminal cannot show must not end a run that is complete.
+        sys.stdout.reconfigure(errors="backslashreplace")
     made = parser()
     args = made.parse_args(arguments)
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import io
 import json
 import math
 import os
@@ -25,8 +26,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import __version__
 from .config import Config
 from .data import Dataset
+from .ops import isa
 
 SCHEMA = 1
 """Version of the layout of ``results.json``, ``predictions.npz`` and the checkpoints."""
@@ -35,7 +38,8 @@ PRODUCTS = (
     *("results.json", "table1.csv", "table1.md", "predictions.npz", "accuracy_maps.png"),
     *(f"figure{number}.png" for number in range(1, 5)),
 )
-"""The files of a full run, beside ``checkpoints/<model>.pt``."""
+"""The files of a full run, beside ``checkpoints/<model>.pt``, as they are removed: that which says
+that a folder is complete goes first."""
 
 MNIST_SHA256 = {
     "train_images": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
@@ -109,24 +113,24 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
 def open_folder(folder: Path) -> Iterator[Path]:
     """Make a result folder ready, and keep it to one run for as long as the context lasts.
 
-    Creates the folder and ``checkpoints/`` in it, proves that files can be written in both, and
-    removes what a killed run left half-written.
+    Creates the folder and ``checkpoints/`` in it, removes what a killed run left half-written, and
+    proves that files can be written in both.
 
     Raises:
         StorageError: the folder cannot be created or written, or another run is using it.
     """
     checkpoints = folder / "checkpoints"
-    try:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-        for place in (folder, checkpoints):
-            write_atomically(place / ".writable", lambda file: None)
-            (place / ".writable").unlink()
-    except OSError as error:
-        raise StorageError(f"cannot write to {folder}: {_reason(error)}") from error
-    with _sole_user(folder):
-        for place in (folder, checkpoints):
-            for partial in place.glob(f".*{_PARTIAL}"):
-                partial.unlink(missing_ok=True)
+    with contextlib.ExitStack() as lock:
+        try:
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            lock.enter_context(_sole_user(folder))
+            for place in (folder, checkpoints):
+                for partial in place.glob(f".*{_PARTIAL}"):
+                    partial.unlink(missing_ok=True)
+                write_atomically(place / ".writable", lambda file: None)
+                (place / ".writable").unlink()
+        except OSError as error:
+            raise StorageError(f"cannot write to {folder}: {_reason(error)}") from error
         yield folder
 
 
@@ -187,7 +191,9 @@ class Job:
             **self.config.to_dict(),
             "method": self.method,
             "device": self.device.type,
-            "isa": environment(self.device)["isa"],
+            "isa": isa(),
+            "lenetshift": __version__,
+            "torch": str(torch.__version__),
             "data": " ".join(digest[:12] for digest in self.sha256.values()),
         }
 
@@ -236,27 +242,32 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """
     content = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
     content["state_dict"] = {k: v.detach().cpu() for k, v in checkpoint.state_dict.items()}
-    write_atomically(
-        checkpoint_path(folder, checkpoint.model),
-        lambda file: torch.save({"schema": SCHEMA, **content}, file),
-    )
+    # To memory first: on a full disk torch's own writer hides the OSError behind another error.
+    memory = io.BytesIO()
+    torch.save({"schema": SCHEMA, **content}, memory)
+    path = checkpoint_path(folder, checkpoint.model)
+    write_atomically(path, lambda file: file.write(memory.getbuffer()))
 
 
 def load_checkpoint(folder: Path, model: str, settings: Mapping[str, Any]) -> Checkpoint | None:
     """Read a model's checkpoint, or None when there is none.
 
     Raises:
-        StorageError: the file is damaged, or was written under other settings.
+        StorageError: the file cannot be read, is damaged, or was written under other settings.
     """
     path = checkpoint_path(folder, model)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        memory = io.BytesIO(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {_reason(error)}") from error
+    try:
+        content = torch.load(memory, map_location="cpu", weights_only=True)
         schema = content.pop("schema")
         if schema != SCHEMA:
             raise StorageError(f"{path} has schema {schema}, expected {SCHEMA}")
         checkpoint = Checkpoint(**content)
-    except FileNotFoundError:
-        return None
     except StorageError:
         raise
     except Exception as error:  # torch.load raises whatever the damage leads to
@@ -292,28 +303,21 @@ def loss_summary(losses: list[Tensor]) -> list[dict[str, float]]:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What a run ran on: versions, machine, instruction set, threads. All plain values."""
-    import lenetshift
-
-    isa = getattr(lenetshift, "isa", None)
     return {
-        **{name: _version(name) for name in ("lenetshift", "torch", "numpy", "matplotlib")},
+        "lenetshift": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "matplotlib": importlib.metadata.version("matplotlib"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
         "processor": _processor(),
         "logical_cpus": os.cpu_count(),
-        "isa": isa() if isa is not None else None,
+        "isa": isa(),
         "threads": torch.get_num_threads(),
         "device": device.type,
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # on sys.path without having been installed
-        return None
 
 
 def _processor() -> str:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import Dataset, as_input
+from .data import Dataset, as_input, check_batch_size
 from .models import MODELS, check_seed, device_and_dtype, fused_name, isolated_rng
 from .shifts import ShiftRule, check_rule
 
@@ -46,7 +46,7 @@ def train(
         dataset: the training set; a last batch smaller than the others is used too.
         epochs: passes over the set, 0 or more.
         learning_rate: positive.
-        batch_size: images a step, 1 or more.
+        batch_size: images a step, 1..2**31 - 1.
         seed: 0..2**32 - 1. With the epoch's number it settles the order of the images, and
             what a model draws (dropout); torch's global generators stay as they were.
         method: ``"fused"``, one op call an epoch, for an unchanged float32 model of the
@@ -61,7 +61,7 @@ def train(
 
     Raises:
         ValueError: a setting out of range, an empty dataset, an unknown method, or
-            ``"fused"`` for a model that has no fused op or has frozen parameters.
+            ``"fused"`` for a model that has no fused op, frozen parameters or backward hooks.
     """
     check_settings(epochs, learning_rate, batch_size, seed)
     _check_int("first_epoch", first_epoch, 0)
@@ -122,7 +122,7 @@ def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
 def check_settings(epochs: int, learning_rate: float, batch_size: int, seed: int) -> None:
     """Raise ValueError, naming the argument, unless ``train`` can take these."""
     _check_int("epochs", epochs, 0)
-    _check_int("batch_size", batch_size, 1)
+    check_batch_size(batch_size)
     check_seed(seed)
     if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate: got {learning_rate!r}, expected a positive number")
@@ -141,11 +141,10 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
             f"method: got 'fused' for {type(model).__name__}, expected 'autograd' for all but "
             f"an unchanged float32 {classes}"
         )
-    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
-    if frozen:
-        raise ValueError(
-            f"method: got 'fused' for a model with frozen {frozen[0]}, expected 'autograd'"
-        )
+    unseen = [f"frozen {key}" for key, p in model.named_parameters() if not p.requires_grad]
+    unseen += [f"a hook on {key}" for key in _backward_hooked(model)]
+    if unseen:
+        raise ValueError(f"method: got 'fused' for a model with {unseen[0]}, expected 'autograd'")
     train_epoch = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
 
     def run_epoch(
@@ -170,6 +169,21 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
         return losses
 
     return run_epoch
+
+
+def _backward_hooked(model: nn.Module) -> list[str]:
+    """Names of the modules and parameters with hooks that only a backward pass runs."""
+    modules = [
+        name or type(module).__name__
+        for name, module in model.named_modules()
+        if module._backward_hooks or module._backward_pre_hooks
+    ]
+    parameters = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter._backward_hooks or parameter._post_accumulate_grad_hooks
+    ]
+    return modules + parameters
 
 
 def _autograd_epoch(model: nn.Module) -> _Epoch:

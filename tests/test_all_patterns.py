@@ -18,6 +18,8 @@ from lenetshift.train import train
 GRID = ShiftGrid()
 IMAGES_AT_ONCE = 50  # times 55 shifts: the batch that PyTorch likes
 
+MOST_NEAR_TIES = 3  # of a model's 550,000 patterns; one in 2.2 million was seen
+
 
 def pytorch_predictions(model: nn.Module, images: Tensor) -> Tensor:
     """Translate, then ask the module, in float32."""
@@ -35,22 +37,26 @@ def float32_error(model: nn.Module, exact: nn.Module, images: Tensor) -> float:
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
-def test_every_pattern(name: str) -> None:
+def test_every_pattern(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     training, test = load_mnist()
     model = build_model(name, seed=0)
     train(model, training, epochs=1, learning_rate=0.1, batch_size=64, seed=0)
     exact = copy.deepcopy(model).double()
     fused = predict_shifts(model, test.images, GRID)
     different = (fused != pytorch_predictions(model, test.images)).nonzero()
-    # Two float32 evaluations may each be off by their error: PyTorch's, and ours, to which the
-    # Toom-Cook forms may add a factor of 12 (see test_predict_shifts_lenet5.py).
-    allowed = 2 * (1 + 12) * float32_error(model, exact, test.images[:100])
-    print(f"{name}: {len(different)} of {fused.numel()} answers differ; allowed gap {allowed:.2g}")
+    # Both of the two largest logits may be off by float32's error, half as much again in images
+    # beyond the sample.
+    allowed = 2 * 1.5 * float32_error(model, exact, test.images[:100])
+    gaps = []
     for image, row, column in different.tolist():
         shift = ShiftGrid(GRID.dx[column : column + 1], GRID.dy[row : row + 1])
         logits = reference.shifted_logits(exact, test.images[image : image + 1], shift)
         best = logits.flatten().topk(2).values
-        gap = float(best[0] - best[1])
-        print(f"  image {image}, dx {GRID.dx[column]}, dy {GRID.dy[row]}: gap {gap:.2g}")
-        assert gap <= allowed
-    assert len(different) <= fused.numel() // 10_000
+        gaps.append(float(best[0] - best[1]))
+    with capsys.disabled():
+        print(
+            f"\n{name}: {len(gaps)} of {fused.numel()} answers differ from PyTorch's, "
+            f"largest gap {max(gaps, default=0):.1g} of {allowed:.1g} allowed"
+        )
+    assert max(gaps, default=0) <= allowed
+    assert len(gaps) <= MOST_NEAR_TIES

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+from c3_bounds import check_c3_conv, problem
 from torch import Tensor
 
-from lenetshift import reference
-from lenetshift.c3_table import C3_TABLE, n_connections, table_masks
+import lenetshift  # noqa: F401  registers the ops
+from lenetshift.c3_table import C3_TABLE, MAX_INPUTS, table_masks
 
 TABLES = {
     "1998": (C3_TABLE, 6),
@@ -22,47 +25,23 @@ COUNTS = [0, 1, LANES - 1, LANES, LANES + 1, 2 * LANES + 3, 160]
 
 def random_problem(
     n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    table, n_inputs = TABLES[table_name]
-    generator = torch.Generator().manual_seed(n + len(table) + size[0])
-    input = torch.randn(n, n_inputs, *size, generator=generator, dtype=dtype)
-    weight = torch.randn(n_connections(table), 5, 5, generator=generator, dtype=dtype)
-    bias = torch.randn(len(table), generator=generator, dtype=dtype)
-    return input, weight, bias
+) -> list[Tensor]:
+    """Input, weight and bias."""
+    return list(problem(n, *TABLES[table_name], size, dtype)[:3])
+
+
+def run(masks: list[int], *tensors: Tensor) -> list[Tensor]:
+    """Input, weight, bias, upstream gradient -> output and the three gradients."""
+    inputs = [tensor.clone().requires_grad_() for tensor in tensors[:3]]
+    output = torch.ops.lenetshift.c3_conv(*inputs, masks)
+    return [output.detach(), *torch.autograd.grad(output, inputs, tensors[3])]
 
 
 def check_against_reference(
     n: int, table_name: str, size: tuple[int, int], dtype: torch.dtype
 ) -> None:
-    """Every value within k * eps * sum |w||x| of float64, k the longest sum of its kind."""
-    table, _ = TABLES[table_name]
-    inputs = [t.requires_grad_() for t in random_problem(n, table_name, size, dtype)]
-    exact = [t.detach().double().requires_grad_() for t in inputs]
-    magnitude = [t.detach().double().abs().requires_grad_() for t in inputs]
-    output = torch.ops.lenetshift.c3_conv(*inputs, table_masks(table))
-    upstream = torch.randn(output.shape, dtype=dtype)
-    expected = reference.c3_conv(*exact, table)
-    scale = reference.c3_conv(*magnitude, table)
-    grads = torch.autograd.grad(output, inputs, upstream)
-    expected_grads = torch.autograd.grad(expected, exact, upstream.double())
-    scale_grads = torch.autograd.grad(scale, magnitude, upstream.double().abs())
-    terms = max(len(inputs) for inputs in table) * 25 + 1
-    positions = n * (size[0] - 4) * (size[1] - 4)
-    eps = torch.finfo(dtype).eps
-    for what, got, want, bound, k in [
-        ("output", output, expected, scale, terms),
-        ("grad_input", grads[0], expected_grads[0], scale_grads[0], len(table) * 25),
-        ("grad_weight", grads[1], expected_grads[1], scale_grads[1], positions),
-        ("grad_bias", grads[2], expected_grads[2], scale_grads[2], positions),
-    ]:
-        # Rounding errors of a sum of k terms grow like sqrt(k); 2 leaves room for the tail.
-        tolerance = 2 * max(k, 1) ** 0.5 * eps * bound.detach()
-        error = (got.double() - want).abs().detach()
-        assert got.shape == want.shape
-        assert bool((error <= tolerance).all()), (
-            f"{what}: worst error {error.max():.3g} where {tolerance.flatten()[error.argmax()]:.3g} "
-            "is allowed"
-        )
+    table, n_inputs = TABLES[table_name]
+    check_c3_conv(partial(run, table_masks(table)), n, table, n_inputs, size, dtype, tiled=True)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -107,7 +86,8 @@ def test_strided_input_and_gradient() -> None:
         torch.ops.lenetshift.c3_conv(t, weight, bias, table_masks(C3_TABLE))
         for t in (strided, plain)
     ]
-    upstream = torch.randn(10, 10, 16, 2).permute(3, 2, 1, 0)
+    generator = torch.Generator().manual_seed(0)
+    upstream = torch.randn(10, 10, 16, 2, generator=generator).permute(3, 2, 1, 0)
     grads = [
         torch.autograd.grad(output, t, upstream)[0]
         for output, t in zip(outputs, (strided, plain), strict=True)
@@ -134,18 +114,46 @@ def test_bit_identical_for_every_thread_count(isa: str, dtype: torch.dtype) -> N
 
 def test_opcheck() -> None:
     inputs = [t.requires_grad_() for t in random_problem(3, "1998", (14, 14), torch.float32)]
-    torch.library.opcheck(torch.ops.lenetshift.c3_conv.default, (*inputs, table_masks(C3_TABLE)))
+    masks = table_masks(C3_TABLE)
+    torch.library.opcheck(torch.ops.lenetshift.c3_conv.default, (*inputs, masks))
+    input, weight, _, upstream = problem(3, C3_TABLE, 6, (14, 14), torch.float32)
+    for wanted in ([True, True, True], [False, True, False]):
+        torch.library.opcheck(
+            torch.ops.lenetshift.c3_conv_backward.default, (upstream, input, weight, masks, wanted)
+        )
+
+
+def test_second_derivative_is_an_error() -> None:
+    inputs = [t.requires_grad_() for t in random_problem(2, "ragged", (6, 7), torch.float64)]
+    output = torch.ops.lenetshift.c3_conv(*inputs, table_masks(TABLES["ragged"][0]))
+    first = torch.autograd.grad(output.square().sum(), inputs, create_graph=True)
+    with pytest.raises(NotImplementedError, match=r"^lenetshift::c3_conv: got a second derivative"):
+        first[0].sum().backward()
 
 
 def test_compile_without_graph_break() -> None:
-    inputs = random_problem(3, "1998", (14, 14), torch.float32)
+    inputs = [t.requires_grad_() for t in random_problem(3, "1998", (14, 14), torch.float32)]
     masks = table_masks(C3_TABLE)
 
     def layer(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return torch.tanh(torch.ops.lenetshift.c3_conv(input * 2, weight, bias, masks))
 
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(*inputs), layer(*inputs), rtol=0, atol=0)
+    outputs = compiled(*inputs), layer(*inputs)
+    torch.testing.assert_close(*outputs, rtol=0, atol=0)
+    gradients = [torch.autograd.grad(output.square().sum(), inputs) for output in outputs]
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+def test_most_input_maps() -> None:
+    """The last map of the largest table counts; one more map is refused."""
+    table = ((0, MAX_INPUTS - 1), (MAX_INPUTS - 1,))
+    masks = table_masks(table)
+    check_c3_conv(partial(run, masks), 2, table, MAX_INPUTS, (5, 6), torch.float32, tiled=True)
+    with pytest.raises(ValueError, match=r"^input: got 63 maps, expected at most 62$"):
+        torch.ops.lenetshift.c3_conv(
+            torch.zeros(1, 63, 5, 5), torch.zeros(3, 5, 5), torch.zeros(2), masks
+        )
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lenetshift.activations import ACTIVATIONS
 from lenetshift.c3_table import C3_TABLE, to_dense
 from lenetshift.models import (
-    ACTIVATIONS,
     MLP,
     MODEL_NAMES,
     C3Conv,
@@ -190,6 +190,18 @@ def hooked() -> nn.Module:
     return model
 
 
+def own_forward() -> nn.Module:
+    model = MLP()
+    model.forward = lambda x: -MLP.forward(model, x)  # type: ignore[method-assign]
+    return model
+
+
+def layer_with_own_forward() -> nn.Module:
+    model = LeNet5()
+    model.f6.forward = lambda x: x[:, :84]
+    return model
+
+
 def parametrized() -> nn.Module:
     model = MLP()
     nn.utils.parametrizations.weight_norm(model.hidden)
@@ -203,6 +215,8 @@ def parametrized() -> nn.Module:
         replaced_layer,
         other_table,
         hooked,
+        own_forward,
+        layer_with_own_forward,
         parametrized,
         lambda: MLP().double(),
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10)),

@@ -117,8 +117,9 @@ def check(
     assert share <= 1, f"the worst error is {share:.2f} of its bound"
     assert torch.equal(predictions, logits.argmax(-1).to(torch.uint8))
     top = expected.topk(2, dim=-1).values
-    near_tie = top[..., 0] - top[..., 1] <= 2 * bound.amax(-1)
-    assert ((predictions == expected.argmax(-1)) | near_tie).all()
+    clear = top[..., 0] - top[..., 1] > 2 * bound.amax(-1)
+    assert clear.double().mean() > 0.98
+    assert torch.equal(predictions[clear], expected.argmax(-1)[clear].to(torch.uint8))
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -22,8 +22,8 @@ def _results():
 
 def test_only_model_3_does_not_add_up():
     for model, row in report.REPORT_TABLE.items():
-        assert row.moved.correct + row.moved.wrong == 550_000
-        total = row.unmoved.correct + row.unmoved.wrong
+        assert row.moved["correct"] + row.moved["wrong"] == 550_000
+        total = row.unmoved["correct"] + row.unmoved["wrong"]
         assert total == (9950 if model == "pooled_mlp" else 10_000)
         assert row.misprint == (model == "pooled_mlp")
 

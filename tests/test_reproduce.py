@@ -1,6 +1,6 @@
 import json
 import os
-import re
+import resource
 import signal
 import subprocess
 import sys
@@ -12,16 +12,19 @@ import pytest
 import torch
 from PIL import Image
 
-from lenetshift import reproduce
+import lenetshift
+from lenetshift import reproduce, storage
+from lenetshift.config import Config
 from lenetshift.data import load_mnist
+from lenetshift.storage import MNIST_SHA256
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "lenetshift.reproduce"]
 
 
-def command(*options, cwd=ROOT):
+def command(*options, cwd=ROOT, **how):
     return subprocess.run(
-        [*COMMAND, *map(str, options)], cwd=cwd, capture_output=True, text=True, timeout=300
+        [*COMMAND, *map(str, options)], cwd=cwd, capture_output=True, text=True, timeout=300, **how
     )
 
 
@@ -75,12 +78,28 @@ def test_quick_results(quick):
     value = json.loads((out / "results.json").read_text())
     assert value["schema"] == 1
     assert len(value["models"]) == 5
+    assert value["config"] == {
+        **Config(n_train=6_000, n_test=1_000).to_dict(), "method": "fused"
+    }  # fmt: skip
+    environment = value["environment"]
+    assert environment["lenetshift"] == lenetshift.__version__
+    assert environment["torch"] == torch.__version__
+    assert environment["isa"] == lenetshift.isa()
+    assert environment["data_sha256"] == value["data"]["sha256"] == MNIST_SHA256
     with np.load(out / "predictions.npz") as arrays:
         for name, model in value["models"].items():
             assert arrays[name].shape == (1000, 5, 11)
             correct = int((arrays[name] == arrays["labels"][:, None, None]).sum())
             assert model["moved"]["correct"] == correct
             assert model["unmoved"]["correct"] + model["unmoved"]["wrong"] == 1000
+            accuracy_map = np.array(model["accuracy_map"])
+            assert accuracy_map.shape == (5, 11)
+            assert accuracy_map.mean() == pytest.approx(model["moved"]["accuracy"])
+            assert accuracy_map[2, 5] == model["unmoved"]["accuracy"]
+            assert model["training_seconds"] > 0
+            assert model["evaluation_seconds"] > 0
+            assert [epoch["steps"] for epoch in model["loss"]] == [94, 94]
+        assert json.loads(str(arrays["config"])) == value["config"]
     assert [figure["label"] for figure in value["figures"]] == [4, 5, 2, 3]
     assert "8733 + 1217 = 9950" in done.stdout
 
@@ -92,6 +111,8 @@ def test_quick_results(quick):
         (["--epochs", "two"], "--epochs"),
         (["--learning-rate", "-1"], "--learning-rate"),
         (["--threads", "0"], "--threads"),
+        (["--threads", "2147483648"], "--threads: got '2147483648', expected a whole number in"),
+        (["--batch-size", "99999999999999999999"], "--batch-size: got 99999999999999999999, exp"),
         (["--device", "tpu"], "--device"),
         (["--data", "/no/such/folder"], "/no/such/folder"),
         (["--out", "/dev/null/results"], "/dev/null/results"),
@@ -108,6 +129,7 @@ def test_bad_input_is_one_line(options, named, tmp_path, capsys):
     assert named in output.err
     assert output.err.count("\n") == 1
     assert not output.out
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_input_in_a_process(tmp_path):
@@ -178,10 +200,72 @@ def test_killed_run_resumes_to_the_same_results(small, tmp_path):
     assert not list(killed.rglob(".*"))
 
 
+def test_resume_keeps_a_folder_to_one_run(small, tmp_path, capsys, monkeypatch):
+    """All checkpoints must be of this run, and no product of an earlier one outlives the start."""
+    options = ["--data", str(small), "--out", str(tmp_path), "--epochs", "1", "--models"]
+    assert reproduce.main([*options, "pooled_mlp"]) == 0
+
+    def refused(*others):
+        capsys.readouterr()
+        assert reproduce.main([*options, "mlp", "--resume", *others]) == 2
+        assert (tmp_path / "results.json").exists()
+        return capsys.readouterr().err
+
+    assert "pooled_mlp.pt was written with seed 0, this run has seed 1" in refused("--seed", "1")
+    with monkeypatch.context() as other:
+        other.setattr(storage, "__version__", "0.0.9")
+        assert "this run has lenetshift 0.0.9" in refused()
+    with monkeypatch.context() as other:
+        other.setattr(torch, "__version__", "2.5.0")
+        assert "this run has torch 2.5.0" in refused()
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproduce, "train", interrupted)
+    assert reproduce.main([*options, "mlp", "--resume"]) == 130
+    left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == ["checkpoints/pooled_mlp.pt"]
+
+
+def test_full_disk_is_one_line(small, tmp_path):
+    """Where the checkpoint is written; then, with it in place, where the pictures are."""
+    options = ["--data", small, "--models", "pooled_mlp", "--epochs", "1", "--out", tmp_path]
+
+    def fill_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    def check_failure(n_checkpoints, *others):
+        done = command(*options, *others, preexec_fn=fill_disk)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1] == (
+            f"python -m lenetshift.reproduce: error: {tmp_path}: File too large"
+        )
+        assert "Traceback" not in done.stderr
+        assert not list(tmp_path.rglob(".*"))
+        assert len(list(tmp_path.rglob("*.pt"))) == n_checkpoints
+        assert not list(tmp_path.glob("*.png"))
+        assert not (tmp_path / "results.json").exists()
+
+    check_failure(0)
+    assert command(*options).returncode == 0
+    check_failure(1, "--resume")
+
+
+def test_any_terminal_and_any_folder_name(small, tmp_path):
+    options = ["--data", small, "--models", "biased_lenet5", "--epochs", "0"]
+    out = tmp_path / "r\u00e9sultats"
+    done = command(*options, "--out", out, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "moved by dx -3, dy 0" in done.stdout
+    assert "r\\xe9sultats" in done.stdout
+
+
 def test_from_another_folder(small, tmp_path):
     done = command("--data", small, "--models", "pooled_mlp", "--epochs", "1", cwd=tmp_path)
-    if re.search("No module named '?lenetshift", done.stderr):
+    if "No module named 'lenetshift'" in done.stderr:
         pytest.skip("lenetshift is not installed")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "results" / "results.json").exists()
     assert "not MNIST" in done.stdout
+    assert "not MNIST" in (tmp_path / "results" / "table1.csv").read_text()

@@ -49,14 +49,20 @@ def test_other_settings_and_damage_are_named(tmp_path):
         path.write_bytes(path.read_bytes()[:100])
         with pytest.raises(storage.StorageError, match=r"mlp\.pt is damaged"):
             storage.load_checkpoint(folder, "mlp", {"epochs": 2})
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(storage.StorageError, match=r"^cannot read .*mlp\.pt: Is a directory$"):
+            storage.load_checkpoint(folder, "mlp", {"epochs": 2})
 
 
 def test_folder_is_for_one_run_and_cleans_up(tmp_path):
     (tmp_path / ".results.json.partial").write_text("{")
     with storage.open_folder(tmp_path):
         assert not (tmp_path / ".results.json.partial").exists()
+        before = tmp_path.stat().st_mtime_ns
         with pytest.raises(storage.StorageError, match="in use"), storage.open_folder(tmp_path):
             pass
+        assert tmp_path.stat().st_mtime_ns == before  # nothing was written, not even for a moment
 
 
 def test_a_file_is_no_folder(tmp_path):

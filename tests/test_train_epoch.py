@@ -203,6 +203,14 @@ def test_loss_curve_is_that_of_eager(name: str) -> None:
     assert error <= 4 * eager_error, f"{error:.1e} against eager's {eager_error:.1e}"
 
 
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_opcheck(name: str) -> None:
+    """Among other things that the schema names what the op writes: the parameters."""
+    parameters = [p.detach() for p in make_model(name, "tanh").parameters()]
+    op = getattr(torch.ops.lenetshift, f"train_epoch_{name}").default
+    torch.library.opcheck(op, (*dataset("mnist"), permutation(5), parameters, 0.1, 2, "relu"))
+
+
 INTERRUPTED = """
 import signal, sys, torch, lenetshift
 from lenetshift.models import build_model

@@ -69,6 +69,10 @@ def test_gradient(dtype: torch.dtype) -> None:
 def test_gradcheck() -> None:
     images = torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: torch.ops.lenetshift.translate(x, SHIFTS), (images,))
+    # The square, so that the second derivative is not 0.
+    assert torch.autograd.gradgradcheck(
+        lambda x: torch.ops.lenetshift.translate(x, SHIFTS).square(), (images,)
+    )
 
 
 def test_opcheck() -> None:
@@ -77,6 +81,8 @@ def test_opcheck() -> None:
     torch.library.opcheck(
         torch.ops.lenetshift.translate.default, (torch.ones(2, 5, 6, dtype=torch.uint8), SHIFTS)
     )
+    upstream = torch.randn(2, len(SHIFTS), 5, 6, requires_grad=True)
+    torch.library.opcheck(torch.ops.lenetshift.translate_backward.default, (upstream, SHIFTS))
 
 
 @pytest.mark.parametrize(
@@ -97,3 +103,17 @@ def test_bad_input(images: torch.Tensor, shifts: torch.Tensor, message: str) -> 
         torch.ops.lenetshift.translate(images, shifts)
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "message"),
+    [
+        ((1, 28, 28), torch.float32, "grad_output: got shape [1, 28, 28], expected [N, 9, ..., "),
+        ((1, 8, 28, 28), torch.float32, "grad_output: got shape [1, 8, 28, 28], expected [N, 9, "),
+        ((1, 9, 28, 28), torch.uint8, "images: gradients need float32 or float64, got uint8"),
+    ],
+)
+def test_bad_gradient(shape: tuple[int, ...], dtype: torch.dtype, message: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+        torch.ops.lenetshift.translate_backward(torch.zeros(shape, dtype=dtype), SHIFTS)
+    assert str(error.value).startswith(message)

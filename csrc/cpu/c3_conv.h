@@ -30,31 +30,37 @@ int slots_of(const C3Shape& s) {
 
 template <class T>
 struct C3Workspace {
-  Vec<T>* input;        // a thread's: [n_inputs, height, width]
-  Vec<T>* output;       // a thread's: [n_outputs, height-4, width-4]
-  Vec<T>* grad_weight;  // [n_slots, n_connections * 25 + n_outputs]
+  T* weight;            // the weights' points
+  Vec<T>* grad_weight;  // [n_slots, n_grads]: of the weights' points and of the bias
   int n_slots;
   std::int64_t n_grads;
+  // A thread's, one lane group:
+  Vec<T>* input;        // [n_inputs, height, width]
+  Vec<T>* output;       // [n_outputs, height-4, width-4]
+  Vec<T>* grad_input;   // like input
+  ConvScratch<T> scratch;
   std::int64_t bytes;
 
   C3Workspace(const C3Shape& shape, int n_threads, void* start, int thread) {
     const Conv5x5 conv = conv_of(shape);
     n_slots = slots_of<T>(shape);
-    n_grads = conv.n_connections() * 25 + conv.n_outputs;
+    n_grads = conv.n_weight_points() + conv.n_outputs;
     Arena arena(start);
+    weight = arena.take<T>(conv.n_weight_points());
     grad_weight = arena.take<Vec<T>>(n_slots * n_grads);
-    for (int t = 0; t < n_threads; ++t) {
-      Vec<T>* const in = arena.take<Vec<T>>(conv.input_size());
-      Vec<T>* const out = arena.take<Vec<T>>(conv.output_size());
-      if (t == thread) input = in, output = out;
+    for (int t = 0; t < n_threads && t <= thread; ++t) {  // the last taken is the thread's own
+      input = arena.take<Vec<T>>(conv.input_size());
+      output = arena.take<Vec<T>>(conv.output_size());
+      grad_input = arena.take<Vec<T>>(conv.input_size());
+      scratch = ConvScratch<T>(arena, conv);
     }
     bytes = arena.bytes();
   }
 };
 
 inline std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes, int n_threads) {
-  return value_bytes == 4 ? C3Workspace<float>(shape, n_threads, nullptr, 0).bytes
-                          : C3Workspace<double>(shape, n_threads, nullptr, 0).bytes;
+  return value_bytes == 4 ? C3Workspace<float>(shape, n_threads, nullptr, n_threads).bytes
+                          : C3Workspace<double>(shape, n_threads, nullptr, n_threads).bytes;
 }
 
 // Calls f(group, first image, images in it) for the lane groups of one thread.
@@ -72,12 +78,13 @@ void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bia
              void* workspace, int n_threads) {
   const Conv5x5 conv = conv_of(shape);
   const int n_in = conv.input_size(), n_out = conv.output_size();
+  conv5x5_pack(conv, weight, C3Workspace<T>(shape, n_threads, workspace, 0).weight);
   run_on_threads(n_threads, [&](int thread) {
     const C3Workspace<T> w(shape, n_threads, workspace, thread);
     const Share share = share_of(lane_groups<T>(shape), thread, n_threads);
     for_lane_groups<T>(shape, share.first, share.stop, 1, [&](std::int64_t image, int n_images) {
       rows_to_lanes<T>(input + image * n_in, n_in, n_images, n_in, w.input);
-      conv5x5_forward<T>(conv, w.input, weight, bias, w.output);
+      conv5x5_forward<T>(conv, w.input, w.weight, bias, w.scratch, w.output);
       lanes_to_rows<T>(w.output, output + image * n_out, n_out, n_images, n_out);
     });
   });
@@ -88,37 +95,40 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
                       int n_threads) {
   const Conv5x5 conv = conv_of(shape);
   const int n_in = conv.input_size(), n_out = conv.output_size();
-  const int n_weights = conv.n_connections() * 25;
   const bool wants_weight = g.grad_weight != nullptr || g.grad_bias != nullptr;
+  const C3Workspace<T> shared(shape, n_threads, workspace, 0);
+  conv5x5_pack(conv, g.weight, shared.weight);
   run_on_threads(n_threads, [&](int thread) {
     const C3Workspace<T> w(shape, n_threads, workspace, thread);
     const Share slots = share_of(w.n_slots, thread, n_threads);
     for (std::int64_t slot = slots.first; slot < slots.stop; ++slot) {
       Vec<T>* const grad_weight = w.grad_weight + slot * w.n_grads;
+      Vec<T>* const grad_bias = grad_weight + conv.n_weight_points();
       for (std::int64_t i = 0; i < w.n_grads; ++i) grad_weight[i] = Vec<T>{};
       for_lane_groups<T>(
           shape, slot, lane_groups<T>(shape), w.n_slots, [&](std::int64_t image, int n_images) {
             rows_to_lanes<T>(g.grad_output + image * n_out, n_out, n_images, n_out, w.output);
-            if (wants_weight) {
+            if (wants_weight)
               rows_to_lanes<T>(g.input + image * n_in, n_in, n_images, n_in, w.input);
-              conv5x5_grad_weight<T>(conv, w.output, w.input, grad_weight,
-                                     grad_weight + n_weights);
-            }
-            if (g.grad_input) {
-              conv5x5_grad_input<T>(conv, w.output, g.weight, w.input);
-              lanes_to_rows<T>(w.input, g.grad_input + image * n_in, n_in, n_images, n_in);
-            }
+            conv5x5_backward<T>(conv, w.output, w.input, w.weight, w.scratch,
+                                wants_weight ? grad_weight : nullptr, grad_bias,
+                                g.grad_input ? w.grad_input : nullptr);
+            if (g.grad_input)
+              lanes_to_rows<T>(w.grad_input, g.grad_input + image * n_in, n_in, n_images, n_in);
           });
     }
   });
-  const C3Workspace<T> w(shape, n_threads, workspace, 0);
-  for (std::int64_t i = 0; i < w.n_grads; ++i) {
-    T* const target = i < n_weights ? g.grad_weight : g.grad_bias;
-    if (target == nullptr) continue;
-    Vec<T> sum = w.grad_weight[i];
-    for (int slot = 1; slot < w.n_slots; ++slot) sum += w.grad_weight[slot * w.n_grads + i];
-    target[i < n_weights ? i : i - n_weights] = sum_of_lanes<T>(sum);
-  }
+  const auto sum_of_slots = [&](std::int64_t i) {
+    Vec<T> sum = shared.grad_weight[i];
+    for (int slot = 1; slot < shared.n_slots; ++slot)
+      sum += shared.grad_weight[slot * shared.n_grads + i];
+    return sum;
+  };
+  for (int row = 0; g.grad_weight && row < conv.n_connections() * kTaps; ++row)
+    conv5x5_sum_taps<T>([&](int p) { return sum_of_slots(row * kPoints + p); },
+                        [&](int v, T sum) { g.grad_weight[row * kTaps + v] = sum; });
+  for (int o = 0; g.grad_bias && o < conv.n_outputs; ++o)
+    g.grad_bias[o] = sum_of_lanes<T>(sum_of_slots(conv.n_weight_points() + o));
 }
 
 }  // namespace

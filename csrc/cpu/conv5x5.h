@@ -5,11 +5,21 @@
 //   output[o][y][x] = bias[o] + sum over connections (o, c), u, v of
 //                     weight[connection][u][v] * input[c][y + u][x + v]
 //
-// Maps in a lane group are Vec<T> [n_maps, height, width].
+// Along a row it is the form F(4, 5) of four_by_five.h: a tile of four output columns from eight
+// input columns. At each of the form's eight points that leaves a sum over connections and rows of
+// taps u alone, down the tile's column:
+//
+//   point of output[o][y] = sum over (o, c), u of (point of weight[connection][u])
+//                                               * (point of input[c][y + u])
+//
+// Maps in a lane group are Vec<T> [n_maps, height, width]; the points of a few tiles are
+// [n_maps, kPoints, tiles, rows]; those of the weights and of their gradient
+// [n_connections, u, kPoints].
 #pragma once
 
 #include "../c3_table.h"
 #include "constant.h"
+#include "four_by_five.h"
 #include "vec.h"
 
 namespace lenetshift {
@@ -22,175 +32,283 @@ struct Conv5x5 {
   int height, width;  // of the input maps
   int out_height() const { return height - 4; }
   int out_width() const { return width - 4; }
+  int n_tiles() const { return divide_up(out_width(), kTileOutputs); }
   int n_connections() const { return connection_index(table, n_outputs, 0); }
   int input_size() const { return n_inputs * height * width; }
   int output_size() const { return n_outputs * out_height() * out_width(); }
+  int n_weight_points() const { return n_connections() * kPoints * kTaps; }
 };
 
-// The widest run of output columns, and how many rows of it, that a pass holds in accumulators. An
-// input column is loaded once and meets the five weights of a row, which stay in registers:
-// 10 accumulators, 5 weights and the column make 16 registers. With 32, two rows of outputs share
-// the column: 20 + 10 + 1.
-template <class T>
-constexpr int kConvRows = sizeof(T) == 4 && kRegisters >= 32 ? 2 : 1;
+// Tiles whose points are there at once.
+struct Tiles {
+  int first, n;
+};
 
-// Cuts 0 ... total - 1 into runs of columns and calls f(first of the run, Constant<its width>{}).
-// Each width is code of its own, so there are few: 10 for C3's rows, 7 for C1's 28, and 4, 2, 1 for
-// what is left of others. float64 serves gradient checks only: 2 and 1.
+// A thread's memory for one convolution.
+template <class T>
+struct ConvScratch {
+  // Backward takes as many tiles at once as the second-level cache holds beside the rest: each time,
+  // the weights' gradients are read and written. Forward takes one.
+  static constexpr int kBytes = 400 << 10;
+  int n_tiles;
+  Vec<T>* input;    // points of the input maps
+  Vec<T>* grad;     // points of the output maps' gradients
+  Vec<T>* one_map;  // [kPoints, height]: of one map and tile
+
+  ConvScratch() = default;
+  ConvScratch(Arena& arena, const Conv5x5& conv) {
+    const std::int64_t input_rows = conv.n_inputs * kPoints * conv.height;
+    const std::int64_t grad_rows = conv.n_outputs * kPoints * conv.out_height();
+    const std::int64_t fit =
+        kBytes / ((input_rows + grad_rows) * static_cast<std::int64_t>(sizeof(Vec<T>)));
+    n_tiles = fit < 1 ? 1 : fit < conv.n_tiles() ? static_cast<int>(fit) : conv.n_tiles();
+    input = arena.take<Vec<T>>(n_tiles * input_rows);
+    grad = arena.take<Vec<T>>(n_tiles * grad_rows);
+    one_map = arena.take<Vec<T>>(kPoints * conv.height);
+  }
+};
+
+// weight [n_connections, 5, 5] to its points: in double, rounded once.
+template <class T>
+[[gnu::noinline]] void conv5x5_pack(const Conv5x5& conv, const T* weight, T* points) {
+  typedef double Points __attribute__((vector_size(kPoints * sizeof(double))));
+  typedef T Rounded __attribute__((vector_size(kPoints * sizeof(T))));
+  Points form[kTaps];
+  for (int v = 0; v < kTaps; ++v)
+    for (int p = 0; p < kPoints; ++p) form[v][p] = kTapsToPoints.at[p][v];
+  const int n_rows = conv.n_connections() * kTaps;
+  for (int i = 0; i < n_rows; ++i, weight += kTaps, points += kPoints) {
+    Points sum = {};
+    for (int v = 0; v < kTaps; ++v) sum += static_cast<double>(weight[v]) * form[v];
+    const Rounded rounded = __builtin_convertvector(sum, Rounded);
+    __builtin_memcpy(points, &rounded, sizeof rounded);
+  }
+}
+
+// The gradient of one row of taps, summed over the lanes: grad_point(p) gives that of its points,
+// store(v, sum) takes it.
+template <class T, class GradPoint, class Store>
+inline void conv5x5_sum_taps(GradPoint&& grad_point, Store&& store) {
+  constexpr auto form = kTapsToPoints;
+  Vec<T> points[kPoints];
+  for (int p = 0; p < kPoints; ++p) points[p] = grad_point(p);
+#pragma GCC unroll 5
+  for (int v = 0; v < kTaps; ++v) {
+    Vec<T> sum = {};
+#pragma GCC unroll 8
+    for (int p = 0; p < kPoints; ++p)
+      if (form.at[p][v] != 0) sum += static_cast<T>(form.at[p][v]) * points[p];
+    store(v, sum_of_lanes<T>(sum));
+  }
+}
+
+// Cuts 0 ... total - 1 into runs of rows and calls f(first of the run, Constant<its length>{}).
+// Each length is code of its own, so there are few: 10 for C3's rows, 14 or 7 for C1's 28, and 4, 2,
+// 1 for what is left of others. float64 serves gradient checks only: 2 and 1.
 template <class T, class F>
 inline void for_runs(int total, F&& f) {
   const bool sevens = total % 7 == 0 && total % 10 != 0;
-  for (int x = 0, left = total; left > 0; left = total - x) {
+  for (int y = 0, left = total; left > 0; left = total - y) {
     if constexpr (sizeof(T) == 4) {
+      if constexpr (kRegisters >= 32) {
+        if (left >= 14 && sevens) {
+          f(y, Constant<14>{}), y += 14;
+          continue;
+        }
+      }
       if (left >= 10 && !sevens) {
-        f(x, Constant<10>{}), x += 10;
+        f(y, Constant<10>{}), y += 10;
         continue;
       }
       if (left >= 7) {
-        f(x, Constant<7>{}), x += 7;
+        f(y, Constant<7>{}), y += 7;
         continue;
       }
       if (left >= 4) {
-        f(x, Constant<4>{}), x += 4;
+        f(y, Constant<4>{}), y += 4;
         continue;
       }
     }
     if (left >= 2)
-      f(x, Constant<2>{}), x += 2;
+      f(y, Constant<2>{}), y += 2;
     else
-      f(x, Constant<1>{}), x += 1;
+      f(y, Constant<1>{}), y += 1;
   }
 }
 
-// Output rows y ... y + rows - 1, columns x0 ... x0 + n - 1 of map o.
-template <class T, int rows, int n>
-[[gnu::noinline]] void conv5x5_forward_block(const Conv5x5& conv, const Vec<T>* input,
-                                             const T* weight_o, T bias, int o, int y, int x0,
-                                             Vec<T>* output) {
-  Vec<T> sum[rows][n];
-  for (int r = 0; r < rows; ++r)
-    for (int x = 0; x < n; ++x) sum[r][x] = broadcast<T>(bias);
-  const T* w = weight_o;
-  for (std::int64_t bits = conv.table[o]; bits != 0; bits &= bits - 1, w += 25) {
-    const int c = __builtin_ctzll(bits);
-    const Vec<T>* in = input + (c * conv.height + y) * conv.width + x0;
-    // Input row i is row i - r of the window of output row r.
-#pragma GCC unroll 6
-    for (int i = 0; i < rows + 4; ++i, in += conv.width)
-#pragma GCC unroll 14
-      for (int x = 0; x < n + 4; ++x) {
-        const Vec<T> column = load_once<T>(in + x);
-#pragma GCC unroll 2
-        for (int r = 0; r < rows; ++r)
-#pragma GCC unroll 5
-          for (int v = 0; v < 5; ++v)
-            if (i - r >= 0 && i - r < 5 && x - v >= 0 && x - v < n)
-              sum[r][x - v] += w[(i - r) * 5 + v] * column;
+// The points of tiles of the input maps; columns beyond the maps are zeros.
+template <class T>
+[[gnu::noinline]] void input_points(const Conv5x5& conv, const Vec<T>* input, Tiles tiles,
+                                    Vec<T>* points) {
+  const int size = tiles.n * conv.height;
+  for (int c = 0; c < conv.n_inputs; ++c, points += kPoints * size)
+    for (int y = 0; y < conv.height; ++y, input += conv.width)
+      for (int i = 0, x0 = tiles.first * kTileOutputs; i < tiles.n; ++i, x0 += kTileOutputs) {
+        Vec<T> d[kTileInputs];
+#pragma GCC unroll 8
+        for (int k = 0; k < kTileInputs; ++k)
+          d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
+        inputs_to_points<T>(d, points + i * conv.height + y, size);
       }
-  }
-  for (int r = 0; r < rows; ++r) {
-    Vec<T>* const out = output + (o * conv.out_height() + y + r) * conv.out_width() + x0;
-    for (int x = 0; x < n; ++x) out[x] = sum[r][x];
-  }
 }
 
+// The points of tiles of the gradients of the output maps, likewise.
 template <class T>
-[[gnu::noinline]] void conv5x5_forward(const Conv5x5& conv, const Vec<T>* input, const T* weight,
-                                       const T* bias, Vec<T>* output) {
-  const int out_height = conv.out_height();
-  const T* weight_o = weight;
-  for (int o = 0; o < conv.n_outputs; weight_o += 25 * __builtin_popcountll(conv.table[o]), ++o)
-    for_runs<T>(conv.out_width(), [&](int x0, auto columns) {
-      constexpr int n = decltype(columns)::value;
-      constexpr int rows = n >= 7 ? kConvRows<T> : 1;
-      int y = 0;
-      for (; y + rows <= out_height; y += rows)
-        conv5x5_forward_block<T, rows, n>(conv, input, weight_o, bias[o], o, y, x0, output);
-      for (; y < out_height; ++y)
-        conv5x5_forward_block<T, 1, n>(conv, input, weight_o, bias[o], o, y, x0, output);
-    });
+[[gnu::noinline]] void grad_points(const Conv5x5& conv, const Vec<T>* grad_output, Tiles tiles,
+                                   Vec<T>* points) {
+  const int rows = conv.out_height(), size = tiles.n * rows;
+  for (int o = 0; o < conv.n_outputs; ++o, points += kPoints * size)
+    for (int y = 0; y < rows; ++y, grad_output += conv.out_width())
+      for (int i = 0, x0 = tiles.first * kTileOutputs; i < tiles.n; ++i, x0 += kTileOutputs) {
+        Vec<T> g[kTileOutputs];
+#pragma GCC unroll 4
+        for (int k = 0; k < kTileOutputs; ++k)
+          g[k] = x0 + k < conv.out_width() ? grad_output[x0 + k] : Vec<T>{};
+        outputs_to_points<T>(g, points + i * rows + y, size);
+      }
 }
 
-// grad_input[c][y][x] = sum over (o, c), u, v of weight[...][u][v] * grad_output[o][y - u][x - v],
-// written row by row: a run of n gradient columns reaches n + 4 columns of the input.
-template <class T>
-[[gnu::noinline]] void conv5x5_grad_input(const Conv5x5& conv, const Vec<T>* grad_output,
-                                          const T* weight, Vec<T>* grad_input) {
-  const int out_height = conv.out_height(), out_width = conv.out_width();
-  for (int c = 0; c < conv.n_inputs; ++c) {
-    for (int y = 0; y < conv.height; ++y) {
-      Vec<T>* const row = grad_input + (c * conv.height + y) * conv.width;
-      for (int x = 0; x < conv.width; ++x) row[x] = Vec<T>{};
-      const int u_first = y - out_height + 1 > 0 ? y - out_height + 1 : 0;
-      const int u_last = y < 4 ? y : 4;
-      for_runs<T>(out_width, [&](int x0, auto columns) {
-        constexpr int n = decltype(columns)::value;
-        Vec<T> sum[n + 4];
-        for (int x = 0; x < n + 4; ++x) sum[x] = row[x0 + x];
-        const T* weight_o = weight;
-        for (int o = 0; o < conv.n_outputs;
-             weight_o += 25 * __builtin_popcountll(conv.table[o]), ++o) {
-          if (!(conv.table[o] >> c & 1)) continue;
-          const T* const w = weight_o + 25 * __builtin_popcountll(conv.table[o] & ((1ll << c) - 1));
-          for (int u = u_first; u <= u_last; ++u) {
-            const Vec<T>* const grad = grad_output + (o * out_height + y - u) * out_width + x0;
-#pragma GCC unroll 10
-            for (int x = 0; x < n; ++x) {
-              const Vec<T> column = load_once<T>(grad + x);
+// One point of one output map, rows 0 ... n - 1 of `product`: input and weight stand at the point of
+// map 0 and of the map's first connection. An input row is loaded once and meets five weights.
+template <class T, int n>
+[[gnu::noinline]] void forward_rows(std::int64_t connected, const Vec<T>* input,
+                                    std::int64_t map_size, const T* weight, Vec<T>* product) {
+  Vec<T> sum[n] = {};
+  for (std::int64_t bits = connected; bits != 0; bits &= bits - 1, weight += kPoints * kTaps) {
+    const Vec<T>* const in = input + __builtin_ctzll(bits) * map_size;
+    Vec<T> w[kTaps];
 #pragma GCC unroll 5
-              for (int v = 0; v < 5; ++v) sum[x + v] += w[u * 5 + v] * column;
-            }
-          }
-        }
-        for (int x = 0; x < n + 4; ++x) row[x0 + x] = sum[x];
-      });
+    for (int u = 0; u < kTaps; ++u) w[u] = broadcast<T>(weight[u * kPoints]);
+#pragma GCC unroll 18
+    for (int y = 0; y < n + 4; ++y) {
+      const Vec<T> row = load_once<T>(in + y);
+#pragma GCC unroll 5
+      for (int u = 0; u < kTaps; ++u)
+        if (y - u >= 0 && y - u < n) sum[y - u] += w[u] * row;
+    }
+  }
+#pragma GCC unroll 14
+  for (int y = 0; y < n; ++y) product[y] = sum[y];
+}
+
+template <class T>
+[[gnu::noinline]] void conv5x5_forward(const Conv5x5& conv, const Vec<T>* input,
+                                       const T* weight_points, const T* bias,
+                                       const ConvScratch<T>& scratch, Vec<T>* output) {
+  const int rows = conv.out_height(), out_width = conv.out_width();
+  const std::int64_t map_size = kPoints * conv.height;
+  for (int tile = 0; tile < conv.n_tiles(); ++tile) {
+    input_points<T>(conv, input, {tile, 1}, scratch.input);
+    const T* weight = weight_points;
+    Vec<T>* target = output + tile * kTileOutputs;
+    const int left = out_width - tile * kTileOutputs;
+    for (int o = 0; o < conv.n_outputs; ++o) {
+      for (int p = 0; p < kPoints; ++p)
+        for_runs<T>(rows, [&](int y, auto size) {
+          forward_rows<T, decltype(size)::value>(
+              conv.table[o], scratch.input + p * conv.height + y, map_size, weight + p,
+              scratch.one_map + p * rows + y);
+        });
+      weight += kPoints * kTaps * __builtin_popcountll(conv.table[o]);
+      const Vec<T> bias_o = broadcast<T>(bias[o]);
+      for (int y = 0; y < rows; ++y, target += out_width) {
+        Vec<T> out[kTileOutputs];
+        points_to_outputs<T>(scratch.one_map + y, rows, out);
+#pragma GCC unroll 4
+        for (int k = 0; k < kTileOutputs; ++k)
+          if (k < left) target[k] = out[k] + bias_o;
+      }
     }
   }
 }
 
-// Gradients that one pass over the maps accumulates: those of a row of five taps, for this many
-// output maps. Each input column is then loaded for five maps instead of one:
-// 25 accumulators, 5 gradients and the column make 31 registers.
+// One point of the gradient of one input map: adds to rows 0 ... n + 3 of `sums`, from rows
+// 0 ... n - 1 of the gradients of the output maps that see it.
+template <class T, int n>
+[[gnu::noinline]] void grad_input_rows(const Conv5x5& conv, int c, const Vec<T>* grad,
+                                       std::int64_t map_size, const T* weight, Vec<T>* sums) {
+  Vec<T> sum[n + 4];
+#pragma GCC unroll 18
+  for (int y = 0; y < n + 4; ++y) sum[y] = sums[y];
+  for (int o = 0; o < conv.n_outputs; ++o, grad += map_size) {
+    const std::int64_t connected = conv.table[o];
+    if (connected >> c & 1) {
+      const T* const at = weight + kPoints * kTaps *
+                                       __builtin_popcountll(connected & ((1ll << c) - 1));
+      Vec<T> w[kTaps];
+#pragma GCC unroll 5
+      for (int u = 0; u < kTaps; ++u) w[u] = broadcast<T>(at[u * kPoints]);
+#pragma GCC unroll 14
+      for (int y = 0; y < n; ++y) {
+        const Vec<T> row = load_once<T>(grad + y);
+#pragma GCC unroll 5
+        for (int u = 0; u < kTaps; ++u) sum[y + u] += w[u] * row;
+      }
+    }
+    weight += kPoints * kTaps * __builtin_popcountll(connected);
+  }
+#pragma GCC unroll 18
+  for (int y = 0; y < n + 4; ++y) sums[y] = sum[y];
+}
+
+// Adds to grad_input the share of tile `first + i`, from scratch.grad.
+template <class T>
+[[gnu::noinline]] void add_grad_input(const Conv5x5& conv, const T* weight_points, Tiles tiles,
+                                      int i, const ConvScratch<T>& scratch, Vec<T>* grad_input) {
+  const int rows = conv.out_height(), x0 = (tiles.first + i) * kTileOutputs;
+  Vec<T>* target = grad_input + x0;
+  for (int c = 0; c < conv.n_inputs; ++c) {
+    for (int j = 0; j < kPoints * conv.height; ++j) scratch.one_map[j] = Vec<T>{};
+    for (int p = 0; p < kPoints; ++p)
+      for_runs<T>(rows, [&](int y, auto size) {
+        grad_input_rows<T, decltype(size)::value>(
+            conv, c, scratch.grad + (p * tiles.n + i) * rows + y, kPoints * tiles.n * rows,
+            weight_points + p, scratch.one_map + p * conv.height + y);
+      });
+    for (int y = 0; y < conv.height; ++y, target += conv.width) {
+      Vec<T> d[kTileInputs];
+      points_to_inputs<T>(scratch.one_map + y, conv.height, d);
+#pragma GCC unroll 8
+      for (int k = 0; k < kTileInputs; ++k)
+        if (x0 + k < conv.width) target[k] += d[k];
+    }
+  }
+}
+
+// Output maps whose weight gradients a pass accumulates, one row of taps at one point for each: an
+// input row is then loaded for five maps. 25 accumulators, 5 gradients and the row make 31 registers.
 constexpr int kGradMaps = kRegisters >= 32 ? 5 : 2;
 
-// The pass for one row of taps u and input map c: grad[j] is the gradient of output map j's first
-// row wanted, sums[j] its five accumulators.
+// The pass for one point of input map c: grad[j] is the gradient of output map j, sums[j] the first
+// of its five accumulators.
 template <class T, int n_maps>
-[[gnu::noinline]] void conv5x5_grad_weight_rows(const Vec<T>* const* grad, const Vec<T>* in,
-                                                int rows, int out_width, int width,
-                                                Vec<T>* const* sums) {
-  Vec<T> sum[n_maps][5];
+[[gnu::noinline]] void grad_weight_rows(const Vec<T>* const* grad, const Vec<T>* in, int n_tiles,
+                                        int rows, Vec<T>* const* sums) {
+  Vec<T> sum[n_maps][kTaps];
   for (int j = 0; j < n_maps; ++j)
-    for (int v = 0; v < 5; ++v) sum[j][v] = sums[j][v];
-  for (int y = 0; y < rows; ++y, in += width)
-    for (int x = 0; x < out_width; ++x) {
+    for (int u = 0; u < kTaps; ++u) sum[j][u] = sums[j][u * kPoints];
+  std::int64_t i = 0;
+  for (int tile = 0; tile < n_tiles; ++tile, in += kTaps - 1)
+    for (int y = 0; y < rows; ++y, ++i, ++in) {
       Vec<T> g[n_maps];
 #pragma GCC unroll 5
-      for (int j = 0; j < n_maps; ++j) g[j] = load_once<T>(grad[j] + y * out_width + x);
+      for (int j = 0; j < n_maps; ++j) g[j] = load_once<T>(grad[j] + i);
 #pragma GCC unroll 5
-      for (int v = 0; v < 5; ++v) {
-        const Vec<T> column = load_once<T>(in + x + v);
+      for (int u = 0; u < kTaps; ++u) {
+        const Vec<T> row = load_once<T>(in + u);
 #pragma GCC unroll 5
-        for (int j = 0; j < n_maps; ++j) sum[j][v] += g[j] * column;
+        for (int j = 0; j < n_maps; ++j) sum[j][u] += g[j] * row;
       }
     }
   for (int j = 0; j < n_maps; ++j)
-    for (int v = 0; v < 5; ++v) sums[j][v] = sum[j][v];
+    for (int u = 0; u < kTaps; ++u) sums[j][u * kPoints] = sum[j][u];
 }
 
-// Adds this lane group's share of the weight and bias gradients, lane by lane: grad_weight is
-// Vec<T> [n_connections, 25], grad_bias Vec<T> [n_outputs]; the caller sums the lanes at the end.
+// Adds the tiles' share of the weights' gradients, lane by lane, from scratch.input and scratch.grad.
 template <class T>
-[[gnu::noinline]] void conv5x5_grad_weight(const Conv5x5& conv, const Vec<T>* grad_output,
-                                           const Vec<T>* input, Vec<T>* grad_weight,
-                                           Vec<T>* grad_bias) {
-  const int out_height = conv.out_height(), out_width = conv.out_width();
-  const int out_size = out_height * out_width;
-  for (int o = 0; o < conv.n_outputs; ++o) {
-    Vec<T> sum_bias = {};
-    for (int i = 0; i < out_size; ++i) sum_bias += grad_output[o * out_size + i];
-    grad_bias[o] += sum_bias;
-  }
+[[gnu::noinline]] void add_grad_weight(const Conv5x5& conv, int n_tiles,
+                                       const ConvScratch<T>& scratch, Vec<T>* grad_weight) {
+  const int rows = conv.out_height();
   for (int c = 0; c < conv.n_inputs; ++c) {
     int n_seen = 0;  // output maps that see c
     for (int o = 0; o < conv.n_outputs; ++o) n_seen += conv.table[o] >> c & 1;
@@ -201,30 +319,44 @@ template <class T>
       Vec<T>* sums[kGradMaps];
       for (int j = 0; j < n; ++j, ++o) {
         while (!(conv.table[o] >> c & 1)) ++o;
-        grad[j] = grad_output + o * out_size;
-        sums[j] = grad_weight + 25 * connection_index(conv.table, o, c);
+        grad[j] = scratch.grad + o * kPoints * n_tiles * rows;
+        sums[j] = grad_weight + kPoints * kTaps * connection_index(conv.table, o, c);
       }
-      // A strip of rows stays in the first-level cache for all rows of taps.
-      constexpr int kStripBytes = 24 << 10;
-      const int n_strips = divide_up(n * out_size * static_cast<int>(sizeof(Vec<T>)), kStripBytes);
-      for (int strip = 0; strip < n_strips; ++strip) {
-        const int y = out_height * strip / n_strips;
-        const int rows = out_height * (strip + 1) / n_strips - y;
-        for (int u = 0; u < 5; ++u) {
-          const Vec<T>* const in = input + (c * conv.height + y + u) * conv.width;
-          const Vec<T>* grad_rows[kGradMaps];
-          Vec<T>* sum_rows[kGradMaps];
-          for (int j = 0; j < n; ++j) {
-            grad_rows[j] = grad[j] + y * out_width;
-            sum_rows[j] = sums[j] + u * 5;
-          }
-          with_constant<kGradMaps>(n, [&](auto maps) {
-            conv5x5_grad_weight_rows<T, decltype(maps)::value>(grad_rows, in, rows, out_width,
-                                                              conv.width, sum_rows);
-          });
+      with_constant<kGradMaps>(n, [&](auto maps) {
+        for (int p = 0; p < kPoints; ++p) {
+          grad_weight_rows<T, decltype(maps)::value>(
+              grad, scratch.input + (c * kPoints + p) * n_tiles * conv.height, n_tiles, rows,
+              sums);
+          for (int j = 0; j < n; ++j) grad[j] += n_tiles * rows, ++sums[j];
         }
-      }
+      });
     }
+  }
+}
+
+// The gradients of a lane group. grad_weight (its points) and grad_bias [n_outputs] get its share
+// added, lane by lane: the caller sums the lanes at the end. grad_input is written; it, or the other
+// two with input, may be null.
+template <class T>
+[[gnu::noinline]] void conv5x5_backward(const Conv5x5& conv, const Vec<T>* grad_output,
+                                        const Vec<T>* input, const T* weight_points,
+                                        const ConvScratch<T>& scratch, Vec<T>* grad_weight,
+                                        Vec<T>* grad_bias, Vec<T>* grad_input) {
+  for (int i = 0; grad_input && i < conv.input_size(); ++i) grad_input[i] = Vec<T>{};
+  for (Tiles tiles = {0, 0}; tiles.first < conv.n_tiles(); tiles.first += tiles.n) {
+    const int left = conv.n_tiles() - tiles.first;
+    tiles.n = left < scratch.n_tiles ? left : scratch.n_tiles;
+    grad_points<T>(conv, grad_output, tiles, scratch.grad);
+    if (grad_weight) {
+      input_points<T>(conv, input, tiles, scratch.input);
+      add_grad_weight<T>(conv, tiles.n, scratch, grad_weight);
+      const int size = tiles.n * conv.out_height();
+      for (int o = 0; o < conv.n_outputs; ++o)
+        for (int i = 0; i < size; ++i)
+          grad_bias[o] += scratch.grad[(o * kPoints + kPointOne) * size + i];
+    }
+    for (int i = 0; grad_input && i < tiles.n; ++i)
+      add_grad_input<T>(conv, weight_points, tiles, i, scratch, grad_input);
   }
 }
 

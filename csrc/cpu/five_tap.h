@@ -9,13 +9,12 @@
 // (A. Toom 1963, S. Cook 1966; S. Winograd, "Arithmetic Complexity of Computations", 1980.)
 #pragma once
 
+#include "constant.h"
 #include "vec.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
-
-constexpr int kTaps = 5;
 
 // Small points of mixed sign keep the entries of B^T, and so the rounding errors, small: with these
 // the largest logit error of LeNet-5 grows from 3e-6 to about 7e-6. The point at infinity follows.

@@ -19,7 +19,7 @@ template <int n>
 #pragma GCC unroll 8
   for (int i = 0; i < n; ++i)
 #pragma GCC unroll 8
-    for (int c = 0; c < kMaps1; ++c) sum[i][c] = vec{} + bias[c];
+    for (int c = 0; c < kMaps1; ++c) sum[i][c] = broadcast(bias[c]);
   const vec* row = ink + (y - 2 + kBorder) * kInkStride + x - 2 + kBorder;
   for (int u = 0; u < 5; ++u, row += kInkStride)
     for (int v = v_first; v <= v_last; ++v) {
@@ -50,7 +50,7 @@ template <int n>
     if (first >= stop) first = stop = n;
   }
   vec blank[kMaps1];
-  for (int c = 0; c < kMaps1; ++c) blank[c] = activate(activation, vec{} + w.c1_bias[c]);
+  for (int c = 0; c < kMaps1; ++c) blank[c] = activate(activation, broadcast(w.c1_bias[c]));
   for (int x = 0; x < n; ++x) {
     if (x == first) x = stop;
     if (x >= n) break;

@@ -99,11 +99,11 @@ template <int connections>
       if (outputs == 0) continue;
       vec d[kTileBlock];
 #pragma GCC unroll 8
-      for (int i = 0; i < kTileBlock; ++i) d[i] = in[c * n_tiles + i];
+      for (int i = 0; i < kTileBlock; ++i) d[i] = load_once<float>(in + c * n_tiles + i);
 #pragma GCC unroll 8
       for (int o = 0; o < kC3Group; ++o) {
         if (!(outputs >> o & 1)) continue;
-        const vec w = vec{} + *weight++;
+        const vec w = broadcast(*weight++);
 #pragma GCC unroll 8
         for (int i = 0; i < kTileBlock; ++i) sum[o][i] += w * d[i];
       }
@@ -144,7 +144,7 @@ template <class Table>
       for (int i = 0; i < kTileBlock; ++i) {
         vec* const target = out + (parity * 3 * n_tiles + 3 * (first + i)) * kMaps3;
         for (int o = 0; o < kMaps3; ++o) {
-          const vec bias = vec{} + w.c3_bias[o];
+          const vec bias = broadcast(w.c3_bias[o]);
           vec y[3] = {bias, bias, bias};
           transform_output<3>(products + o * kTileBlock + i, kMaps3 * kTileBlock, y);
 #pragma GCC unroll 3

@@ -75,7 +75,7 @@ template <int n, int block>
 #pragma GCC unroll 8
     for (int r = 0; r < n; ++r)
 #pragma GCC unroll 8
-      for (int i = 0; i < block; ++i) sum[r][i] = vec{} + bias[o + i];
+      for (int i = 0; i < block; ++i) sum[r][i] = broadcast(bias[o + i]);
     add_products(weight, x, n_inputs, 1, 0, n_inputs, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < n; ++r)
@@ -109,7 +109,7 @@ template <int m>
       for (int r = 0; r < n; ++r) {
         vec y[m];
 #pragma GCC unroll 3
-        for (int k = 0; k < m; ++k) y[k] = vec{} + w.c5_bias[o];
+        for (int k = 0; k < m; ++k) y[k] = broadcast(w.c5_bias[o]);
         transform_output<m>(tile.products + o * n + r, kC5Units * n, y);
 #pragma GCC unroll 3
         for (int k = 0; k < m; ++k) tile.c5[(k * n + r) * kC5Units + o] = y[k];

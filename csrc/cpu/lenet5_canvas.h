@@ -19,6 +19,7 @@
 
 #include "../kernels.h"
 #include "five_tap.h"
+#include "ink.h"
 #include "vec.h"
 
 namespace lenetshift {
@@ -35,11 +36,6 @@ constexpr int kMaxShifts = 55; // -27 ... 27
 // [(y + kBorder) * kInkStride + x + kBorder].
 constexpr int kBorder = 4;
 constexpr int kInkStride = kImageSize + 2 * kBorder;
-
-// Where the images of a lane group have ink: rows y0 ... y1, columns x0 ... x1 (none if y0 > y1).
-struct InkBox {
-  int y0, y1, x0, x1;
-};
 
 struct Canvas {
   int dy_last, dx_last, n_dy, n_dx;

@@ -24,7 +24,7 @@ inline void frame_pairs(Activation activation, const Lenet5Weights& w, const vec
     c1_columns<1>(ink, w.c1, w.c1_bias, y, x, right ? 0 : 2, right ? 3 : 4, c1);
     c1_columns<1>(ink, w.c1, w.c1_bias, y, x + 1, right ? 0 : 1, right ? 2 : 4, c1 + kMaps1);
   } else {
-    for (int i = 0; i < 2 * kMaps1; ++i) c1[i] = vec{} + w.c1_bias[i % kMaps1];
+    for (int i = 0; i < 2 * kMaps1; ++i) c1[i] = broadcast(w.c1_bias[i % kMaps1]);
   }
   for (int c = 0; c < kMaps1; ++c)
     pairs[c] = activate(activation, c1[c]) + activate(activation, c1[c + kMaps1]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../kernels.h"
+#include "ink.h"
 #include "short_correlation.h"
 #include "vec.h"
 
@@ -93,24 +94,8 @@ inline void pack(const MlpParameters& parameters, const Pass& pass, int block,
       }
 }
 
-// The box around the ink; empty where first > last.
-struct Box {
-  int x_first = kImageSize, x_last = -1, y_first = kImageSize, y_last = -1;
-  void add(const std::uint8_t* image) {
-    for (int y = 0; y < kImageSize; ++y)
-      for (int x = 0; x < kImageSize; ++x) {
-        if (image[y * kImageSize + x] == 0) continue;
-        if (x < x_first) x_first = x;
-        if (x > x_last) x_last = x;
-        if (y < y_first) y_first = y;
-        if (y > y_last) y_last = y;
-      }
-  }
-};
-
 // A thread's memory for the windows of one lane group.
 struct Windows {
-  float* pixels;  // [kLanes, 28 * 28]
   vec* lanes;     // [28, 28]
   vec* row_sums;  // [28, kWindows]
   vec* sums;      // [kWindows, kWindows]
@@ -125,13 +110,13 @@ struct ColumnBlocks {
 };
 
 struct Group {
-  Box box;
+  InkBox box;
   ColumnBlocks columns[kPool];
 };
 
 // Window sums of the images in the lanes, transformed: w.points.
 inline void transform_windows(const Pass& pass, Group& group, const Windows& w) {
-  const Box& box = group.box;
+  const InkBox& box = group.box;
   for (int y = 0; y < kImageSize; ++y)
     for (int x = 0; x < kWindows; ++x) {
       vec sum = {};
@@ -139,7 +124,7 @@ inline void transform_windows(const Pass& pass, Group& group, const Windows& w) 
         if (k >= 0 && k < kImageSize) sum += w.lanes[y * kImageSize + k];
       w.row_sums[y * kWindows + x] = sum;
     }
-  const int y_first = box.y_first + kFirstWindow, y_last = box.y_last;
+  const int y_first = box.y0 + kFirstWindow, y_last = box.y1;
   for (int y = y_first; y <= y_last; ++y)
     for (int x = 0; x < kWindows; ++x) {
       vec sum = {};
@@ -150,9 +135,9 @@ inline void transform_windows(const Pass& pass, Group& group, const Windows& w) 
   for (int phase = 0; phase < kPool; ++phase) {
     ColumnBlocks& columns = group.columns[phase];
     columns.n = 0;
-    const int c_last = floor_divide(box.x_last - phase, kPool);
+    const int c_last = floor_divide(box.x1 - phase, kPool);
     int index = 0;
-    for (int c = floor_divide(box.x_first - phase, kPool); c <= c_last; c += kColumns, ++index) {
+    for (int c = floor_divide(box.x0 - phase, kPool); c <= c_last; c += kColumns, ++index) {
       const int position = c + pass.t_first[phase];
       if (position < kFirstPosition || position >= kPooled) continue;  // all weights are zero
       columns.position[columns.n] = position - kFirstPosition;

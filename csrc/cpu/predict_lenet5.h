@@ -17,33 +17,6 @@ namespace {
 // Images are taken in chunks, so that memory does not grow with their number.
 constexpr int kChunk = 8192;
 
-
-// Where one image has ink; none: y0 > y1. Coordinates 0 ... 27.
-inline InkBox ink_box(const std::uint8_t* image) {
-  InkBox box = {kImageSize, -1, kImageSize, -1};
-  std::uint8_t any[kImageSize + 4] = {};
-  for (int y = 0; y < kImageSize; ++y) {
-    std::uint32_t row = 0;
-    for (int x = 0; x < kImageSize; x += 4) {
-      std::uint32_t pixels, columns;
-      __builtin_memcpy(&pixels, image + y * kImageSize + x, 4);
-      __builtin_memcpy(&columns, any + x, 4);
-      columns |= pixels;
-      __builtin_memcpy(any + x, &columns, 4);
-      row |= pixels;
-    }
-    if (row == 0) continue;
-    if (box.y0 > y) box.y0 = y;
-    box.y1 = y;
-  }
-  for (int x = 0; x < kImageSize; ++x) {
-    if (any[x] == 0) continue;
-    if (box.x0 > x) box.x0 = x;
-    box.x1 = x;
-  }
-  return box;
-}
-
 // Pixels of ink that the grid's outermost dx push out, left and right: 0 ... 28 each.
 inline int lost_left(const InkBox& box, ShiftGrid grid) {
   const int lost = -(box.x0 + grid.dx_first);
@@ -267,15 +240,11 @@ class Lenet5Predictor {
   // The images order[0 ... n_lanes) of a chunk, side by side; their boxes united.
   InkBox gather(std::int64_t first, const std::int32_t* order, int n_lanes,
                 const std::uint8_t** images, Answers& answers) const {
-    InkBox box = {kImageSize, -1, kImageSize, -1};
+    InkBox box;
     answers.job = &job_;
     answers.n_lanes = n_lanes;
     for (int l = 0; l < n_lanes; ++l) {
-      const InkBox& b = schedule_.boxes[order[l]];
-      box.y0 = b.y0 < box.y0 ? b.y0 : box.y0;
-      box.y1 = b.y1 > box.y1 ? b.y1 : box.y1;
-      box.x0 = b.x0 < box.x0 ? b.x0 : box.x0;
-      box.x1 = b.x1 > box.x1 ? b.x1 : box.x1;
+      box.add(schedule_.boxes[order[l]]);
       images[l] = image(first + order[l]);
       answers.first[l] = (first + order[l]) * job_.grid.n_dy * job_.grid.n_dx;
     }

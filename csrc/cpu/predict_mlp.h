@@ -20,6 +20,7 @@
 #include "../threads.h"
 #include "activation.h"
 #include "answers.h"
+#include "constant.h"
 #include "mlp_pass.h"
 #include "short_correlation.h"
 #include "vec.h"
@@ -208,7 +209,7 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
                      w.pixels + std::int64_t{g} * kMaxPoints * kPixelRow);
   for (int i = 0; i < n_groups * kTogether * kPatternGroups; ++i)
     for (int o = 0; o < kClasses; ++o)
-      w.logits[i * kClasses + o] = vec{} + parameters.output.bias[o];
+      w.logits[i * kClasses + o] = broadcast(parameters.output.bias[o]);
 
   const int n_strips = divide_up(parameters.n_hidden, kStrip);
   for (int s = 0; s < n_strips; ++s) {

@@ -20,6 +20,7 @@
 #include "../threads.h"
 #include "activation.h"
 #include "answers.h"
+#include "constant.h"
 #include "pooled_mlp_pass.h"
 #include "short_correlation.h"
 #include "vec.h"
@@ -48,7 +49,6 @@ struct Workspace {
     weights.output = arena.take<float>(n_units * kClasses);
     for (int t = 0; t < n_threads; ++t) {
       Workspace mine(*this);
-      mine.windows.pixels = arena.take<float>(kLanes * kPixels);
       mine.windows.lanes = arena.take<vec>(kPixels);
       mine.windows.row_sums = arena.take<vec>(kImageSize * kWindows);
       mine.windows.sums = arena.take<vec>(kWindows * kWindows);
@@ -67,8 +67,8 @@ template <int n_dy>
 void multiply(const Pass& pass, const Group& group, int phase, int dy, const float* weight,
               const vec* points, vec* products) {
   // The pooled rows that see ink under any of these dy.
-  int first = floor_divide(group.box.y_first + kFirstWindow + dy + kPool - 1, kPool);
-  int last = floor_divide(group.box.y_last + dy + n_dy - 1, kPool);
+  int first = floor_divide(group.box.y0 + kFirstWindow + dy + kPool - 1, kPool);
+  int last = floor_divide(group.box.y1 + dy + n_dy - 1, kPool);
   if (first < 0) first = 0;
   if (last >= kPooled) last = kPooled - 1;
   const ColumnBlocks& columns = group.columns[phase];
@@ -135,7 +135,7 @@ void predict_group(Activation activation, const MlpParameters& parameters, const
   const int n_patterns = n_dy * pass.n_dx;
   for (int i = 0; i < n_patterns; ++i)
     for (int o = 0; o < kClasses; ++o)
-      w.logits[i * kClasses + o] = vec{} + parameters.output.bias[o];
+      w.logits[i * kClasses + o] = broadcast(parameters.output.bias[o]);
   const int n_blocks = divide_up(parameters.n_hidden, kUnits);
   for (int block = 0; block < n_blocks; ++block) {
     const float* const weight =
@@ -172,12 +172,12 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
                    const ShiftedImages& job, std::int64_t first, int n, const Workspace& w,
                    Stopped&& stopped) {
   // Sorted by columns of ink, the index in the last byte of the key.
+  InkBox box[kPiece];
   std::uint32_t order[kPiece];
   for (int i = 0; i < n; ++i) {
-    Box box;
-    box.add(job.images + (first + i) * kPixels);
+    box[i] = ink_box(job.images + (first + i) * kPixels);
     const std::uint32_t key =
-        ((box.x_first * 32u + box.x_last + 1) * 32u + box.y_first) * kPiece + i;
+        ((box[i].x0 * 32u + box[i].x1 + 1) * 32u + box[i].y0) * kPiece + i;
     int k = i;
     for (; k > 0 && order[k - 1] > key; --k) order[k] = order[k - 1];
     order[k] = key;
@@ -187,14 +187,14 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
     const int n_lanes = n - g < kLanes ? n - g : kLanes;
     Group group;
     std::int64_t pattern[kLanes];
+    const std::uint8_t* images[kLanes];
     for (int l = 0; l < n_lanes; ++l) {
-      const std::int64_t index = first + order[g + l] % kPiece;
-      const std::uint8_t* const image = job.images + index * kPixels;
-      pattern[l] = index * n_dy * n_dx + pass.first_column;
-      group.box.add(image);
-      for (int i = 0; i < kPixels; ++i) w.windows.pixels[l * kPixels + i] = image[i];
+      const int i = static_cast<int>(order[g + l] % kPiece);
+      images[l] = job.images + (first + i) * kPixels;
+      pattern[l] = (first + i) * n_dy * n_dx + pass.first_column;
+      group.box.add(box[i]);
     }
-    rows_to_lanes<float>(w.windows.pixels, kPixels, n_lanes, kPixels, w.windows.lanes);
+    pixels_to_lanes(images, n_lanes, 1.0f, [&](int i) -> vec& { return w.windows.lanes[i]; });
     transform_windows(pass, group, w.windows);
     for (int d = 0; d < n_dy; d += kMaxDy) {
       if (stopped()) return false;

@@ -19,10 +19,10 @@ inline void add_products(const float* weight, const vec* x, std::int64_t row_str
     for (int k = 0; k < n_inner; ++k, weight += n_outputs) {
       vec in[n_rows];
 #pragma GCC unroll 8
-      for (int r = 0; r < n_rows; ++r) in[r] = x[r * row_stride + k];
+      for (int r = 0; r < n_rows; ++r) in[r] = load_once<float>(x + r * row_stride + k);
 #pragma GCC unroll 8
       for (int o = 0; o < n_outputs; ++o) {
-        const vec w = vec{} + weight[o];
+        const vec w = broadcast(weight[o]);
 #pragma GCC unroll 8
         for (int r = 0; r < n_rows; ++r) sum[r][o] += w * in[r];
       }

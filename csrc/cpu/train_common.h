@@ -43,19 +43,6 @@ inline void prefetch_images(const Epoch& epoch, std::int64_t first, std::int64_t
   }
 }
 
-// kLanes pixels as floats 0 ... 255.
-inline vec load_pixels(const std::uint8_t* p) {
-#if defined(__AVX512F__)
-  return (vec)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)));
-#elif defined(__AVX2__)
-  return (vec)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)));
-#else
-  ivec pixels;
-  for (int lane = 0; lane < kLanes; ++lane) pixels[lane] = p[lane];
-  return __builtin_convertvector(pixels, vec);
-#endif
-}
-
 // The labels and the gradient scale of one lane group of a batch. The scale of images is
 // learning_rate / batch: every gradient that follows from it is a finished update. The lanes
 // without an image have scale 0, and so all their gradients are 0.

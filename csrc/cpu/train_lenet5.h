@@ -16,6 +16,7 @@
 #include "activation.h"
 #include "conv5x5.h"
 #include "dense.h"
+#include "ink.h"
 #include "train_common.h"
 
 namespace lenetshift {
@@ -27,14 +28,13 @@ constexpr int kS2 = 14, kC3 = 10, kS4 = 5;
 constexpr int kC1Size = kS2Maps * kPixels, kS2Size = kS2Maps * kS2 * kS2;
 constexpr int kC3Size = kC3Maps * kC3 * kC3, kS4Size = kC3Maps * kS4 * kS4;
 constexpr int kC5Size = 120, kF6Size = 84;
-constexpr int kC1Weights = kS2Maps * 25;
-// Each lane group adds 1,700 or 2,600 vectors to its slot: more slots than this would cost more in
+// Each lane group adds 2,700 or 4,100 vectors to its slot: more slots than this would cost more in
 // memory than further threads could gain.
 constexpr int kMaxSlots = 32;
 
 struct LenetShape {
-  // A slot's layout: C1's weight and bias, C3's weight and bias.
-  static constexpr int c1_bias = kC1Weights, c3_weight = c1_bias + kS2Maps;
+  // A slot's layout: C1's weight points and bias, C3's weight points and bias.
+  static constexpr int c1_bias = kS2Maps * kTaps * kPoints, c3_weight = c1_bias + kS2Maps;
   int c3_bias, n_grads;
 
   std::int64_t c1_table[kS2Maps], c3_table[kC3Maps];
@@ -42,7 +42,7 @@ struct LenetShape {
     for (int o = 0; o < kS2Maps; ++o) c1_table[o] = 1;
     for (int o = 0; o < kC3Maps; ++o)
       c3_table[o] = form == C3Form::sparse ? SparseC3::table[o] : DenseC3::table[o];
-    c3_bias = c3_weight + connection_index(c3_table, kC3Maps, 0) * 25;
+    c3_bias = c3_weight + c3().n_weight_points();
     n_grads = c3_bias + kC3Maps;
   }
   Conv5x5 c1() const { return {c1_table, 1, kS2Maps, kFrame, kFrame}; }
@@ -59,6 +59,8 @@ struct LenetWorkspace {
   // Of a thread, one lane group:
   vec *image = nullptr, *c1 = nullptr, *s2 = nullptr, *c3 = nullptr, *s4 = nullptr;
   vec *c5 = nullptr, *f6 = nullptr, *s2_grad = nullptr, *s4_grad = nullptr;
+  float *c1_points = nullptr, *c3_points = nullptr;  // of the weights
+  ConvScratch<float> c1_scratch = {}, c3_scratch = {};
   std::int64_t bytes;
 
   LenetWorkspace(const LenetShape& shape, int batch_size, int n_threads, void* start, int thread) {
@@ -83,6 +85,10 @@ struct LenetWorkspace {
       f6 = arena.take<vec>(dense_stride(kF6Size));
       s2_grad = arena.take<vec>(kS2Size);
       s4_grad = arena.take<vec>(kS4Size);
+      c1_points = arena.take<float>(shape.c1().n_weight_points());
+      c3_points = arena.take<float>(shape.c3().n_weight_points());
+      c1_scratch = ConvScratch<float>(arena, shape.c1());
+      c3_scratch = ConvScratch<float>(arena, shape.c3());
     }
     bytes = arena.bytes();
   }
@@ -90,19 +96,11 @@ struct LenetWorkspace {
 
 // Puts a lane group's images side by side in the lanes, inside the frame, as pixel / 255.
 inline void load_images(const Epoch& epoch, std::int64_t first, int n_images, vec* frame) {
-  static_assert(kPixels % kLanes == 0, "whole vectors of pixels");
-  const std::uint8_t* source[kLanes];
-  for (int lane = 0; lane < n_images; ++lane) source[lane] = image_of(epoch, first + lane);
-  for (int i = 0; i < kPixels; i += kLanes) {
-    vec square[kLanes] = {};
-    for (int lane = 0; lane < n_images; ++lane)
-      square[lane] = load_pixels(source[lane] + i) * (1.0f / 255.0f);
-    transpose_square<float>(square);
-    for (int j = 0; j < kLanes; ++j) {
-      const int y = (i + j) / kImageSize, x = (i + j) % kImageSize;
-      frame[(y + 2) * kFrame + x + 2] = square[j];
-    }
-  }
+  const std::uint8_t* images[kLanes];
+  for (int lane = 0; lane < n_images; ++lane) images[lane] = image_of(epoch, first + lane);
+  pixels_to_lanes(images, n_images, 1.0f / 255.0f, [&](int i) -> vec& {
+    return frame[(i / kImageSize + 2) * kFrame + i % kImageSize + 2];
+  });
 }
 
 // Activation of maps [n_maps, 2 n, 2 n] in place, and 2 x 2 average pooling to [n_maps, n, n].
@@ -143,9 +141,9 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   const int first = group * kLanes;
 
   load_images(epoch, batch.first + first, lanes.n_images, w.image);
-  conv5x5_forward<float>(shape.c1(), w.image, p.c1.weight, p.c1.bias, w.c1);
+  conv5x5_forward<float>(shape.c1(), w.image, w.c1_points, p.c1.bias, w.c1_scratch, w.c1);
   activate_and_pool(activation, w.c1, kS2Maps, kS2, w.s2);
-  conv5x5_forward<float>(shape.c3(), w.s2, p.c3.weight, p.c3.bias, w.c3);
+  conv5x5_forward<float>(shape.c3(), w.s2, w.c3_points, p.c3.bias, w.c3_scratch, w.c3);
   activate_and_pool(activation, w.c3, kC3Maps, kS4, w.s4);
   dense_forward<kS4Size, kC5Size>(p.c5.weight, p.c5.bias, w.s4, w.c5);
   activate(activation, w.c5, kC5Size);
@@ -164,11 +162,11 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   multiply_by_slope(activation, c5_grad, w.c5, kC5Size);
   dense_grad_input<kS4Size, kC5Size>(p.c5.weight, c5_grad, w.s4_grad);
   unpool(activation, w.s4_grad, kC3Maps, kS4, w.c3);
-  conv5x5_grad_weight<float>(shape.c3(), w.c3, w.s2, slot + shape.c3_weight,
-                             slot + shape.c3_bias);
-  conv5x5_grad_input<float>(shape.c3(), w.c3, p.c3.weight, w.s2_grad);
+  conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch,
+                          slot + shape.c3_weight, slot + shape.c3_bias, w.s2_grad);
   unpool(activation, w.s2_grad, kS2Maps, kS2, w.c1);
-  conv5x5_grad_weight<float>(shape.c1(), w.c1, w.image, slot, slot + shape.c1_bias);
+  conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch, slot,
+                          slot + shape.c1_bias, nullptr);
 
   const auto to_rows = [&](const vec* values, int n, float* rows) {
     lanes_to_rows<float>(values, rows + first * static_cast<std::int64_t>(n), n, kLanes, n);
@@ -181,16 +179,24 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
 // Stage 2 for one thread's share of the weights.
 inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Batch& batch,
                    const LenetWorkspace& w, int thread, int n_threads) {
-  const Share grads = share_of(shape.n_grads, thread, n_threads);
-  for (std::int64_t i = grads.first; i < grads.stop; ++i) {
+  const auto sum_of_slots = [&](int i) {
     vec sum = w.slots[i];
     for (int slot = 1; slot < w.n_slots; ++slot) sum += w.slots[slot * shape.n_grads + i];
-    float* const target = i < shape.c1_bias     ? updated(p.c1.weight) + i
-                          : i < shape.c3_weight ? updated(p.c1.bias) + (i - shape.c1_bias)
-                          : i < shape.c3_bias   ? updated(p.c3.weight) + (i - shape.c3_weight)
-                                                 : updated(p.c3.bias) + (i - shape.c3_bias);
-    *target -= sum_of_lanes<float>(sum);
-  }
+    return sum;
+  };
+  const auto update_conv = [&](const Conv5x5& conv, const Layer& layer, int first) {
+    float* const weight = updated(layer.weight);
+    const Share rows = share_of(conv.n_connections() * kTaps, thread, n_threads);
+    for (int row = static_cast<int>(rows.first); row < rows.stop; ++row)
+      conv5x5_sum_taps<float>([&](int p) { return sum_of_slots(first + row * kPoints + p); },
+                              [&](int v, float sum) { weight[row * kTaps + v] -= sum; });
+    const Share maps = share_of(conv.n_outputs, thread, n_threads);
+    for (int o = static_cast<int>(maps.first); o < maps.stop; ++o)
+      updated(layer.bias)[o] -=
+          sum_of_lanes<float>(sum_of_slots(first + conv.n_weight_points() + o));
+  };
+  update_conv(shape.c1(), p.c1, 0);
+  update_conv(shape.c3(), p.c3, LenetShape::c3_weight);
   const auto update_layer = [&](const Layer& layer, auto n_in, auto n_out, const vec* grad,
                                 const float* x) {
     constexpr int in = decltype(n_in)::value, out = decltype(n_out)::value;
@@ -227,6 +233,8 @@ inline bool train_epoch_lenet5(C3Form form, Activation activation,
         const Share images = share_of(next.n_images, thread, n_threads);
         prefetch_images(epoch, next.first + images.first, next.first + images.stop, 0, kPixels);
       }
+      conv5x5_pack(shape.c1(), parameters.c1.weight, w.c1_points);
+      conv5x5_pack(shape.c3(), parameters.c3.weight, w.c3_points);
       for (std::int64_t s = slots.first; s < slots.stop; ++s) {
         vec* const slot = w.slots + s * shape.n_grads;
         for (int i = 0; i < shape.n_grads; ++i) slot[i] = vec{};

@@ -66,11 +66,25 @@ inline void store(T* p, Vec<T> v) {  // any alignment
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-template <class T>
-inline T sum_of_lanes(Vec<T> v) {
-  T sum = 0;
-  for (int i = 0; i < kLanesOf<T>; ++i) sum += v[i];
-  return sum;
+// The smaller and the larger of a and x; x where it is NaN. One instruction each: of the comparison
+// and choice that it stands for the compiler makes two.
+inline vec smaller(vec a, vec x) {
+#if defined(__AVX512F__)
+  return (vec)_mm512_maskz_min_ps(-1, (__m512)a, (__m512)x);
+#elif defined(__AVX2__)
+  return (vec)_mm256_min_ps((__m256)a, (__m256)x);
+#else
+  return a < x ? a : x;
+#endif
+}
+inline vec larger(vec a, vec x) {
+#if defined(__AVX512F__)
+  return (vec)_mm512_maskz_max_ps(-1, (__m512)a, (__m512)x);
+#elif defined(__AVX2__)
+  return (vec)_mm256_max_ps((__m256)a, (__m256)x);
+#else
+  return a > x ? a : x;
+#endif
 }
 
 constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
@@ -105,6 +119,25 @@ template <int... i>
 struct CountLanes<0, i...> {
   using type = Lanes<i...>;
 };
+
+// v with the blocks of s lanes exchanged: lane j gets lane j ^ s.
+template <class T, int s, int... j>
+inline Vec<T> exchange_lanes(Vec<T> v, Lanes<j...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(v, v, (j ^ s)...);
+#else
+  return __builtin_shuffle(v, typename VecOf<T>::index{(j ^ s)...});
+#endif
+}
+
+// By halves: the sum of 16 lanes takes four additions, one after the other, not fifteen.
+template <class T, int s = kLanesOf<T> / 2>
+inline T sum_of_lanes(Vec<T> v) {
+  if constexpr (s > 0)
+    return sum_of_lanes<T, s / 2>(
+        v + exchange_lanes<T, s>(v, typename CountLanes<kLanesOf<T>>::type{}));
+  return v[0];
+}
 
 // The four quarters of a 2 x 2 block matrix of s x s blocks, all along two rows a and b: lane j of
 // `a` becomes a[j] or b[j - s], lane j of `b` becomes a[j + s] or b[j], as bit s of j says.

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from lenetshift.ops._common import check, check_tensor
 
-ACTIVATIONS = ("tanh", "relu")
-
 Shape = tuple[int | None, ...]
 
 
@@ -72,16 +70,3 @@ FUSED_MODELS = (
     _mlp("mlp", 784),
     _mlp("pooled_mlp", 49),
 )
-
-
-def check_activation(activation: str) -> None:
-    """Raise ValueError unless the activation is one that the kernels know."""
-    check(
-        activation in ACTIVATIONS,
-        lambda: f"activation: got {activation!r}, expected one of {', '.join(ACTIVATIONS)}",
-    )
-
-
-def check_images(images: Tensor) -> None:
-    """Raise ValueError unless images is uint8 [N, 28, 28]."""
-    check_tensor("images", images, (torch.uint8,), (None, 28, 28))

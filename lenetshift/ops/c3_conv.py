@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
+from lenetshift.c3_table import MAX_INPUTS
 from lenetshift.ops._common import FLOATS, check, check_tensor, define, library, run_kernel
+
+
+@functools.lru_cache(maxsize=64)
+def _n_connections(table: tuple[int, ...], n_inputs: int) -> int:
+    """The connections of a table; ValueError unless it is one. Cached: a call has no time for it."""
+    check(
+        n_inputs <= MAX_INPUTS,
+        lambda: f"input: got {n_inputs} maps, expected at most {MAX_INPUTS}",
+    )
+    check(
+        len(table) > 0 and all(0 < mask < 2**n_inputs for mask in table),
+        lambda: (
+            f"table: got {list(table)}, expected for each output map a bit mask of one or more "
+            f"of the {n_inputs} input maps"
+        ),
+    )
+    return sum(mask.bit_count() for mask in table)
 
 
 def _check_c3_conv(input: Tensor, weight: Tensor, table: Sequence[int]) -> None:
     check_tensor("input", input, FLOATS, (None, None, None, None))
-    n_connections = sum(mask.bit_count() for mask in table)
+    _, n_inputs, height, width = input.shape
+    n_connections = _n_connections(tuple(table), n_inputs)
     check(
-        len(table) > 0 and all(0 < mask < 2 ** input.shape[1] for mask in table),
-        lambda: (
-            f"table: got {list(table)}, expected for each output map a bit mask of one or more "
-            f"of the {input.shape[1]} input maps"
-        ),
-    )
-    check(
-        input.shape[1] <= 62,
-        lambda: f"input: got {input.shape[1]} maps, expected at most 62",
-    )
-    check(
-        input.shape[2] >= 5 and input.shape[3] >= 5,
-        lambda: f"input: got maps of {input.shape[2]} x {input.shape[3]}, expected 5 x 5 or larger",
+        height >= 5 and width >= 5,
+        lambda: f"input: got maps of {height} x {width}, expected 5 x 5 or larger",
     )
     check_tensor("weight", weight, (input.dtype,), (n_connections, 5, 5), input.device)
 
@@ -110,6 +119,13 @@ def _c3_conv_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...
     return *(grad if want else None for grad, want in zip(grads, wanted, strict=True)), None
 
 
+def _c3_conv_backward_autograd(ctx: Any, *grads: Tensor) -> NoReturn:
+    raise NotImplementedError(
+        "lenetshift::c3_conv: got a second derivative, expected first ones only; "
+        "lenetshift.reference.c3_conv has both"
+    )
+
+
 define(
     "c3_conv(Tensor input, Tensor weight, Tensor bias, int[] table) -> Tensor",
     _c3_conv,
@@ -123,4 +139,7 @@ define(
 )
 torch.library.register_autograd(
     "lenetshift::c3_conv", _c3_conv_autograd, setup_context=_c3_conv_setup, lib=library
+)
+torch.library.register_autograd(
+    "lenetshift::c3_conv_backward", _c3_conv_backward_autograd, lib=library
 )

@@ -19,10 +19,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lenetshift.activations import check_activation
+from lenetshift.data import check_images
 from lenetshift.ops._common import check, define, run_kernel
-from lenetshift.ops._models import FUSED_MODELS, FusedModel, check_activation, check_images
-
-MAX_SHIFT = 27
+from lenetshift.ops._models import FUSED_MODELS, FusedModel
+from lenetshift.shifts import MAX_SHIFT
 
 
 def _check_range(name: str, values: Sequence[int]) -> None:

@@ -20,8 +20,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lenetshift.activations import check_activation
+from lenetshift.data import check_images
 from lenetshift.ops._common import check, check_tensor, define, run_kernel
-from lenetshift.ops._models import FUSED_MODELS, FusedModel, check_activation, check_images
+from lenetshift.ops._models import FUSED_MODELS, FusedModel
 
 
 def _check_indices(name: str, values: Tensor, stop: int) -> None:

@@ -58,6 +58,13 @@ def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
         lambda: f"images: gradients need float32 or float64, got {dtype_name(grad_output.dtype)}",
     )
     _check_shifts(shifts, grad_output.device)
+    check(
+        grad_output.dim() >= 4 and grad_output.shape[1] == shifts.shape[0],
+        lambda: (
+            f"grad_output: got shape {list(grad_output.shape)}, expected "
+            f"[N, {shifts.shape[0]}, ..., height, width]"
+        ),
+    )
     grad_output, shifts = grad_output.contiguous(), shifts.contiguous()
     grad_images = _translate_backward_fake(grad_output, shifts)
     run_kernel(
@@ -85,6 +92,11 @@ def _translate_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
     return torch.ops.lenetshift.translate_backward(grad_output, shifts), None
 
 
+def _translate_backward_autograd(ctx: Any, grad_images: Tensor) -> tuple[Tensor, None]:
+    (shifts,) = ctx.saved_tensors
+    return torch.ops.lenetshift.translate(grad_images, shifts), None
+
+
 define("translate(Tensor images, Tensor shifts) -> Tensor", _translate, _translate_fake)
 define(
     "translate_backward(Tensor grad_output, Tensor shifts) -> Tensor",
@@ -93,4 +105,10 @@ define(
 )
 torch.library.register_autograd(
     "lenetshift::translate", _translate_autograd, setup_context=_translate_setup, lib=library
+)
+torch.library.register_autograd(  # linear: its gradient is translate itself
+    "lenetshift::translate_backward",
+    _translate_backward_autograd,
+    setup_context=_translate_setup,
+    lib=library,
 )
