@@ -1,16 +1,15 @@
-// The connection table between S2 and C3 of LeNet-5: LeCun, Bottou, Bengio, Haffner, "Gradient-Based
-// Learning Applied to Document Recognition", Proc. IEEE 86(11), 1998, Table I.
-// table[o] has bit c set where C3 map o sees S2 map c.
+// The connection table between S2 and C3 of LeNet-5: LeCun, Bottou, Bengio, Haffner, "Gradient-
+// Based Learning Applied to Document Recognition", Proc. IEEE 86(11), 1998, Table I. table[o] has
+// bit c set where C3 map o sees S2 map c.
 #pragma once
+
+#include "lenet5_sizes.h"
 
 namespace lenetshift {
 namespace {  // inline code: each file gets its own copy (see cpu/vec.h for why)
 
-constexpr int kS2Maps = 6;
-constexpr int kC3Maps = 16;
-
 struct SparseC3 {
-  static constexpr int table[kC3Maps] = {
+  static constexpr int table[kMaps3] = {
       // three neighbouring maps, cyclically
       0b000111, 0b001110, 0b011100, 0b111000, 0b110001, 0b100011,
       // four neighbouring maps, cyclically
@@ -23,7 +22,7 @@ struct SparseC3 {
 
 // Symmetric LeNet-5: every C3 map sees every S2 map.
 struct DenseC3 {
-  static constexpr int table[kC3Maps] = {63, 63, 63, 63, 63, 63, 63, 63,
+  static constexpr int table[kMaps3] = {63, 63, 63, 63, 63, 63, 63, 63,
                                          63, 63, 63, 63, 63, 63, 63, 63};
 };
 
@@ -36,7 +35,7 @@ constexpr int connection_index(const Table& table, int o, int c) {
   return c == 0 ? count : count + __builtin_popcountll(table[o] & ((1ll << c) - 1));
 }
 
-static_assert(connection_index(SparseC3::table, kC3Maps, 0) == 60, "60 connections of 96");
+static_assert(connection_index(SparseC3::table, kMaps3, 0) == 60, "60 connections of 96");
 
 }  // namespace
 }  // namespace lenetshift

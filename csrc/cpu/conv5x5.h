@@ -47,8 +47,8 @@ struct Tiles {
 // A thread's memory for one convolution.
 template <class T>
 struct ConvScratch {
-  // Backward takes as many tiles at once as the second-level cache holds beside the rest: each time,
-  // the weights' gradients are read and written. Forward takes one.
+  // Backward takes as many tiles at once as the second-level cache holds beside the rest: each
+  // time, the weights' gradients are read and written. Forward takes one.
   static constexpr int kBytes = 400 << 10;
   int n_tiles;
   Vec<T>* input;    // points of the input maps
@@ -103,8 +103,8 @@ inline void conv5x5_sum_taps(GradPoint&& grad_point, Store&& store) {
 }
 
 // Cuts 0 ... total - 1 into runs of rows and calls f(first of the run, Constant<its length>{}).
-// Each length is code of its own, so there are few: 10 for C3's rows, 14 or 7 for C1's 28, and 4, 2,
-// 1 for what is left of others. float64 serves gradient checks only: 2 and 1.
+// Each length is code of its own, so there are few: 10 for C3's rows, 14 or 7 for C1's 28, and 4,
+// 2, 1 for what is left of others. float64 serves gradient checks only: 2 and 1.
 template <class T, class F>
 inline void for_runs(int total, F&& f) {
   const bool sevens = total % 7 == 0 && total % 10 != 0;
@@ -168,8 +168,8 @@ template <class T>
       }
 }
 
-// One point of one output map, rows 0 ... n - 1 of `product`: input and weight stand at the point of
-// map 0 and of the map's first connection. An input row is loaded once and meets five weights.
+// One point of one output map, rows 0 ... n - 1 of `product`: input and weight stand at the point
+// of map 0 and of the map's first connection. An input row is loaded once and meets five weights.
 template <class T, int n>
 [[gnu::noinline]] void forward_rows(std::int64_t connected, const Vec<T>* input,
                                     std::int64_t map_size, const T* weight, Vec<T>* product) {
@@ -276,7 +276,8 @@ template <class T>
 }
 
 // Output maps whose weight gradients a pass accumulates, one row of taps at one point for each: an
-// input row is then loaded for five maps. 25 accumulators, 5 gradients and the row make 31 registers.
+// input row is then loaded for five maps. 25 accumulators, 5 gradients and the row make 31
+// registers.
 constexpr int kGradMaps = kRegisters >= 32 ? 5 : 2;
 
 // The pass for one point of input map c: grad[j] is the gradient of output map j, sums[j] the first
@@ -304,7 +305,8 @@ template <class T, int n_maps>
     for (int u = 0; u < kTaps; ++u) sums[j][u * kPoints] = sum[j][u];
 }
 
-// Adds the tiles' share of the weights' gradients, lane by lane, from scratch.input and scratch.grad.
+// Adds the tiles' share of the weights' gradients, lane by lane, from scratch.input and
+// scratch.grad.
 template <class T>
 [[gnu::noinline]] void add_grad_weight(const Conv5x5& conv, int n_tiles,
                                        const ConvScratch<T>& scratch, Vec<T>* grad_weight) {
@@ -335,8 +337,8 @@ template <class T>
 }
 
 // The gradients of a lane group. grad_weight (its points) and grad_bias [n_outputs] get its share
-// added, lane by lane: the caller sums the lanes at the end. grad_input is written; it, or the other
-// two with input, may be null.
+// added, lane by lane: the caller sums the lanes at the end. grad_input is written; it, or the
+// other two with input, may be null.
 template <class T>
 [[gnu::noinline]] void conv5x5_backward(const Conv5x5& conv, const Vec<T>* grad_output,
                                         const Vec<T>* input, const T* weight_points,

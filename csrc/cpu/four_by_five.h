@@ -1,5 +1,5 @@
-// The Toom-Cook form F(4, 5) of a five-tap correlation, y[k] = sum over j of w[j] d[k + j], k < 4, in
-// eight products instead of twenty, with the adjoints that its gradients need:
+// The Toom-Cook form F(4, 5) of a five-tap correlation, y[k] = sum over j of w[j] d[k + j], k < 4,
+// in eight products instead of twenty, with the adjoints that its gradients need:
 //
 //   forward          y = A ((G w) . (B d))
 //   gradient of d    B^T ((G w) . (A^T grad_y))

@@ -8,7 +8,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// Where an image, or any of some images, has ink: rows y0 ... y1, columns x0 ... x1; none if y0 > y1.
+// Where an image, or any of some images, has ink: rows y0 ... y1, columns x0 ... x1.
+// None: y0 > y1.
 struct InkBox {
   int y0 = kImageSize, y1 = -1, x0 = kImageSize, x1 = -1;
   void add(const InkBox& b) {
@@ -57,8 +58,8 @@ inline vec load_pixels(const std::uint8_t* p) {
 #endif
 }
 
-// Pixel i of n_images images, times scale, side by side in the lanes: place(i) = ...; the lanes without
-// an image get zeros.
+// Pixel i of n_images images, times scale, side by side in the lanes: place(i) = ...; the lanes
+// without an image get zeros.
 template <class Place>
 inline void pixels_to_lanes(const std::uint8_t* const* images, int n_images, float scale,
                             Place&& place) {

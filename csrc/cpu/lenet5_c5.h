@@ -45,7 +45,8 @@ template <int m>
   }
 }
 
-// products [120][n] of C5 with n rows (a row_block) of S4, the first at s4 [.][16], for one plane of weights.
+// products [120][n] of C5 with n rows (a row_block) of S4, the first at s4 [.][16], for one plane
+// of weights.
 template <int n>
 [[gnu::noinline]] void c5_row_products(const float* plane, const vec* s4, vec* products) {
   for (int o = 0; o < kC5Units; o += kOutputBlock, plane += kOutputBlock * 5 * kMaps3) {

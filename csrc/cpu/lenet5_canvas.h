@@ -4,7 +4,9 @@
 // once for each shift. Moving the image by (dx, dy) moves the canvas; pooling takes every second
 // position, so a shift's maps are a grid on the canvas whose origin depends on the shift:
 //
-//   S2'(i, j) = S2(2i + e, 2j + f)    C3'(i, j) = C3(2i + e, 2j + f)    S4'(i, j) = S4(4i + e, 4j + f)
+//   S2'(i, j) = S2(2i + e, 2j + f)
+//   C3'(i, j) = C3(2i + e, 2j + f)
+//   S4'(i, j) = S4(4i + e, 4j + f)
 //
 // with e = dy_last - dy and f = dx_last - dx: canvases start at the first position that the largest
 // shift needs, and the offsets e, f run from 0. In image coordinates the origin of every canvas is
@@ -18,6 +20,7 @@
 #pragma once
 
 #include "../kernels.h"
+#include "../lenet5_sizes.h"
 #include "five_tap.h"
 #include "ink.h"
 #include "vec.h"
@@ -26,10 +29,6 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-constexpr int kMaps1 = 6;      // C1, S2
-constexpr int kMaps3 = 16;     // C3, S4
-constexpr int kC5Units = 120;
-constexpr int kF6Units = 84;
 constexpr int kMaxShifts = 55; // -27 ... 27
 
 // The image lies in a border of zeros that C1's taps may read: pixel (y, x) is at

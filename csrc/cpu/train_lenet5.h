@@ -25,28 +25,27 @@ namespace {
 
 constexpr int kFrame = 32;  // an image's side with C1's padding
 constexpr int kS2 = 14, kC3 = 10, kS4 = 5;
-constexpr int kC1Size = kS2Maps * kPixels, kS2Size = kS2Maps * kS2 * kS2;
-constexpr int kC3Size = kC3Maps * kC3 * kC3, kS4Size = kC3Maps * kS4 * kS4;
-constexpr int kC5Size = 120, kF6Size = 84;
+constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2 * kS2;
+constexpr int kC3Size = kMaps3 * kC3 * kC3, kS4Size = kMaps3 * kS4 * kS4;
 // Each lane group adds 2,700 or 4,100 vectors to its slot: more slots than this would cost more in
 // memory than further threads could gain.
 constexpr int kMaxSlots = 32;
 
 struct LenetShape {
   // A slot's layout: C1's weight points and bias, C3's weight points and bias.
-  static constexpr int c1_bias = kS2Maps * kTaps * kPoints, c3_weight = c1_bias + kS2Maps;
+  static constexpr int c1_bias = kMaps1 * kTaps * kPoints, c3_weight = c1_bias + kMaps1;
   int c3_bias, n_grads;
 
-  std::int64_t c1_table[kS2Maps], c3_table[kC3Maps];
+  std::int64_t c1_table[kMaps1], c3_table[kMaps3];
   explicit LenetShape(C3Form form) {
-    for (int o = 0; o < kS2Maps; ++o) c1_table[o] = 1;
-    for (int o = 0; o < kC3Maps; ++o)
+    for (int o = 0; o < kMaps1; ++o) c1_table[o] = 1;
+    for (int o = 0; o < kMaps3; ++o)
       c3_table[o] = form == C3Form::sparse ? SparseC3::table[o] : DenseC3::table[o];
     c3_bias = c3_weight + c3().n_weight_points();
-    n_grads = c3_bias + kC3Maps;
+    n_grads = c3_bias + kMaps3;
   }
-  Conv5x5 c1() const { return {c1_table, 1, kS2Maps, kFrame, kFrame}; }
-  Conv5x5 c3() const { return {c3_table, kS2Maps, kC3Maps, kS2, kS2}; }
+  Conv5x5 c1() const { return {c1_table, 1, kMaps1, kFrame, kFrame}; }
+  Conv5x5 c3() const { return {c3_table, kMaps1, kMaps3, kS2, kS2}; }
 };
 
 struct LenetWorkspace {
@@ -68,12 +67,12 @@ struct LenetWorkspace {
     n_slots = groups < kMaxSlots ? static_cast<int>(groups) : kMaxSlots;
     Arena arena(start);
     slots = arena.take<vec>(static_cast<std::int64_t>(n_slots) * shape.n_grads);
-    c5_grad = arena.take<vec>(groups * kC5Size);
-    f6_grad = arena.take<vec>(groups * kF6Size);
+    c5_grad = arena.take<vec>(groups * kC5Units);
+    f6_grad = arena.take<vec>(groups * kF6Units);
     output_grad = arena.take<vec>(groups * kClasses);
     s4_rows = arena.take<float>(images * dense_stride(kS4Size));
-    c5_rows = arena.take<float>(images * dense_stride(kC5Size));
-    f6_rows = arena.take<float>(images * dense_stride(kF6Size));
+    c5_rows = arena.take<float>(images * dense_stride(kC5Units));
+    f6_rows = arena.take<float>(images * dense_stride(kF6Units));
     loss = arena.take<double>(groups);
     for (int t = 0; t < n_threads && t <= thread; ++t) {  // the last taken is the thread's own
       image = arena.take<vec>(kFrame * kFrame);
@@ -81,8 +80,8 @@ struct LenetWorkspace {
       s2 = arena.take<vec>(kS2Size);
       c3 = arena.take<vec>(kC3Size);
       s4 = arena.take<vec>(kS4Size);
-      c5 = arena.take<vec>(dense_stride(kC5Size));
-      f6 = arena.take<vec>(dense_stride(kF6Size));
+      c5 = arena.take<vec>(dense_stride(kC5Units));
+      f6 = arena.take<vec>(dense_stride(kF6Units));
       s2_grad = arena.take<vec>(kS2Size);
       s4_grad = arena.take<vec>(kS4Size);
       c1_points = arena.take<float>(shape.c1().n_weight_points());
@@ -142,29 +141,29 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
 
   load_images(epoch, batch.first + first, lanes.n_images, w.image);
   conv5x5_forward<float>(shape.c1(), w.image, w.c1_points, p.c1.bias, w.c1_scratch, w.c1);
-  activate_and_pool(activation, w.c1, kS2Maps, kS2, w.s2);
+  activate_and_pool(activation, w.c1, kMaps1, kS2, w.s2);
   conv5x5_forward<float>(shape.c3(), w.s2, w.c3_points, p.c3.bias, w.c3_scratch, w.c3);
-  activate_and_pool(activation, w.c3, kC3Maps, kS4, w.s4);
-  dense_forward<kS4Size, kC5Size>(p.c5.weight, p.c5.bias, w.s4, w.c5);
-  activate(activation, w.c5, kC5Size);
-  dense_forward<kC5Size, kF6Size>(p.f6.weight, p.f6.bias, w.c5, w.f6);
-  activate(activation, w.f6, kF6Size);
+  activate_and_pool(activation, w.c3, kMaps3, kS4, w.s4);
+  dense_forward<kS4Size, kC5Units>(p.c5.weight, p.c5.bias, w.s4, w.c5);
+  activate(activation, w.c5, kC5Units);
+  dense_forward<kC5Units, kF6Units>(p.f6.weight, p.f6.bias, w.c5, w.f6);
+  activate(activation, w.f6, kF6Units);
   vec logits[kClasses];
-  dense_forward<kF6Size, kClasses>(p.output.weight, p.output.bias, w.f6, logits);
+  dense_forward<kF6Units, kClasses>(p.output.weight, p.output.bias, w.f6, logits);
 
   vec* const output_grad = w.output_grad + group * kClasses;
-  vec* const f6_grad = w.f6_grad + group * kF6Size;
-  vec* const c5_grad = w.c5_grad + group * kC5Size;
+  vec* const f6_grad = w.f6_grad + group * kF6Units;
+  vec* const c5_grad = w.c5_grad + group * kC5Units;
   w.loss[group] = cross_entropy(logits, lanes.label, lanes.scale, lanes.n_images, output_grad);
-  dense_grad_input<kF6Size, kClasses>(p.output.weight, output_grad, f6_grad);
-  multiply_by_slope(activation, f6_grad, w.f6, kF6Size);
-  dense_grad_input<kC5Size, kF6Size>(p.f6.weight, f6_grad, c5_grad);
-  multiply_by_slope(activation, c5_grad, w.c5, kC5Size);
-  dense_grad_input<kS4Size, kC5Size>(p.c5.weight, c5_grad, w.s4_grad);
-  unpool(activation, w.s4_grad, kC3Maps, kS4, w.c3);
+  dense_grad_input<kF6Units, kClasses>(p.output.weight, output_grad, f6_grad);
+  multiply_by_slope(activation, f6_grad, w.f6, kF6Units);
+  dense_grad_input<kC5Units, kF6Units>(p.f6.weight, f6_grad, c5_grad);
+  multiply_by_slope(activation, c5_grad, w.c5, kC5Units);
+  dense_grad_input<kS4Size, kC5Units>(p.c5.weight, c5_grad, w.s4_grad);
+  unpool(activation, w.s4_grad, kMaps3, kS4, w.c3);
   conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch,
                           slot + shape.c3_weight, slot + shape.c3_bias, w.s2_grad);
-  unpool(activation, w.s2_grad, kS2Maps, kS2, w.c1);
+  unpool(activation, w.s2_grad, kMaps1, kS2, w.c1);
   conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch, slot,
                           slot + shape.c1_bias, nullptr);
 
@@ -172,8 +171,8 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
     lanes_to_rows<float>(values, rows + first * static_cast<std::int64_t>(n), n, kLanes, n);
   };
   to_rows(w.s4, dense_stride(kS4Size), w.s4_rows);
-  to_rows(w.c5, dense_stride(kC5Size), w.c5_rows);
-  to_rows(w.f6, dense_stride(kF6Size), w.f6_rows);
+  to_rows(w.c5, dense_stride(kC5Units), w.c5_rows);
+  to_rows(w.f6, dense_stride(kF6Units), w.f6_rows);
 }
 
 // Stage 2 for one thread's share of the weights.
@@ -205,9 +204,9 @@ inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Bat
                           static_cast<int>(pieces.first), static_cast<int>(pieces.stop), grad, x,
                           batch.n_images);
   };
-  update_layer(p.c5, Constant<kS4Size>{}, Constant<kC5Size>{}, w.c5_grad, w.s4_rows);
-  update_layer(p.f6, Constant<kC5Size>{}, Constant<kF6Size>{}, w.f6_grad, w.c5_rows);
-  update_layer(p.output, Constant<kF6Size>{}, Constant<kClasses>{}, w.output_grad, w.f6_rows);
+  update_layer(p.c5, Constant<kS4Size>{}, Constant<kC5Units>{}, w.c5_grad, w.s4_rows);
+  update_layer(p.f6, Constant<kC5Units>{}, Constant<kF6Units>{}, w.f6_grad, w.c5_rows);
+  update_layer(p.output, Constant<kF6Units>{}, Constant<kClasses>{}, w.output_grad, w.f6_rows);
 }
 
 inline bool train_epoch_lenet5(C3Form form, Activation activation,
@@ -221,8 +220,8 @@ inline bool train_epoch_lenet5(C3Form form, Activation activation,
     const LenetWorkspace w(shape, epoch.batch_size, n_threads, workspace, thread);
     // The frame, and the lanes and rows that only pad, are written once: nothing may be NaN there.
     for (int i = 0; i < kFrame * kFrame; ++i) w.image[i] = vec{};
-    for (int i = kC5Size; i < dense_stride(kC5Size); ++i) w.c5[i] = vec{};
-    for (int i = kF6Size; i < dense_stride(kF6Size); ++i) w.f6[i] = vec{};
+    for (int i = kC5Units; i < dense_stride(kC5Units); ++i) w.c5[i] = vec{};
+    for (int i = kF6Units; i < dense_stride(kF6Units); ++i) w.f6[i] = vec{};
     const Share slots = share_of(w.n_slots, thread, n_threads);
     for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
       const Batch batch = batch_of(epoch, step);

@@ -20,7 +20,7 @@
 #pragma once
 
 #include "fused_device.h"
-#include "lenet5_sizes.h"
+#include "../lenet5_sizes.h"
 
 namespace lenetshift {
 namespace cuda {

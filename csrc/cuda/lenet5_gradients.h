@@ -5,7 +5,7 @@
 // and back; C1's and C3's activations are overwritten by their gradients.
 #pragma once
 
-#include "lenet5_sizes.h"
+#include "../lenet5_sizes.h"
 #include "table_rows.h"
 #include "train_common.h"
 

@@ -1,11 +1,8 @@
-// LeNet-5's sizes, for evaluation and training.
+// LeNet-5's sizes.
 #pragma once
 
-#include "../kernels.h"
-
 namespace lenetshift {
-namespace cuda {
-namespace {
+namespace {  // each file gets its own copy (see cpu/vec.h for why)
 
 constexpr int kMaps1 = 6;   // C1, S2
 constexpr int kMaps3 = 16;  // C3, S4
@@ -14,5 +11,4 @@ constexpr int kC5Units = 120;
 constexpr int kF6Units = 84;
 
 }  // namespace
-}  // namespace cuda
 }  // namespace lenetshift
