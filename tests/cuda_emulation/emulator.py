@@ -21,16 +21,10 @@ ROOT = HERE.parents[1]
 CUDA = ROOT / "csrc" / "cuda"
 CALLS = sorted(HERE.glob("*_calls.cpp"))
 
-#: What a build is for: values; accesses beyond an array, and what C++ leaves undefined; races.
+#: What a build is for: accesses beyond an array, and what C++ leaves undefined; races.
 BUILDS = {
-    "plain": ("-O1",),
-    "address": (
-        "-O1",
-        "-g1",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-    ),
-    "thread": ("-O1", "-g1", "-fsanitize=thread"),
+    "address": ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    "thread": ("-g1", "-fsanitize=thread"),
 }
 
 
@@ -54,9 +48,9 @@ _objects = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
 
 
 @functools.cache
-def _compiled(unit: Path, build: str) -> str:
+def _compiled(unit: Path, build: str, optimise: str) -> str:
     """The object file of a C++ or CUDA file; made once a process."""
-    flags = ["-std=c++17", "-DLENETSHIFT_CUDA_EMULATION", "-w", *BUILDS[build]]
+    flags = ["-std=c++17", "-DLENETSHIFT_CUDA_EMULATION", "-w", optimise, *BUILDS[build]]
     # What a file includes stands beside it first: a copy of csrc is complete in itself.
     include = [f"-I{HERE}", f"-I{CUDA}"]
     handle, name = tempfile.mkstemp(".o", f"{build}_{unit.name}_", _objects.name)
@@ -87,9 +81,11 @@ class Emulator:
         self.launches: set[tuple[int, int]] = set()
         names = {file.name for file in changed}
         kept = [file for file in sources() if file.name not in names]
-        units = [*kept, *changed, *CALLS, HERE / "program.cpp"]
+        units = [(unit, build, "-O1") for unit in (*kept, *CALLS, HERE / "program.cpp")]
+        # What is changed runs little: compiling takes longer.
+        units += [(unit, build, "-O0") for unit in changed]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda unit: _compiled(unit, build), units))
+            objects = list(pool.map(lambda unit: _compiled(*unit), units))
         _run(compiler() or "g++", *BUILDS[build], *objects, "-o", str(self.program))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -133,17 +129,20 @@ class Emulator:
 
     def kernels(self) -> set[tuple[str, int]]:
         """The kernels launched so far, demangled, and their bytes of dynamic shared memory."""
-        names = {at: name for at, _, name in self._symbols}
+        names = {at: name for at, _, _, name in self._symbols}
         return {(names[at], shared) for at, shared in self.launches}
 
     @functools.cached_property
-    def _symbols(self) -> list[tuple[int, int, str]]:
-        """The program's: address from its start, bytes, demangled name."""
+    def _symbols(self) -> list[tuple[int, int, str, str]]:
+        """The program's: address from its start, bytes, nm's type, demangled name."""
         symbols = re.findall(
-            r"^(\w+)(?: (\w+))? \w (.*)$", _run("nm", "-CS", str(self.program)), re.M
+            r"^(\w+)(?: (\w+))? (\w) (.*)$", _run("nm", "-CS", str(self.program)), re.M
         )
-        start = next(int(at, 16) for at, _, name in symbols if name == "__executable_start")
-        return [(int(at, 16) - start, int(size or "0", 16), name) for at, size, name in symbols]
+        start = next(int(at, 16) for at, *_, name in symbols if name == "__executable_start")
+        return [
+            (int(at, 16) - start, int(size or "0", 16), kind, name)
+            for at, size, kind, name in symbols
+        ]
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Starts the program, which then takes one call after the other."""
@@ -161,8 +160,8 @@ class Emulator:
         # Of the kernels' variables only shared arrays are static.
         static = [
             (at, size)
-            for at, size, name in self._symbols
-            if re.fullmatch(r"lenetshift::cuda::.*\)::\w+", name)
+            for at, size, kind, name in self._symbols
+            if kind in "bd" and re.fullmatch(r"lenetshift::cuda::.*\)::\w+", name)
         ]
         numbers = [len(static), *(number for array in static for number in array)]
         assert self._process.stdin is not None
