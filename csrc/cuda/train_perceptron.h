@@ -41,15 +41,14 @@ __device__ void load_inputs(const Batch& batch, int first_image, int first, floa
   }
 }
 
-// hidden [batch][n_hidden], after the activation. A block: a tile of units for a tile of images.
+// hidden [batch][n_hidden], after the activation. Block (x, y): a tile of images, of units.
 template <class Input>
 __global__ void __launch_bounds__(kThreads)
     perceptron_hidden(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
   __shared__ float x[kBatchTile * kInputPitch];
   __shared__ float weight[kForwardUnits * kInputPitch];
-  const int unit_tiles = divide_up(p.n_hidden, kForwardUnits), tile = static_cast<int>(blockIdx.x);
-  const int first_unit = tile % unit_tiles * kForwardUnits;
-  const int first_image = tile / unit_tiles * kBatchTile;
+  const int first_image = static_cast<int>(blockIdx.x) * kBatchTile;
+  const int first_unit = static_cast<int>(blockIdx.y) * kForwardUnits;
   // Two images a thread, 16 apart.
   const int unit = threadIdx.x % kForwardUnits, image = threadIdx.x / kForwardUnits;
   static_assert(kThreads == kForwardUnits * kBatchTile / 2);
@@ -172,7 +171,7 @@ void train_perceptron(const char* name, Activation activation, const MlpParamete
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
     launch(name, perceptron_hidden<Input>,
-           blocks_for(parameters.n_hidden, kForwardUnits) * blocks_for(batch.n, kBatchTile), 0,
+           dim3(blocks_for(batch.n, kBatchTile), blocks_for(parameters.n_hidden, kForwardUnits)), 0,
            stream, Act{activation}, parameters, batch, w);
     launch(name, perceptron_output, static_cast<unsigned>(batch.n), 0, stream, Act{activation},
            parameters, batch, w);
