@@ -141,6 +141,11 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
             lines = str(error).strip().splitlines() or [""]
             results["failed"][name] = f"{type(error).__name__}: {lines[0]}"
             say(f"  {name}: failed, {results['failed'][name]}")
+        if args.device == "cpu":  # the machine may have stood still while the peak was measured
+            results["peak_gflops"] = max(results["peak_gflops"], machine.peak_gflops(threads))
+            for case in results["cases"]:
+                if case["gflops"] is not None:
+                    case["fraction_of_peak"] = case["gflops"] / results["peak_gflops"]
         results["unavailable"] = context.unavailable
         results["wall_s"] = time.perf_counter() - start
         write(results, args.json)

@@ -9,8 +9,9 @@
 namespace lenetshift {
 namespace {
 
-// A few microseconds of spinning: an op that follows at once finds its threads awake.
-constexpr int kSpins = 2000;
+// An op that follows at once finds its threads awake: they spin for some tens of microseconds, then
+// offer their core to others for about as long, and only then sleep.
+constexpr int kSpins = 2000, kYields = 100;
 
 void pause() {
 #if defined(__x86_64__)
@@ -32,7 +33,8 @@ struct Pool {
   void work(int thread) {
     std::uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpins && __atomic_load_n(&job, __ATOMIC_ACQUIRE) == seen; ++i) pause();
+      for (int i = 0; i < kSpins + kYields && __atomic_load_n(&job, __ATOMIC_ACQUIRE) == seen; ++i)
+        i < kSpins ? pause() : std::this_thread::yield();
       {
         std::unique_lock<std::mutex> lock(mutex);
         wake.wait(lock, [&] { return job != seen; });

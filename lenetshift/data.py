@@ -75,6 +75,10 @@ class Dataset:
             raise ValueError(f"n: got {n}, expected 1..{len(self)}, or None for all")
         return Dataset(self.images[:n], self.labels[:n])
 
+    def to(self, device: torch.device) -> Dataset:
+        """The same on a device; itself where it is there already."""
+        return Dataset(self.images.to(device), self.labels.to(device))
+
 
 def load_mnist(folder: str | Path | None = None) -> tuple[Dataset, Dataset]:
     """Training and test set of the packaged MNIST, or of a folder laid out like it.

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+from torch import Tensor
 
 from . import report, storage
 from .activations import ACTIVATIONS
 from .config import Config
-from .data import DataError, dataset_sha256, load_mnist
+from .data import DataError, Dataset, dataset_sha256, load_mnist
 from .evaluate import predict_shifts
 from .models import build_model
 from .ops import isa
@@ -54,14 +55,24 @@ def run(job: Job, *, resume: bool) -> dict[str, Checkpoint]:
             if checkpoint is not None:
                 done[name] = checkpoint
     storage.remove_earlier_run(job.out, () if resume else MODELS)
+    # To the device once, not once for each model and epoch.
+    train_set = job.train.to(job.device)
+    images = job.test.images[list(job.rows)].to(job.device)
     with Progress(len(job.models) * (job.config.epochs + _EVALUATION)) as progress:
         for name in job.models:
-            done[name] = _finish_model(job, name, done.get(name), progress)
+            done[name] = _finish_model(job, name, done.get(name), train_set, images, progress)
     return {name: done[name] for name in job.models}
 
 
-def _finish_model(job: Job, name: str, kept: Checkpoint | None, progress: Progress) -> Checkpoint:
-    """Do what remains to be done for one model."""
+def _finish_model(
+    job: Job,
+    name: str,
+    kept: Checkpoint | None,
+    train_set: Dataset,
+    images: Tensor,
+    progress: Progress,
+) -> Checkpoint:
+    """Do what remains to be done for one model; the data are on the job's device."""
     config = job.config
     model = build_model("lenet5" if name == BIASED else name, config.activation, seed=config.seed)
     checkpoint = kept or Checkpoint(name, job.settings(), model.state_dict(), note=job.note)
@@ -71,7 +82,7 @@ def _finish_model(job: Job, name: str, kept: Checkpoint | None, progress: Progre
     first_epoch = len(checkpoint.losses)
     progress.advance(first_epoch)
     if first_epoch < config.epochs:
-        dataset = position_biased(job.train, config.bias_rule) if name == BIASED else job.train
+        dataset = position_biased(train_set, config.bias_rule) if name == BIASED else train_set
     for epoch in range(first_epoch, config.epochs):
         progress.stage(f"{name}: training, epoch {epoch + 1} of {config.epochs}")
         before = 0.0
@@ -102,7 +113,7 @@ def _finish_model(job: Job, name: str, kept: Checkpoint | None, progress: Progre
     if checkpoint.predictions is None:
         progress.stage(f"{name}: evaluating")
         start = time.perf_counter()
-        checkpoint.predictions = predict_shifts(model, job.test.images[list(job.rows)], config.grid)
+        checkpoint.predictions = predict_shifts(model, images, config.grid).cpu()
         checkpoint.evaluation_seconds = time.perf_counter() - start
         storage.save_checkpoint(job.out, checkpoint)
     progress.advance(_EVALUATION)

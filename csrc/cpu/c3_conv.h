@@ -118,17 +118,22 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
           });
     }
   });
+  if (!wants_weight) return;
   const auto sum_of_slots = [&](std::int64_t i) {
     Vec<T> sum = shared.grad_weight[i];
     for (int slot = 1; slot < shared.n_slots; ++slot)
       sum += shared.grad_weight[slot * shared.n_grads + i];
     return sum;
   };
-  for (int row = 0; g.grad_weight && row < conv.n_connections() * kTaps; ++row)
-    conv5x5_sum_taps<T>([&](int p) { return sum_of_slots(row * kPoints + p); },
-                        [&](int v, T sum) { g.grad_weight[row * kTaps + v] = sum; });
-  for (int o = 0; g.grad_bias && o < conv.n_outputs; ++o)
-    g.grad_bias[o] = sum_of_lanes<T>(sum_of_slots(conv.n_weight_points() + o));
+  run_on_threads(n_threads, [&](int thread) {
+    const Share rows = share_of(conv.n_connections() * kTaps, thread, n_threads);
+    for (std::int64_t row = rows.first; g.grad_weight && row < rows.stop; ++row)
+      conv5x5_sum_taps<T>([&](int p) { return sum_of_slots(row * kPoints + p); },
+                          [&](int v, T sum) { g.grad_weight[row * kTaps + v] = sum; });
+    const Share maps = share_of(conv.n_outputs, thread, n_threads);
+    for (std::int64_t o = maps.first; g.grad_bias && o < maps.stop; ++o)
+      g.grad_bias[o] = sum_of_lanes<T>(sum_of_slots(conv.n_weight_points() + o));
+  });
 }
 
 }  // namespace

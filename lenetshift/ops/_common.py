@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,12 @@ library = torch.library.Library("lenetshift", "DEF")
 
 ALIGNMENT = 64
 """Bytes: the alignment that the CPU kernels' workspace needs."""
+
+KEPT_BYTES = 8 << 20
+"""Each thread keeps a CPU workspace of at most so many: allocated anew, its pages would be zeroed in
+every call, which takes as long as a small ``c3_conv``."""
+
+_kept = threading.local()
 
 FLOATS = (torch.float32, torch.float64)
 
@@ -81,10 +88,19 @@ def run_kernel(
     n_threads = torch.get_num_threads()
     workspace = []
     if workspace_for is not None:
-        n_bytes = getattr(core, f"{kernel}_workspace")(*workspace_for, n_threads)
-        memory = torch.empty(n_bytes + ALIGNMENT, dtype=torch.uint8)
+        memory = _workspace(getattr(core, f"{kernel}_workspace")(*workspace_for, n_threads))
         workspace = [(memory.data_ptr() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT]
     getattr(core, kernel)(*arguments, *workspace, n_threads)
+
+
+def _workspace(n_bytes: int) -> Tensor:
+    """Memory for a kernel's workspace and its alignment, the last call's where that is enough."""
+    memory: Tensor | None = getattr(_kept, "workspace", None)
+    if memory is None or memory.numel() < n_bytes + ALIGNMENT:
+        memory = torch.empty(n_bytes + ALIGNMENT, dtype=torch.uint8)
+        if n_bytes <= KEPT_BYTES:
+            _kept.workspace = memory
+    return memory
 
 
 def _without_cuda(name: str) -> Callable[..., Any]:
