@@ -1,7 +1,7 @@
 """Time against the number of shifts and of images, and the memory that an evaluation needs.
 
-The images come round again as often as needed. Each model's images are counted up in a process of
-its own, which this file is too: ``python scaling.py MODEL THREADS N_IMAGES ...`` prints JSON.
+The images come round again as often as needed. Each number of images has a process of its own, which
+this file is too: ``python scaling.py MODEL THREADS ISA N_IMAGES`` prints JSON.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,14 @@ def against_shifts(context: Context, name: str) -> list[dict[str, Any]]:
 
 def against_images(name: str, n_threads: int, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     """Seconds and memory for the report's grid and each number of images."""
-    command = [sys.executable, __file__, name, str(n_threads), core.isa(), *map(str, sizes)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"scaling: {name}: {done.stderr[-500:]}")
-    return json.loads(done.stdout)
+    found = []
+    for n_images in sizes:
+        command = [sys.executable, __file__, name, str(n_threads), core.isa(), str(n_images)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"scaling: {name}: {done.stderr[-500:]}")
+        found.append(json.loads(done.stdout))
+    return found
 
 
 def measure(name: str, n_images: int) -> dict[str, Any]:
@@ -83,11 +87,14 @@ def measure(name: str, n_images: int) -> dict[str, Any]:
     repeats = -(-n_images // len(test))
     images = test.images.repeat(repeats, 1, 1)[:n_images].clone()
     model = lenetshift.build_model(name, seed=0).eval()
-    lenetshift.predict_shifts(model, images[:16])  # code and threads are there too
+    # Each call in a thread of its own: a thread keeps the workspace of its last call.
+    with ThreadPoolExecutor(1) as fresh:  # code and the kernels' threads are there too
+        fresh.submit(lenetshift.predict_shifts, model, images[:16]).result()
     before = reset_peak()
-    start = time.perf_counter()
-    predictions = lenetshift.predict_shifts(model, images)
-    seconds = time.perf_counter() - start
+    with ThreadPoolExecutor(1) as fresh:
+        start = time.perf_counter()
+        predictions = fresh.submit(lenetshift.predict_shifts, model, images).result()
+        seconds = time.perf_counter() - start
     grown = resident("VmHWM") - before
     predictions_mb = predictions.numel() / 1e6
     return {
@@ -146,7 +153,7 @@ def draw(scaling: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    model_name, threads, isa, *counts = sys.argv[1:]
+    model_name, threads, isa, count = sys.argv[1:]
     torch.set_num_threads(int(threads))
     core.set_isa(isa)
-    json.dump([measure(model_name, int(count)) for count in counts], sys.stdout)
+    json.dump(measure(model_name, int(count)), sys.stdout)
