@@ -39,7 +39,7 @@ def main(folders: list[str]) -> None:
             cells.append(spread([row[what]["accuracy"] for row in rows]))
             counts = getattr(REPORT_TABLE[name], what) if name in REPORT_TABLE else None
             n_patterns = rows[0][what]["correct"] + rows[0][what]["wrong"]
-            cells.append(f"{100 * counts.correct / n_patterns:.1f}" if counts else "-")
+            cells.append(f"{100 * counts['correct'] / n_patterns:.1f}" if counts else "-")
         print(f"| {' | '.join(cells)} |")
 
 
