@@ -260,7 +260,7 @@ def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
         "subset": bool(job.note),
         "config": {**job.config.to_dict(), "method": job.method},
         "environment": {**environment(job.device), "data_sha256": dict(job.sha256)},
-        "data": {"n_train": len(job.train), "n_test": n_test, "sha256": dict(job.sha256)},
+        "data": {"n_train": len(job.train), "n_test": n_test},
         "models": models,
     }
     if BIASED in checkpoints:
@@ -291,7 +291,7 @@ def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
         f"Table 1. Answers to {n:,} test images unmoved, and moved by dx {dx[0]}..{dx[1]}, "
         f"dy {dy[0]}..{dy[1]} ({n * n_shifts:,} patterns)"
     )
-    is_mnist = value["data"]["sha256"] == MNIST_SHA256
+    is_mnist = value["environment"]["data_sha256"] == MNIST_SHA256
     other = "The data are not MNIST, so the report's numbers are left out."
     note = " ".join(text for text in (value["note"], "" if is_mnist else other) if text)
     return table_rows(value["models"], with_report=is_mnist), title, note

@@ -19,7 +19,6 @@ namespace {
 // Small points of mixed sign keep the entries of B^T, and so the rounding errors, small: with these
 // the largest logit error of LeNet-5 grows from 3e-6 to about 7e-6. The point at infinity follows.
 constexpr double kFiveTapPoints[] = {0, 1, -1, 0.5, -2, -0.5};
-constexpr int kFinitePoints = 6;
 
 // "Planes" are the transformed weights: one for each point, the one at infinity, which is tap 4,
 // and the three taps that the direct form F(1, 5) needs beside taps 0 (point 0) and 4.
