@@ -4,6 +4,7 @@
 #include "../kernels.h"
 #include "../threads.h"
 #include "conv5x5.h"
+#include "transpose.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

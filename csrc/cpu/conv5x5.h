@@ -5,8 +5,8 @@
 //   output[o][y][x] = bias[o] + sum over connections (o, c), u, v of
 //                     weight[connection][u][v] * input[c][y + u][x + v]
 //
-// Along a row it is the form F(4, 5) of four_by_five.h: a tile of four output columns from eight
-// input columns. At each of the form's eight points that leaves a sum over connections and rows of
+// Along a row it is the form F(5, 5) of five_by_five.h: a tile of five output columns from nine
+// input columns. At each of the form's nine points that leaves a sum over connections and rows of
 // taps u alone, down the tile's column:
 //
 //   point of output[o][y] = sum over (o, c), u of (point of weight[connection][u])
@@ -19,7 +19,7 @@
 
 #include "../c3_table.h"
 #include "constant.h"
-#include "four_by_five.h"
+#include "five_by_five.h"
 #include "vec.h"
 
 namespace lenetshift {
@@ -68,20 +68,22 @@ struct ConvScratch {
   }
 };
 
-// weight [n_connections, 5, 5] to its points: in double, rounded once.
+// weight [n_connections, 5, 5] to its points: in double, rounded once. The last is the last tap.
 template <class T>
 [[gnu::noinline]] void conv5x5_pack(const Conv5x5& conv, const T* weight, T* points) {
-  typedef double Points __attribute__((vector_size(kPoints * sizeof(double))));
-  typedef T Rounded __attribute__((vector_size(kPoints * sizeof(T))));
+  constexpr int n = kPoints - 1;
+  typedef double Points __attribute__((vector_size(n * sizeof(double))));
+  typedef T Rounded __attribute__((vector_size(n * sizeof(T))));
   Points form[kTaps];
   for (int v = 0; v < kTaps; ++v)
-    for (int p = 0; p < kPoints; ++p) form[v][p] = kTapsToPoints.at[p][v];
+    for (int p = 0; p < n; ++p) form[v][p] = kTapsToPoints.at[p][v];
   const int n_rows = conv.n_connections() * kTaps;
   for (int i = 0; i < n_rows; ++i, weight += kTaps, points += kPoints) {
     Points sum = {};
     for (int v = 0; v < kTaps; ++v) sum += static_cast<double>(weight[v]) * form[v];
     const Rounded rounded = __builtin_convertvector(sum, Rounded);
     __builtin_memcpy(points, &rounded, sizeof rounded);
+    points[n] = weight[kTaps - 1];
   }
 }
 
@@ -95,7 +97,7 @@ inline void conv5x5_sum_taps(GradPoint&& grad_point, Store&& store) {
 #pragma GCC unroll 5
   for (int v = 0; v < kTaps; ++v) {
     Vec<T> sum = {};
-#pragma GCC unroll 8
+#pragma GCC unroll 9
     for (int p = 0; p < kPoints; ++p)
       if (form.at[p][v] != 0) sum += static_cast<T>(form.at[p][v]) * points[p];
     store(v, sum_of_lanes<T>(sum));
@@ -145,7 +147,7 @@ template <class T>
     for (int y = 0; y < conv.height; ++y, input += conv.width)
       for (int i = 0, x0 = tiles.first * kTileOutputs; i < tiles.n; ++i, x0 += kTileOutputs) {
         Vec<T> d[kTileInputs];
-#pragma GCC unroll 8
+#pragma GCC unroll 9
         for (int k = 0; k < kTileInputs; ++k)
           d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
         inputs_to_points<T>(d, points + i * conv.height + y, size);
@@ -161,7 +163,7 @@ template <class T>
     for (int y = 0; y < rows; ++y, grad_output += conv.out_width())
       for (int i = 0, x0 = tiles.first * kTileOutputs; i < tiles.n; ++i, x0 += kTileOutputs) {
         Vec<T> g[kTileOutputs];
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int k = 0; k < kTileOutputs; ++k)
           g[k] = x0 + k < conv.out_width() ? grad_output[x0 + k] : Vec<T>{};
         outputs_to_points<T>(g, points + i * rows + y, size);
@@ -214,7 +216,7 @@ template <class T>
       for (int y = 0; y < rows; ++y, target += out_width) {
         Vec<T> out[kTileOutputs];
         points_to_outputs<T>(scratch.one_map + y, rows, out);
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int k = 0; k < kTileOutputs; ++k)
           if (k < left) target[k] = out[k] + bias_o;
       }
@@ -268,7 +270,7 @@ template <class T>
     for (int y = 0; y < conv.height; ++y, target += conv.width) {
       Vec<T> d[kTileInputs];
       points_to_inputs<T>(scratch.one_map + y, conv.height, d);
-#pragma GCC unroll 8
+#pragma GCC unroll 9
       for (int k = 0; k < kTileInputs; ++k)
         if (x0 + k < conv.width) target[k] += d[k];
     }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../kernels.h"
-#include "vec.h"
+#include "transpose.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -68,8 +68,9 @@ inline void pixels_to_lanes(const std::uint8_t* const* images, int n_images, flo
     vec square[kLanes] = {};
     for (int lane = 0; lane < n_images; ++lane)
       square[lane] = load_pixels(images[lane] + i) * scale;
-    transpose_square<float>(square);
-    for (int j = 0; j < kLanes; ++j) place(i + j) = square[j];
+    vec pixels[kLanes];
+    transpose_square<float>(square, pixels);
+    for (int j = 0; j < kLanes; ++j) place(i + j) = pixels[j];
   }
 }
 

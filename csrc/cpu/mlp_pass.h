@@ -4,7 +4,7 @@
 
 #include "../kernels.h"
 #include "short_correlation.h"
-#include "vec.h"
+#include "transpose.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

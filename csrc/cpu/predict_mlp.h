@@ -183,12 +183,8 @@ void finish(Activation activation, const Pass& pass, const vec* rows, const vec*
       default: interpolate_y<5>(activation, n_dx, rows + k, bias[k], w.hidden);
     }
     for (int i = pass.n_patterns(); i < n_groups * kLanes; ++i) w.hidden[i] = vec{};
-    for (int g = 0; g < n_groups; ++g) {
-      vec square[kLanes];
-      for (int i = 0; i < kLanes; ++i) square[i] = w.hidden[g * kLanes + i];
-      transpose_square<float>(square);
-      for (int i = 0; i < kLanes; ++i) w.units[g * kStrip + k * kLanes + i] = square[i];
-    }
+    for (int g = 0; g < n_groups; ++g)
+      transpose_square<float>(w.hidden + g * kLanes, w.units + g * kStrip + k * kLanes);
   }
   constexpr int n = kRegisters >= 32 ? 2 : 1;
   int g = 0;

@@ -18,6 +18,7 @@
 #include "dense.h"
 #include "ink.h"
 #include "train_common.h"
+#include "transpose.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

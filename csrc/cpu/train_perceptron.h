@@ -27,6 +27,7 @@
 #include "activation.h"
 #include "constant.h"
 #include "train_common.h"
+#include "transpose.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

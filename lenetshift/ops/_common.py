@@ -38,6 +38,13 @@ def check_tensor(
     device: torch.device | None = None,
 ) -> None:
     """One line that names the argument, what came and what was expected; None: any size."""
+    sizes = tensor.shape
+    fits = len(sizes) == len(shape) and (
+        sizes == shape
+        or all(want is None or got == want for got, want in zip(sizes, shape, strict=True))
+    )
+    if fits and tensor.dtype in dtypes and (device is None or tensor.device == device):
+        return
     check(
         tensor.dtype in dtypes,
         lambda: (
@@ -45,10 +52,9 @@ def check_tensor(
         ),
     )
     check(
-        tensor.dim() == len(shape)
-        and all(want is None or got == want for got, want in zip(tensor.shape, shape, strict=True)),
+        fits,
         lambda: (
-            f"{name}: got shape {list(tensor.shape)}, expected "
+            f"{name}: got shape {list(sizes)}, expected "
             f"[{', '.join('*' if n is None else str(n) for n in shape)}]"
         ),
     )

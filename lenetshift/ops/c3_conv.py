@@ -34,23 +34,21 @@ def _check_c3_conv(input: Tensor, weight: Tensor, table: Sequence[int]) -> None:
     check_tensor("input", input, FLOATS, (None, None, None, None))
     _, n_inputs, height, width = input.shape
     n_connections = _n_connections(tuple(table), n_inputs)
-    check(
-        height >= 5 and width >= 5,
-        lambda: f"input: got maps of {height} x {width}, expected 5 x 5 or larger",
-    )
+    if height < 5 or width < 5:
+        raise ValueError(f"input: got maps of {height} x {width}, expected 5 x 5 or larger")
     check_tensor("weight", weight, (input.dtype,), (n_connections, 5, 5), input.device)
 
 
-def _c3_conv_output(input: Tensor, table: Sequence[int]) -> Tensor:
+def _output_shape(input: Tensor, table: Sequence[int]) -> tuple[int, int, int, int]:
     n, _, height, width = input.shape
-    return input.new_empty((n, len(table), height - 4, width - 4))
+    return n, len(table), height - 4, width - 4
 
 
 def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
     _check_c3_conv(input, weight, table)
     check_tensor("bias", bias, (input.dtype,), (len(table),), input.device)
     input, weight, bias = input.contiguous(), weight.contiguous(), bias.contiguous()
-    output = _c3_conv_output(input, table)
+    output = input.new_empty(_output_shape(input, table))
     shape = (*input.shape, list(table), input.element_size())
     run_kernel(
         "c3_conv",
@@ -66,7 +64,7 @@ def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) 
 
 
 def _c3_conv_fake(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
-    return _c3_conv_output(input, table)
+    return input.new_empty(_output_shape(input, table))
 
 
 def _c3_conv_backward(
@@ -74,11 +72,7 @@ def _c3_conv_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     _check_c3_conv(input, weight, table)
     check_tensor(
-        "grad_output",
-        grad_output,
-        (input.dtype,),
-        _c3_conv_output(input, table).shape,
-        input.device,
+        "grad_output", grad_output, (input.dtype,), _output_shape(input, table), input.device
     )
     grad_output, input, weight = grad_output.contiguous(), input.contiguous(), weight.contiguous()
     grads = _c3_conv_backward_fake(grad_output, input, weight, table, wanted)
