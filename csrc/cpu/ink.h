@@ -12,6 +12,7 @@ namespace {
 // None: y0 > y1.
 struct InkBox {
   int y0 = kImageSize, y1 = -1, x0 = kImageSize, x1 = -1;
+  bool empty() const { return y0 > y1; }
   void add(const InkBox& b) {
     y0 = b.y0 < y0 ? b.y0 : y0;
     y1 = b.y1 > y1 ? b.y1 : y1;

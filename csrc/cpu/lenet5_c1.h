@@ -1,7 +1,7 @@
 // C1 and S2 on the canvas, row by row.
 #pragma once
 
-#include "lenet5_weights.h"
+#include "lenet5_pass.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -10,25 +10,28 @@ namespace {
 // Columns of C1 at once; with six maps each they fill the registers.
 constexpr int kC1Columns = kRegisters >= 32 ? 4 : 2;
 
-// C1 before its activation for n columns from x on, rows y: out[x][map]. Taps v_first ... v_last
-// only (all five but at the frame, where a tap may fall on ink that has been lost).
+// The taps inside the frame of row (or column) i = 0, 1 of the two at its start, or at its end.
+inline Taps frame_taps(bool end, int i) { return end ? Taps{0, 3 - i} : Taps{2 - i, 4}; }
+
+// C1 before its activation for n columns from x on of row y: out[x][map].
 template <int n>
-[[gnu::noinline]] void c1_columns(const vec* ink, const float* weight, const float* bias, int y,
-                                  int x, int v_first, int v_last, vec* out) {
+[[gnu::noinline]] void c1_columns(const vec* ink, const Lenet5Weights& w, int y, int x, Taps u_taps,
+                                  Taps v_taps, vec* out) {
   vec sum[n][kMaps1];
 #pragma GCC unroll 8
   for (int i = 0; i < n; ++i)
 #pragma GCC unroll 8
-    for (int c = 0; c < kMaps1; ++c) sum[i][c] = broadcast(bias[c]);
-  const vec* row = ink + (y - 2 + kBorder) * kInkStride + x - 2 + kBorder;
-  for (int u = 0; u < 5; ++u, row += kInkStride)
-    for (int v = v_first; v <= v_last; ++v) {
-      const float* const w = weight + (u * 5 + v) * kMaps1;
+    for (int c = 0; c < kMaps1; ++c) sum[i][c] = broadcast(w.c1_bias[c]);
+  for (int u = u_taps.first; u <= u_taps.last; ++u) {
+    const vec* const row = ink + (y + u - 2 + kBorder) * kInkStride + x - 2 + kBorder;
+    for (int v = v_taps.first; v <= v_taps.last; ++v) {
+      const float* const weight = w.c1 + (u * 5 + v) * kMaps1;
 #pragma GCC unroll 8
       for (int i = 0; i < n; ++i)
 #pragma GCC unroll 8
-        for (int c = 0; c < kMaps1; ++c) sum[i][c] += w[c] * row[v + i];
+        for (int c = 0; c < kMaps1; ++c) sum[i][c] += weight[c] * row[v + i];
     }
+  }
 #pragma GCC unroll 8
   for (int i = 0; i < n; ++i)
 #pragma GCC unroll 8
@@ -38,11 +41,12 @@ template <int n>
 // Row y (image coordinates) of C1 summed over neighbouring columns:
 // pairs[x][map] = C1(y, x) + C1(y, x + 1) for the canvas columns x = 0 ... s2_columns - 1.
 // Away from the ink C1 is act(bias), and known without computing.
-[[gnu::noinline]] void c1_row_pairs(Activation activation, const Canvas& canvas,
-                                    const Lenet5Weights& w, const vec* ink, const InkBox& box,
-                                    int y, vec* c1, vec* pairs) {
-  const int n = canvas.s2_columns() + 1;
-  const int origin = -canvas.dx_last;
+[[gnu::noinline]] inline void c1_row_pairs(const Lenet5Pass& pass, int y, Taps taps, vec* pairs) {
+  const Lenet5Weights& w = pass.w;
+  const InkBox& box = pass.box;
+  vec* const c1 = pass.rows.c1;
+  const int n = pass.canvas.s2_columns() + 1;
+  const int origin = -pass.canvas.dx_last;
   int first = n, stop = n;  // canvas columns that see ink
   if (y >= box.y0 - 2 && y <= box.y1 + 2) {
     first = box.x0 - 2 - origin > 0 ? box.x0 - 2 - origin : 0;
@@ -50,7 +54,7 @@ template <int n>
     if (first >= stop) first = stop = n;
   }
   vec blank[kMaps1];
-  for (int c = 0; c < kMaps1; ++c) blank[c] = activate(activation, broadcast(w.c1_bias[c]));
+  for (int c = 0; c < kMaps1; ++c) blank[c] = activate(pass.activation, broadcast(w.c1_bias[c]));
   for (int x = 0; x < n; ++x) {
     if (x == first) x = stop;
     if (x >= n) break;
@@ -58,9 +62,9 @@ template <int n>
   }
   int x = first;
   for (; x + kC1Columns <= stop; x += kC1Columns)
-    c1_columns<kC1Columns>(ink, w.c1, w.c1_bias, y, origin + x, 0, 4, c1 + x * kMaps1);
-  for (; x < stop; ++x) c1_columns<1>(ink, w.c1, w.c1_bias, y, origin + x, 0, 4, c1 + x * kMaps1);
-  activate(activation, c1 + first * kMaps1, (stop - first) * kMaps1);
+    c1_columns<kC1Columns>(pass.rows.ink, w, y, origin + x, taps, {}, c1 + x * kMaps1);
+  for (; x < stop; ++x) c1_columns<1>(pass.rows.ink, w, y, origin + x, taps, {}, c1 + x * kMaps1);
+  activate(pass.activation, c1 + first * kMaps1, (stop - first) * kMaps1);
   for (int i = 0; i < (n - 1) * kMaps1; ++i) pairs[i] = c1[i] + c1[i + kMaps1];
 }
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "answers.h"
-#include "lenet5_c3.h"
+#include "lenet5_s4.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -12,12 +12,24 @@ namespace {
 
 constexpr int kMaxTile = 3;
 
+// One column of S4, or one of the form's combinations of columns, [.][16] each. The outermost rows
+// of C5's window, at e and e + 16, are in top and bottom [n_dy][16] where any dy has its own.
+struct S4Rows {
+  const vec *rows, *top, *bottom;
+  const vec* tap(int u, int e) const {
+    if (u == 0 && top != nullptr) return top + e * kMaps3;
+    if (u == 4 && bottom != nullptr) return bottom + e * kMaps3;
+    return rows + (e + 4 * u) * kMaps3;
+  }
+};
+
 // A thread's memory for one tile.
 struct Lenet5Tile {
-  vec* s4;        // [7 products][s4_rows][16]
-  vec* products;  // [7][120][kRowBlock]
-  vec* c5;        // [3 windows * kRowBlock dy][120]
-  vec* f6;        // [kRowBlock][84]
+  vec* s4;               // [7 products][s4_rows][16]
+  vec *s4_top, *s4_bottom;  // [7][n_dy][16]
+  vec* products;         // [7][120][kRowBlock]
+  vec* c5;               // [3 windows * kRowBlock dy][120]
+  vec* f6;               // [kRowBlock][84]
 };
 
 // Where a lane group's answers go: lane l's image starts at first[l] in the predictions; the
@@ -29,33 +41,64 @@ struct Answers {
   std::int64_t offset, stride;
 };
 
-// S4's columns j = f + 4k, transformed: tile.s4 [t][row][16].
+// Columns j = f + 4k of one row of S4, transformed: [t] at transformed + t * stride.
 template <int m>
-[[gnu::noinline]] void transform_s4(const Canvas& canvas, const vec* s4, int f, vec* transformed) {
-  const int s4_columns = s4_columns_of_parity(canvas);
-  for (int r = 0; r < canvas.s4_rows(); ++r) {
-    if (!uses_s4_row(canvas, r)) continue;
-    const vec* const in = s4 + r * s4_row(canvas) + ((f & 1) * s4_columns + (f >> 1)) * kMaps3;
-    for (int c = 0; c < kMaps3; ++c) {
-      vec d[m + 4];
+inline void transform_s4_row(const Canvas& canvas, const vec* s4, int f, vec* transformed,
+                             std::int64_t stride) {
+  const vec* const in = s4 + ((f & 1) * s4_columns_of_parity(canvas) + (f >> 1)) * kMaps3;
+  for (int c = 0; c < kMaps3; ++c) {
+    vec d[m + 4];
 #pragma GCC unroll 8
-      for (int k = 0; k < m + 4; ++k) d[k] = in[2 * k * kMaps3 + c];
-      transform_input<m>(d, transformed + r * kMaps3 + c, canvas.s4_rows() * kMaps3);
-    }
+    for (int k = 0; k < m + 4; ++k) d[k] = in[2 * k * kMaps3 + c];
+    transform_input<m>(d, transformed + c, stride);
   }
 }
 
-// products [120][n] of C5 with n rows (a row_block) of S4, the first at s4 [.][16], for one plane
-// of weights.
+template <int m>
+[[gnu::noinline]] void transform_s4(const Lenet5Pass& pass, int f, const Lenet5Tile& tile) {
+  const Canvas& canvas = pass.canvas;
+  const Frame& frame = pass.frame;
+  const vec *const s4 = pass.rows.s4, *const s4_edge = pass.rows.s4_edge;
+  const int row = s4_row(canvas);
+  for (int r = 0; r < canvas.s4_rows(); ++r)
+    if (uses_s4_row(canvas, r))
+      transform_s4_row<m>(canvas, s4 + r * row, f, tile.s4 + r * kMaps3,
+                          canvas.s4_rows() * kMaps3);
+  const auto transform_outermost = [&](Frame::Loss loss, int offset, vec* target) {
+    for (int e = 0; e < canvas.n_dy; ++e)
+      transform_s4_row<m>(canvas,
+                          frame.loses(e, loss) ? s4_edge + e * row : s4 + (e + offset) * row, f,
+                          target + e * kMaps3, canvas.n_dy * kMaps3);
+  };
+  if (frame.any_above) transform_outermost(Frame::above, 0, tile.s4_top);
+  if (frame.any_below) transform_outermost(Frame::below, 16, tile.s4_bottom);
+}
+
+// The rows of taps that meet ink for one of the dy e ... e + n - 1: S4 is 0 at all others.
+inline Taps inked_taps(const Lenet5Pass& pass, int e, int n) {
+  // S4(y, x) depends on the image's rows y - 2 ... y + 13.
+  const int first = pass.box.y0 + pass.canvas.dy_last - 13;
+  const int last = pass.box.y1 + pass.canvas.dy_last + 2;
+  Taps taps;
+  while (taps.first < 5 && e + 4 * taps.first + n - 1 < first) ++taps.first;
+  while (taps.last >= 0 && e + 4 * taps.last > last) --taps.last;
+  return taps;
+}
+
+// products [120][n] of C5 with n rows (a row_block) of S4 from e on, for one plane of weights.
 template <int n>
-[[gnu::noinline]] void c5_row_products(const float* plane, const vec* s4, vec* products) {
-  for (int o = 0; o < kC5Units; o += kOutputBlock, plane += kOutputBlock * 5 * kMaps3) {
+[[gnu::noinline]] void c5_row_products(const float* plane, const S4Rows& s4, int e, Taps taps,
+                                       vec* products) {
+  const vec* rows[5];
+  for (int u = 0; u < 5; ++u) rows[u] = s4.tap(u, e);
+  for (int o = 0; o < kC5Units; o += kOutputBlock, plane += 5 * kOutputBlock * kMaps3) {
     vec sum[n][kOutputBlock];
 #pragma GCC unroll 8
     for (int r = 0; r < n; ++r)
 #pragma GCC unroll 8
       for (int i = 0; i < kOutputBlock; ++i) sum[r][i] = vec{};
-    add_products(plane, s4, kMaps3, 5, 4 * kMaps3, kMaps3, sum);
+    for (int u = taps.first; u <= taps.last; ++u)
+      add_products(plane + u * kOutputBlock * kMaps3, rows[u], kMaps3, kMaps3, sum);
 #pragma GCC unroll 8
     for (int i = 0; i < kOutputBlock; ++i)
 #pragma GCC unroll 8
@@ -63,8 +106,9 @@ template <int n>
   }
 }
 
-inline void c5_products(int n, const float* plane, const vec* s4, vec* products) {
-  with_rows(n, [&](auto rows) { c5_row_products<rows.value>(plane, s4, products); });
+inline void c5_products(int n, const float* plane, const S4Rows& s4, int e, Taps taps,
+                        vec* products) {
+  with_rows(n, [&](auto rows) { c5_row_products<rows.value>(plane, s4, e, taps, products); });
 }
 
 // A fully connected layer on n patterns: x [n][n_inputs] -> y [n][n_outputs].
@@ -77,7 +121,7 @@ template <int n, int block>
     for (int r = 0; r < n; ++r)
 #pragma GCC unroll 8
       for (int i = 0; i < block; ++i) sum[r][i] = broadcast(bias[o + i]);
-    add_products(weight, x, n_inputs, 1, 0, n_inputs, sum);
+    add_products(weight, x, n_inputs, n_inputs, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < n; ++r)
 #pragma GCC unroll 8
@@ -95,17 +139,24 @@ inline void dense_layer(int n, const float* weight, const float* bias, const vec
 
 // All patterns of the m windows f, f + 4, ... : lossy [m] are the windows' corrections, or null.
 template <int m>
-[[gnu::noinline]] void answer_tile(Activation activation, const Canvas& canvas,
-                                   const Lenet5Weights& w, const vec* s4, int f,
-                                   const LossyShift* const* lossy, const Lenet5Tile& tile,
-                                   const Answers& answers) {
-  transform_s4<m>(canvas, s4, f, tile.s4);
+[[gnu::noinline]] void answer_tile(const Lenet5Pass& pass, int f, const LossyColumn* const* lossy,
+                                   const Lenet5Tile& tile, const Answers& answers) {
+  const Canvas& canvas = pass.canvas;
+  const Lenet5Weights& w = pass.w;
+  const Activation activation = pass.activation;
+  const auto outermost = [](bool any, const vec* rows) { return any ? rows : nullptr; };
+  const bool any_above = pass.frame.any_above, any_below = pass.frame.any_below;
+  transform_s4<m>(pass, f, tile);
   int n;
   for (int e = 0; e < canvas.n_dy; e += n) {
     n = row_block(canvas.n_dy - e);
+    const Taps taps = inked_taps(pass, e, n);
     for (int t = 0; t < m + 4; ++t)
       c5_products(n, w.c5 + kFiveTap<m>.plane[t] * kC5Plane,
-                  tile.s4 + (t * canvas.s4_rows() + e) * kMaps3, tile.products + t * kC5Units * n);
+                  {tile.s4 + t * canvas.s4_rows() * kMaps3,
+                   outermost(any_above, tile.s4_top + t * canvas.n_dy * kMaps3),
+                   outermost(any_below, tile.s4_bottom + t * canvas.n_dy * kMaps3)},
+                  e, taps, tile.products + t * kC5Units * n);
     for (int o = 0; o < kC5Units; ++o)
       for (int r = 0; r < n; ++r) {
         vec y[m];
@@ -118,7 +169,9 @@ template <int m>
     for (int k = 0; k < m; ++k) {
       if (lossy[k] == nullptr) continue;
       c5_products(n, w.c5 + kTapPlane[lossy[k]->tap()] * kC5Plane,
-                  lossy[k]->delta_s4 + e * kMaps3, tile.products);
+                  {lossy[k]->s4, outermost(any_above, lossy[k]->s4_top),
+                   outermost(any_below, lossy[k]->s4_bottom)},
+                  e, taps, tile.products);
       for (int o = 0; o < kC5Units; ++o)
         for (int r = 0; r < n; ++r)
           tile.c5[(k * n + r) * kC5Units + o] += tile.products[o * n + r];

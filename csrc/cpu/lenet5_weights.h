@@ -1,8 +1,11 @@
 // LeNet-5's parameters in the order in which the shared evaluation reads them, packed once.
-// Pooling's 1/4 is folded into the weights of the next layer: canvases of S2 and S4 hold sums.
+// Pooling's 1/4 is folded into the weights of the next layer: canvases of S2 and S4 hold sums. From
+// S4's sums the value far from all ink is subtracted, so that they are 0 there; C5's bias makes up
+// for it.
 #pragma once
 
 #include "../c3_table.h"
+#include "activation.h"
 #include "lenet5_canvas.h"
 #include "product_block.h"
 
@@ -39,7 +42,8 @@ struct Lenet5Weights {
   float* c3_bias;  // [16]
   float* c3_edge;  // [taps v = 0 and 4][c][u][16 maps], zero where not connected
   float* c5;       // [plane][120 / kOutputBlock][row i][map c][kOutputBlock]
-  float* c5_bias;
+  float* s4_blank;  // [16]
+  float* c5_bias;   // [120], with C5 of s4_blank
   float* f6;       // [84 / kF6Block][120][kF6Block]
   float* f6_bias;
   float* output;   // [10 / kOutputBlock][84][kOutputBlock]
@@ -53,6 +57,7 @@ struct Lenet5Weights {
     c3_bias = arena.take<float>(kMaps3);
     c3_edge = arena.take<float>(2 * kMaps1 * 5 * kMaps3);
     c5 = arena.take<float>(kPlanes * kC5Plane);
+    s4_blank = arena.take<float>(kMaps3);
     c5_bias = arena.take<float>(kC5Units);
     f6 = arena.take<float>(kF6Units * kC5Units);
     f6_bias = arena.take<float>(kF6Units);
@@ -60,7 +65,7 @@ struct Lenet5Weights {
     output_bias = arena.take<float>(kClasses);
   }
 
-  void pack(const Lenet5Parameters& p) const {
+  void pack(Activation activation, const Lenet5Parameters& p) const {
     for (int i = 0; i < 25 * kMaps1; ++i)
       c1[i] = p.c1.weight[i % kMaps1 * 25 + i / kMaps1];
     copy(p.c1.bias, kMaps1, c1_bias);
@@ -73,7 +78,7 @@ struct Lenet5Weights {
             c5[plane * kC5Plane +
                ((o / kOutputBlock * 5 + i) * kMaps3 + c) * kOutputBlock + o % kOutputBlock] =
                 weight_plane(p.c5.weight + ((o * kMaps3 + c) * 5 + i) * 5, 1, plane, 0.25);
-    copy(p.c5.bias, kC5Units, c5_bias);
+    pack_blank(activation, p);
     pack_outputs(p.f6.weight, kF6Units, kC5Units, kF6Block, f6);
     copy(p.f6.bias, kF6Units, f6_bias);
     pack_outputs(p.output.weight, kClasses, kF6Units, kOutputBlock, output);
@@ -81,6 +86,27 @@ struct Lenet5Weights {
   }
 
  private:
+  void pack_blank(Activation activation, const Lenet5Parameters& p) const {
+    float s2[kMaps1];
+    for (int c = 0; c < kMaps1; ++c) s2[c] = activate(activation, broadcast(p.c1.bias[c]))[0];
+    for (int o = 0, connection = 0; o < kMaps3; ++o) {
+      double sum = p.c3.bias[o];
+      for (int c = 0; c < kMaps1; ++c) {
+        if (!(table[o] >> c & 1)) continue;
+        for (int k = 0; k < 25; ++k) sum += double{p.c3.weight[connection * 25 + k]} * s2[c];
+        ++connection;
+      }
+      s4_blank[o] = 4 * activate(activation, broadcast(static_cast<float>(sum)))[0];
+    }
+    for (int o = 0; o < kC5Units; ++o) {
+      double sum = p.c5.bias[o];
+      for (int c = 0; c < kMaps3; ++c)
+        for (int k = 0; k < 25; ++k)
+          sum += 0.25 * p.c5.weight[(o * kMaps3 + c) * 25 + k] * s4_blank[c];
+      c5_bias[o] = static_cast<float>(sum);
+    }
+  }
+
   void pack_c3(const float* weight) const {
     float* packed = c3;
     for (int t = 0; t < FiveTap<3>::products; ++t)

@@ -1,14 +1,13 @@
 // predict_shifts for LeNet-5 and symmetric LeNet-5: images in the lanes, all shifts of a lane group
 // on shared canvases (lenet5_canvas.h).
 //
-// Images are sorted by how much ink the grid's largest dx push out of the frame, so that the images
-// of a lane group agree on which dx need a correction. A dy that pushes ink of an image out above
-// or below gets a job of its own: the image without the lost rows, on a canvas for that dy alone.
+// Images are sorted by how much ink the grid's largest dx push out of the frame, and by whether its
+// largest dy push any out, so that the images of a lane group agree on which shifts need a
+// correction. Shifts that push all ink of a group out have the answer of a blank image.
 #pragma once
 
 #include "../threads.h"
 #include "lenet5_c5.h"
-#include "lenet5_frame.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -17,85 +16,81 @@ namespace {
 // Images are taken in chunks, so that memory does not grow with their number.
 constexpr int kChunk = 8192;
 
-// Pixels of ink that the grid's outermost dx push out, left and right: 0 ... 28 each.
-inline int lost_left(const InkBox& box, ShiftGrid grid) {
-  const int lost = -(box.x0 + grid.dx_first);
-  return lost > 0 && box.y0 <= box.y1 ? lost : 0;
-}
-inline int lost_right(const InkBox& box, ShiftGrid grid) {
-  const int lost = box.x1 + grid.dx_first + grid.n_dx - 1 - (kImageSize - 1);
-  return lost > 0 && box.y0 <= box.y1 ? lost : 0;
-}
-inline bool loses_rows(const InkBox& box, int dy) {
-  return box.y0 <= box.y1 && (box.y0 + dy < 0 || box.y1 + dy >= kImageSize);
-}
-
-// One chunk's work: the order of its images, and the (image, dy) pairs that need their own job.
+// One chunk's work: the order of its images.
 struct Lenet5Schedule {
-  InkBox* boxes;               // [chunk]
-  std::int32_t* order;         // [chunk], the main jobs' images
-  std::int32_t* extra;         // [n_dy][chunk], images of the extra jobs of each dy
-  std::int32_t* n_extra;       // [n_dy]
+  InkBox* boxes;        // [chunk]
+  std::int32_t* order;  // [chunk]
 
-  Lenet5Schedule(Arena& arena, ShiftGrid grid) {
+  explicit Lenet5Schedule(Arena& arena) {
     boxes = arena.take<InkBox>(kChunk);
     order = arena.take<std::int32_t>(kChunk);
-    extra = arena.take<std::int32_t>(static_cast<std::int64_t>(grid.n_dy) * kChunk);
-    n_extra = arena.take<std::int32_t>(grid.n_dy);
   }
 
+  // A counting sort by loss above and below, then by depth of loss on the left, then on the right,
+  // up and down in turn.
   void sort(std::int64_t n, ShiftGrid grid) const {
-    // By loss on the left, then on the right, up and down in turn: a counting sort.
     constexpr int kDepths = kImageSize + 1;
-    std::int32_t start[kDepths * kDepths + 1] = {};
+    std::int32_t start[4 * kDepths * kDepths + 1] = {};
+    const int dx_last = grid.dx_first + grid.n_dx - 1, dy_last = grid.dy_first + grid.n_dy - 1;
     const auto key = [&](std::int64_t i) {
-      const int left = lost_left(boxes[i], grid), right = lost_right(boxes[i], grid);
-      return left * kDepths + (left % 2 ? kDepths - 1 - right : right);
+      const InkBox& box = boxes[i];
+      if (box.empty()) return 0;
+      const int left = depth(-(box.x0 + grid.dx_first)), right = depth(box.x1 + dx_last - 27);
+      const int rows = 2 * (box.y0 + grid.dy_first < 0) + (box.y1 + dy_last >= kImageSize);
+      return (rows * kDepths + left) * kDepths + (left % 2 ? kDepths - 1 - right : right);
     };
     for (std::int64_t i = 0; i < n; ++i) ++start[key(i) + 1];
-    for (int k = 0; k < kDepths * kDepths; ++k) start[k + 1] += start[k];
+    for (int k = 0; k < 4 * kDepths * kDepths; ++k) start[k + 1] += start[k];
     for (std::int64_t i = 0; i < n; ++i) order[start[key(i)]++] = static_cast<std::int32_t>(i);
-    for (int row = 0; row < grid.n_dy; ++row) {
-      n_extra[row] = 0;
-      for (std::int64_t i = 0; i < n; ++i)
-        if (loses_rows(boxes[order[i]], grid.dy_first + row))
-          extra[row * kChunk + n_extra[row]++] = order[i];
-    }
   }
+
+ private:
+  static int depth(int lost) { return lost < 0 ? 0 : lost < kImageSize ? lost : kImageSize; }
 };
 
 // A thread's memory.
 struct Lenet5Scratch {
   Lenet5Rows rows;
   Lenet5Tile tile;
-  LossyShift lossy[kMaxShifts];
-  vec* delta_c3;
+  Frame frame;
 
   Lenet5Scratch(Arena& arena, ShiftGrid grid) {
     const Canvas canvas(grid);
+    const std::int64_t s4_size = std::int64_t{canvas.s4_rows()} * kMaps3;
+    const std::int64_t outermost_size = std::int64_t{canvas.n_dy} * kMaps3;
     rows.ink = arena.take<vec>((kInkStride + 1) * kInkStride);
     rows.c1 = arena.take<vec>((canvas.s2_columns() + 1) * kMaps1);
     rows.pairs = arena.take<vec>(2 * canvas.s2_columns() * kMaps1);
+    rows.edge_pairs = arena.take<vec>(2 * canvas.s2_columns() * kMaps1);
     rows.s2 = arena.take<vec>(2 * kMaps1 * kS2Parity);
     rows.tiles = arena.take<vec>(kRing * tiles_row(canvas));
+    rows.edge_tiles = arena.take<vec>(tiles_row(canvas));
     rows.products = arena.take<vec>(kC3Products * kMaps3 * kTileBlock);
     rows.c3 = arena.take<vec>(c3_row(canvas) + kMaps3);
+    rows.edge_c3 = arena.take<vec>(c3_row(canvas) + kMaps3);
     rows.c3_pairs = arena.take<vec>(3 * c3_row(canvas));
     rows.s4 = arena.take<vec>(static_cast<std::int64_t>(canvas.s4_rows()) * s4_row(canvas));
-    tile.s4 = arena.take<vec>(kC3Products * canvas.s4_rows() * kMaps3);
+    rows.s4_edge = arena.take<vec>(static_cast<std::int64_t>(canvas.n_dy) * s4_row(canvas));
+    tile.s4 = arena.take<vec>(kC3Products * s4_size);
+    tile.s4_top = arena.take<vec>(kC3Products * outermost_size);
+    tile.s4_bottom = arena.take<vec>(kC3Products * outermost_size);
     tile.products = arena.take<vec>(kC3Products * kC5Units * kRowBlock);
     tile.c5 = arena.take<vec>(kMaxTile * kRowBlock * kC5Units);
     tile.f6 = arena.take<vec>(kRowBlock * kF6Units);
-    delta_c3 = arena.take<vec>(canvas.c3_rows() * kMaps3);
     for (int i = 0; i < grid.n_dx; ++i) {
-      lossy[i].s2 = arena.take<vec>(canvas.s2_rows() * kMaps1);
-      lossy[i].c3 = arena.take<vec>(canvas.c3_rows() * kMaps3);
-      lossy[i].delta_s4 = arena.take<vec>(canvas.s4_rows() * kMaps3);
+      LossyColumn& column = frame.columns[i];
+      column.pairs = arena.take<vec>(2 * kMaps1);
+      column.s2 = arena.take<vec>(kRing * kMaps1);
+      column.c3_sum = arena.take<vec>(kMaps3);
+      column.c3 = arena.take<vec>(3 * kMaps3);
+      column.s4 = arena.take<vec>(s4_size);
+      column.s4_top = arena.take<vec>(outermost_size);
+      column.s4_bottom = arena.take<vec>(outermost_size);
     }
   }
 };
 
-// Images in the lanes, each cut to rows y_first ... y_last; pixel / 255.
+// Images in the lanes; pixel / 255.
 inline void load_ink(const std::uint8_t* const* images, const InkBox& box, vec* ink) {
   for (int i = 0; i < (kInkStride + 1) * kInkStride; ++i) ink[i] = vec{};
   float* const target = reinterpret_cast<float*>(ink);
@@ -111,40 +106,62 @@ inline void load_ink(const std::uint8_t* const* images, const InkBox& box, vec* 
       ink[(y + kBorder) * kInkStride + x + kBorder] *= 1.0f / 255.0f;
 }
 
-// All shifts of `grid` for the images of one lane group, n of them, with ink in `box`.
+// Which shifts push ink of `box` out, for the lane group whose memory `frame` has.
+inline void find_losses(const Canvas& canvas, const InkBox& box, Frame& frame) {
+  frame.n_columns = 0;
+  frame.any_above = frame.any_below = false;
+  for (int f = 0; f < canvas.n_dx; ++f) {
+    const int dx = canvas.dx_last - f;
+    const bool right = box.x1 + dx >= kImageSize, left = box.x0 + dx < 0;
+    if (box.empty() || !(left || right)) continue;
+    LossyColumn& column = frame.columns[frame.n_columns++];
+    column.f = f;
+    column.right = right;
+  }
+  for (int e = 0; e < canvas.n_dy; ++e) {
+    const int dy = canvas.dy_last - e;
+    const bool above = !box.empty() && box.y0 + dy < 0;
+    const bool below = !box.empty() && box.y1 + dy >= kImageSize;
+    frame.rows[e] = above ? Frame::above : below ? Frame::below : Frame::none;
+    frame.any_above |= above;
+    frame.any_below |= below;
+  }
+}
+
+// The shifts of a grid that leave ink of `box` in the frame, which are a grid again.
+inline ShiftGrid inked_shifts(const ShiftGrid& grid, const InkBox& box) {
+  if (box.empty()) return {grid.dx_first, 0, grid.dy_first, 0};
+  const auto first = [](int a, int b) { return a > b ? a : b; };
+  const auto last = [](int a, int b) { return a < b ? a : b; };
+  const int dx = first(grid.dx_first, -box.x1), dy = first(grid.dy_first, -box.y1);
+  return {dx, last(grid.dx_first + grid.n_dx, kImageSize - box.x0) - dx, dy,
+          last(grid.dy_first + grid.n_dy, kImageSize - box.y0) - dy};
+}
+
+// The shifts of `grid`, a part of the job's, for the images of one lane group with ink in `box`.
 template <class Table>
 [[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w,
-                                         const Lenet5Scratch& scratch, ShiftGrid grid,
+                                         Lenet5Scratch& scratch, ShiftGrid grid,
                                          const std::uint8_t* const* images, const InkBox& box,
                                          Answers& answers) {
   const Canvas canvas(grid);
+  Frame& frame = scratch.frame;
   load_ink(images, box, scratch.rows.ink);
-  LossyShift lossy[kMaxShifts];
-  const LossyShift* lossy_at[kMaxShifts + 4 * kMaxTile] = {};
-  int n_lossy = 0;
-  for (int f = 0; f < grid.n_dx; ++f) {
-    const int dx = canvas.dx_last - f;
-    const bool right = box.x1 + dx >= kImageSize, left = box.x0 + dx < 0;
-    if (box.y0 > box.y1 || !(left || right)) continue;
-    lossy[n_lossy] = scratch.lossy[n_lossy];
-    lossy[n_lossy].f = f;
-    lossy[n_lossy].right = right;
-    lossy_at[f] = &lossy[n_lossy++];
-  }
-  compute_s4<Table>(activation, canvas, w, box, lossy, n_lossy, scratch.rows);
-  for (int i = 0; i < n_lossy; ++i)
-    correct_frame(activation, canvas, w, box, scratch.rows.ink, lossy[i], scratch.delta_c3);
+  find_losses(canvas, box, frame);
+  const LossyColumn* lossy_at[kMaxShifts + 4 * kMaxTile] = {};
+  for (int i = 0; i < frame.n_columns; ++i) lossy_at[frame.columns[i].f] = &frame.columns[i];
+  const Lenet5Pass pass = {activation, canvas, w, box, frame, scratch.rows};
+  compute_s4<Table>(pass);
   answers.stride = answers.job->grid.n_dx;
   answers.offset = (canvas.dy_last - answers.job->grid.dy_first) * answers.stride +
                    canvas.dx_last - answers.job->grid.dx_first;
   for (int phase = 0; phase < 4; ++phase)
     for (int f = phase; f < grid.n_dx;) {
-      const LossyShift* const window_lossy[kMaxTile] = {lossy_at[f], lossy_at[f + 4],
-                                                        lossy_at[f + 8]};
+      const LossyColumn* const window_lossy[kMaxTile] = {lossy_at[f], lossy_at[f + 4],
+                                                         lossy_at[f + 8]};
       const int left = (grid.n_dx - f + 3) / 4;
       const auto answer = [&](auto m) {
-        answer_tile<m.value>(activation, canvas, w, scratch.rows.s4, f, window_lossy, scratch.tile,
-                                  answers);
+        answer_tile<m.value>(pass, f, window_lossy, scratch.tile, answers);
         f += 4 * m.value;
       };
       if (left == 1)
@@ -165,7 +182,7 @@ class Lenet5Predictor {
                                                   : answer_lane_group<DenseC3>),
         arena_(workspace),
         weights_(arena_, form == C3Form::sparse ? SparseC3::table : DenseC3::table),
-        schedule_(arena_, job.grid), n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
+        schedule_(arena_), n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
     scratch_first_ = arena_.bytes();
     Arena one(nullptr);
     Lenet5Scratch(one, job.grid);
@@ -175,7 +192,8 @@ class Lenet5Predictor {
   std::int64_t bytes() const { return scratch_first_ + n_threads_ * scratch_bytes_; }
 
   bool run(const Lenet5Parameters& parameters, Execution execution) {
-    weights_.pack(parameters);
+    weights_.pack(activation_, parameters);
+    answer_blank();
     for (std::int64_t first = 0; first < job_.n_images; first += kChunk) {
       const std::int64_t left = job_.n_images - first;
       if (!run_chunk(first, left < kChunk ? left : kChunk, execution)) return false;
@@ -193,8 +211,23 @@ class Lenet5Predictor {
   int n_threads_;
   char* start_;
   std::int64_t scratch_first_, scratch_bytes_;
+  std::uint8_t blank_prediction_;
+  float blank_logits_[kClasses];
+
+  Lenet5Scratch scratch_of(int thread) const {
+    Arena arena(start_ + scratch_first_ + thread * scratch_bytes_);
+    return Lenet5Scratch(arena, job_.grid);
+  }
 
   const std::uint8_t* image(std::int64_t i) const { return job_.images + i * kPixels; }
+
+  void answer_blank() {
+    const ShiftedImages blank = {nullptr, 1, {0, 1, 0, 1}, &blank_prediction_, blank_logits_};
+    const std::uint8_t* images[kLanes] = {};
+    Answers answers = {&blank, {}, 1, 0, 0};
+    Lenet5Scratch scratch = scratch_of(0);
+    answer_lane_group_(activation_, weights_, scratch, blank.grid, images, InkBox{}, answers);
+  }
 
   bool run_chunk(std::int64_t first, std::int64_t n, Execution execution) {
     run_on_threads(n_threads_, [&](int thread) {
@@ -203,85 +236,46 @@ class Lenet5Predictor {
         schedule_.boxes[i] = ink_box(image(first + i));
     });
     schedule_.sort(n, job_.grid);
-    // The main jobs also answer the shifts that lose rows, wrongly: the extra jobs come after them.
-    return run_queue(divide_up(static_cast<int>(n), kLanes), execution,
-                     [&](std::int64_t group, const Lenet5Scratch& scratch) {
-                       run_main(first, n, static_cast<int>(group), scratch);
-                     }) &&
-           run_extra_jobs(first, execution);
-  }
-
-  bool run_extra_jobs(std::int64_t first, Execution execution) {
-    int start[kMaxShifts + 1] = {};  // the number of the first job of each dy
-    for (int row = 0; row < job_.grid.n_dy; ++row)
-      start[row + 1] = start[row] + divide_up(schedule_.n_extra[row], kLanes);
-    return run_queue(start[job_.grid.n_dy], execution,
-                     [&](std::int64_t piece, const Lenet5Scratch& scratch) {
-                       int row = 0;
-                       while (piece >= start[row + 1]) ++row;
-                       run_extra(first, row, static_cast<int>(piece) - start[row], scratch);
-                     });
-  }
-
-  template <class Body>
-  bool run_queue(std::int64_t n_pieces, Execution execution, Body&& body) {
-    WorkQueue queue(n_pieces);
+    WorkQueue queue(divide_up(static_cast<int>(n), kLanes));
     run_on_threads(n_threads_, [&](int thread) {
-      Arena arena(start_ + scratch_first_ + thread * scratch_bytes_);
-      const Lenet5Scratch scratch(arena, job_.grid);
-      for (std::int64_t piece; (piece = queue.next()) >= 0;) {
-        body(piece, scratch);
+      Lenet5Scratch scratch = scratch_of(thread);
+      for (std::int64_t group; (group = queue.next()) >= 0;) {
+        run_group(first, n, static_cast<int>(group), scratch);
         if (thread == 0 && execution.should_stop()) queue.stop();
       }
     });
     return !queue.stopped();
   }
 
-  // The images order[0 ... n_lanes) of a chunk, side by side; their boxes united.
-  InkBox gather(std::int64_t first, const std::int32_t* order, int n_lanes,
-                const std::uint8_t** images, Answers& answers) const {
+  // The images order[0 ... kLanes) of a group in a chunk, side by side; their boxes united.
+  void run_group(std::int64_t first, std::int64_t n, int group, Lenet5Scratch& scratch) const {
+    const std::int32_t* const order = schedule_.order + group * kLanes;
+    const std::int64_t left = n - group * kLanes;
+    const std::uint8_t* images[kLanes] = {};
     InkBox box;
+    Answers answers;
     answers.job = &job_;
-    answers.n_lanes = n_lanes;
-    for (int l = 0; l < n_lanes; ++l) {
+    answers.n_lanes = static_cast<int>(left < kLanes ? left : kLanes);
+    for (int l = 0; l < answers.n_lanes; ++l) {
       box.add(schedule_.boxes[order[l]]);
       images[l] = image(first + order[l]);
       answers.first[l] = (first + order[l]) * job_.grid.n_dy * job_.grid.n_dx;
     }
-    return box;
-  }
-
-  void run_main(std::int64_t first, std::int64_t n, int group, const Lenet5Scratch& scratch) const {
-    const std::int32_t* const order = schedule_.order + group * kLanes;
-    const std::int64_t left = n - group * kLanes;
-    const std::uint8_t* images[kLanes] = {};
-    Answers answers;
-    const int n_lanes = static_cast<int>(left < kLanes ? left : kLanes);
-    const InkBox box = gather(first, order, n_lanes, images, answers);
-    // Only the dy at which some image keeps all its rows: a range, since every image's is.
-    ShiftGrid grid = job_.grid;
-    const auto all_lose = [&](int dy) {
-      for (int l = 0; l < n_lanes; ++l)
-        if (!loses_rows(schedule_.boxes[order[l]], dy)) return false;
-      return true;
-    };
-    while (grid.n_dy > 0 && all_lose(grid.dy_first)) ++grid.dy_first, --grid.n_dy;
-    while (grid.n_dy > 0 && all_lose(grid.dy_first + grid.n_dy - 1)) --grid.n_dy;
-    if (grid.n_dy > 0)
+    const ShiftGrid grid = inked_shifts(job_.grid, box);
+    if (grid.n_dx < job_.grid.n_dx || grid.n_dy < job_.grid.n_dy) fill_blank(answers);
+    if (grid.n_dx > 0 && grid.n_dy > 0)
       answer_lane_group_(activation_, weights_, scratch, grid, images, box, answers);
   }
 
-  void run_extra(std::int64_t first, int row, int piece, const Lenet5Scratch& scratch) const {
-    const int dy = job_.grid.dy_first + row;
-    const int left = schedule_.n_extra[row] - piece * kLanes;
-    const std::uint8_t* images[kLanes] = {};
-    Answers answers;
-    InkBox box = gather(first, schedule_.extra + row * kChunk + piece * kLanes,
-                        left < kLanes ? left : kLanes, images, answers);
-    if (box.y0 + dy < 0) box.y0 = -dy;  // only the rows that stay
-    if (box.y1 + dy >= kImageSize) box.y1 = kImageSize - 1 - dy;
-    const ShiftGrid grid = {job_.grid.dx_first, job_.grid.n_dx, dy, 1};
-    answer_lane_group_(activation_, weights_, scratch, grid, images, box, answers);
+  // All shifts of a lane group's images.
+  void fill_blank(const Answers& answers) const {
+    const std::int64_t n = std::int64_t{job_.grid.n_dy} * job_.grid.n_dx;
+    for (int l = 0; l < answers.n_lanes; ++l)
+      for (std::int64_t i = answers.first[l]; i < answers.first[l] + n; ++i) {
+        job_.predictions[i] = blank_prediction_;
+        for (int c = 0; job_.logits && c < kClasses; ++c)
+          job_.logits[i * kClasses + c] = blank_logits_[c];
+      }
   }
 };
 

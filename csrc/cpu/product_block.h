@@ -8,24 +8,20 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// sum[r][o] += sum over i < n_outer, k < n_inner of
-//              weight[(i * n_inner + k) * n_outputs + o] * x[r * row_stride + i * outer_stride + k]
+// sum[r][o] += sum over k < n_inputs of weight[k * n_outputs + o] * x[r * row_stride + k]
 // Each x is loaded once for n_outputs multiply-adds, each weight once for n_rows.
 template <int n_rows, int n_outputs>
-inline void add_products(const float* weight, const vec* x, std::int64_t row_stride, int n_outer,
-                         std::int64_t outer_stride, int n_inner,
+inline void add_products(const float* weight, const vec* x, std::int64_t row_stride, int n_inputs,
                          vec (&sum)[n_rows][n_outputs]) {
-  for (int i = 0; i < n_outer; ++i, x += outer_stride) {
-    for (int k = 0; k < n_inner; ++k, weight += n_outputs) {
-      vec in[n_rows];
+  for (int k = 0; k < n_inputs; ++k, weight += n_outputs) {
+    vec in[n_rows];
 #pragma GCC unroll 8
-      for (int r = 0; r < n_rows; ++r) in[r] = load_once<float>(x + r * row_stride + k);
+    for (int r = 0; r < n_rows; ++r) in[r] = load_once<float>(x + r * row_stride + k);
 #pragma GCC unroll 8
-      for (int o = 0; o < n_outputs; ++o) {
-        const vec w = broadcast(weight[o]);
+    for (int o = 0; o < n_outputs; ++o) {
+      const vec w = broadcast(weight[o]);
 #pragma GCC unroll 8
-        for (int r = 0; r < n_rows; ++r) sum[r][o] += w * in[r];
-      }
+      for (int r = 0; r < n_rows; ++r) sum[r][o] += w * in[r];
     }
   }
 }
