@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../kernels.h"
+#include "../order.h"
 #include "short_correlation.h"
 #include "transpose.h"
 
@@ -143,15 +144,15 @@ inline std::uint64_t ink_of(const std::uint8_t* image) {
   return ink;
 }
 
-// Groups n images, number first and on, so that those of a group have ink in about the same blocks:
-// the one with the most blocks takes those that add the fewest to it. Returns how many groups.
-inline int make_groups(const std::uint8_t* images, std::int64_t first, int n, std::uint64_t* ink,
-                       int* order, Group* groups) {
+// Groups n images, so that those of a group have ink in about the same blocks: the one with the most
+// blocks takes those that add the fewest to it. keys [n] hold their ink (order.h), first is the
+// chunk's first image; order [n] is scratch. Returns how many groups.
+inline int make_groups(const std::uint64_t* keys, std::int64_t first, int n, int* order,
+                       Group* groups) {
+  const auto size_of = [&](int i) { return __builtin_popcountll(sorted_by(keys[i])); };
   for (int i = 0; i < n; ++i) {
-    ink[i] = ink_of(images + (first + i) * kPixels);
-    const int size = __builtin_popcountll(ink[i]);
     int k = i;
-    for (; k > 0 && __builtin_popcountll(ink[order[k - 1]]) < size; --k) order[k] = order[k - 1];
+    for (; k > 0 && size_of(order[k - 1]) < size_of(i); --k) order[k] = order[k - 1];
     order[k] = i;
   }
   int n_groups = 0;
@@ -163,12 +164,12 @@ inline int make_groups(const std::uint8_t* images, std::int64_t first, int n, st
       // The first of a group is the largest left; then the cost of blocks that it adds weighs
       // twice the blocks that it has, for large ones are hard to place later.
       for (int k = 0; k < left && group.n_images > 0; ++k) {
-        const std::uint64_t i = ink[order[k]];
-        const int cost = 2 * __builtin_popcountll(i & ~all) - __builtin_popcountll(i);
+        const std::uint64_t ink = sorted_by(keys[order[k]]);
+        const int cost = 2 * __builtin_popcountll(ink & ~all) - __builtin_popcountll(ink);
         if (cost < best_cost) best = k, best_cost = cost;
       }
-      all |= ink[order[best]];
-      group.image[group.n_images] = first + order[best];
+      all |= sorted_by(keys[order[best]]);
+      group.image[group.n_images] = first + image_of(keys[order[best]]);
       --left;
       for (int k = best; k < left; ++k) order[k] = order[k + 1];
     }

@@ -11,7 +11,7 @@
 // b meets in tile t are those of position b + t.
 //
 // Loops, from the outside: passes over at most 12 x 5 shifts (weights are transformed once a pass);
-// pieces of images (to a thread); strips of hidden units, whose weights stay in L2; rounds of
+// chunks of images, sorted by their inked blocks; pieces of them (to a thread); strips of hidden units, whose weights stay in L2; rounds of
 // images, whose products do; points in y, whose weights stay in L1; groups of images; points in x;
 // blocks.
 #pragma once
@@ -39,9 +39,9 @@ constexpr int kRows = kMaxPointsY * kMaxDx * kStripVectors + 1;
 
 struct Workspace {
   Weights weights = {};
+  std::uint64_t* keys = {};  // [kChunk]: see order.h
   // A thread's:
   Packing packing = {};
-  std::uint64_t* ink = {};   // [kPiece]
   int* order = {};           // [kPiece]
   Group* groups = {};        // [kPiece / kTogether]
   float* pixels = {};        // [kPiece / kTogether, points, pixel_row]
@@ -60,11 +60,11 @@ struct Workspace {
         arena.take<vec>(n_strips * kMaxPoints * kBlocks * kPositions * kStripVectors);
     weights.bias = arena.take<vec>(n_strips * kStripVectors);
     weights.output = arena.take<float>(n_strips * kStrip * kClasses);
+    keys = arena.take<std::uint64_t>(kChunk);
     for (int t = 0; t < n_threads; ++t) {
       Workspace mine(*this);
       mine.packing.weight = arena.take<vec>(kPixels);
       mine.packing.columns = arena.take<vec>(kPackingColumns);
-      mine.ink = arena.take<std::uint64_t>(kPiece);
       mine.order = arena.take<int>(kPiece);
       mine.groups = arena.take<Group>(n_groups);
       mine.pixels = arena.take<float>(std::int64_t{n_groups} * kMaxPoints * kPixelRow);
@@ -193,13 +193,13 @@ void finish(Activation activation, const Pass& pass, const vec* rows, const vec*
   for (; g < n_groups; ++g) add_logits<1>(w.units + g * kStrip, output, logits + g * kClasses);
 }
 
-// Images first ... first + n - 1; false when stopped.
+// The n images of keys, of the chunk that begins at image `first`; false when stopped.
 template <class Stopped>
 bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass,
-                   const ShiftedImages& job, std::int64_t first, int n, const Workspace& w,
-                   Stopped&& stopped) {
+                   const ShiftedImages& job, std::int64_t first, const std::uint64_t* keys, int n,
+                   const Workspace& w, Stopped&& stopped) {
   constexpr int kLogits = kPatternGroups * kClasses;
-  const int n_groups = make_groups(job.images, first, n, w.ink, w.order, w.groups);
+  const int n_groups = make_groups(keys, first, n, w.order, w.groups);
   for (int g = 0; g < n_groups; ++g)
     transform_pixels(job.images, pass, w.groups[g],
                      w.pixels + std::int64_t{g} * kMaxPoints * kPixelRow);
@@ -256,21 +256,27 @@ bool predict(Activation activation, const MlpParameters& parameters, const Shift
         for (std::int64_t v = vectors.first; v < vectors.stop; ++v)
           pack(parameters, pass, static_cast<int>(v), w.packing, w.weights);
       });
-      WorkQueue queue((job.n_images + piece - 1) / piece);
-      run_on_threads(n_threads, [&](int thread) {
-        const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
-        const auto stopped = [&] {
-          if (thread == 0 && execution.should_stop()) queue.stop();
-          return queue.stopped();
-        };
-        for (std::int64_t i; (i = queue.next()) >= 0;) {
-          const std::int64_t first = i * piece, left = job.n_images - first;
-          if (!predict_piece(activation, parameters, pass, job, first,
-                                left < piece ? static_cast<int>(left) : piece, w, stopped))
-            return;
-        }
+      const bool done = for_chunks(job.n_images, [&](std::int64_t first, int n) {
+        std::uint64_t* const keys = Workspace(parameters.n_hidden, n_threads, workspace, 0).keys;
+        order_images(n, n_threads, keys,
+                     [&](int i) { return ink_of(job.images + (first + i) * kPixels); });
+        WorkQueue queue(divide_up(n, piece));
+        run_on_threads(n_threads, [&](int thread) {
+          const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
+          const auto stopped = [&] {
+            if (thread == 0 && execution.should_stop()) queue.stop();
+            return queue.stopped();
+          };
+          for (std::int64_t i; (i = queue.next()) >= 0;) {
+            const int begin = static_cast<int>(i) * piece, left = n - begin;
+            if (!predict_piece(activation, parameters, pass, job, first, keys + begin,
+                               left < piece ? left : piece, w, stopped))
+              return;
+          }
+        });
+        return !queue.stopped();
       });
-      if (queue.stopped()) return false;
+      if (!done) return false;
     }
   return true;
 }
