@@ -6,6 +6,7 @@
 // correction. Shifts that push all ink of a group out have the answer of a blank image.
 #pragma once
 
+#include "../order.h"
 #include "../threads.h"
 #include "lenet5_c5.h"
 
@@ -13,40 +14,17 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// Images are taken in chunks, so that memory does not grow with their number.
-constexpr int kChunk = 8192;
-
-// One chunk's work: the order of its images.
-struct Lenet5Schedule {
-  InkBox* boxes;        // [chunk]
-  std::int32_t* order;  // [chunk]
-
-  explicit Lenet5Schedule(Arena& arena) {
-    boxes = arena.take<InkBox>(kChunk);
-    order = arena.take<std::int32_t>(kChunk);
-  }
-
-  // A counting sort by loss above and below, then by depth of loss on the left, then on the right,
-  // up and down in turn.
-  void sort(std::int64_t n, ShiftGrid grid) const {
-    constexpr int kDepths = kImageSize + 1;
-    std::int32_t start[4 * kDepths * kDepths + 1] = {};
-    const int dx_last = grid.dx_first + grid.n_dx - 1, dy_last = grid.dy_first + grid.n_dy - 1;
-    const auto key = [&](std::int64_t i) {
-      const InkBox& box = boxes[i];
-      if (box.empty()) return 0;
-      const int left = depth(-(box.x0 + grid.dx_first)), right = depth(box.x1 + dx_last - 27);
-      const int rows = 2 * (box.y0 + grid.dy_first < 0) + (box.y1 + dy_last >= kImageSize);
-      return (rows * kDepths + left) * kDepths + (left % 2 ? kDepths - 1 - right : right);
-    };
-    for (std::int64_t i = 0; i < n; ++i) ++start[key(i) + 1];
-    for (int k = 0; k < 4 * kDepths * kDepths; ++k) start[k + 1] += start[k];
-    for (std::int64_t i = 0; i < n; ++i) order[start[key(i)]++] = static_cast<std::int32_t>(i);
-  }
-
- private:
-  static int depth(int lost) { return lost < 0 ? 0 : lost < kImageSize ? lost : kImageSize; }
-};
+// What images are sorted by: whether the grid's largest dy push ink out above or below, then the depth
+// of the loss on the left, then on the right, up and down in turn.
+inline int loss_order(const InkBox& box, ShiftGrid grid) {
+  if (box.empty()) return 0;
+  constexpr int kDepths = kImageSize + 1;
+  const auto depth = [](int lost) { return lost < 0 ? 0 : lost < kImageSize ? lost : kImageSize; };
+  const int dx_last = grid.dx_first + grid.n_dx - 1, dy_last = grid.dy_first + grid.n_dy - 1;
+  const int left = depth(-(box.x0 + grid.dx_first)), right = depth(box.x1 + dx_last - 27);
+  const int rows = 2 * (box.y0 + grid.dy_first < 0) + (box.y1 + dy_last >= kImageSize);
+  return (rows * kDepths + left) * kDepths + (left % 2 ? kDepths - 1 - right : right);
+}
 
 // A thread's memory.
 struct Lenet5Scratch {
@@ -182,7 +160,8 @@ class Lenet5Predictor {
                                                   : answer_lane_group<DenseC3>),
         arena_(workspace),
         weights_(arena_, form == C3Form::sparse ? SparseC3::table : DenseC3::table),
-        schedule_(arena_), n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
+        boxes_(arena_.take<InkBox>(kChunk)), keys_(arena_.take<std::uint64_t>(kChunk)),
+        n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
     scratch_first_ = arena_.bytes();
     Arena one(nullptr);
     Lenet5Scratch(one, job.grid);
@@ -194,11 +173,9 @@ class Lenet5Predictor {
   bool run(const Lenet5Parameters& parameters, Execution execution) {
     weights_.pack(activation_, parameters);
     answer_blank();
-    for (std::int64_t first = 0; first < job_.n_images; first += kChunk) {
-      const std::int64_t left = job_.n_images - first;
-      if (!run_chunk(first, left < kChunk ? left : kChunk, execution)) return false;
-    }
-    return true;
+    return for_chunks(job_.n_images, [&](std::int64_t first, int n) {
+      return run_chunk(first, n, execution);
+    });
   }
 
  private:
@@ -207,7 +184,8 @@ class Lenet5Predictor {
   decltype(&answer_lane_group<DenseC3>) answer_lane_group_;
   Arena arena_;
   Lenet5Weights weights_;
-  Lenet5Schedule schedule_;
+  InkBox* boxes_;        // [chunk]
+  std::uint64_t* keys_;  // [chunk]: see order.h
   int n_threads_;
   char* start_;
   std::int64_t scratch_first_, scratch_bytes_;
@@ -229,14 +207,12 @@ class Lenet5Predictor {
     answer_lane_group_(activation_, weights_, scratch, blank.grid, images, InkBox{}, answers);
   }
 
-  bool run_chunk(std::int64_t first, std::int64_t n, Execution execution) {
-    run_on_threads(n_threads_, [&](int thread) {
-      const Share share = share_of(n, thread, n_threads_);
-      for (std::int64_t i = share.first; i < share.stop; ++i)
-        schedule_.boxes[i] = ink_box(image(first + i));
+  bool run_chunk(std::int64_t first, int n, Execution execution) {
+    order_images(n, n_threads_, keys_, [&](int i) {
+      boxes_[i] = ink_box(image(first + i));
+      return loss_order(boxes_[i], job_.grid);
     });
-    schedule_.sort(n, job_.grid);
-    WorkQueue queue(divide_up(static_cast<int>(n), kLanes));
+    WorkQueue queue(divide_up(n, kLanes));
     run_on_threads(n_threads_, [&](int thread) {
       Lenet5Scratch scratch = scratch_of(thread);
       for (std::int64_t group; (group = queue.next()) >= 0;) {
@@ -247,19 +223,20 @@ class Lenet5Predictor {
     return !queue.stopped();
   }
 
-  // The images order[0 ... kLanes) of a group in a chunk, side by side; their boxes united.
-  void run_group(std::int64_t first, std::int64_t n, int group, Lenet5Scratch& scratch) const {
-    const std::int32_t* const order = schedule_.order + group * kLanes;
-    const std::int64_t left = n - group * kLanes;
+  // A lane group of the n images of the chunk that begins at image `first`.
+  void run_group(std::int64_t first, int n, int group, Lenet5Scratch& scratch) const {
+    const std::uint64_t* const keys = keys_ + group * kLanes;
+    const int left = n - group * kLanes;
     const std::uint8_t* images[kLanes] = {};
     InkBox box;
     Answers answers;
     answers.job = &job_;
-    answers.n_lanes = static_cast<int>(left < kLanes ? left : kLanes);
+    answers.n_lanes = left < kLanes ? left : kLanes;
     for (int l = 0; l < answers.n_lanes; ++l) {
-      box.add(schedule_.boxes[order[l]]);
-      images[l] = image(first + order[l]);
-      answers.first[l] = (first + order[l]) * job_.grid.n_dy * job_.grid.n_dx;
+      const int i = image_of(keys[l]);
+      box.add(boxes_[i]);
+      images[l] = image(first + i);
+      answers.first[l] = (first + i) * job_.grid.n_dy * job_.grid.n_dx;
     }
     const ShiftGrid grid = inked_shifts(job_.grid, box);
     if (grid.n_dx < job_.grid.n_dx || grid.n_dy < job_.grid.n_dy) fill_blank(answers);

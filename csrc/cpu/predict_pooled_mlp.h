@@ -11,12 +11,13 @@
 // As many images as a vector has lanes lie in the lanes, weights are broadcast. Images are sorted
 // by the columns of their ink first, so that those in the lanes are blank in the same columns.
 //
-// Loops, from the outside: passes over at most 12 dx (weights are transformed once a pass); pieces
-// of images (to a thread); lane groups; up to 3 dy; blocks of hidden units, which go through the
+// Loops, from the outside: passes over at most 12 dx (weights are transformed once a pass); chunks of
+// images, sorted; lane groups (to a thread); up to 3 dy; blocks of hidden units, which go through the
 // activation to the logits within the L1 cache; phases; points; rows.
 #pragma once
 
 #include "../kernels.h"
+#include "../order.h"
 #include "../threads.h"
 #include "activation.h"
 #include "answers.h"
@@ -30,10 +31,10 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace pooled_mlp {
 
-constexpr int kPiece = 256;  // images
-
 struct Workspace {
   Weights weights = {};
+  InkBox* boxes = {};        // [kChunk]
+  std::uint64_t* keys = {};  // [kChunk]: see order.h
   // A thread's:
   Windows windows = {};
   vec* products = {};  // [points, kMaxDy, kUnits]
@@ -47,6 +48,8 @@ struct Workspace {
     weights.hidden = arena.take<float>(n_units * kPositions * kMaxPoints * kPooled);
     weights.bias = arena.take<float>(n_units);
     weights.output = arena.take<float>(n_units * kClasses);
+    boxes = arena.take<InkBox>(kChunk);
+    keys = arena.take<std::uint64_t>(kChunk);
     for (int t = 0; t < n_threads; ++t) {
       Workspace mine(*this);
       mine.windows.lanes = arena.take<vec>(kPixels);
@@ -166,45 +169,32 @@ void predict_group(Activation activation, const MlpParameters& parameters, const
   }
 }
 
-// Images first ... first + n - 1; false when stopped.
+// The lane group of the n_lanes images of keys, of the chunk that begins at image `first`; false when
+// stopped.
 template <class Stopped>
-bool predict_piece(Activation activation, const MlpParameters& parameters, const Pass& pass,
-                   const ShiftedImages& job, std::int64_t first, int n, const Workspace& w,
-                   Stopped&& stopped) {
-  // Sorted by columns of ink, the index in the last byte of the key.
-  InkBox box[kPiece];
-  std::uint32_t order[kPiece];
-  for (int i = 0; i < n; ++i) {
-    box[i] = ink_box(job.images + (first + i) * kPixels);
-    const std::uint32_t key =
-        ((box[i].x0 * 32u + box[i].x1 + 1) * 32u + box[i].y0) * kPiece + i;
-    int k = i;
-    for (; k > 0 && order[k - 1] > key; --k) order[k] = order[k - 1];
-    order[k] = key;
-  }
+bool predict_lanes(Activation activation, const MlpParameters& parameters, const Pass& pass,
+                   const ShiftedImages& job, std::int64_t first, const std::uint64_t* keys,
+                   int n_lanes, const Workspace& w, Stopped&& stopped) {
   const std::int64_t n_dx = job.grid.n_dx, n_dy = job.grid.n_dy;
-  for (int g = 0; g < n; g += kLanes) {
-    const int n_lanes = n - g < kLanes ? n - g : kLanes;
-    Group group;
-    std::int64_t pattern[kLanes];
-    const std::uint8_t* images[kLanes];
-    for (int l = 0; l < n_lanes; ++l) {
-      const int i = static_cast<int>(order[g + l] % kPiece);
-      images[l] = job.images + (first + i) * kPixels;
-      pattern[l] = (first + i) * n_dy * n_dx + pass.first_column;
-      group.box.add(box[i]);
-    }
-    pixels_to_lanes(images, n_lanes, 1.0f, [&](int i) -> vec& { return w.windows.lanes[i]; });
-    transform_windows(pass, group, w.windows);
-    for (int d = 0; d < n_dy; d += kMaxDy) {
-      if (stopped()) return false;
-      const int n_d = n_dy - d < kMaxDy ? static_cast<int>(n_dy) - d : kMaxDy;
-      predict_group(activation, parameters, pass, group, job.grid.dy_first + d, n_d, w);
-      for (int i = 0; i < n_d; ++i)
-        for (int j = 0; j < pass.n_dx; ++j)
-          write_answers(w.logits + (i * pass.n_dx + j) * kClasses, pattern, (d + i) * n_dx + j,
-                        n_lanes, job);
-    }
+  Group group;
+  std::int64_t pattern[kLanes];
+  const std::uint8_t* images[kLanes];
+  for (int l = 0; l < n_lanes; ++l) {
+    const int i = image_of(keys[l]);
+    images[l] = job.images + (first + i) * kPixels;
+    pattern[l] = (first + i) * n_dy * n_dx + pass.first_column;
+    group.box.add(w.boxes[i]);
+  }
+  pixels_to_lanes(images, n_lanes, 1.0f, [&](int i) -> vec& { return w.windows.lanes[i]; });
+  transform_windows(pass, group, w.windows);
+  for (int d = 0; d < n_dy; d += kMaxDy) {
+    if (stopped()) return false;
+    const int n_d = n_dy - d < kMaxDy ? static_cast<int>(n_dy) - d : kMaxDy;
+    predict_group(activation, parameters, pass, group, job.grid.dy_first + d, n_d, w);
+    for (int i = 0; i < n_d; ++i)
+      for (int j = 0; j < pass.n_dx; ++j)
+        write_answers(w.logits + (i * pass.n_dx + j) * kClasses, pattern, (d + i) * n_dx + j,
+                      n_lanes, job);
   }
   return true;
 }
@@ -221,21 +211,30 @@ bool predict(Activation activation, const MlpParameters& parameters, const Shift
       for (std::int64_t b = blocks.first; b < blocks.stop; ++b)
         pack(parameters, pass, static_cast<int>(b), w.weights);
     });
-    WorkQueue queue((job.n_images + kPiece - 1) / kPiece);
-    run_on_threads(n_threads, [&](int thread) {
-      const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
-      const auto stopped = [&] {
-        if (thread == 0 && execution.should_stop()) queue.stop();
-        return queue.stopped();
-      };
-      for (std::int64_t piece; (piece = queue.next()) >= 0;) {
-        const std::int64_t first = piece * kPiece, left = job.n_images - first;
-        if (!predict_piece(activation, parameters, pass, job, first,
-                              left < kPiece ? static_cast<int>(left) : kPiece, w, stopped))
-          return;
-      }
+    const bool done = for_chunks(job.n_images, [&](std::int64_t first, int n) {
+      const Workspace shared(parameters.n_hidden, n_threads, workspace, 0);
+      order_images(n, n_threads, shared.keys, [&](int i) {
+        const InkBox box = ink_box(job.images + (first + i) * kPixels);
+        shared.boxes[i] = box;
+        return ((box.x0 * 32u + box.x1 + 1) * 32u + box.y0) * 32u + box.y1 + 1;
+      });
+      WorkQueue queue(divide_up(n, kLanes));
+      run_on_threads(n_threads, [&](int thread) {
+        const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
+        const auto stopped = [&] {
+          if (thread == 0 && execution.should_stop()) queue.stop();
+          return queue.stopped();
+        };
+        for (std::int64_t i; (i = queue.next()) >= 0;) {
+          const int begin = static_cast<int>(i) * kLanes, left = n - begin;
+          if (!predict_lanes(activation, parameters, pass, job, first, shared.keys + begin,
+                             left < kLanes ? left : kLanes, w, stopped))
+            return;
+        }
+      });
+      return !queue.stopped();
     });
-    if (queue.stopped()) return false;
+    if (!done) return false;
   }
   return true;
 }
