@@ -5,7 +5,7 @@
 //   output[o][y][x] = bias[o] + sum over connections (o, c), u, v of
 //                     weight[connection][u][v] * input[c][y + u][x + v]
 //
-// Along a row it is the form F(5, 5) of five_by_five.h: a tile of five output columns from nine
+// Along a row it is the form F(5, 5) of five_tap.h: a tile of five output columns from nine
 // input columns. At each of the form's nine points that leaves a sum over connections and rows of
 // taps u alone, down the tile's column:
 //
@@ -19,12 +19,16 @@
 
 #include "../c3_table.h"
 #include "constant.h"
-#include "five_by_five.h"
+#include "five_tap.h"
 #include "vec.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
+
+constexpr int kTileOutputs = 5, kTileInputs = FiveTap<kTileOutputs>::inputs;
+constexpr int kPoints = FiveTap<kTileOutputs>::points;
+constexpr int kPointOne = 0;  // a = 1, where the outputs of a tile are summed
 
 struct Conv5x5 {
   const std::int64_t* table;  // [n_outputs] bit masks
@@ -74,9 +78,10 @@ template <class T>
   constexpr int n = kPoints - 1;
   typedef double Points __attribute__((vector_size(n * sizeof(double))));
   typedef T Rounded __attribute__((vector_size(n * sizeof(T))));
+  constexpr auto form_at = FiveTap<kTileOutputs>::taps_to_points;
   Points form[kTaps];
   for (int v = 0; v < kTaps; ++v)
-    for (int p = 0; p < n; ++p) form[v][p] = kTapsToPoints.at[p][v];
+    for (int p = 0; p < n; ++p) form[v][p] = form_at.at[p][v];
   const int n_rows = conv.n_connections() * kTaps;
   for (int i = 0; i < n_rows; ++i, weight += kTaps, points += kPoints) {
     Points sum = {};
@@ -91,7 +96,7 @@ template <class T>
 // store(v, sum) takes it.
 template <class T, class GradPoint, class Store>
 inline void conv5x5_sum_taps(GradPoint&& grad_point, Store&& store) {
-  constexpr auto form = kTapsToPoints;
+  constexpr auto form = FiveTap<kTileOutputs>::taps_to_points;
   Vec<T> points[kPoints];
   for (int p = 0; p < kPoints; ++p) points[p] = grad_point(p);
 #pragma GCC unroll 5
@@ -150,7 +155,7 @@ template <class T>
 #pragma GCC unroll 9
         for (int k = 0; k < kTileInputs; ++k)
           d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
-        inputs_to_points<T>(d, points + i * conv.height + y, size);
+        inputs_to_points<kTileOutputs, T>(d, points + i * conv.height + y, size);
       }
 }
 
@@ -166,7 +171,7 @@ template <class T>
 #pragma GCC unroll 5
         for (int k = 0; k < kTileOutputs; ++k)
           g[k] = x0 + k < conv.out_width() ? grad_output[x0 + k] : Vec<T>{};
-        outputs_to_points<T>(g, points + i * rows + y, size);
+        outputs_to_points<kTileOutputs, T>(g, points + i * rows + y, size);
       }
 }
 
@@ -215,7 +220,7 @@ template <class T>
       const Vec<T> bias_o = broadcast<T>(bias[o]);
       for (int y = 0; y < rows; ++y, target += out_width) {
         Vec<T> out[kTileOutputs];
-        points_to_outputs<T>(scratch.one_map + y, rows, out);
+        points_to_outputs<kTileOutputs, T>(scratch.one_map + y, rows, out);
 #pragma GCC unroll 5
         for (int k = 0; k < kTileOutputs; ++k)
           if (k < left) target[k] = out[k] + bias_o;
@@ -269,7 +274,7 @@ template <class T>
       });
     for (int y = 0; y < conv.height; ++y, target += conv.width) {
       Vec<T> d[kTileInputs];
-      points_to_inputs<T>(scratch.one_map + y, conv.height, d);
+      points_to_inputs<kTileOutputs, T>(scratch.one_map + y, conv.height, d);
 #pragma GCC unroll 9
       for (int k = 0; k < kTileInputs; ++k)
         if (x0 + k < conv.width) target[k] += d[k];

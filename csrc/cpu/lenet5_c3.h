@@ -35,7 +35,7 @@ inline void s2_row(const Canvas& canvas, const vec* upper, const vec* lower, vec
         vec d[7];
 #pragma GCC unroll 7
         for (int k = 0; k < 7; ++k) d[k] = in[3 * i + k];
-        transform_input<3>(d, out + i, kMaps1 * n_tiles);
+        inputs_to_points<3, float>(d, out + i, kMaps1 * n_tiles);
       }
     }
 }
@@ -109,12 +109,11 @@ template <class Table>
         const int at = (parity * 3 * n_tiles + 3 * (first + i)) * kMaps3;
         for (int o = 0; o < kMaps3; ++o) {
           const vec bias = broadcast(w.c3_bias[o]);
-          vec y[3] = {bias, bias, bias};
-          if (start != nullptr)
-            for (int k = 0; k < 3; ++k) y[k] = start[at + k * kMaps3 + o];
-          transform_output<3>(products + o * kTileBlock + i, kMaps3 * kTileBlock, y);
+          vec y[3];
+          points_to_outputs<3, float>(products + o * kTileBlock + i, kMaps3 * kTileBlock, y);
 #pragma GCC unroll 3
-          for (int k = 0; k < 3; ++k) out[at + k * kMaps3 + o] = y[k];
+          for (int k = 0; k < 3; ++k)
+            out[at + k * kMaps3 + o] = y[k] + (start ? start[at + k * kMaps3 + o] : bias);
         }
       }
     }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "answers.h"
+#include "lenet5_c5_forms.h"
 #include "lenet5_s4.h"
 
 namespace lenetshift {
@@ -50,7 +51,7 @@ inline void transform_s4_row(const Canvas& canvas, const vec* s4, int f, vec* tr
     vec d[m + 4];
 #pragma GCC unroll 8
     for (int k = 0; k < m + 4; ++k) d[k] = in[2 * k * kMaps3 + c];
-    transform_input<m>(d, transformed + c, stride);
+    c5_inputs<m>(d, transformed + c, stride);
   }
 }
 
@@ -152,7 +153,7 @@ template <int m>
     n = row_block(canvas.n_dy - e);
     const Taps taps = inked_taps(pass, e, n);
     for (int t = 0; t < m + 4; ++t)
-      c5_products(n, w.c5 + kFiveTap<m>.plane[t] * kC5Plane,
+      c5_products(n, w.c5 + c5_plane<m>(t) * kC5Plane,
                   {tile.s4 + t * canvas.s4_rows() * kMaps3,
                    outermost(any_above, tile.s4_top + t * canvas.n_dy * kMaps3),
                    outermost(any_below, tile.s4_bottom + t * canvas.n_dy * kMaps3)},
@@ -160,11 +161,10 @@ template <int m>
     for (int o = 0; o < kC5Units; ++o)
       for (int r = 0; r < n; ++r) {
         vec y[m];
+        c5_outputs<m>(tile.products + o * n + r, kC5Units * n, y);
 #pragma GCC unroll 3
-        for (int k = 0; k < m; ++k) y[k] = broadcast(w.c5_bias[o]);
-        transform_output<m>(tile.products + o * n + r, kC5Units * n, y);
-#pragma GCC unroll 3
-        for (int k = 0; k < m; ++k) tile.c5[(k * n + r) * kC5Units + o] = y[k];
+        for (int k = 0; k < m; ++k)
+          tile.c5[(k * n + r) * kC5Units + o] = y[k] + broadcast(w.c5_bias[o]);
       }
     for (int k = 0; k < m; ++k) {
       if (lossy[k] == nullptr) continue;

@@ -21,7 +21,6 @@
 
 #include "../kernels.h"
 #include "../lenet5_sizes.h"
-#include "five_tap.h"
 #include "ink.h"
 #include "vec.h"
 

@@ -12,7 +12,6 @@ struct Taps {
   int first = 0, last = 4;
 };
 
-constexpr int kC3Products = FiveTap<3>::products;
 // C3 needs S2 rows r, r + 2, ..., r + 8: a ring of the last rows.
 constexpr int kRing = 10;
 

@@ -6,6 +6,7 @@
 
 #include "../c3_table.h"
 #include "activation.h"
+#include "lenet5_c5_forms.h"
 #include "lenet5_canvas.h"
 #include "product_block.h"
 
@@ -30,6 +31,7 @@ constexpr int group_connections(const int (&table)[kMaps3], int group) {
   return bits;
 }
 
+constexpr int kC3Products = FiveTap<3>::points;
 constexpr int kC5Plane = kC5Units * 5 * kMaps3;  // the weights of one plane of C5
 
 struct Lenet5Weights {
@@ -53,7 +55,7 @@ struct Lenet5Weights {
     c3_plane = 5 * connection_index(connections, kMaps3, 0);
     c1 = arena.take<float>(25 * kMaps1);
     c1_bias = arena.take<float>(kMaps1);
-    c3 = arena.take<float>(FiveTap<3>::products * c3_plane);
+    c3 = arena.take<float>(kC3Products * c3_plane);
     c3_bias = arena.take<float>(kMaps3);
     c3_edge = arena.take<float>(2 * kMaps1 * 5 * kMaps3);
     c5 = arena.take<float>(kPlanes * kC5Plane);
@@ -77,7 +79,7 @@ struct Lenet5Weights {
           for (int i = 0; i < 5; ++i)
             c5[plane * kC5Plane +
                ((o / kOutputBlock * 5 + i) * kMaps3 + c) * kOutputBlock + o % kOutputBlock] =
-                weight_plane(p.c5.weight + ((o * kMaps3 + c) * 5 + i) * 5, 1, plane, 0.25);
+                weight_plane(p.c5.weight + ((o * kMaps3 + c) * 5 + i) * 5, plane, 0.25);
     pack_blank(activation, p);
     pack_outputs(p.f6.weight, kF6Units, kC5Units, kF6Block, f6);
     copy(p.f6.bias, kF6Units, f6_bias);
@@ -109,15 +111,14 @@ struct Lenet5Weights {
 
   void pack_c3(const float* weight) const {
     float* packed = c3;
-    for (int t = 0; t < FiveTap<3>::products; ++t)
+    for (int t = 0; t < kC3Products; ++t)
       for (int group = 0; group < kC3Groups; ++group)
         for (int u = 0; u < 5; ++u)
           for (int c = 0; c < kMaps1; ++c)
             for (int o = group * kC3Group; o < (group + 1) * kC3Group; ++o)
               if (table[o] >> c & 1)
                 *packed++ = weight_plane(
-                    weight + connection_index(table, o, c) * 25 + u * 5, 1,
-                    kFiveTap<3>.plane[t], 0.25);
+                    weight + connection_index(table, o, c) * 25 + u * 5, t, 0.25);
     packed = c3_edge;
     for (int v = 0; v < 5; v += 4)
       for (int c = 0; c < kMaps1; ++c)
