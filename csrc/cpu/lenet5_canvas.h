@@ -14,8 +14,7 @@
 // S4(y, x) pools C3 at y, y+2 and x, x+2: dilation instead of subsampling.
 //
 // This is exact where the moved image loses no ink. Where it does, only the outermost column (or
-// row) of S2, C3 and S4 differs: lenet5_frame.h corrects columns, and predict_lenet5.h gives image
-// rows that leave the frame a job of their own.
+// row) of S2, C3 and S4 differs: lenet5_frame.h corrects it.
 // (Shared computation: Giusti et al. 2013, arXiv 1302.1700; Li et al. 2014, arXiv 1412.4526.)
 #pragma once
 
