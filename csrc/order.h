@@ -18,7 +18,7 @@ constexpr int kChunkBits = 13;
 constexpr int kChunk = 1 << kChunkBits;  // images
 
 // A key holds what images are sorted by and, below it, the image's number in the chunk.
-inline int image_of(std::uint64_t key) { return static_cast<int>(key % kChunk); }
+inline int number_of(std::uint64_t key) { return static_cast<int>(key % kChunk); }
 inline std::uint64_t sorted_by(std::uint64_t key) { return key >> kChunkBits; }
 
 // keys [n], n <= kChunk, sorted by what by(image) says, at most 51 bits.

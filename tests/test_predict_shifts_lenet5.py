@@ -15,8 +15,9 @@ from lenetshift.shifts import ShiftGrid
 
 MODELS = ["lenet5", "symmetric_lenet5"]
 DEFAULT = ShiftGrid()
+LARGEST = ShiftGrid(range(-27, 28), range(-27, 28))
 # Every number of windows in a tile, a single row, a single column, one side of the frame only,
-# both, and grids that empty the image.
+# both, and grids that leave a corner or an edge of the image.
 GRIDS = [
     ShiftGrid(range(1), range(1)),
     ShiftGrid(range(-3, -2), range(2, 3)),
@@ -98,7 +99,26 @@ def test_every_lane_count(isa: str, n: int) -> None:
 
 
 def test_largest_grid(isa: str) -> None:
-    check("lenet5", dense_images(1), ShiftGrid(range(-27, 28), range(-27, 28)))
+    check("lenet5", dense_images(1), LARGEST)
+
+
+def pixel(y: int, x: int) -> Tensor:
+    image = torch.zeros(1, 28, 28, dtype=torch.uint8)
+    image[0, y, x] = 255
+    return image
+
+
+@pytest.mark.parametrize("grid", [LARGEST, ShiftGrid(range(20, 28), range(-27, -20))], ids=str)
+@pytest.mark.parametrize("what", ["digit", "corner", "middle", "blank"])
+def test_shifts_that_empty_the_image(isa: str, what: str, grid: ShiftGrid) -> None:
+    """One image a call, so that no other one's ink keeps its shifts from being left out."""
+    images = {
+        "digit": load_mnist()[1].images[:1],
+        "corner": pixel(27, 0),
+        "middle": pixel(13, 14),
+        "blank": torch.zeros(1, 28, 28, dtype=torch.uint8),
+    }
+    check("lenet5", images[what], grid)
 
 
 def test_real_digits(isa: str) -> None:

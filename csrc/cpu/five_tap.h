@@ -8,7 +8,7 @@
 // where . multiplies point by point, so that products may be summed over maps, rows and images
 // before A, B^T or G^T is applied. The points are pairs +-a, which share all their work but one
 // addition, and infinity. The rounding error of F(3, 5) is about twice that of the direct sum, that
-// of F(5, 5) four times; with points 0, +-1, ... it would be seven times.
+// of F(5, 5) four times, on average over a tile; with points 0, +-1, ... it would be seven times.
 // (A. Toom 1963, S. Cook 1966; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural
 // Networks", 2016, arXiv 1509.09308, in two dimensions; on the choice of points B. Barabasz et al.,
 // "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks",
@@ -22,8 +22,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// The pairs of F(m, 5). Points 2i and 2i + 1 are +a and -a for the pair i, the last one is infinity.
-// All that follows of them is exact in float32.
+// The pairs of F(m, 5). Points 2i and 2i + 1 are +a and -a for the pair i, the last one is
+// infinity. All that follows of them is exact in float32.
 template <int m>
 struct PairPoints;
 template <>
@@ -58,7 +58,7 @@ struct PairProducts {
 
 template <int m>
 struct FiveTap {
-  static constexpr int outputs = m, inputs = m + kTaps - 1, points = inputs;
+  static constexpr int inputs = m + kTaps - 1, points = inputs;
   static constexpr int pairs = (points - 1) / 2, infinity = points - 1;
   static constexpr PairProducts<m> products{};
 
@@ -83,7 +83,8 @@ struct FiveTap {
   static constexpr TapsToPoints taps_to_points{};
 };
 
-// points[p * stride] = (B d)[p]: at +-a the coefficients of (x +- a) times the other pairs' product.
+// points[p * stride] = (B d)[p]: at +-a the coefficients of (x +- a) times the other pairs'
+// product.
 template <int m, class T>
 inline void inputs_to_points(const Vec<T> (&d)[m + 4], Vec<T>* points, std::int64_t stride) {
   constexpr int pairs = FiveTap<m>::pairs;

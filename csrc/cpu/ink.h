@@ -3,6 +3,7 @@
 
 #include "../kernels.h"
 #include "transpose.h"
+#include "vec.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

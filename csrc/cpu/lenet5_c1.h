@@ -1,6 +1,8 @@
 // C1 and S2 on the canvas, row by row.
 #pragma once
 
+#include "activation.h"
+#include "constant.h"
 #include "lenet5_pass.h"
 
 namespace lenetshift {

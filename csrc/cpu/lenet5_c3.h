@@ -3,6 +3,8 @@
 // for each connection and row of taps instead of fifteen.
 #pragma once
 
+#include "constant.h"
+#include "five_tap.h"
 #include "lenet5_c1.h"
 
 namespace lenetshift {

@@ -3,9 +3,11 @@
 // five-tap correlation, done in the form F(3, 5), or F(2, 5) and F(1, 5) where fewer are left.
 #pragma once
 
+#include "activation.h"
 #include "answers.h"
 #include "lenet5_c5_forms.h"
 #include "lenet5_s4.h"
+#include "product_block.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -26,11 +28,11 @@ struct S4Rows {
 
 // A thread's memory for one tile.
 struct Lenet5Tile {
-  vec* s4;               // [7 products][s4_rows][16]
+  vec* s4;                  // [7 products][s4_rows][16]
   vec *s4_top, *s4_bottom;  // [7][n_dy][16]
-  vec* products;         // [7][120][kRowBlock]
-  vec* c5;               // [3 windows * kRowBlock dy][120]
-  vec* f6;               // [kRowBlock][84]
+  vec* products;            // [7][120][kRowBlock]
+  vec* c5;                  // [3 windows * kRowBlock dy][120]
+  vec* f6;                  // [kRowBlock][84]
 };
 
 // Where a lane group's answers go: lane l's image starts at first[l] in the predictions; the
@@ -138,6 +140,14 @@ inline void dense_layer(int n, const float* weight, const float* bias, const vec
   });
 }
 
+// F6 and the output for n patterns (a row_block): c5 [n][120] -> logits [n][10].
+inline void answer_dense(Activation activation, const Lenet5Weights& w, int n, const vec* c5,
+                         vec* f6, vec* logits) {
+  dense_layer<kF6Block>(n, w.f6, w.f6_bias, c5, kC5Units, kF6Units, f6);
+  activate(activation, f6, n * kF6Units);
+  dense_layer<kOutputBlock>(n, w.output, w.output_bias, f6, kF6Units, kClasses, logits);
+}
+
 // All patterns of the m windows f, f + 4, ... : lossy [m] are the windows' corrections, or null.
 template <int m>
 [[gnu::noinline]] void answer_tile(const Lenet5Pass& pass, int f, const LossyColumn* const* lossy,
@@ -179,12 +189,8 @@ template <int m>
     activate(activation, tile.c5, m * n * kC5Units);
     for (int first = 0, count; first < m * n; first += count) {
       count = row_block(m * n - first);
-      dense_layer<kF6Block>(count, w.f6, w.f6_bias, tile.c5 + first * kC5Units, kC5Units, kF6Units,
-                            tile.f6);
-      activate(activation, tile.f6, count * kF6Units);
       vec logits[kRowBlock * kClasses];
-      dense_layer<kOutputBlock>(count, w.output, w.output_bias, tile.f6, kF6Units, kClasses,
-                                logits);
+      answer_dense(activation, w, count, tile.c5 + first * kC5Units, tile.f6, logits);
       for (int i = 0; i < count; ++i) {
         const int k = (first + i) / n, r = (first + i) % n;
         write_answers(logits + i * kClasses, answers.first,

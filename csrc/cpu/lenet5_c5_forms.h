@@ -2,7 +2,9 @@
 // the same transformed weights and a few more.
 #pragma once
 
+#include "constant.h"
 #include "five_tap.h"
+#include "vec.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

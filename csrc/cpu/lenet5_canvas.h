@@ -20,7 +20,6 @@
 
 #include "../kernels.h"
 #include "../lenet5_sizes.h"
-#include "ink.h"
 #include "vec.h"
 
 namespace lenetshift {
@@ -43,7 +42,6 @@ struct Canvas {
 
   int s2_rows() const { return 26 + n_dy; }
   int s2_columns() const { return 26 + n_dx; }
-  int c3_rows() const { return 18 + n_dy; }
   int c3_columns() const { return 18 + n_dx; }
   int s4_rows() const { return 16 + n_dy; }
   int s4_columns() const { return 16 + n_dx; }

@@ -11,6 +11,7 @@
 // dy's own row of S4. Corners: the difference of the columns' difference.
 #pragma once
 
+#include "activation.h"
 #include "lenet5_c3.h"
 
 namespace lenetshift {

@@ -1,7 +1,11 @@
 // What the canvases of one lane group are computed from and in.
 #pragma once
 
+#include "../kernels.h"
+#include "ink.h"
+#include "lenet5_canvas.h"
 #include "lenet5_weights.h"
+#include "vec.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -40,7 +44,7 @@ struct Lenet5Rows {
   vec* tiles;       // ring of rows, each [2 parities][7][6][n_tiles]
   vec* edge_tiles;  // one row like them: an edge row less the row of the canvas
   vec* products;    // [7][16][kTileBlock]
-  vec* c3;          // one row: [2 parities][columns of parity + 2][16]
+  vec* c3;          // one row: [2 parities][3 * n_tiles][16]
   vec* edge_c3;     // like c3
   vec* c3_pairs;    // ring of three rows like c3
   vec* s4;          // [s4_rows][2 parities][columns of parity][16], less s4_blank
@@ -54,7 +58,7 @@ struct LossyColumn {
   bool right;  // ink is lost on the right, else on the left
   vec* pairs;  // two rows of [6]: C1's two columns added
   vec* s2;     // ring of [kRing][6]
-  vec* c3_sum; // [16]: the last row of C3, before its activation
+  vec* c3_sum; // [16]: in the last row of C3, before the activation
   vec* c3;     // ring of [3][16]
   vec* s4;     // [s4_rows][16]
   // [n_dy][16] each: the outermost rows, which depend on dy where it loses rows.

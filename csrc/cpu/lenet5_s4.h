@@ -2,6 +2,7 @@
 // S4 out, and beside them what differs at the frame.
 #pragma once
 
+#include "activation.h"
 #include "lenet5_frame.h"
 
 namespace lenetshift {

@@ -6,6 +6,7 @@
 
 #include "../c3_table.h"
 #include "activation.h"
+#include "constant.h"
 #include "lenet5_c5_forms.h"
 #include "lenet5_canvas.h"
 #include "product_block.h"

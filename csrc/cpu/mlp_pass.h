@@ -6,6 +6,7 @@
 #include "../order.h"
 #include "short_correlation.h"
 #include "transpose.h"
+#include "vec.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -144,9 +145,9 @@ inline std::uint64_t ink_of(const std::uint8_t* image) {
   return ink;
 }
 
-// Groups n images, so that those of a group have ink in about the same blocks: the one with the most
-// blocks takes those that add the fewest to it. keys [n] hold their ink (order.h), first is the
-// chunk's first image; order [n] is scratch. Returns how many groups.
+// Groups n images, so that those of a group have ink in about the same blocks: the one with the
+// most blocks takes those that add the fewest to it. keys [n] hold their ink (order.h), first is
+// the chunk's first image; order [n] is scratch. Returns how many groups.
 inline int make_groups(const std::uint64_t* keys, std::int64_t first, int n, int* order,
                        Group* groups) {
   const auto size_of = [&](int i) { return __builtin_popcountll(sorted_by(keys[i])); };
@@ -169,7 +170,7 @@ inline int make_groups(const std::uint64_t* keys, std::int64_t first, int n, int
         if (cost < best_cost) best = k, best_cost = cost;
       }
       all |= sorted_by(keys[order[best]]);
-      group.image[group.n_images] = first + image_of(keys[order[best]]);
+      group.image[group.n_images] = first + number_of(keys[order[best]]);
       --left;
       for (int k = best; k < left; ++k) order[k] = order[k + 1];
     }

@@ -1,21 +1,24 @@
 // predict_shifts for LeNet-5 and symmetric LeNet-5: images in the lanes, all shifts of a lane group
 // on shared canvases (lenet5_canvas.h).
 //
-// Images are sorted by how much ink the grid's largest dx push out of the frame, and by whether its
-// largest dy push any out, so that the images of a lane group agree on which shifts need a
-// correction. Shifts that push all ink of a group out have the answer of a blank image.
+// Images are sorted by whether the grid's outermost dy push ink out of the frame, then by how much
+// its outermost dx do, so that the images of a lane group agree on which shifts need a correction.
+// Shifts that push all ink of a group out have the answer of a blank image.
 #pragma once
 
+#include "../kernels.h"
 #include "../order.h"
 #include "../threads.h"
+#include "constant.h"
+#include "ink.h"
 #include "lenet5_c5.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// What images are sorted by: whether the grid's largest dy push ink out above or below, then the depth
-// of the loss on the left, then on the right, up and down in turn.
+// What images are sorted by: whether the grid's outermost dy push ink out above and below, then the
+// depth of the loss on the left, then on the right, up and down in turn.
 inline int loss_order(const InkBox& box, ShiftGrid grid) {
   if (box.empty()) return 0;
   constexpr int kDepths = kImageSize + 1;
@@ -44,15 +47,15 @@ struct Lenet5Scratch {
     rows.tiles = arena.take<vec>(kRing * tiles_row(canvas));
     rows.edge_tiles = arena.take<vec>(tiles_row(canvas));
     rows.products = arena.take<vec>(kC3Products * kMaps3 * kTileBlock);
-    rows.c3 = arena.take<vec>(c3_row(canvas) + kMaps3);
-    rows.edge_c3 = arena.take<vec>(c3_row(canvas) + kMaps3);
+    rows.c3 = arena.take<vec>(c3_row(canvas));
+    rows.edge_c3 = arena.take<vec>(c3_row(canvas));
     rows.c3_pairs = arena.take<vec>(3 * c3_row(canvas));
     rows.s4 = arena.take<vec>(static_cast<std::int64_t>(canvas.s4_rows()) * s4_row(canvas));
     rows.s4_edge = arena.take<vec>(static_cast<std::int64_t>(canvas.n_dy) * s4_row(canvas));
-    tile.s4 = arena.take<vec>(kC3Products * s4_size);
-    tile.s4_top = arena.take<vec>(kC3Products * outermost_size);
-    tile.s4_bottom = arena.take<vec>(kC3Products * outermost_size);
-    tile.products = arena.take<vec>(kC3Products * kC5Units * kRowBlock);
+    tile.s4 = arena.take<vec>(C5Form::points * s4_size);
+    tile.s4_top = arena.take<vec>(C5Form::points * outermost_size);
+    tile.s4_bottom = arena.take<vec>(C5Form::points * outermost_size);
+    tile.products = arena.take<vec>(C5Form::points * kC5Units * kRowBlock);
     tile.c5 = arena.take<vec>(kMaxTile * kRowBlock * kC5Units);
     tile.f6 = arena.take<vec>(kRowBlock * kF6Units);
     for (int i = 0; i < grid.n_dx; ++i) {
@@ -91,15 +94,14 @@ inline void find_losses(const Canvas& canvas, const InkBox& box, Frame& frame) {
   for (int f = 0; f < canvas.n_dx; ++f) {
     const int dx = canvas.dx_last - f;
     const bool right = box.x1 + dx >= kImageSize, left = box.x0 + dx < 0;
-    if (box.empty() || !(left || right)) continue;
+    if (!(left || right)) continue;
     LossyColumn& column = frame.columns[frame.n_columns++];
     column.f = f;
     column.right = right;
   }
   for (int e = 0; e < canvas.n_dy; ++e) {
     const int dy = canvas.dy_last - e;
-    const bool above = !box.empty() && box.y0 + dy < 0;
-    const bool below = !box.empty() && box.y1 + dy >= kImageSize;
+    const bool above = box.y0 + dy < 0, below = box.y1 + dy >= kImageSize;
     frame.rows[e] = above ? Frame::above : below ? Frame::below : Frame::none;
     frame.any_above |= above;
     frame.any_below |= below;
@@ -116,7 +118,8 @@ inline ShiftGrid inked_shifts(const ShiftGrid& grid, const InkBox& box) {
           last(grid.dy_first + grid.n_dy, kImageSize - box.y0) - dy};
 }
 
-// The shifts of `grid`, a part of the job's, for the images of one lane group with ink in `box`.
+// The shifts of `grid`, a part of the job's that leaves ink in the frame, for the images of one
+// lane group with ink in `box`.
 template <class Table>
 [[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w,
                                          Lenet5Scratch& scratch, ShiftGrid grid,
@@ -199,12 +202,14 @@ class Lenet5Predictor {
 
   const std::uint8_t* image(std::int64_t i) const { return job_.images + i * kPixels; }
 
+  // S4 of a blank image is s4_blank, which C5's bias holds.
   void answer_blank() {
-    const ShiftedImages blank = {nullptr, 1, {0, 1, 0, 1}, &blank_prediction_, blank_logits_};
-    const std::uint8_t* images[kLanes] = {};
-    Answers answers = {&blank, {}, 1, 0, 0};
-    Lenet5Scratch scratch = scratch_of(0);
-    answer_lane_group_(activation_, weights_, scratch, blank.grid, images, InkBox{}, answers);
+    vec c5[kC5Units], f6[kF6Units], logits[kClasses];
+    for (int o = 0; o < kC5Units; ++o) c5[o] = broadcast(weights_.c5_bias[o]);
+    activate(activation_, c5, kC5Units);
+    answer_dense(activation_, weights_, 1, c5, f6, logits);
+    blank_prediction_ = static_cast<std::uint8_t>(argmax(logits)[0]);
+    for (int c = 0; c < kClasses; ++c) blank_logits_[c] = logits[c][0];
   }
 
   bool run_chunk(std::int64_t first, int n, Execution execution) {
@@ -233,7 +238,7 @@ class Lenet5Predictor {
     answers.job = &job_;
     answers.n_lanes = left < kLanes ? left : kLanes;
     for (int l = 0; l < answers.n_lanes; ++l) {
-      const int i = image_of(keys[l]);
+      const int i = number_of(keys[l]);
       box.add(boxes_[i]);
       images[l] = image(first + i);
       answers.first[l] = (first + i) * job_.grid.n_dy * job_.grid.n_dx;

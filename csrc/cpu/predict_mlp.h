@@ -11,18 +11,20 @@
 // b meets in tile t are those of position b + t.
 //
 // Loops, from the outside: passes over at most 12 x 5 shifts (weights are transformed once a pass);
-// chunks of images, sorted by their inked blocks; pieces of them (to a thread); strips of hidden units, whose weights stay in L2; rounds of
-// images, whose products do; points in y, whose weights stay in L1; groups of images; points in x;
-// blocks.
+// chunks of images, sorted by their inked blocks; pieces of them (to a thread); strips of hidden
+// units, whose weights stay in L2; rounds of images, whose products do; points in y, whose weights
+// stay in L1; groups of images; points in x; blocks.
 #pragma once
 
 #include "../kernels.h"
+#include "../order.h"
 #include "../threads.h"
 #include "activation.h"
 #include "answers.h"
 #include "constant.h"
 #include "mlp_pass.h"
 #include "short_correlation.h"
+#include "transpose.h"
 #include "vec.h"
 
 namespace lenetshift {
@@ -218,9 +220,8 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
       for (int g = 0; g < n_round; ++g)
         for (int i = 0; i < w.groups[r + g].n_images; ++i)
           finish(activation, pass, w.rows + (g * kTogether + i) * kRows,
-                    w.weights.bias + s * kStripVectors,
-                    w.weights.output + s * kStrip * kClasses, w,
-                    w.logits + ((r + g) * kTogether + i) * kLogits);
+                 w.weights.bias + s * kStripVectors, w.weights.output + s * kStrip * kClasses, w,
+                 w.logits + ((r + g) * kTogether + i) * kLogits);
     }
   }
 
@@ -244,9 +245,6 @@ bool predict(Activation activation, const MlpParameters& parameters, const Shift
              void* workspace, Execution execution) {
   const int n_threads = execution.n_threads;
   const int n_vectors = divide_up(parameters.n_hidden, kStrip) * kStripVectors;
-  // Pieces small enough that every thread gets some.
-  const std::int64_t share = (job.n_images + 4 * n_threads - 1) / (4 * n_threads);
-  const int piece = share > kPiece ? kPiece : share < 16 ? 16 : static_cast<int>(share);
   for (int row = 0; row < passes_dy(job.grid); ++row)
     for (int column = 0; column < passes_dx(job.grid); ++column) {
       const Pass pass = pass_of(job.grid, row, column);
@@ -260,6 +258,9 @@ bool predict(Activation activation, const MlpParameters& parameters, const Shift
         std::uint64_t* const keys = Workspace(parameters.n_hidden, n_threads, workspace, 0).keys;
         order_images(n, n_threads, keys,
                      [&](int i) { return ink_of(job.images + (first + i) * kPixels); });
+        // Pieces small enough that every thread gets some.
+        const int share = divide_up(n, 4 * n_threads);
+        const int piece = share > kPiece ? kPiece : share < 16 ? 16 : share;
         WorkQueue queue(divide_up(n, piece));
         run_on_threads(n_threads, [&](int thread) {
           const Workspace w(parameters.n_hidden, n_threads, workspace, thread);

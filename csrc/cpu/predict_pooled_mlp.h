@@ -11,9 +11,9 @@
 // As many images as a vector has lanes lie in the lanes, weights are broadcast. Images are sorted
 // by the columns of their ink first, so that those in the lanes are blank in the same columns.
 //
-// Loops, from the outside: passes over at most 12 dx (weights are transformed once a pass); chunks of
-// images, sorted; lane groups (to a thread); up to 3 dy; blocks of hidden units, which go through the
-// activation to the logits within the L1 cache; phases; points; rows.
+// Loops, from the outside: passes over at most 12 dx (weights are transformed once a pass); chunks
+// of images, sorted; lane groups (to a thread); up to 3 dy; blocks of hidden units, which go
+// through the activation to the logits within the L1 cache; phases; points; rows.
 #pragma once
 
 #include "../kernels.h"
@@ -22,6 +22,7 @@
 #include "activation.h"
 #include "answers.h"
 #include "constant.h"
+#include "ink.h"
 #include "pooled_mlp_pass.h"
 #include "short_correlation.h"
 #include "vec.h"
@@ -169,8 +170,8 @@ void predict_group(Activation activation, const MlpParameters& parameters, const
   }
 }
 
-// The lane group of the n_lanes images of keys, of the chunk that begins at image `first`; false when
-// stopped.
+// The lane group of the n_lanes images of keys, of the chunk that begins at image `first`; false
+// when stopped.
 template <class Stopped>
 bool predict_lanes(Activation activation, const MlpParameters& parameters, const Pass& pass,
                    const ShiftedImages& job, std::int64_t first, const std::uint64_t* keys,
@@ -180,7 +181,7 @@ bool predict_lanes(Activation activation, const MlpParameters& parameters, const
   std::int64_t pattern[kLanes];
   const std::uint8_t* images[kLanes];
   for (int l = 0; l < n_lanes; ++l) {
-    const int i = image_of(keys[l]);
+    const int i = number_of(keys[l]);
     images[l] = job.images + (first + i) * kPixels;
     pattern[l] = (first + i) * n_dy * n_dx + pass.first_column;
     group.box.add(w.boxes[i]);
