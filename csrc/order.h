@@ -1,9 +1,11 @@
-// Which images the evaluation takes together: those that are alike in where they have ink, within a
-// chunk, so that memory does not grow with the number of images.
+// How an evaluation goes through its images: in chunks, so that memory does not grow with their
+// number; within a chunk in an order that brings those together that are alike in where they have
+// ink; and in pieces of it, which go to the threads.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels.h"
 #include "threads.h"
 
 namespace lenetshift {
@@ -31,6 +33,22 @@ void order_images(int n, int n_threads, std::uint64_t* keys, By&& by) {
                 static_cast<std::uint64_t>(i);
   });
   sort_keys(keys, n);
+}
+
+// Hands n pieces to threads: worker(thread, next, stopped) takes pieces with next() until that is
+// negative, and may ask stopped() in between. False when stopped.
+template <class Worker>
+bool run_pieces(int n, Execution execution, Worker&& worker) {
+  WorkQueue queue(n);
+  run_on_threads(execution.n_threads, [&](int thread) {
+    worker(
+        thread, [&] { return static_cast<int>(queue.next()); },
+        [&] {
+          if (thread == 0 && execution.should_stop()) queue.stop();
+          return queue.stopped();
+        });
+  });
+  return !queue.stopped();
 }
 
 // Calls f(first image, images in it) for the chunks of n images until one returns false.

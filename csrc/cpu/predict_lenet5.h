@@ -217,15 +217,11 @@ class Lenet5Predictor {
       boxes_[i] = ink_box(image(first + i));
       return loss_order(boxes_[i], job_.grid);
     });
-    WorkQueue queue(divide_up(n, kLanes));
-    run_on_threads(n_threads_, [&](int thread) {
+    const auto worker = [&](int thread, auto&& next, auto&& stopped) {
       Lenet5Scratch scratch = scratch_of(thread);
-      for (std::int64_t group; (group = queue.next()) >= 0;) {
-        run_group(first, n, static_cast<int>(group), scratch);
-        if (thread == 0 && execution.should_stop()) queue.stop();
-      }
-    });
-    return !queue.stopped();
+      for (int group; (group = next()) >= 0 && !stopped();) run_group(first, n, group, scratch);
+    };
+    return run_pieces(divide_up(n, kLanes), execution, worker);
   }
 
   // A lane group of the n images of the chunk that begins at image `first`.

@@ -261,21 +261,16 @@ bool predict(Activation activation, const MlpParameters& parameters, const Shift
         // Pieces small enough that every thread gets some.
         const int share = divide_up(n, 4 * n_threads);
         const int piece = share > kPiece ? kPiece : share < 16 ? 16 : share;
-        WorkQueue queue(divide_up(n, piece));
-        run_on_threads(n_threads, [&](int thread) {
+        const auto worker = [&](int thread, auto&& next, auto&& stopped) {
           const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
-          const auto stopped = [&] {
-            if (thread == 0 && execution.should_stop()) queue.stop();
-            return queue.stopped();
-          };
-          for (std::int64_t i; (i = queue.next()) >= 0;) {
-            const int begin = static_cast<int>(i) * piece, left = n - begin;
+          for (int i; (i = next()) >= 0;) {
+            const int begin = i * piece, left = n - begin;
             if (!predict_piece(activation, parameters, pass, job, first, keys + begin,
                                left < piece ? left : piece, w, stopped))
               return;
           }
-        });
-        return !queue.stopped();
+        };
+        return run_pieces(divide_up(n, piece), execution, worker);
       });
       if (!done) return false;
     }

@@ -219,21 +219,16 @@ bool predict(Activation activation, const MlpParameters& parameters, const Shift
         shared.boxes[i] = box;
         return ((box.x0 * 32u + box.x1 + 1) * 32u + box.y0) * 32u + box.y1 + 1;
       });
-      WorkQueue queue(divide_up(n, kLanes));
-      run_on_threads(n_threads, [&](int thread) {
+      const auto worker = [&](int thread, auto&& next, auto&& stopped) {
         const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
-        const auto stopped = [&] {
-          if (thread == 0 && execution.should_stop()) queue.stop();
-          return queue.stopped();
-        };
-        for (std::int64_t i; (i = queue.next()) >= 0;) {
-          const int begin = static_cast<int>(i) * kLanes, left = n - begin;
+        for (int i; (i = next()) >= 0;) {
+          const int begin = i * kLanes, left = n - begin;
           if (!predict_lanes(activation, parameters, pass, job, first, shared.keys + begin,
                              left < kLanes ? left : kLanes, w, stopped))
             return;
         }
-      });
-      return !queue.stopped();
+      };
+      return run_pieces(divide_up(n, kLanes), execution, worker);
     });
     if (!done) return false;
   }
