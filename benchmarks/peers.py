@@ -147,7 +147,8 @@ def onnx_model(model: nn.Module) -> bytes:
 
 
 def capture(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """The CUDA work of ``run`` as a graph; the call replays it into the same memory."""
+    """The CUDA work of ``run`` as a graph; the call replays it from and into the same memory, which
+    lives as long as the call: what ``run`` reads belongs to ``run``."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -162,6 +163,7 @@ def capture(run: Callable[[], Tensor]) -> Callable[[], Tensor]:
         graph.replay()
         return output
 
+    replay.reads = run
     return replay
 
 
