@@ -17,7 +17,7 @@ import lenetshift
 
 N, N_DX, N_DY = 10_000, 11, 5
 SHIFTS = N_DX * N_DY
-CHUNK_BYTES, TILE = 256 << 20, 128  # csrc/cuda/fused_device.h, perceptron.h
+CHUNK_BYTES, TILE = 256 << 20, 128  # csrc/cuda/math/fused_device.h, perceptron/predict.h
 
 # NVIDIA H100 SXM: 132 multiprocessors x 128 lanes at 1.75 GHz, memory.
 MULTIPLY_ADDS_PER_S = 132 * 128 * 1.75e9

@@ -135,8 +135,18 @@ def ptx() -> str:
     """The device code as the build embeds it, all files in one unit."""
     with tempfile.TemporaryDirectory() as folder:
         unit, compiled = Path(folder) / "kernels.cu", Path(folder) / "kernels.ptx"
-        unit.write_text("".join(f'#include "{file}"\n' for file in sorted(CUDA.glob("*.cu"))))
-        run("nvcc", "-std=c++17", "-arch=compute_75", "-ptx", str(unit), "-o", str(compiled))
+        unit.write_text("".join(f'#include "{file}"\n' for file in sorted(CUDA.rglob("*.cu"))))
+        include = f"-I{CUDA.parent}"
+        run(
+            "nvcc",
+            "-std=c++17",
+            include,
+            "-arch=compute_75",
+            "-ptx",
+            str(unit),
+            "-o",
+            str(compiled),
+        )
         return compiled.read_text()
 
 
@@ -144,8 +154,8 @@ def files() -> dict[str, str]:
     """Kernel -> the file that defines it."""
     definition = re.compile(r"__global__ void\s+__launch_bounds__\([^)]*\)\s+(\w+)\(")
     return {
-        kernel: file.name
-        for file in CUDA.iterdir()
+        kernel: str(file.relative_to(CUDA))
+        for file in CUDA.rglob("*")
         if file.suffix in (".cu", ".h")
         for kernel in definition.findall(file.read_text())
     }

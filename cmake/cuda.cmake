@@ -52,8 +52,8 @@ message(STATUS "CUDA kernels: built, LENETSHIFT_CUDA=${LENETSHIFT_CUDA} found "
 
 # All kernels are compiled as one file: nvcc takes some 4 s for its headers alone. The host compiler
 # sees only launches, so that -O3, which device code has by itself, is not wanted for it.
-file(GLOB cuda_files CONFIGURE_DEPENDS csrc/cuda/*.cu)
-file(GLOB cuda_headers CONFIGURE_DEPENDS csrc/*.h csrc/cuda/*.h)
+file(GLOB_RECURSE cuda_files CONFIGURE_DEPENDS csrc/cuda/*.cu)
+file(GLOB_RECURSE cuda_headers CONFIGURE_DEPENDS csrc/*.h)
 set(unit "${CMAKE_CURRENT_BINARY_DIR}/cuda/kernels")
 set(text "")
 foreach(file IN LISTS cuda_files)
@@ -61,7 +61,7 @@ foreach(file IN LISTS cuda_files)
 endforeach()
 file(GENERATE OUTPUT "${unit}.cu" CONTENT "${text}")
 add_custom_command(OUTPUT "${unit}.o"
-  COMMAND ${nvcc} -Xcompiler=-fPIC,-fvisibility=hidden "-I${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda"
+  COMMAND ${nvcc} -Xcompiler=-fPIC,-fvisibility=hidden "-I${CMAKE_CURRENT_SOURCE_DIR}/csrc"
     -c "${unit}.cu" -o "${unit}.o"
   DEPENDS "${unit}.cu" ${cuda_files} ${cuda_headers}
   COMMENT "Compiling the CUDA kernels" VERBATIM)

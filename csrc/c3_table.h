@@ -6,7 +6,7 @@
 #include "lenet5_sizes.h"
 
 namespace lenetshift {
-namespace {  // inline code: each file gets its own copy (see cpu/vec.h for why)
+namespace {  // inline code: each file gets its own copy (see cpu/simd/vec.h for why)
 
 struct SparseC3 {
   static constexpr int table[kMaps3] = {

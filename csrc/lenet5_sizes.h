@@ -2,7 +2,7 @@
 #pragma once
 
 namespace lenetshift {
-namespace {  // each file gets its own copy (see cpu/vec.h for why)
+namespace {  // each file gets its own copy (see cpu/simd/vec.h for why)
 
 constexpr int kMaps1 = 6;   // C1, S2
 constexpr int kMaps3 = 16;  // C3, S4

@@ -17,7 +17,11 @@ import lenetshift
 
 HOW_TO_BUILD = "build and install it with `pip install .` in the repository's root"
 
-_BINDINGS = ("csrc/bindings.cpp", "csrc/bindings.h", "csrc/cuda/bindings_cuda.h")
+_BINDINGS = (
+    "csrc/host/bindings.cpp",
+    "csrc/host/bindings.h",
+    "csrc/cuda/host/bindings_cuda.h",
+)
 """The sources whose SHA-256 CMakeLists.txt compiles into the core, in its order."""
 
 

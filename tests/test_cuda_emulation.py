@@ -72,9 +72,7 @@ class TestThread(Matrix):
 
 def changed(target: Path, changes: dict[str, tuple[str, str]], *units: str) -> list[Path]:
     """CUDA files in a copy of csrc in which, by file name, a text is replaced."""
-    shutil.copytree(CUDA, target / "csrc" / "cuda")
-    for header in CUDA.parent.glob("*.h"):
-        shutil.copy(header, target / "csrc")
+    shutil.copytree(CUDA.parent, target / "csrc")
     for name, (text, replacement) in changes.items():
         file = target / "csrc" / "cuda" / name
         source = file.read_text()
@@ -88,10 +86,15 @@ def small_limits() -> Emulator:
     target = Path(folder.name, "small")
     changes = {
         # Seven images of LeNet-5, a tile of a perceptron.
-        "fused_device.h": ("std::int64_t{256} << 20;", "500000;"),
-        "train_lenet5.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
+        "math/fused_device.h": ("std::int64_t{256} << 20;", "500000;"),
+        "lenet5/train.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
     }
-    units = ("predict_lenet5", "predict_mlp", "predict_pooled_mlp", "train_lenet5")
+    units = (
+        "lenet5/predict",
+        "perceptron/predict_mlp",
+        "perceptron/predict_pooled_mlp",
+        "lenet5/train",
+    )
     files = changed(target, changes, *(f"{unit}.cu" for unit in units))
     return Emulator(target, "address", files)
 
@@ -175,97 +178,97 @@ RACE, BEYOND, BEYOND_SHARED = "data race", "heap-buffer-overflow", "global-buffe
 # and its replacement.
 FAULTS = {
     "c3_conv: write beyond the output": (
-        ("address", BEYOND), c3, "c3_conv.cu", "",
+        ("address", BEYOND), c3, "conv/c3_conv.cu", "",
         "y >= targets.height || x >= targets.width", "y > targets.height || x >= targets.width",
     ),
     "c3_conv: read beyond dynamic shared memory": (
-        ("address", BEYOND), c3, "c3_conv.cu", "",
+        ("address", BEYOND), c3, "conv/c3_conv.cu", "",
         "grid, kStagedValues<Tile, T> * sizeof(T)", "grid, kStagedValues<Tile, T> * sizeof(T) / 2",
     ),
     "c3_conv: missing barrier": (
-        ("thread", RACE), c3, "c3_conv.cu", "",
+        ("thread", RACE), c3, "conv/c3_conv.cu", "",
         "n_staged, windows);\n    __syncthreads();", "n_staged, windows);",
     ),
     "c3_conv: missing barrier before reuse": (
-        ("thread", RACE), c3, "c3_conv.cu", "",
+        ("thread", RACE), c3, "conv/c3_conv.cu", "",
         "  __syncthreads();\n  static_assert", "  static_assert",
     ),
     "c3_conv: wrong index": (
-        ("thread", "output: worst error"), c3, "c3_conv.cu", "",
+        ("thread", "output: worst error"), c3, "conv/c3_conv.cu", "",
         "sum[r][x] += w[u * kTaps + v]", "sum[r][x] += w[v * kTaps + u]",
     ),
     "c3_conv: a thread that leaves": (
-        ("thread", "a thread returned before this barrier"), c3, "c3_conv.cu", "",
+        ("thread", "a thread returned before this barrier"), c3, "conv/c3_conv.cu", "",
         "  T sum[kRowsPerLane][Tile::kColumns] = {};",
         "  if (!busy) return;\n  T sum[kRowsPerLane][Tile::kColumns] = {};",
     ),
     "c3_conv: partial shuffle": (
-        ("thread", "a shuffle with a partial mask"), c3, "c3_conv.cu", "device.h",
+        ("thread", "a shuffle with a partial mask"), c3, "conv/c3_conv.cu", "device.h",
         "__shfl_xor_sync(kAllLanes, value, step)", "__shfl_xor_sync(0xffffu, value, step)",
     ),
     "c3_conv: arguments of more than 4 KB": (
-        ("thread", "more than a kernel's arguments may have"), c3, "c3_conv.cu", "table_rows.h",
+        ("thread", "more than a kernel's arguments may have"), c3, "conv/c3_conv.cu", "conv/table_rows.h",
         "kTableOutputs = 128;", "kTableOutputs = 512;",
     ),
     "translate: write beyond the output": (
-        ("address", BEYOND), translate, "translate.cu", "",
+        ("address", BEYOND), translate, "images/translate.cu", "",
         "r < n_runs;", "r <= n_runs;",
     ),
     "translate: wrong index": (
-        ("thread", "the moved images differ"), translate, "translate.cu", "",
+        ("thread", "the moved images differ"), translate, "images/translate.cu", "",
         "% shape.width - dx", "% shape.width + dx",
     ),
     "predict: missing barrier": (
-        ("thread", RACE), predict("lenet5"), "predict_lenet5.cu", "lenet5_s4.h",
+        ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/s4.h",
         "weight, loss, c3);\n    __syncthreads();", "weight, loss, c3);",
     ),
     "predict: missing barrier before reuse": (
-        ("thread", RACE), predict("lenet5"), "predict_lenet5.cu", "lenet5_c5.h",
+        ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/c5.h",
         "f6_layer(act, w, shared);\n  __syncthreads();", "f6_layer(act, w, shared);",
     ),
     "predict: wrong edge line": (
-        ("thread", "logits: worst error"), predict("lenet5"), "predict_lenet5.cu", "lenet5_canvas.h",
+        ("thread", "logits: worst error"), predict("lenet5"), "lenet5/predict.cu", "lenet5/canvas.h",
         "Lines{f + own_last, f + own_last, n_before + edge}", "Lines{f + own_last, f, n_before + edge}",
     ),
     "predict: read beyond S4": (
-        ("address", BEYOND), predict("lenet5"), "predict_lenet5.cu", "lenet5_c5.h",
+        ("address", BEYOND), predict("lenet5"), "lenet5/predict.cu", "lenet5/c5.h",
         "number < n_patterns ? number : n_patterns - 1", "number",
     ),
     "predict: more shared memory than every card has": (
-        ("thread", "more than 64 KB of shared memory"), predict("lenet5"), "predict_lenet5.cu", "",
+        ("thread", "more than 64 KB of shared memory"), predict("lenet5"), "lenet5/predict.cu", "",
         "kC5Shared * sizeof(float)", "kC5Shared * sizeof(double)",
     ),
     "predict: missing barrier of a perceptron": (
-        ("thread", RACE), predict("pooled_mlp"), "predict_pooled_mlp.cu", "perceptron.h",
+        ("thread", RACE), predict("pooled_mlp"), "perceptron/predict_pooled_mlp.cu", "perceptron/predict.h",
         "kDepth);\n  __syncthreads();", "kDepth);",
     ),
     "train: missing barrier": (
-        ("thread", RACE), train("lenet5"), "train_lenet5.cu", "",
+        ("thread", RACE), train("lenet5"), "lenet5/train.cu", "",
         "v.s2);\n  __syncthreads();\n  c3_forward", "v.s2);\n  c3_forward",
     ),
     "train: wrong index": (
-        ("thread", "worst error"), train("lenet5"), "train_lenet5.cu", "lenet5_gradients.h",
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
         "image + (y + u) * kFrame;", "image + (y + 4 - u) * kFrame;",
     ),
     "train: write beyond the slot": (
-        ("address", BEYOND), train("lenet5"), "train_lenet5.cu", "",
+        ("address", BEYOND), train("lenet5"), "lenet5/train.cu", "",
         "slots = arena.take<float>(static_cast<std::int64_t>(n_slots) * n_grads)",
         "slots = arena.take<float>(n_slots)",
     ),
     "train: missing barrier of a perceptron": (
-        ("thread", RACE), train("mlp"), "train_mlp.cu", "train_perceptron.h",
+        ("thread", RACE), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
         "sum[i]);\n    }\n    __syncthreads();", "sum[i]);\n    }",
     ),
     "train: write beyond static shared memory": (
-        ("address", BEYOND_SHARED), train("mlp"), "train_mlp.cu", "train_perceptron.h",
+        ("address", BEYOND_SHARED), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
         "i < kBatchTile * kInputTile;", "i <= kBatchTile * kInputTile;",
     ),
     "train: write beyond the weights": (
-        ("address", BEYOND), train("pooled_mlp"), "train_pooled_mlp.cu", "train_perceptron.h",
+        ("address", BEYOND), train("pooled_mlp"), "perceptron/train_pooled_mlp.cu", "perceptron/train.h",
         "if (h >= p.n_hidden) continue;", "",
     ),
     "train: shared memory that nobody wrote": (
-        ("thread", "worst error nan"), train("mlp"), "train_mlp.cu", "train_perceptron.h",
+        ("thread", "worst error nan"), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
         "    x[i / kInputTile", "    if (image < batch.n) x[i / kInputTile",
     ),
 }  # fmt: skip

@@ -45,11 +45,11 @@ def test_local_memory_and_wrong_bounds_are_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = {
-        "lenet5_c5.h": ("__launch_bounds__(kThreads, 2)", "__launch_bounds__(kThreads, 4)"),
-        "lenet5_weights.h": ("__launch_bounds__(kThreads)", "__launch_bounds__(128)"),
+        "lenet5/c5.h": ("__launch_bounds__(kThreads, 2)", "__launch_bounds__(kThreads, 4)"),
+        "lenet5/weights.h": ("__launch_bounds__(kThreads)", "__launch_bounds__(128)"),
     }
-    (file,) = changed(tmp_path, changes, "predict_lenet5.cu")
-    monkeypatch.setattr(cuda_report, "CUDA", file.parent)
+    changed(tmp_path, changes)
+    monkeypatch.setattr(cuda_report, "CUDA", tmp_path / "csrc" / "cuda")
     _, wrong = cuda_report.report([90])
     assert wrong == [
         "lenet5_answers uses local memory on 90",

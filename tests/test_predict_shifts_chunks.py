@@ -8,7 +8,7 @@ import torch
 from lenetshift.data import load_mnist
 from lenetshift.models import MODEL_NAMES, build_model
 
-CHUNK = 8192  # images, csrc/order.h
+CHUNK = 8192  # images, csrc/host/image_order.h
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)

@@ -8,7 +8,7 @@ import torch
 
 from lenetshift._native import core
 
-# csrc/cpu/activation.h states 5e-7.
+# csrc/cpu/math/activation.h states 5e-7.
 RELATIVE_ERROR = 5e-7
 
 

@@ -2,15 +2,15 @@
 // nothing else; its compiler flags choose the ISA.
 #pragma once
 
-#include "activation.h"
-#include "c3_conv.h"
-#include "multiply_adds.h"
-#include "predict_lenet5.h"
-#include "predict_mlp.h"
-#include "predict_pooled_mlp.h"
-#include "train_lenet5.h"
-#include "train_mlp.h"
-#include "train_pooled_mlp.h"
+#include "cpu/conv/c3_conv.h"
+#include "cpu/lenet5/predict.h"
+#include "cpu/lenet5/train.h"
+#include "cpu/math/activation.h"
+#include "cpu/perceptron/predict_mlp.h"
+#include "cpu/perceptron/predict_pooled_mlp.h"
+#include "cpu/perceptron/train_mlp.h"
+#include "cpu/perceptron/train_pooled_mlp.h"
+#include "cpu/simd/multiply_adds.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

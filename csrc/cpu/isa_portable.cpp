@@ -1,1 +1,1 @@
-#include "isa.h"
+#include "cpu/isa.h"

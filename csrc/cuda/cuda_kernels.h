@@ -7,7 +7,7 @@
 // comes. A launch that fails throws std::runtime_error in one line.
 #pragma once
 
-#include "../kernels.h"
+#include "kernels.h"
 
 namespace lenetshift {
 namespace cuda {

@@ -1,10 +1,10 @@
 // Calls of the CUDA runtime, with their errors as exceptions.
-#include "device.h"
+#include "cuda/device.h"
 
 #include <stdexcept>
 #include <string>
 
-#include "cuda_kernels.h"
+#include "cuda/cuda_kernels.h"
 
 namespace lenetshift {
 namespace cuda {

@@ -51,8 +51,9 @@ _objects = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
 def _compiled(unit: Path, build: str, optimise: str) -> str:
     """The object file of a C++ or CUDA file; made once a process."""
     flags = ["-std=c++17", "-DLENETSHIFT_CUDA_EMULATION", "-w", optimise, *BUILDS[build]]
-    # What a file includes stands beside it first: a copy of csrc is complete in itself.
-    include = [f"-I{HERE}", f"-I{CUDA}"]
+    # A copy of csrc is complete in itself.
+    csrc = next((folder for folder in unit.parents if folder.name == "csrc"), CUDA.parent)
+    include = [f"-I{HERE}", f"-I{csrc}"]
     handle, name = tempfile.mkstemp(".o", f"{build}_{unit.name}_", _objects.name)
     os.close(handle)
     _run(compiler() or "g++", *flags, *include, "-x", "c++", "-c", str(unit), "-o", name)
@@ -60,8 +61,8 @@ def _compiled(unit: Path, build: str, optimise: str) -> str:
 
 
 def sources(folder: Path = CUDA) -> list[Path]:
-    """The CUDA files with kernels, in a folder."""
-    return [file for file in sorted(folder.glob("*.cu")) if file.name != "device.cu"]
+    """The CUDA files with kernels, in a folder and those within."""
+    return [file for file in sorted(folder.rglob("*.cu")) if file.name != "device.cu"]
 
 
 class Emulator:
@@ -70,7 +71,7 @@ class Emulator:
     Args:
         folder: where the program is put.
         build: a name of BUILDS.
-        changed: CUDA files that take the place of those of the same name.
+        changed: CUDA files in a copy of csrc, that take the place of those of the same name.
     """
 
     def __init__(self, folder: Path, build: str, changed: Sequence[Path] = ()) -> None:
@@ -79,8 +80,11 @@ class Emulator:
         #: Of every launch so far: the kernel's address from the program's start, and the bytes of
         #: dynamic shared memory.
         self.launches: set[tuple[int, int]] = set()
-        names = {file.name for file in changed}
-        kept = [file for file in sources() if file.name not in names]
+        kept = [
+            file
+            for file in sources()
+            if not any(other.match(f"csrc/cuda/{file.relative_to(CUDA)}") for other in changed)
+        ]
         units = [(unit, build, "-O1") for unit in (*kept, *CALLS, HERE / "program.cpp")]
         # What is changed runs little: compiling takes longer.
         units += [(unit, build, "-O0") for unit in changed]

@@ -1,0 +1,274 @@
+// predict_shifts for LeNet-5 and symmetric LeNet-5: images in the lanes, all shifts of a lane group
+// on shared canvases (cpu/lenet5/canvas.h).
+//
+// Images are sorted by whether the grid's outermost dy push ink out of the frame, then by how much
+// its outermost dx do, so that the images of a lane group agree on which shifts need a correction.
+// Shifts that push all ink of a group out have the answer of a blank image.
+#pragma once
+
+#include "cpu/images/ink.h"
+#include "cpu/lenet5/c5.h"
+#include "cpu/simd/constant.h"
+#include "host/image_order.h"
+#include "host/threads.h"
+#include "kernels.h"
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+// What images are sorted by: whether the grid's outermost dy push ink out above and below, then the
+// depth of the loss on the left, then on the right, up and down in turn.
+inline int loss_order(const InkBox& box, ShiftGrid grid) {
+  if (box.empty()) return 0;
+  constexpr int kDepths = kImageSize + 1;
+  const auto depth = [](int lost) { return lost < 0 ? 0 : lost < kImageSize ? lost : kImageSize; };
+  const int dx_last = grid.dx_first + grid.n_dx - 1, dy_last = grid.dy_first + grid.n_dy - 1;
+  const int left = depth(-(box.x0 + grid.dx_first)), right = depth(box.x1 + dx_last - 27);
+  const int rows = 2 * (box.y0 + grid.dy_first < 0) + (box.y1 + dy_last >= kImageSize);
+  return (rows * kDepths + left) * kDepths + (left % 2 ? kDepths - 1 - right : right);
+}
+
+// A thread's memory.
+struct Lenet5Scratch {
+  Lenet5Rows rows;
+  Lenet5Tile tile;
+  Frame frame;
+
+  Lenet5Scratch(Arena& arena, ShiftGrid grid) {
+    const Canvas canvas(grid);
+    const std::int64_t s4_size = std::int64_t{canvas.s4_rows()} * kMaps3;
+    const std::int64_t outermost_size = std::int64_t{canvas.n_dy} * kMaps3;
+    rows.ink = arena.take<vec>((kInkStride + 1) * kInkStride);
+    rows.c1 = arena.take<vec>((canvas.s2_columns() + 1) * kMaps1);
+    rows.pairs = arena.take<vec>(2 * canvas.s2_columns() * kMaps1);
+    rows.edge_pairs = arena.take<vec>(2 * canvas.s2_columns() * kMaps1);
+    rows.s2 = arena.take<vec>(2 * kMaps1 * kS2Parity);
+    rows.tiles = arena.take<vec>(kRing * tiles_row(canvas));
+    rows.edge_tiles = arena.take<vec>(tiles_row(canvas));
+    rows.products = arena.take<vec>(kC3Products * kMaps3 * kTileBlock);
+    rows.c3 = arena.take<vec>(c3_row(canvas));
+    rows.edge_c3 = arena.take<vec>(c3_row(canvas));
+    rows.c3_pairs = arena.take<vec>(3 * c3_row(canvas));
+    rows.s4 = arena.take<vec>(static_cast<std::int64_t>(canvas.s4_rows()) * s4_row(canvas));
+    rows.s4_edge = arena.take<vec>(static_cast<std::int64_t>(canvas.n_dy) * s4_row(canvas));
+    tile.s4 = arena.take<vec>(C5Form::points * s4_size);
+    tile.s4_top = arena.take<vec>(C5Form::points * outermost_size);
+    tile.s4_bottom = arena.take<vec>(C5Form::points * outermost_size);
+    tile.products = arena.take<vec>(C5Form::points * kC5Units * kRowBlock);
+    tile.c5 = arena.take<vec>(kMaxTile * kRowBlock * kC5Units);
+    tile.f6 = arena.take<vec>(kRowBlock * kF6Units);
+    for (int i = 0; i < grid.n_dx; ++i) {
+      LossyColumn& column = frame.columns[i];
+      column.pairs = arena.take<vec>(2 * kMaps1);
+      column.s2 = arena.take<vec>(kRing * kMaps1);
+      column.c3_sum = arena.take<vec>(kMaps3);
+      column.c3 = arena.take<vec>(3 * kMaps3);
+      column.s4 = arena.take<vec>(s4_size);
+      column.s4_top = arena.take<vec>(outermost_size);
+      column.s4_bottom = arena.take<vec>(outermost_size);
+    }
+  }
+};
+
+// Images in the lanes; pixel / 255.
+inline void load_ink(const std::uint8_t* const* images, const InkBox& box, vec* ink) {
+  for (int i = 0; i < (kInkStride + 1) * kInkStride; ++i) ink[i] = vec{};
+  float* const target = reinterpret_cast<float*>(ink);
+  for (int l = 0; l < kLanes; ++l) {
+    if (images[l] == nullptr) continue;
+    for (int y = box.y0; y <= box.y1; ++y)
+      for (int x = box.x0; x <= box.x1; ++x)
+        target[((y + kBorder) * kInkStride + x + kBorder) * kLanes + l] =
+            images[l][y * kImageSize + x];
+  }
+  for (int y = box.y0; y <= box.y1; ++y)
+    for (int x = box.x0; x <= box.x1; ++x)
+      ink[(y + kBorder) * kInkStride + x + kBorder] *= 1.0f / 255.0f;
+}
+
+// Which shifts push ink of `box` out, for the lane group whose memory `frame` has.
+inline void find_losses(const Canvas& canvas, const InkBox& box, Frame& frame) {
+  frame.n_columns = 0;
+  frame.any_above = frame.any_below = false;
+  for (int f = 0; f < canvas.n_dx; ++f) {
+    const int dx = canvas.dx_last - f;
+    const bool right = box.x1 + dx >= kImageSize, left = box.x0 + dx < 0;
+    if (!(left || right)) continue;
+    LossyColumn& column = frame.columns[frame.n_columns++];
+    column.f = f;
+    column.right = right;
+  }
+  for (int e = 0; e < canvas.n_dy; ++e) {
+    const int dy = canvas.dy_last - e;
+    const bool above = box.y0 + dy < 0, below = box.y1 + dy >= kImageSize;
+    frame.rows[e] = above ? Frame::above : below ? Frame::below : Frame::none;
+    frame.any_above |= above;
+    frame.any_below |= below;
+  }
+}
+
+// The shifts of a grid that leave ink of `box` in the frame, which are a grid again.
+inline ShiftGrid inked_shifts(const ShiftGrid& grid, const InkBox& box) {
+  if (box.empty()) return {grid.dx_first, 0, grid.dy_first, 0};
+  const auto first = [](int a, int b) { return a > b ? a : b; };
+  const auto last = [](int a, int b) { return a < b ? a : b; };
+  const int dx = first(grid.dx_first, -box.x1), dy = first(grid.dy_first, -box.y1);
+  return {dx, last(grid.dx_first + grid.n_dx, kImageSize - box.x0) - dx, dy,
+          last(grid.dy_first + grid.n_dy, kImageSize - box.y0) - dy};
+}
+
+// The shifts of `grid`, a part of the job's that leaves ink in the frame, for the images of one
+// lane group with ink in `box`.
+template <class Table>
+[[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w,
+                                         Lenet5Scratch& scratch, ShiftGrid grid,
+                                         const std::uint8_t* const* images, const InkBox& box,
+                                         Answers& answers) {
+  const Canvas canvas(grid);
+  Frame& frame = scratch.frame;
+  load_ink(images, box, scratch.rows.ink);
+  find_losses(canvas, box, frame);
+  const LossyColumn* lossy_at[kMaxShifts + 4 * kMaxTile] = {};
+  for (int i = 0; i < frame.n_columns; ++i) lossy_at[frame.columns[i].f] = &frame.columns[i];
+  const Lenet5Pass pass = {activation, canvas, w, box, frame, scratch.rows};
+  compute_s4<Table>(pass);
+  answers.stride = answers.job->grid.n_dx;
+  answers.offset = (canvas.dy_last - answers.job->grid.dy_first) * answers.stride +
+                   canvas.dx_last - answers.job->grid.dx_first;
+  for (int phase = 0; phase < 4; ++phase)
+    for (int f = phase; f < grid.n_dx;) {
+      const LossyColumn* const window_lossy[kMaxTile] = {lossy_at[f], lossy_at[f + 4],
+                                                         lossy_at[f + 8]};
+      const int left = (grid.n_dx - f + 3) / 4;
+      const auto answer = [&](auto m) {
+        answer_tile<m.value>(pass, f, window_lossy, scratch.tile, answers);
+        f += 4 * m.value;
+      };
+      if (left == 1)
+        answer(Constant<1>{});
+      else if (left == 2 || left == 4)
+        answer(Constant<2>{});
+      else
+        answer(Constant<3>{});
+    }
+}
+
+class Lenet5Predictor {
+ public:
+  Lenet5Predictor(C3Form form, Activation activation, const ShiftedImages& job, void* workspace,
+                  int n_threads)
+      : activation_(activation), job_(job),
+        answer_lane_group_(form == C3Form::sparse ? answer_lane_group<SparseC3>
+                                                  : answer_lane_group<DenseC3>),
+        arena_(workspace),
+        weights_(arena_, form == C3Form::sparse ? SparseC3::table : DenseC3::table),
+        boxes_(arena_.take<InkBox>(kChunk)), keys_(arena_.take<std::uint64_t>(kChunk)),
+        n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
+    scratch_first_ = arena_.bytes();
+    Arena one(nullptr);
+    Lenet5Scratch(one, job.grid);
+    scratch_bytes_ = one.bytes();
+  }
+
+  std::int64_t bytes() const { return scratch_first_ + n_threads_ * scratch_bytes_; }
+
+  bool run(const Lenet5Parameters& parameters, Execution execution) {
+    weights_.pack(activation_, parameters);
+    answer_blank();
+    return for_chunks(job_.n_images, [&](std::int64_t first, int n) {
+      return run_chunk(first, n, execution);
+    });
+  }
+
+ private:
+  Activation activation_;
+  const ShiftedImages& job_;
+  decltype(&answer_lane_group<DenseC3>) answer_lane_group_;
+  Arena arena_;
+  Lenet5Weights weights_;
+  InkBox* boxes_;        // [chunk]
+  std::uint64_t* keys_;  // [chunk]: see host/image_order.h
+  int n_threads_;
+  char* start_;
+  std::int64_t scratch_first_, scratch_bytes_;
+  std::uint8_t blank_prediction_;
+  float blank_logits_[kClasses];
+
+  Lenet5Scratch scratch_of(int thread) const {
+    Arena arena(start_ + scratch_first_ + thread * scratch_bytes_);
+    return Lenet5Scratch(arena, job_.grid);
+  }
+
+  const std::uint8_t* image(std::int64_t i) const { return job_.images + i * kPixels; }
+
+  // S4 of a blank image is s4_blank, which C5's bias holds.
+  void answer_blank() {
+    vec c5[kC5Units], f6[kF6Units], logits[kClasses];
+    for (int o = 0; o < kC5Units; ++o) c5[o] = broadcast(weights_.c5_bias[o]);
+    activate(activation_, c5, kC5Units);
+    answer_dense(activation_, weights_, 1, c5, f6, logits);
+    blank_prediction_ = static_cast<std::uint8_t>(argmax(logits)[0]);
+    for (int c = 0; c < kClasses; ++c) blank_logits_[c] = logits[c][0];
+  }
+
+  bool run_chunk(std::int64_t first, int n, Execution execution) {
+    order_images(n, n_threads_, keys_, [&](int i) {
+      boxes_[i] = ink_box(image(first + i));
+      return loss_order(boxes_[i], job_.grid);
+    });
+    const auto worker = [&](int thread, auto&& next, auto&& stopped) {
+      Lenet5Scratch scratch = scratch_of(thread);
+      for (int group; (group = next()) >= 0 && !stopped();) run_group(first, n, group, scratch);
+    };
+    return run_pieces(divide_up(n, kLanes), execution, worker);
+  }
+
+  // A lane group of the n images of the chunk that begins at image `first`.
+  void run_group(std::int64_t first, int n, int group, Lenet5Scratch& scratch) const {
+    const std::uint64_t* const keys = keys_ + group * kLanes;
+    const int left = n - group * kLanes;
+    const std::uint8_t* images[kLanes] = {};
+    InkBox box;
+    Answers answers;
+    answers.job = &job_;
+    answers.n_lanes = left < kLanes ? left : kLanes;
+    for (int l = 0; l < answers.n_lanes; ++l) {
+      const int i = number_of(keys[l]);
+      box.add(boxes_[i]);
+      images[l] = image(first + i);
+      answers.first[l] = (first + i) * job_.grid.n_dy * job_.grid.n_dx;
+    }
+    const ShiftGrid grid = inked_shifts(job_.grid, box);
+    if (grid.n_dx < job_.grid.n_dx || grid.n_dy < job_.grid.n_dy) fill_blank(answers);
+    if (grid.n_dx > 0 && grid.n_dy > 0)
+      answer_lane_group_(activation_, weights_, scratch, grid, images, box, answers);
+  }
+
+  // All shifts of a lane group's images.
+  void fill_blank(const Answers& answers) const {
+    const std::int64_t n = std::int64_t{job_.grid.n_dy} * job_.grid.n_dx;
+    for (int l = 0; l < answers.n_lanes; ++l)
+      for (std::int64_t i = answers.first[l]; i < answers.first[l] + n; ++i) {
+        job_.predictions[i] = blank_prediction_;
+        for (int c = 0; job_.logits && c < kClasses; ++c)
+          job_.logits[i * kClasses + c] = blank_logits_[c];
+      }
+  }
+};
+
+inline std::int64_t predict_shifts_lenet5_workspace(C3Form form, ShiftGrid grid, int n_threads) {
+  const ShiftedImages job = {nullptr, 0, grid, nullptr, nullptr};
+  return Lenet5Predictor(form, Activation::tanh, job, nullptr, n_threads).bytes();
+}
+
+inline bool predict_shifts_lenet5(C3Form form, Activation activation,
+                                  const Lenet5Parameters& parameters, const ShiftedImages& job,
+                                  void* workspace, Execution execution) {
+  return Lenet5Predictor(form, activation, job, workspace, execution.n_threads)
+      .run(parameters, execution);
+}
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift

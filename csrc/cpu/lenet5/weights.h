@@ -1,0 +1,140 @@
+// LeNet-5's parameters in the order in which the shared evaluation reads them, packed once.
+// Pooling's 1/4 is folded into the weights of the next layer: canvases of S2 and S4 hold sums. From
+// S4's sums the value far from all ink is subtracted, so that they are 0 there; C5's bias makes up
+// for it.
+#pragma once
+
+#include "c3_table.h"
+#include "cpu/lenet5/c5_forms.h"
+#include "cpu/lenet5/canvas.h"
+#include "cpu/math/activation.h"
+#include "cpu/simd/constant.h"
+#include "cpu/simd/product_block.h"
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+// C3 computes this many output maps at once; with five tiles of columns they fill the registers.
+constexpr int kC3Group = kRegisters >= 32 ? 4 : 2;
+constexpr int kC3Groups = kMaps3 / kC3Group;
+
+// F6 takes four outputs at once: 84 = 21 * 4.
+constexpr int kF6Block = kRegisters >= 32 ? 4 : 2;
+
+// Which outputs of a group see which input maps, as one constant: bit o of the c-th group of four
+// bits says whether output o of the group sees map c. Groups that look alike share their code.
+constexpr int group_connections(const int (&table)[kMaps3], int group) {
+  int bits = 0;
+  for (int c = 0; c < kMaps1; ++c)
+    for (int o = 0; o < kC3Group; ++o)
+      bits |= (table[group * kC3Group + o] >> c & 1) << (4 * c + o);
+  return bits;
+}
+
+constexpr int kC3Products = FiveTap<3>::points;
+constexpr int kC5Plane = kC5Units * 5 * kMaps3;  // the weights of one plane of C5
+
+struct Lenet5Weights {
+  const int* table;  // C3's connections
+  int c3_plane;      // the weights of one plane of C3: 5 rows of taps for every connection
+
+  float* c1;       // [5][5][6 maps]
+  float* c1_bias;  // [6]
+  float* c3;       // [7 products][group][u][c][outputs of the group that see c]
+  float* c3_bias;  // [16]
+  float* c3_edge;  // [taps v = 0 and 4][c][u][16 maps], zero where not connected
+  float* c5;       // [plane][120 / kOutputBlock][row i][map c][kOutputBlock]
+  float* s4_blank;  // [16]
+  float* c5_bias;   // [120], with C5 of s4_blank
+  float* f6;       // [84 / kF6Block][120][kF6Block]
+  float* f6_bias;
+  float* output;   // [10 / kOutputBlock][84][kOutputBlock]
+  float* output_bias;
+
+  Lenet5Weights(Arena& arena, const int (&connections)[kMaps3]) : table(connections) {
+    c3_plane = 5 * connection_index(connections, kMaps3, 0);
+    c1 = arena.take<float>(25 * kMaps1);
+    c1_bias = arena.take<float>(kMaps1);
+    c3 = arena.take<float>(kC3Products * c3_plane);
+    c3_bias = arena.take<float>(kMaps3);
+    c3_edge = arena.take<float>(2 * kMaps1 * 5 * kMaps3);
+    c5 = arena.take<float>(kPlanes * kC5Plane);
+    s4_blank = arena.take<float>(kMaps3);
+    c5_bias = arena.take<float>(kC5Units);
+    f6 = arena.take<float>(kF6Units * kC5Units);
+    f6_bias = arena.take<float>(kF6Units);
+    output = arena.take<float>(kClasses * kF6Units);
+    output_bias = arena.take<float>(kClasses);
+  }
+
+  void pack(Activation activation, const Lenet5Parameters& p) const {
+    for (int i = 0; i < 25 * kMaps1; ++i)
+      c1[i] = p.c1.weight[i % kMaps1 * 25 + i / kMaps1];
+    copy(p.c1.bias, kMaps1, c1_bias);
+    pack_c3(p.c3.weight);
+    copy(p.c3.bias, kMaps3, c3_bias);
+    for (int plane = 0; plane < kPlanes; ++plane)
+      for (int o = 0; o < kC5Units; ++o)
+        for (int c = 0; c < kMaps3; ++c)
+          for (int i = 0; i < 5; ++i)
+            c5[plane * kC5Plane +
+               ((o / kOutputBlock * 5 + i) * kMaps3 + c) * kOutputBlock + o % kOutputBlock] =
+                weight_plane(p.c5.weight + ((o * kMaps3 + c) * 5 + i) * 5, plane, 0.25);
+    pack_blank(activation, p);
+    pack_outputs(p.f6.weight, kF6Units, kC5Units, kF6Block, f6);
+    copy(p.f6.bias, kF6Units, f6_bias);
+    pack_outputs(p.output.weight, kClasses, kF6Units, kOutputBlock, output);
+    copy(p.output.bias, kClasses, output_bias);
+  }
+
+ private:
+  void pack_blank(Activation activation, const Lenet5Parameters& p) const {
+    float s2[kMaps1];
+    for (int c = 0; c < kMaps1; ++c) s2[c] = activate(activation, broadcast(p.c1.bias[c]))[0];
+    for (int o = 0, connection = 0; o < kMaps3; ++o) {
+      double sum = p.c3.bias[o];
+      for (int c = 0; c < kMaps1; ++c) {
+        if (!(table[o] >> c & 1)) continue;
+        for (int k = 0; k < 25; ++k) sum += double{p.c3.weight[connection * 25 + k]} * s2[c];
+        ++connection;
+      }
+      s4_blank[o] = 4 * activate(activation, broadcast(static_cast<float>(sum)))[0];
+    }
+    for (int o = 0; o < kC5Units; ++o) {
+      double sum = p.c5.bias[o];
+      for (int c = 0; c < kMaps3; ++c)
+        for (int k = 0; k < 25; ++k)
+          sum += 0.25 * p.c5.weight[(o * kMaps3 + c) * 25 + k] * s4_blank[c];
+      c5_bias[o] = static_cast<float>(sum);
+    }
+  }
+
+  void pack_c3(const float* weight) const {
+    float* packed = c3;
+    for (int t = 0; t < kC3Products; ++t)
+      for (int group = 0; group < kC3Groups; ++group)
+        for (int u = 0; u < 5; ++u)
+          for (int c = 0; c < kMaps1; ++c)
+            for (int o = group * kC3Group; o < (group + 1) * kC3Group; ++o)
+              if (table[o] >> c & 1)
+                *packed++ = weight_plane(
+                    weight + connection_index(table, o, c) * 25 + u * 5, t, 0.25);
+    packed = c3_edge;
+    for (int v = 0; v < 5; v += 4)
+      for (int c = 0; c < kMaps1; ++c)
+        for (int u = 0; u < 5; ++u)
+          for (int o = 0; o < kMaps3; ++o)
+            *packed++ = table[o] >> c & 1
+                            ? 0.25f * weight[connection_index(table, o, c) * 25 + u * 5 + v]
+                            : 0.0f;
+  }
+
+  static void copy(const float* source, int n, float* target) {
+    for (int i = 0; i < n; ++i) target[i] = source[i];
+  }
+};
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift

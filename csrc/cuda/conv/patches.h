@@ -1,0 +1,117 @@
+// How c3_conv divides its work: maps are cut into patches, the same for every kernel of the file.
+//
+// A lane makes two rows of a patch's results in registers, so that an input row is loaded once for
+// both; a warp makes one map of several patches (of one image or of several), so that all its lanes
+// share the weights and the table's gaps cost nothing; the warps of a block make different maps
+// from the same input, staged in shared memory.
+#pragma once
+
+#include "cuda/device.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+constexpr int kTaps = 5;
+constexpr int kRowsPerLane = 2;
+
+// pairs: lanes, each with two rows, that make a patch. n_patches: those of a warp. The window of a
+// patch is what it needs of an input map; `stride` is the distance of two windows in shared memory.
+template <int pairs, int columns, int n_patches, int stride>
+struct Tile {
+  static constexpr int kPairs = pairs;
+  static constexpr int kRows = kRowsPerLane * pairs;
+  static constexpr int kColumns = columns;
+  static constexpr int kPatches = n_patches;
+  static constexpr int kLanes = pairs * n_patches;
+  static constexpr int kResults = kRowsPerLane * columns;  // a lane's
+  static constexpr int kResultPitch = kResults | 1;
+  static constexpr int kWindowRows = kRows + kTaps - 1;
+  static constexpr int kWindowColumns = columns + kTaps - 1;
+  static constexpr int kWindowPitch = kWindowColumns | 1;
+  static constexpr int kWindowStride = stride;
+
+  // Whether the lanes of a warp read 32-bit values of their windows from different banks.
+  static constexpr bool conflict_free() {
+    std::uint32_t banks = 0;
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const int at = lane / pairs * stride + lane % pairs * kRowsPerLane * kWindowPitch;
+      if (banks >> at % 32 & 1) return false;
+      banks |= 1u << at % 32;
+    }
+    return true;
+  }
+  static_assert(kLanes <= kWarp, "a patch has to fit");
+  static_assert(stride >= kWindowRows * kWindowPitch && conflict_free(), "a better stride");
+};
+
+// LeNet-5's 10 x 10 maps are one patch, and so are 30 of 32 lanes busy; its 14 x 14 maps are two
+// patches of 14 x 7, 28 of 32.
+using TileOf10 = Tile<5, 10, 6, 213>;
+using TileOf14 = Tile<7, 7, 4, 211>;
+
+// Maps of height x width, cut into patches.
+struct Patches {
+  std::int64_t n;  // of all images
+  int height, width;
+  int across, per_image;
+};
+
+template <class Tile>
+Patches patches_of(std::int64_t n_images, int height, int width) {
+  const int down = divide_up(height, Tile::kRows), across = divide_up(width, Tile::kColumns);
+  return {n_images * down * across, height, width, across, down * across};
+}
+
+struct Patch {
+  std::int64_t image;  // -1: none, beyond the last
+  int y, x;            // its first row and column
+};
+
+template <class Tile>
+__device__ Patch patch_at(const Patches& patches, std::int64_t i) {
+  if (i >= patches.n) return {-1, 0, 0};
+  const int within = static_cast<int>(i % patches.per_image);
+  return {i / patches.per_image, within / patches.across * Tile::kRows,
+          within % patches.across * Tile::kColumns};
+}
+
+// The whole block copies the windows of maps first_map ... first_map + n_maps - 1 into shared
+// memory, [map][patch][row][column] with the tile's pitches; 0 where a window leaves its map.
+// `margin` is how far a window begins above and left of its patch. source [images, n_source, h, w].
+template <class Tile, class T>
+__device__ void stage_windows(const Patch* patch, const T* __restrict__ source, int n_source,
+                              int height, int width, int margin, int first_map, int n_maps,
+                              T* windows) {
+  constexpr int n_window = Tile::kWindowRows * Tile::kWindowColumns;
+  for (int i = threadIdx.x; i < n_maps * Tile::kPatches * n_window; i += kThreads) {
+    const int window = i / n_window, within = i % n_window;
+    const int row = within / Tile::kWindowColumns, column = within % Tile::kWindowColumns;
+    const Patch p = patch[window % Tile::kPatches];
+    const int map = first_map + window / Tile::kPatches;
+    const int y = p.y + row - margin, x = p.x + column - margin;
+    const bool inside = p.image >= 0 && y >= 0 && y < height && x >= 0 && x < width;
+    windows[window * Tile::kWindowStride + row * Tile::kWindowPitch + column] =
+        inside ? __ldg(source + ((p.image * n_source + map) * height + y) * width + x) : T(0);
+  }
+}
+
+// Result i of a warp, i < kLanes * kResults in the order of memory: whose it is, and where in its
+// map it stands.
+struct Place {
+  int at;     // in the warp's shared memory, [lane][kResultPitch]
+  int patch;
+  int y, x;   // within the patch
+};
+
+template <class Tile>
+__device__ Place place_of(int i) {
+  const int lane = i / Tile::kResults, result = i % Tile::kResults;
+  return {lane * Tile::kResultPitch + result, lane / Tile::kPairs,
+          lane % Tile::kPairs * kRowsPerLane + result / Tile::kColumns,
+          result % Tile::kColumns};
+}
+
+}  // namespace
+}  // namespace cuda
+}  // namespace lenetshift

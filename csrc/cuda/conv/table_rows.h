@@ -1,0 +1,58 @@
+// The connection table as a kernel argument: in constant memory, and for tables of any length.
+#pragma once
+
+#include "cuda/device.h"
+#include "kernels.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+constexpr int kTableOutputs = 128;  // 1.5 KB of the 4 KB that a kernel's arguments may have
+
+// Rows first_output ... first_output + n_outputs - 1 of a table; a longer one takes more launches.
+// Within them row and input are numbered as in c3_table.h.
+struct TableRows {
+  int first_output, n_outputs;
+  std::int64_t mask[kTableOutputs];
+  int first_connection[kTableOutputs];  // connections of all rows before this one
+  int n_connections;                    // of all rows up to the last of these
+
+  template <class Mask>
+  TableRows(const Mask* table, int first, int n, int connections_before = 0)
+      : first_output(first), n_outputs(n), mask{}, first_connection{},
+        n_connections(connections_before) {
+    for (int row = 0; row < n; ++row) {
+      mask[row] = table[first + row];
+      first_connection[row] = n_connections;
+      n_connections += __builtin_popcountll(static_cast<unsigned long long>(mask[row]));
+    }
+  }
+
+  __device__ bool connects(int row, int input) const { return mask[row] >> input & 1; }
+  __device__ int connection_index(int row, int input) const {
+    const std::int64_t before = mask[row] & ((std::int64_t{1} << input) - 1);
+    return first_connection[row] + __popcll(static_cast<unsigned long long>(before));
+  }
+};
+
+// Calls f(rows) for one run of rows after the other. Returns the number of connections.
+template <class F>
+int for_table_rows(const C3Shape& shape, F&& f) {
+  int n_connections = 0;
+  for (int first = 0; first < shape.n_outputs; first += kTableOutputs) {
+    const TableRows rows(shape.table, first, smaller(shape.n_outputs - first, kTableOutputs),
+                         n_connections);
+    n_connections = rows.n_connections;
+    f(rows);
+  }
+  return n_connections;
+}
+
+inline int n_connections(const C3Shape& shape) {
+  return for_table_rows(shape, [](const TableRows&) {});
+}
+
+}  // namespace
+}  // namespace cuda
+}  // namespace lenetshift

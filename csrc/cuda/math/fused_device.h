@@ -1,0 +1,134 @@
+// What the fused kernels share: small helpers, activations, argmax; the pooled MLP's pooling.
+#pragma once
+
+#include "cuda/device.h"
+#include "kernels.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+__host__ __device__ constexpr int clamp(int x, int low, int high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+// Hands out a workspace, or, from null, measures it.
+class Arena {
+ public:
+  explicit Arena(void* start) : start_(static_cast<char*>(start)) {}
+  template <class T>
+  T* take(std::int64_t n) {
+    char* const address = start_ == nullptr ? nullptr : start_ + bytes_;
+    bytes_ += round_up(n * static_cast<std::int64_t>(sizeof(T)), 256);
+    return reinterpret_cast<T*>(address);
+  }
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  char* start_;
+  std::int64_t bytes_ = 0;
+};
+
+// The pooled MLP sees means of 4 x 4 pixels.
+constexpr int kPool = 4, kPooled = kImageSize / kPool;
+
+// The evaluation keeps maps of so many bytes at a time, then goes on to the next images.
+constexpr std::int64_t kChunkBytes = std::int64_t{256} << 20;
+
+__device__ inline float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
+__device__ inline void store4(float* p, float4 v) { *reinterpret_cast<float4*>(p) = v; }
+__device__ inline void load4_to(const float* p, float* target) {
+  const float4 v = load4(p);
+  target[0] = v.x, target[1] = v.y, target[2] = v.z, target[3] = v.w;
+}
+
+// tanh(x) = x p(x^2) / q(x^2) on |x| <= 8, the CPU kernels' form (cpu/math/activation.h has its
+// derivation); relative error under 5e-7, and two ulp of the division. A third of tanhf's
+// instructions.
+__device__ inline float rational_tanh(float x) {
+  x = x > 8.0f ? 8.0f : x;  // so written, NaN stays NaN
+  x = x < -8.0f ? -8.0f : x;
+  const float z = x * x;
+  float p = fmaf(1.1475089195300825e-05f, z, 2.955805044621229e-03f);
+  p = fmaf(p, z, 1.2930351495742798e-01f);
+  p = fmaf(p, z, 1.0f);
+  float q = fmaf(2.4732258907533833e-07f, z, 2.393145696260035e-04f);
+  q = fmaf(q, z, 2.383577451109886e-02f);
+  q = fmaf(q, z, 4.626360535621643e-01f);
+  q = fmaf(q, z, 1.0f);
+  return __fdividef(x * p, q);
+}
+
+// The activation is known at run time only: all threads branch alike, which is cheap beside the
+// products, and a second copy of each kernel would double the time that nvcc takes.
+struct Act {
+  Activation kind;
+  __device__ float value(float x) const {
+    return kind == Activation::tanh ? rational_tanh(x) : x < 0.0f ? 0.0f : x;
+  }
+  // In place, with one branch for all.
+  template <int n, int m>
+  __device__ void apply(float (&values)[n][m]) const {
+    if (kind == Activation::tanh) {
+#pragma unroll
+      for (int i = 0; i < n * m; ++i) values[i / m][i % m] = rational_tanh(values[i / m][i % m]);
+    } else {
+#pragma unroll
+      for (int i = 0; i < n * m; ++i) {
+        float& x = values[i / m][i % m];
+        x = x < 0.0f ? 0.0f : x;
+      }
+    }
+  }
+  // d value(x) / dx, from y = value(x).
+  __device__ float slope(float y) const {
+    return kind == Activation::tanh ? 1.0f - y * y : y > 0.0f ? 1.0f : 0.0f;
+  }
+};
+
+// In place of Act, where a layer has none.
+struct Linear {
+  __device__ float value(float x) const { return x; }
+  __device__ float slope(float) const { return 1.0f; }
+};
+
+// The index of the largest of ten logits, a stride apart. As in torch.argmax the first of equal
+// ones wins, and the first NaN wins over everything.
+__device__ inline int argmax(const float* logits, int stride) {
+  float best = logits[0];
+  int index = 0;
+  for (int c = 1; c < kClasses; ++c) {
+    const float value = logits[c * stride];
+    if (!(value <= best) && best == best) best = value, index = c;
+  }
+  return index;
+}
+
+// Cells of an array [planes][rows][columns], every kThreads-th from the thread's own on: divisions
+// at the start only.
+struct Cells {
+  int plane, row, column;
+
+  __device__ Cells(int rows, int columns) : rows_(rows), columns_(columns) {
+    split(static_cast<int>(threadIdx.x), plane, row, column);
+    split(kThreads, step_plane_, step_row_, step_column_);
+  }
+  __device__ void next() {
+    column += step_column_, row += step_row_, plane += step_plane_;
+    if (column >= columns_) column -= columns_, ++row;
+    if (row >= rows_) row -= rows_, ++plane;
+  }
+
+ private:
+  int rows_, columns_, step_plane_, step_row_, step_column_;
+
+  __device__ void split(int cell, int& p, int& r, int& c) const {
+    c = cell % columns_;
+    r = cell / columns_ % rows_;
+    p = cell / columns_ / rows_;
+  }
+};
+
+}  // namespace
+}  // namespace cuda
+}  // namespace lenetshift

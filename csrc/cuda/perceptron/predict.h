@@ -1,0 +1,250 @@
+// The hidden layer, output layer and answers of the two perceptrons: one matrix product for every
+// shift and every tile of 128 images, without moving an image. Its sum runs over a list of terms
+// that the model makes for the tile and the shift: term k multiplies a row of input values (one per
+// image of the tile) with a row of weights (one per hidden unit).
+//
+// A block takes one tile and one shift and goes through all hidden units, 128 at a time; a thread
+// keeps 8 images x 8 units in registers. Hidden units meet the output layer in shared memory.
+#pragma once
+
+#include "cuda/math/fused_device.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+constexpr int kTileImages = 128, kTileUnits = 128;
+constexpr int kDepth = 16;      // terms in shared memory at a time
+constexpr int kUnitLanes = 16;  // threads along the units, and along the images
+constexpr int kLogitsStride = 8;  // five logits and padding, so that rows of weights are aligned
+
+struct PerceptronWeights {
+  int n_hidden, n_units;  // n_units: n_hidden, rounded up to whole tiles
+  float* hidden;          // [terms, and a row of zeros][n_units]
+  float* bias;            // [n_units]
+  float* output;          // [n_units][2][kLogitsStride]: classes 0 ... 4, 5 ... 9
+  const float* output_bias;
+
+  PerceptronWeights(Arena& arena, int n_inputs, const MlpParameters& parameters)
+      : n_hidden(parameters.n_hidden), n_units(round_up(parameters.n_hidden, kTileUnits)) {
+    hidden = arena.take<float>(static_cast<std::int64_t>(n_inputs + 1) * n_units);
+    bias = arena.take<float>(n_units);
+    output = arena.take<float>(static_cast<std::int64_t>(n_units) * 2 * kLogitsStride);
+    output_bias = parameters.output.bias;
+  }
+};
+
+// A row of w.hidden a block (blockIdx.x), and in one more block the rest.
+__global__ void __launch_bounds__(kThreads)
+    pack_perceptron(PerceptronWeights w, MlpParameters parameters, int n_inputs, float scale) {
+  const int row = static_cast<int>(blockIdx.x);
+  for (int unit = static_cast<int>(threadIdx.x); unit < w.n_units; unit += kThreads) {
+    const bool real = unit < w.n_hidden;
+    if (row <= n_inputs) {
+      const std::int64_t at = static_cast<std::int64_t>(unit) * n_inputs + row;
+      w.hidden[static_cast<std::int64_t>(row) * w.n_units + unit] =
+          real && row < n_inputs ? parameters.hidden.weight[at] * scale : 0.0f;
+      continue;
+    }
+    w.bias[unit] = real ? parameters.hidden.bias[unit] : 0.0f;
+    for (int i = 0; i < 2 * kLogitsStride; ++i) {
+      const int o = i / kLogitsStride * 5 + i % kLogitsStride;
+      w.output[unit * 2 * kLogitsStride + i] =
+          real && i % kLogitsStride < 5 ? parameters.output.weight[o * w.n_hidden + unit] : 0.0f;
+    }
+  }
+}
+
+// Images in shared memory, one in each lane of a warp: lanes read the same pixel of their images
+// without bank conflicts since the pitch is an odd number of words.
+constexpr int kStaged = kWarp;
+constexpr int kStagedPitch = kPixels + 4;
+static_assert(kStagedPitch % 8 == 4 && kTileImages % kStaged == 0);
+
+// Images first ... first + 31; blank ones from n_images on.
+__device__ inline void stage_images(const std::uint8_t* images, std::int64_t first,
+                                    std::int64_t n_images, std::uint8_t* staged) {
+  for (int i = static_cast<int>(threadIdx.x); i < kStaged * kPixels; i += kThreads) {
+    const std::int64_t image = first + i / kPixels;
+    staged[i / kPixels * kStagedPitch + i % kPixels] =
+        image < n_images ? images[image * kPixels + i % kPixels] : std::uint8_t{0};
+  }
+  __syncthreads();
+}
+
+// One term of the sum: the row of the tile's values and the row of the weights that meet.
+struct Term {
+  std::int16_t value, weight;
+};
+
+// sum[images][units] of all terms for one tile of units. Two stages of kDepth terms in shared
+// memory.
+__device__ inline void add_terms(const Term* terms, int n_stages, const float* values,
+                                 const float* weights, int n_units, float* shared,
+                                 float (&sum)[8][8]) {
+  constexpr int stage = kDepth * (kTileImages + kTileUnits);
+  constexpr int each = kDepth * kTileImages / 4 / kThreads;
+  static_assert(kTileImages == kTileUnits && kTileImages == 4 * kWarp);
+  const int t = static_cast<int>(threadIdx.x), lane = t % kWarp * 4, row = t / kWarp;
+  constexpr int rows = kWarps;
+  const int images = t % kUnitLanes * 4, units = t / kUnitLanes * 8;
+  float4 x[each], w[each];
+  const auto fetch = [&](int first) {
+#pragma unroll
+    for (int i = 0; i < each; ++i) {
+      const Term term = terms[first + row + i * rows];
+      x[i] = load4(values + term.value * kTileImages + lane);
+      w[i] = load4(weights + term.weight * static_cast<std::int64_t>(n_units) + lane);
+    }
+  };
+  const auto put = [&](float* target) {
+#pragma unroll
+    for (int i = 0; i < each; ++i) {
+      store4(target + (row + i * rows) * kTileImages + lane, x[i]);
+      store4(target + (kDepth + row + i * rows) * kTileImages + lane, w[i]);
+    }
+  };
+  if (n_stages > 0) {
+    fetch(0);
+    put(shared);
+  }
+  __syncthreads();
+  for (int s = 0; s < n_stages; ++s) {
+    if (s + 1 < n_stages) fetch((s + 1) * kDepth);
+    const float* const in = shared + (s & 1) * stage;
+#pragma unroll 2
+    for (int k = 0; k < kDepth; ++k) {
+      float a[8], b[8];
+      load4_to(in + k * kTileImages + images, a);
+      load4_to(in + k * kTileImages + kTileImages / 2 + images, a + 4);
+      load4_to(in + (kDepth + k) * kTileUnits + units, b);
+      load4_to(in + (kDepth + k) * kTileUnits + units + 4, b + 4);
+#pragma unroll
+      for (int m = 0; m < 8; ++m)
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[m][i] = fmaf(a[m], b[i], sum[m][i]);
+    }
+    if (s + 1 < n_stages) put(shared + ((s + 1) & 1) * stage);
+    __syncthreads();
+  }
+}
+
+// Shared memory in floats: the stages, and in their place half a tile of hidden units [64][128];
+// the logits [10][128]; the terms.
+constexpr int kStagesSize = 2 * kDepth * (kTileImages + kTileUnits);
+static_assert(kTileUnits / 2 * kTileImages <= kStagesSize);
+inline std::size_t perceptron_shared(int max_terms) {
+  return (kStagesSize + kClasses * kTileImages) * sizeof(float) +
+         round_up(max_terms, kDepth) * sizeof(Term);
+}
+
+// Block (x, y): shift x of the grid, tile y of images. Model gives its values [tile][rows][128] and
+// makes the terms; see cuda/perceptron/predict_mlp.cu.
+template <class Model>
+__global__ void __launch_bounds__(kThreads, 2)
+    perceptron_answers(Act act, Model model, PerceptronWeights w, ShiftedImages job,
+                       std::int64_t first) {
+  float* const shared = dynamic_shared<float>();
+  float* const logits = shared + kStagesSize;
+  Term* const terms = reinterpret_cast<Term*>(logits + kClasses * kTileImages);
+  const int t = static_cast<int>(threadIdx.x), tile = static_cast<int>(blockIdx.y);
+  const int row = static_cast<int>(blockIdx.x) / job.grid.n_dx;
+  const int column = static_cast<int>(blockIdx.x) % job.grid.n_dx;
+  const int n_terms =
+      model.make_terms(tile, job.grid.dx_first + column, job.grid.dy_first + row, terms);
+  const int n_stages = divide_up(n_terms, kDepth);
+  __syncthreads();
+  const float* const values = model.values_of(tile);
+
+  // The thread's logits: image t % 128, five classes. Between tiles of units they wait in shared
+  // memory: the products need all registers.
+  const int image = t % kTileImages, classes = t / kTileImages;
+  float* const own = logits + classes * 5 * kTileImages + image;
+  for (int o = 0; o < 5; ++o) own[o * kTileImages] = w.output_bias[classes * 5 + o];
+  const int images = t % kUnitLanes * 4, units = t / kUnitLanes * 8;
+  for (int first_unit = 0; first_unit < w.n_units; first_unit += kTileUnits) {
+    float sum[8][8];
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      const float bias = w.bias[first_unit + units + i];
+#pragma unroll
+      for (int m = 0; m < 8; ++m) sum[m][i] = bias;
+    }
+    add_terms(terms, n_stages, values, w.hidden + first_unit, w.n_units, shared, sum);
+    act.apply(sum);
+    for (int half = 0; half < 2; ++half) {
+      if (units / (kTileUnits / 2) == half) {
+        float* const hidden = shared + units % (kTileUnits / 2) * kTileImages + images;
+#pragma unroll
+        for (int i = 0; i < 8; ++i)
+#pragma unroll
+          for (int m = 0; m < 8; m += 4)
+            store4(hidden + i * kTileImages + m * (kTileImages / 8),
+                   make_float4(sum[m][i], sum[m + 1][i], sum[m + 2][i], sum[m + 3][i]));
+      }
+      __syncthreads();
+      float logit[5];
+#pragma unroll
+      for (int o = 0; o < 5; ++o) logit[o] = own[o * kTileImages];
+      const float* weight = w.output + (first_unit + half * (kTileUnits / 2)) * 2 * kLogitsStride +
+                            classes * kLogitsStride;
+#pragma unroll 4
+      for (int unit = 0; unit < kTileUnits / 2; ++unit, weight += 2 * kLogitsStride) {
+        const float hidden = shared[unit * kTileImages + image];
+        float four[4];
+        load4_to(weight, four);
+#pragma unroll
+        for (int o = 0; o < 4; ++o) logit[o] = fmaf(hidden, four[o], logit[o]);
+        logit[4] = fmaf(hidden, weight[4], logit[4]);
+      }
+#pragma unroll
+      for (int o = 0; o < 5; ++o) own[o * kTileImages] = logit[o];
+      __syncthreads();
+    }
+  }
+  const std::int64_t number = first + static_cast<std::int64_t>(tile) * kTileImages + image;
+  if (t >= kTileImages || number >= job.n_images) return;
+  const std::int64_t answer = (number * job.grid.n_dy + row) * job.grid.n_dx + column;
+  job.predictions[answer] = static_cast<std::uint8_t>(argmax(logits + image, kTileImages));
+  if (job.logits == nullptr) return;
+  for (int c = 0; c < kClasses; ++c)
+    job.logits[answer * kClasses + c] = logits[c * kTileImages + image];
+}
+
+// Tiles of a chunk: as many as fit in the workspace, at most the y size of a grid.
+inline std::int64_t chunk_tiles(std::int64_t n_images, std::int64_t tile_bytes) {
+  return smaller(divide_up(n_images, kTileImages), smaller(kChunkBytes / tile_bytes, 65535));
+}
+
+// A prediction with Model: pack, then for each chunk of tiles prepare the values and answer.
+template <class Model>
+void predict_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
+                        const ShiftedImages& job, void* memory, cudaStream_t stream) {
+  if (job.n_images == 0) return;
+  Arena arena(memory);
+  const PerceptronWeights w(arena, Model::n_inputs, parameters);
+  const Model model(arena, job.n_images);
+  launch(name, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
+         parameters, Model::n_inputs, Model::scale());
+  const std::int64_t chunk = model.tiles * kTileImages;
+  for (std::int64_t first = 0; first < job.n_images; first += chunk) {
+    const std::int64_t left = job.n_images - first;
+    const unsigned n_tiles = blocks_for(smaller(left, chunk), kTileImages);
+    model.prepare(name, job.images + first * kPixels, left, n_tiles, stream);
+    launch(name, perceptron_answers<Model>,
+           dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_tiles),
+           perceptron_shared(Model::max_terms), stream, Act{activation}, model, w, job, first);
+  }
+}
+
+template <class Model>
+std::int64_t perceptron_workspace(int n_hidden, std::int64_t n_images) {
+  Arena arena(nullptr);
+  PerceptronWeights(arena, Model::n_inputs, {{}, {}, n_hidden});
+  Model(arena, n_images);
+  return arena.bytes();
+}
+
+}  // namespace
+}  // namespace cuda
+}  // namespace lenetshift

@@ -1,0 +1,113 @@
+// predict_shifts for the MLP. With I the image and W a hidden unit's weights, zero outside the
+// frame, the unit sees under the shift (dx, dy)
+//
+//   sum over y, x of I[y][x] * W[y + dy][x + dx]:
+//
+// what leaves the frame meets zeros. The sum needs only pixels that are not blank in all images of
+// a tile: they are listed once for each tile, and their values laid out one row a pixel.
+#include "cuda/cuda_kernels.h"
+#include "cuda/perceptron/predict.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+struct MlpModel {
+  static constexpr int n_inputs = kPixels, max_terms = kPixels;
+  static float scale() { return 1.0f / 255; }  // of the weights: pixels are 0 ... 255
+
+  std::int64_t tiles;      // of a chunk
+  std::int16_t* position;  // [tiles][784]: inked pixels, ascending
+  int* n_positions;        // [tiles]
+  float* values;           // [tiles][784 pixels in that order][128]
+
+  MlpModel(Arena& arena, std::int64_t n_images) {
+    tiles = chunk_tiles(n_images, kPixels * kTileImages * sizeof(float));
+    position = arena.take<std::int16_t>(tiles * kPixels);
+    n_positions = arena.take<int>(tiles);
+    values = arena.take<float>(tiles * kPixels * kTileImages);
+  }
+
+  __device__ const float* values_of(int tile) const {
+    return values + static_cast<std::int64_t>(tile) * kPixels * kTileImages;
+  }
+  // A pixel that leaves the frame, and padding to whole stages, meet the row of zeros.
+  __device__ int make_terms(int tile, int dx, int dy, Term* terms) const {
+    const int n = n_positions[tile];
+    for (int k = static_cast<int>(threadIdx.x); k < round_up(n, kDepth); k += kThreads) {
+      terms[k] = {0, kPixels};
+      if (k >= n) continue;
+      const int p = position[static_cast<std::int64_t>(tile) * kPixels + k];
+      const int y = p / kImageSize + dy, x = p % kImageSize + dx;
+      const bool stays = y >= 0 && y < kImageSize && x >= 0 && x < kImageSize;
+      terms[k] = {static_cast<std::int16_t>(k),
+                  static_cast<std::int16_t>(stays ? y * kImageSize + x : kPixels)};
+    }
+    return n;
+  }
+
+  void prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
+               unsigned n_tiles, cudaStream_t stream) const;
+};
+
+// Block x: which pixels have ink in tile x.
+__global__ void __launch_bounds__(kThreads)
+    list_ink(MlpModel model, const std::uint8_t* images, std::int64_t n_images) {
+  __shared__ unsigned char has_ink[round_up(kPixels, kWarp)];
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kTileImages;
+  const int n = static_cast<int>(smaller(n_images - first, kTileImages));
+  for (int p = static_cast<int>(threadIdx.x); p < round_up(kPixels, kWarp); p += kThreads) {
+    int any = 0;
+    if (p < kPixels)
+      for (int i = 0; i < n; ++i) any |= images[(first + i) * kPixels + p];
+    has_ink[p] = any != 0;
+  }
+  __syncthreads();
+  // The first warp packs them: a pixel's place is the number of inked ones before it.
+  if (threadIdx.x >= kWarp) return;
+  const int lane = static_cast<int>(threadIdx.x);
+  int before = 0;
+  for (int p = lane; p < round_up(kPixels, kWarp); p += kWarp) {
+    const unsigned inked = __ballot_sync(kAllLanes, has_ink[p]);
+    if (has_ink[p] != 0)
+      model.position[blockIdx.x * kPixels + before + __popc(inked & ((1u << lane) - 1))] =
+          static_cast<std::int16_t>(p);
+    before += __popc(inked);
+  }
+  if (lane == 0) model.n_positions[blockIdx.x] = before;
+}
+
+// Block (x, y): the values of tile x, images 32 y ... 32 y + 31 of it.
+__global__ void __launch_bounds__(kThreads)
+    gather_pixels(MlpModel model, const std::uint8_t* images, std::int64_t n_images) {
+  std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
+  const std::int64_t tile = blockIdx.x, first = tile * kTileImages + blockIdx.y * kStaged;
+  stage_images(images, first, n_images, staged);
+  const int lane = threadIdx.x % kWarp, n = model.n_positions[tile];
+  float* const target = model.values + tile * kPixels * kTileImages + blockIdx.y * kStaged + lane;
+  for (int k = static_cast<int>(threadIdx.x) / kWarp; k < n; k += kWarps)
+    target[k * kTileImages] =
+        static_cast<float>(staged[lane * kStagedPitch + model.position[tile * kPixels + k]]);
+}
+
+void MlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
+                       unsigned n_tiles, cudaStream_t stream) const {
+  launch(name, list_ink, n_tiles, 0, stream, *this, images, n_images);
+  launch(name, gather_pixels, dim3(n_tiles, kTileImages / kStaged), kStaged * kStagedPitch,
+         stream, *this, images, n_images);
+}
+
+}  // namespace
+
+std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images) {
+  return perceptron_workspace<MlpModel>(n_hidden, n_images);
+}
+
+void predict_shifts_mlp(Activation activation, const MlpParameters& parameters,
+                        const ShiftedImages& job, void* workspace, void* stream) {
+  predict_perceptron<MlpModel>("predict_shifts_mlp", activation, parameters, job, workspace,
+                               static_cast<cudaStream_t>(stream));
+}
+
+}  // namespace cuda
+}  // namespace lenetshift

@@ -1,0 +1,97 @@
+// predict_shifts for the pooled MLP. A moved image's pooled pixel (i, j) is the sum of the 4 x 4
+// window of the unmoved image, blank outside its frame, at row 4 i - dy, column 4 j - dx: the
+// windows tile the frame, so what a shift pushes out of it is in none of them. Every window's sum
+// is computed once for all shifts, exactly: it is a whole number.
+#include "cuda/cuda_kernels.h"
+#include "cuda/perceptron/predict.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+// Windows that see any pixel begin at rows and columns -3 ... 27.
+constexpr int kFirstWindow = 1 - kPool, kWindows = kImageSize - kFirstWindow;
+constexpr int kNoWindow = kWindows * kWindows;  // the number of a blank one
+
+struct PooledMlpModel {
+  static constexpr int n_inputs = kPooled * kPooled, max_terms = n_inputs;
+  static constexpr int n_values = kNoWindow + 1;
+  // Of the weights: the mean of 16 pixels of 0 ... 255.
+  static float scale() { return 1.0f / (255 * kPool * kPool); }
+
+  std::int64_t tiles;  // of a chunk
+  float* values;       // [tiles][windows and a blank one][128]
+
+  PooledMlpModel(Arena& arena, std::int64_t n_images) {
+    tiles = chunk_tiles(n_images, n_values * kTileImages * sizeof(float));
+    values = arena.take<float>(tiles * n_values * kTileImages);
+  }
+
+  __device__ const float* values_of(int tile) const {
+    return values + static_cast<std::int64_t>(tile) * n_values * kTileImages;
+  }
+  __device__ int make_terms(int, int dx, int dy, Term* terms) const {
+    for (int k = static_cast<int>(threadIdx.x); k < round_up(n_inputs, kDepth); k += kThreads) {
+      terms[k] = {static_cast<std::int16_t>(kNoWindow), static_cast<std::int16_t>(n_inputs)};
+      if (k >= n_inputs) continue;
+      const int y = k / kPooled * kPool - dy - kFirstWindow;
+      const int x = k % kPooled * kPool - dx - kFirstWindow;
+      const bool seen = y >= 0 && y < kWindows && x >= 0 && x < kWindows;
+      terms[k] = {static_cast<std::int16_t>(seen ? y * kWindows + x : kNoWindow),
+                  static_cast<std::int16_t>(k)};
+    }
+    return n_inputs;
+  }
+
+  void prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
+               unsigned n_tiles, cudaStream_t stream) const;
+};
+
+// Block (x, y): the windows of tile x, images 32 y ... 32 y + 31 of it: an image in each lane, a
+// column of windows at a time in each warp.
+__global__ void __launch_bounds__(kThreads)
+    sum_windows(PooledMlpModel model, const std::uint8_t* images, std::int64_t n_images) {
+  std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
+  const std::int64_t tile = blockIdx.x, first = tile * kTileImages + blockIdx.y * kStaged;
+  stage_images(images, first, n_images, staged);
+  const int lane = threadIdx.x % kWarp;
+  const std::uint8_t* const image = staged + lane * kStagedPitch;
+  float* const target = model.values + tile * PooledMlpModel::n_values * kTileImages +
+                        blockIdx.y * kStaged + lane;
+  if (threadIdx.x < kWarp) target[kNoWindow * kTileImages] = 0;
+  for (int column = threadIdx.x / kWarp; column < kWindows; column += kWarps) {
+    const int x0 = larger(column + kFirstWindow, 0);
+    const int x1 = smaller(column + kFirstWindow + kPool, kImageSize);
+    int rows[kPool] = {};  // sums of the last rows
+    for (int y = 0; y < kWindows; ++y) {  // the window that ends with row y
+#pragma unroll
+      for (int i = 0; i + 1 < kPool; ++i) rows[i] = rows[i + 1];
+      rows[kPool - 1] = 0;
+      if (y < kImageSize)
+        for (int x = x0; x < x1; ++x) rows[kPool - 1] += image[y * kImageSize + x];
+      target[(y * kWindows + column) * kTileImages] =
+          static_cast<float>(rows[0] + rows[1] + rows[2] + rows[3]);
+    }
+  }
+}
+
+void PooledMlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
+                             unsigned n_tiles, cudaStream_t stream) const {
+  launch(name, sum_windows, dim3(n_tiles, kTileImages / kStaged), kStaged * kStagedPitch, stream,
+         *this, images, n_images);
+}
+
+}  // namespace
+
+std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images) {
+  return perceptron_workspace<PooledMlpModel>(n_hidden, n_images);
+}
+
+void predict_shifts_pooled_mlp(Activation activation, const MlpParameters& parameters,
+                               const ShiftedImages& job, void* workspace, void* stream) {
+  predict_perceptron<PooledMlpModel>("predict_shifts_pooled_mlp", activation, parameters, job,
+                                     workspace, static_cast<cudaStream_t>(stream));
+}
+
+}  // namespace cuda
+}  // namespace lenetshift

@@ -1,0 +1,192 @@
+// One epoch of SGD on a perceptron with one hidden layer. Input gives the network's inputs of an
+// image: pixels, or means of pixels. A step is three kernels:
+// 1. The hidden layer of the batch, a matrix product: a tile of 32 images x 16 units a block.
+// 2. The output layer, loss and gradients, an image a block.
+// 3. The updates: a tile of 32 units x 112 inputs a block sums its gradients over the batch;
+//    further blocks take the output layer and the mean loss.
+#pragma once
+
+#include "cuda/math/sgd.h"
+
+namespace lenetshift {
+namespace cuda {
+namespace {
+
+constexpr int kBatchTile = 32;   // images in shared memory at a time
+constexpr int kForwardUnits = 16, kUpdateUnits = 32;
+constexpr int kInputTile = 112;  // 784 = 7 * 112
+constexpr int kInputPitch = kInputTile + 1;  // odd: lanes that read a column use different banks
+
+struct PerceptronTraining {
+  float *hidden, *hidden_grad;  // [batch][n_hidden]
+  float* output_grad;           // [batch][10]
+  float* loss;                  // [batch]
+
+  PerceptronTraining(Arena& arena, int n_hidden, int batch_size) {
+    hidden = arena.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
+    hidden_grad = arena.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
+    output_grad = arena.take<float>(static_cast<std::int64_t>(batch_size) * kClasses);
+    loss = arena.take<float>(batch_size);
+  }
+};
+
+// Inputs first ... first + 111 of images first_image ... + 31 of the batch: x [32][kInputPitch],
+// zero beyond the batch and the inputs.
+template <class Input>
+__device__ void load_inputs(const Batch& batch, int first_image, int first, float* x) {
+  for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kInputTile; i += kThreads) {
+    const int image = first_image + i / kInputTile, k = first + i % kInputTile;
+    x[i / kInputTile * kInputPitch + i % kInputTile] =
+        image < batch.n && k < Input::n ? Input::value(batch.image(image), k) : 0.0f;
+  }
+}
+
+// hidden [batch][n_hidden], after the activation. Block (x, y): a tile of images, of units.
+template <class Input>
+__global__ void __launch_bounds__(kThreads)
+    perceptron_hidden(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
+  __shared__ float x[kBatchTile * kInputPitch];
+  __shared__ float weight[kForwardUnits * kInputPitch];
+  const int first_image = static_cast<int>(blockIdx.x) * kBatchTile;
+  const int first_unit = static_cast<int>(blockIdx.y) * kForwardUnits;
+  // Two images a thread, 16 apart.
+  const int unit = threadIdx.x % kForwardUnits, image = threadIdx.x / kForwardUnits;
+  static_assert(kThreads == kForwardUnits * kBatchTile / 2);
+  float sum[2] = {};
+  for (int first = 0; first < Input::n; first += kInputTile) {
+    load_inputs<Input>(batch, first_image, first, x);
+    for (int i = static_cast<int>(threadIdx.x); i < kForwardUnits * kInputTile; i += kThreads) {
+      const int h = first_unit + i / kInputTile, k = first + i % kInputTile;
+      weight[i / kInputTile * kInputPitch + i % kInputTile] =
+          h < p.n_hidden && k < Input::n ? p.hidden.weight[std::int64_t{h} * Input::n + k] : 0.0f;
+    }
+    __syncthreads();
+#pragma unroll 8
+    for (int k = 0; k < kInputTile; ++k) {
+      const float v = weight[unit * kInputPitch + k];
+#pragma unroll
+      for (int i = 0; i < 2; ++i)
+        sum[i] = fmaf(v, x[(image + i * kBatchTile / 2) * kInputPitch + k], sum[i]);
+    }
+    __syncthreads();
+  }
+  const int h = first_unit + unit;
+  if (h >= p.n_hidden) return;
+  for (int i = 0; i < 2; ++i) {
+    const int n = first_image + image + i * kBatchTile / 2;
+    if (n < batch.n)
+      w.hidden[static_cast<std::int64_t>(n) * p.n_hidden + h] =
+          act.value(sum[i] + p.hidden.bias[h]);
+  }
+}
+
+// Block x: the output layer of one image, forward and backward.
+__global__ void __launch_bounds__(kThreads)
+    perceptron_output(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
+  __shared__ float logits[kClasses], grad[kClasses];
+  const int n = static_cast<int>(blockIdx.x);
+  const float* const hidden = w.hidden + static_cast<std::int64_t>(n) * p.n_hidden;
+  dense_forward(Linear{}, p.output, hidden, p.n_hidden, kClasses, logits);
+  __syncthreads();
+  if (threadIdx.x == 0)
+    w.loss[n] = cross_entropy(logits, batch.label(n), batch.scale, grad);
+  __syncthreads();
+  dense_backward(act, p.output, grad, hidden, p.n_hidden, kClasses,
+                 w.hidden_grad + static_cast<std::int64_t>(n) * p.n_hidden);
+  if (threadIdx.x < kClasses) w.output_grad[n * kClasses + threadIdx.x] = grad[threadIdx.x];
+}
+
+// The hidden layer's update for units first_unit ..., inputs first ...; with the first inputs go
+// the biases. Two units, 16 apart, and seven inputs, 16 apart, a thread.
+template <class Input>
+__device__ void update_hidden(const MlpParameters& p, const Batch& batch,
+                              const PerceptronTraining& w, int first_unit, int first) {
+  constexpr int lanes = 16, n_inputs = kInputTile / lanes, n_units = kUpdateUnits / lanes;
+  static_assert(lanes * lanes == kThreads);
+  __shared__ float x[kBatchTile * kInputPitch];
+  __shared__ float grad[kBatchTile * kUpdateUnits];
+  const int lane = threadIdx.x % lanes, unit = threadIdx.x / lanes;
+  float sum[n_units][n_inputs] = {}, bias_sum[n_units] = {};
+  for (int image = 0; image < batch.n; image += kBatchTile) {
+    load_inputs<Input>(batch, image, first, x);
+    for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kUpdateUnits; i += kThreads) {
+      const int n = image + i / kUpdateUnits, h = first_unit + i % kUpdateUnits;
+      grad[i] = n < batch.n && h < p.n_hidden
+                    ? w.hidden_grad[static_cast<std::int64_t>(n) * p.n_hidden + h]
+                    : 0.0f;
+    }
+    __syncthreads();
+#pragma unroll 2
+    for (int n = 0; n < kBatchTile; ++n)
+#pragma unroll
+      for (int j = 0; j < n_units; ++j) {
+        const float g = grad[n * kUpdateUnits + unit + j * lanes];
+        bias_sum[j] += g;
+#pragma unroll
+        for (int i = 0; i < n_inputs; ++i)
+          sum[j][i] = fmaf(g, x[n * kInputPitch + lane + i * lanes], sum[j][i]);
+      }
+    __syncthreads();
+  }
+#pragma unroll
+  for (int j = 0; j < n_units; ++j) {
+    const int h = first_unit + unit + j * lanes;
+    if (h >= p.n_hidden) continue;
+#pragma unroll
+    for (int i = 0; i < n_inputs; ++i) {
+      const int k = first + lane + i * lanes;
+      if (k < Input::n) updated(p.hidden.weight)[std::int64_t{h} * Input::n + k] -= sum[j][i];
+    }
+    if (first == 0 && lane == 0) updated(p.hidden.bias)[h] -= bias_sum[j];
+  }
+}
+
+// Blocks (x, y): y < the number of input tiles: the hidden layer; the row after: the output layer,
+// a parameter a thread, and in its last block the mean loss.
+template <class Input>
+__global__ void __launch_bounds__(kThreads)
+    perceptron_update(MlpParameters p, Batch batch, PerceptronTraining w) {
+  constexpr int tiles = divide_up(Input::n, kInputTile);
+  const int x = static_cast<int>(blockIdx.x), y = static_cast<int>(blockIdx.y);
+  if (y < tiles) {
+    if (x * kUpdateUnits < p.n_hidden)
+      update_hidden<Input>(p, batch, w, x * kUpdateUnits, y * kInputTile);
+  } else if (blockIdx.x == gridDim.x - 1) {
+    mean_loss(w.loss, batch.n, batch.loss);
+  } else {
+    const int i = x * kThreads + static_cast<int>(threadIdx.x);
+    if (i < kClasses * (p.n_hidden + 1))
+      update_dense(p.output, i, w.output_grad, kClasses, w.hidden, p.n_hidden, batch.n);
+  }
+}
+
+template <class Input>
+void train_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
+                      const Epoch& epoch, void* workspace, cudaStream_t stream) {
+  Arena arena(workspace);
+  const PerceptronTraining w(arena, parameters.n_hidden, epoch.batch_size);
+  const unsigned update_blocks = static_cast<unsigned>(
+      larger(divide_up(parameters.n_hidden, kUpdateUnits),
+             divide_up(kClasses * (parameters.n_hidden + 1), kThreads) + 1));
+  for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
+    const Batch batch(epoch, step);
+    launch(name, perceptron_hidden<Input>,
+           dim3(blocks_for(batch.n, kBatchTile), blocks_for(parameters.n_hidden, kForwardUnits)), 0,
+           stream, Act{activation}, parameters, batch, w);
+    launch(name, perceptron_output, static_cast<unsigned>(batch.n), 0, stream, Act{activation},
+           parameters, batch, w);
+    launch(name, perceptron_update<Input>,
+           dim3(update_blocks, static_cast<unsigned>(divide_up(Input::n, kInputTile) + 1)), 0,
+           stream, parameters, batch, w);
+  }
+}
+
+inline std::int64_t perceptron_training_workspace(int n_hidden, int batch_size) {
+  Arena arena(nullptr);
+  PerceptronTraining(arena, n_hidden, batch_size);
+  return arena.bytes();
+}
+
+}  // namespace
+}  // namespace cuda
+}  // namespace lenetshift

@@ -1,0 +1,63 @@
+// How an evaluation goes through its images: in chunks, so that memory does not grow with their
+// number; within a chunk in an order that brings those together that are alike in where they have
+// ink; and in pieces of it, which go to the threads.
+#pragma once
+
+#include <cstdint>
+
+#include "host/threads.h"
+#include "kernels.h"
+
+namespace lenetshift {
+
+// Ascending.
+void sort_keys(std::uint64_t* keys, int n);
+
+// What follows is inline, so each file gets its own copy (see cpu/simd/vec.h for why).
+namespace {
+
+constexpr int kChunkBits = 13;
+constexpr int kChunk = 1 << kChunkBits;  // images
+
+// A key holds what images are sorted by and, below it, the image's number in the chunk.
+inline int number_of(std::uint64_t key) { return static_cast<int>(key % kChunk); }
+inline std::uint64_t sorted_by(std::uint64_t key) { return key >> kChunkBits; }
+
+// keys [n], n <= kChunk, sorted by what by(image) says, at most 51 bits.
+template <class By>
+void order_images(int n, int n_threads, std::uint64_t* keys, By&& by) {
+  run_on_threads(n_threads, [&](int thread) {
+    const Share share = share_of(n, thread, n_threads);
+    for (std::int64_t i = share.first; i < share.stop; ++i)
+      keys[i] = static_cast<std::uint64_t>(by(static_cast<int>(i))) << kChunkBits |
+                static_cast<std::uint64_t>(i);
+  });
+  sort_keys(keys, n);
+}
+
+// Hands n pieces to threads: worker(thread, next, stopped) takes pieces with next() until that is
+// negative, and may ask stopped() in between. False when stopped.
+template <class Worker>
+bool run_pieces(int n, Execution execution, Worker&& worker) {
+  WorkQueue queue(n);
+  run_on_threads(execution.n_threads, [&](int thread) {
+    worker(
+        thread, [&] { return static_cast<int>(queue.next()); },
+        [&] {
+          if (thread == 0 && execution.should_stop()) queue.stop();
+          return queue.stopped();
+        });
+  });
+  return !queue.stopped();
+}
+
+// Calls f(first image, images in it) for the chunks of n images until one returns false.
+template <class F>
+bool for_chunks(std::int64_t n, F&& f) {
+  for (std::int64_t first = 0; first < n; first += kChunk)
+    if (!f(first, static_cast<int>(n - first < kChunk ? n - first : kChunk))) return false;
+  return true;
+}
+
+}  // namespace
+}  // namespace lenetshift

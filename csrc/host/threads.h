@@ -1,0 +1,64 @@
+// Threads of our own: a pool that lives as long as the process, so that the core needs no OpenMP
+// runtime beside torch's. No standard library here: files compiled for one ISA include this.
+#pragma once
+
+#include <cstdint>
+
+namespace lenetshift {
+
+// Calls body(context, thread) for thread = 0 ... n_threads - 1, each on a thread of its own, the
+// caller's being thread 0, and returns when all have returned. Calls from several threads at once
+// take turns.
+void run_body_on_threads(int n_threads, void (*body)(void* context, int thread), void* context);
+
+// All n_threads threads wait for each other; used between the stages of a training step, where
+// sleeping would cost more than the stage. Yields the core when the wait is long.
+class Barrier {
+ public:
+  explicit Barrier(int n_threads);
+  void wait();
+
+ private:
+  int n_threads_;
+  int arrived_ = 0;
+  int generation_ = 0;
+};
+
+// What follows is inline, so each file gets its own copy (see cpu/simd/vec.h for why).
+namespace {
+
+template <class Body>
+void run_on_threads(int n_threads, Body&& body) {
+  run_body_on_threads(
+      n_threads, [](void* context, int thread) { (*static_cast<Body*>(context))(thread); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// Hands out 0 ... n - 1, each once, to whichever thread asks next.
+class WorkQueue {
+ public:
+  explicit WorkQueue(std::int64_t n) : n_(n) {}
+  // The next piece, or -1 when none is left or stop() was called.
+  std::int64_t next() {
+    const std::int64_t i = __atomic_fetch_add(&next_, 1, __ATOMIC_RELAXED);
+    return i < n_ && !stopped() ? i : -1;
+  }
+  void stop() { __atomic_store_n(&stopped_, true, __ATOMIC_RELAXED); }
+  bool stopped() const { return __atomic_load_n(&stopped_, __ATOMIC_RELAXED); }
+
+ private:
+  std::int64_t n_;
+  std::int64_t next_ = 0;
+  bool stopped_ = false;
+};
+
+// The contiguous share of n pieces that belongs to one of n_threads threads.
+struct Share {
+  std::int64_t first, stop;
+};
+inline Share share_of(std::int64_t n, int thread, int n_threads) {
+  return {n * thread / n_threads, n * (thread + 1) / n_threads};
+}
+
+}  // namespace
+}  // namespace lenetshift
