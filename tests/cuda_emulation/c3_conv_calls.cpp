@@ -1,6 +1,6 @@
 // numbers: n_images, n_inputs, height, width. The table is the first array, int64.
 #include "call.h"
-#include "cuda_kernels.h"
+#include "cuda/cuda_kernels.h"
 
 using namespace lenetshift;
 

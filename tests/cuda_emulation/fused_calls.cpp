@@ -1,6 +1,6 @@
 // predict_shifts_* and train_epoch_*. Parameters are arrays in the models' order.
 #include "call.h"
-#include "cuda_kernels.h"
+#include "cuda/cuda_kernels.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
 // numbers: n_images, n_shifts, n_planes, height, width, value_bytes.
 #include "call.h"
-#include "cuda_kernels.h"
+#include "cuda/cuda_kernels.h"
 
 using namespace lenetshift;
 
