@@ -7,8 +7,9 @@ returns what to go on with, a Python ``int`` or ``float`` also where a NumPy one
 
 from __future__ import annotations
 
+import contextlib
+import math
 import numbers
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
@@ -70,10 +71,20 @@ def check_batch_size(batch_size: int) -> int:
 
 def check_positive(name: str, value: float) -> float:
     """The value as a float; ValueError unless it is a positive, finite number."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= sys.float_info.max:
+    number = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # an int beyond all floats
+            number = float(value)
+    if not 0 < number < math.inf:
         raise ValueError(f"{name}: got {value!r}, expected a positive number")
-    return float(value)
+    return number
+
+
+def check_type(name: str, value: object, expected: type) -> None:
+    """Raise ValueError unless ``value`` is an instance of ``expected``."""
+    if not isinstance(value, expected):
+        article = "an" if expected.__name__[0] in "AEIOU" else "a"
+        raise ValueError(f"{name}: got {describe(value)}, expected {article} {expected.__name__}")
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
@@ -206,6 +217,7 @@ def check_first_and_stop(name: str, values: Sequence[int]) -> None:
 
 def check_rule(rule: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
     """The rule in ints; ValueError unless it gives digits 0..9 whole shifts within -27..27."""
+    check_type("rule", rule, Mapping)
     checked = {}
     for label, shift in rule.items():
         if not is_int(label) or not 0 <= label <= 9:

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from torch import Tensor
 
-from .checks import check_labels, check_predictions
+from .checks import check_labels, check_predictions, check_type
 from .shifts import ShiftGrid
 
 
@@ -43,6 +43,7 @@ def summarize(predictions: Tensor, labels: Tensor, grid: ShiftGrid) -> Summary:
     Raises:
         ValueError: dtypes or shapes are not as described.
     """
+    check_type("grid", grid, ShiftGrid)
     check_predictions(predictions, grid.shape)
     n = len(predictions)
     check_labels(labels, n)

@@ -20,6 +20,7 @@ from .checks import (
     check_positive,
     check_rule,
     check_seed,
+    check_type,
 )
 from .data import Dataset, as_input
 from .models import MODELS, device_and_dtype, fused_name, isolated_rng
@@ -70,6 +71,8 @@ def train(
         ValueError: a setting out of range, an empty dataset, an unknown method, or
             ``"fused"`` for a model that has no fused op, frozen parameters or backward hooks.
     """
+    check_type("model", model, nn.Module)
+    check_type("dataset", dataset, Dataset)
     epochs = check_int("epochs", epochs, 0)
     learning_rate = check_positive("learning_rate", learning_rate)
     batch_size = check_batch_size(batch_size)
@@ -119,6 +122,7 @@ def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
     Raises:
         ValueError: a label or shift that the rule cannot have.
     """
+    check_type("dataset", dataset, Dataset)
     rule = check_rule(rule)
     images = dataset.images.clone()
     for label, shift in rule.items():

@@ -11,6 +11,9 @@ import torch
 
 import lenetshift
 from lenetshift import Config, Dataset, ShiftGrid, checks
+from lenetshift.c3_table import C3_TABLE, from_dense, to_dense
+
+SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 1, "seed": 0}
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.uint8, np.int32])
@@ -104,9 +107,52 @@ def test_numpy_numbers_settle_the_same_run_as_pythons() -> None:
             lambda images: lenetshift.predict_shifts(lenetshift.MLP(), images.tolist()),
             "images: got list, expected uint8 [N, 28, 28]",
         ),
+        (
+            lambda images: lenetshift.predict_shifts(lenetshift.MLP(), images, (11, 5)),
+            "grid: got tuple, expected a ShiftGrid",
+        ),
+        (
+            lambda images: lenetshift.predict_shifts(lenetshift.MLP, images),
+            "model: got type, expected a Module",
+        ),
+        (
+            lambda images: lenetshift.summarize(images[:, :5, :11], torch.ones(2).long(), (5, 11)),
+            "grid: got tuple, expected a ShiftGrid",
+        ),
+        (
+            lambda images: lenetshift.train(lenetshift.MLP(), (images, [1, 2]), **SETTINGS),
+            "dataset: got tuple, expected a Dataset",
+        ),
+        (
+            lambda images: lenetshift.train(lenetshift.MLP, images, **SETTINGS),
+            "model: got type, expected a Module",
+        ),
+        (
+            lambda images: lenetshift.position_biased(images, {}),
+            "dataset: got uint8 [2, 28, 28], expected a Dataset",
+        ),
+        (
+            lambda images: lenetshift.position_biased(
+                Dataset(images, torch.ones(2).long()), [(3, (1, 0))]
+            ),
+            "rule: got list, expected a Mapping",
+        ),
+        (lambda images: Config(grid=(11, 5)), "grid: got tuple, expected a ShiftGrid"),
+        (
+            lambda images: to_dense(np.zeros((60, 5, 5)), C3_TABLE, 6),
+            "weight: got ndarray, expected a Tensor",
+        ),
+        (
+            lambda images: from_dense(np.zeros((16, 6, 5, 5)), C3_TABLE),
+            "weight: got ndarray, expected a Tensor",
+        ),
+        (
+            lambda images: lenetshift.to_masked_dense({"c3.weight": np.zeros((60, 5, 5))}),
+            "c3.weight: got ndarray, expected a Tensor",
+        ),
     ],
 )
-def test_what_is_no_tensor_is_refused_in_one_line(call: Any, message: str) -> None:
+def test_what_is_of_another_type_is_refused_in_one_line(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]*$") as error:
         call(torch.zeros(2, 28, 28, dtype=torch.uint8))
     assert str(error.value).startswith(message)

@@ -14,6 +14,7 @@ from ..checks import (
     check_positive,
     check_rule,
     check_seed,
+    check_type,
 )
 from ..shifts import ShiftGrid
 from . import position_bias, table
@@ -62,6 +63,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check every setting, and keep it in Python's own types, as JSON holds them."""
+        check_type("grid", self.grid, ShiftGrid)
         check_choice("activation", self.activation, ACTIVATIONS)
         checked: dict[str, Any] = {
             "seed": check_seed(self.seed),
