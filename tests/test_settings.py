@@ -39,6 +39,8 @@ def test_config_is_json() -> None:
         ("learning_rate", -0.1),
         ("batch_size", 0),
         ("activation", "gelu"),
+        ("grid", ShiftGrid(range(1, 4), range(-2, 3))),
+        ("grid", ShiftGrid(range(-5, 6), range(-2, 0))),
         ("bias_rule", {10: (0, 0)}),
         ("n_train", 0),
         ("n_test", 1.5),

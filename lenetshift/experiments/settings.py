@@ -8,6 +8,7 @@ from typing import Any
 
 from ..activations import ACTIVATIONS
 from ..checks import (
+    check,
     check_batch_size,
     check_choice,
     check_int,
@@ -38,7 +39,8 @@ class Config:
         batch_size: images a step. Chosen: 64, likewise.
         activation: ``"tanh"`` or ``"relu"``. Chosen: tanh, LeNet-5's own kind (LeCun et al.
             1998).
-        grid: the shifts of the evaluation, in pixels. The report's: dx -5..5, dy -2..2.
+        grid: the shifts of the evaluation, in pixels, (0, 0) among them: Table 1 counts the unmoved
+            images too. The report's: dx -5..5, dy -2..2.
         bias_rule: digit -> (dx, dy) in pixels, how the training images of the second experiment
             are moved. The report's: every 3 by 3 to the right, every 2 by 3 to the left.
         n_train: train on the first ``n_train`` images only; None, all 60,000, is the report's.
@@ -64,6 +66,10 @@ class Config:
     def __post_init__(self) -> None:
         """Check every setting, and keep it in Python's own types, as JSON holds them."""
         check_type("grid", self.grid, ShiftGrid)
+        check(
+            self.grid.has_centre,
+            lambda: f"grid: got {self.grid}, expected one with the unmoved image, shift (0, 0)",
+        )
         check_choice("activation", self.activation, ACTIVATIONS)
         checked: dict[str, Any] = {
             "seed": check_seed(self.seed),
