@@ -13,7 +13,8 @@ import statistics
 import sys
 from pathlib import Path
 
-from lenetshift.report import DISPLAY_NAMES, REPORT_TABLE
+from lenetshift.experiments.table import OUTCOMES
+from lenetshift.report.tables import DISPLAY_NAMES
 
 
 def spread(values: list[float]) -> str:
@@ -37,7 +38,7 @@ def main(folders: list[str]) -> None:
         cells = [display]
         for what in ("unmoved", "moved"):
             cells.append(spread([row[what]["accuracy"] for row in rows]))
-            counts = getattr(REPORT_TABLE[name], what) if name in REPORT_TABLE else None
+            counts = getattr(OUTCOMES[name], what) if name in OUTCOMES else None
             n_patterns = rows[0][what]["correct"] + rows[0][what]["wrong"]
             cells.append(f"{100 * counts['correct'] / n_patterns:.1f}" if counts else "-")
         print(f"| {' | '.join(cells)} |")

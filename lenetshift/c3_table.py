@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from .checks import check_type
+
 Table = Sequence[Sequence[int]]
 """For each output map the ascending input maps that it sees."""
 
@@ -80,6 +82,7 @@ def to_dense(weight: Tensor, table: Table, n_inputs: int) -> Tensor:
     Raises:
         ValueError: a malformed table, or a weight or ``n_inputs`` that does not go with it.
     """
+    check_type("weight", weight, Tensor)
     outputs, inputs = _connections(table)
     least = max(inputs, default=-1) + 1
     if n_inputs < least:
@@ -107,6 +110,7 @@ def from_dense(weight: Tensor, table: Table) -> Tensor:
     Raises:
         ValueError: a malformed table, or a weight that does not go with it.
     """
+    check_type("weight", weight, Tensor)
     outputs, inputs = _connections(table)
     least = max(inputs, default=-1) + 1
     if weight.dim() != 4 or len(weight) != len(table) or weight.shape[1] < least:
@@ -163,6 +167,7 @@ def _c3_weight(state_dict: Mapping[str, Tensor], shape: list[int]) -> Tensor:
     if "c3.weight" not in state_dict:
         raise ValueError(f"state_dict: got no c3.weight, expected one of shape {shape}")
     weight = state_dict["c3.weight"]
+    check_type("c3.weight", weight, Tensor)
     if list(weight.shape) != shape:
         raise ValueError(f"c3.weight: got shape {list(weight.shape)}, expected {shape}")
     return weight

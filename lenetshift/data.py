@@ -21,11 +21,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .checks import check_digits, check_images, check_labels
+
 MNIST_FOLDER = Path(__file__).with_name("mnist")
 """The packaged data: four .gz files, and SHA256SUMS of what they unpack to."""
-
-MAX_BATCH_SIZE = 2**31 - 1
-"""Most images a batch may have: the kernels count them in 32 bits."""
 
 _UNSIGNED_BYTE = 0x08  # the format's code for uint8
 
@@ -52,12 +51,8 @@ class Dataset:
     def __post_init__(self) -> None:
         """Check both tensors."""
         check_images(self.images)
-        expected = f"int64 [{len(self.images)}], a digit 0..9 per image"
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            raise ValueError(f"labels: got {describe(self.labels)}, expected {expected}")
-        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) <= 9:
-            low, high = int(self.labels.min()), int(self.labels.max())
-            raise ValueError(f"labels: got values in {low}..{high}, expected {expected}")
+        check_labels(self.labels, len(self.images))
+        check_digits(self.labels)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -121,34 +116,6 @@ def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """What the models see: uint8 ``[N, 28, 28]`` -> ``dtype`` ``[N, 1, 28, 28]``, pixel / 255."""
     exact = torch.promote_types(dtype, torch.float32)  # half precision: divide first, then round
     return images.to(exact).div(255).to(dtype).unsqueeze(1)
-
-
-def check_images(images: Tensor) -> None:
-    """Raise ValueError unless ``images`` is uint8 ``[N, 28, 28]``."""
-    if (
-        not isinstance(images, Tensor)
-        or images.dtype != torch.uint8
-        or images.dim() != 3
-        or images.shape[1:] != (28, 28)
-    ):
-        raise ValueError(f"images: got {describe(images)}, expected uint8 [N, 28, 28]")
-
-
-def check_batch_size(batch_size: int) -> None:
-    """Raise ValueError unless ``batch_size`` is an int in 1..2**31 - 1."""
-    if (
-        not isinstance(batch_size, int)
-        or isinstance(batch_size, bool)
-        or not 1 <= batch_size <= MAX_BATCH_SIZE
-    ):
-        raise ValueError(f"batch_size: got {batch_size!r}, expected an int in 1..{MAX_BATCH_SIZE}")
-
-
-def describe(value: object) -> str:
-    """A value's dtype and shape, such as ``uint8 [3, 28, 28]``, for error messages."""
-    if not isinstance(value, Tensor):
-        return type(value).__name__
-    return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
 
 
 def _load(folder: Path, part: str, sha256: dict[str, str] | None = None) -> Dataset:

@@ -13,7 +13,8 @@ from typing import Literal, overload
 import torch
 from torch import Tensor, nn
 
-from .data import as_input, check_batch_size, check_images, describe
+from .checks import check_batch_size, check_images, check_type, describe
+from .data import as_input
 from .models import device_and_dtype, fused_name
 from .shifts import ShiftGrid
 
@@ -75,8 +76,10 @@ def predict_shifts(
     Raises:
         ValueError: ``images``, ``batch_size`` or the model's output is not as described.
     """
+    check_type("model", model, nn.Module)
     check_images(images)
-    check_batch_size(batch_size)
+    check_type("grid", grid, ShiftGrid)
+    batch_size = check_batch_size(batch_size)
     name = fused_name(model)
     if name is None:
         predictions, logits = _predict_by_forward(model, images, grid, batch_size, return_logits)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-import torch
 from torch import Tensor
 
-from .data import describe
+from .checks import check_labels, check_predictions, check_type
 from .shifts import ShiftGrid
 
 
@@ -44,19 +43,10 @@ def summarize(predictions: Tensor, labels: Tensor, grid: ShiftGrid) -> Summary:
     Raises:
         ValueError: dtypes or shapes are not as described.
     """
-    n_dy, n_dx = grid.shape
-    if (
-        predictions.dtype != torch.uint8
-        or predictions.dim() != 3
-        or len(predictions) == 0
-        or predictions.shape[1:] != grid.shape
-    ):
-        raise ValueError(
-            f"predictions: got {describe(predictions)}, expected uint8 [N, {n_dy}, {n_dx}], N >= 1"
-        )
+    check_type("grid", grid, ShiftGrid)
+    check_predictions(predictions, grid.shape)
     n = len(predictions)
-    if labels.dtype != torch.int64 or labels.shape != (n,):
-        raise ValueError(f"labels: got {describe(labels)}, expected int64 [{n}]")
+    check_labels(labels, n)
 
     correct = (predictions == labels[:, None, None]).sum(0).tolist()  # [n_dy][n_dx]
     unmoved = None

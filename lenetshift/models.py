@@ -18,11 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .activations import ACTIVATIONS, check_activation
+from .activations import ACTIVATIONS
 from .c3_table import C3_TABLE, Table, n_connections, table_masks
-
-MAX_SEED = 2**32 - 1
-"""Largest seed: torch's CPU generator keeps 32 bits, larger seeds would repeat smaller ones."""
+from .checks import check_choice, check_seed
 
 
 class C3Conv(nn.Module):
@@ -75,7 +73,7 @@ class _DigitModel(nn.Module):
 
     def __init__(self, activation: str) -> None:
         super().__init__()
-        check_activation(activation)
+        check_choice("activation", activation, ACTIVATIONS)
         self.activation = activation
 
     def extra_repr(self) -> str:
@@ -242,7 +240,7 @@ def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None
     Raises:
         ValueError: a seed out of 0..2**32 - 1.
     """
-    check_seed(seed)
+    seed = check_seed(seed)
     devices = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device
@@ -250,12 +248,6 @@ def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None
             with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def check_seed(seed: int) -> None:
-    """Raise ValueError unless ``seed`` is an int in 0..2**32 - 1."""
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed: got {seed!r}, expected an int in 0..{MAX_SEED}")
 
 
 def _layers(model: nn.Module) -> list[tuple[str, type[nn.Module], str]]:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MAX_SHIFT = 27
-"""Largest shift, in pixels either way; one more would empty a 28x28 image."""
+from .checks import check_shifts
 
 ShiftRule = Mapping[int, tuple[int, int]]
 """Digit (0..9) -> (dx, dy), the shift in pixels of every image with that label."""
@@ -38,8 +37,8 @@ class ShiftGrid:
 
     def __post_init__(self) -> None:
         """Check both ranges."""
-        _check_range("dx", self.dx)
-        _check_range("dy", self.dy)
+        check_shifts("dx", self.dx)
+        check_shifts("dy", self.dy)
 
     @property
     def n_dx(self) -> int:
@@ -86,34 +85,5 @@ class ShiftGrid:
         return self.dy.index(dy), self.dx.index(dx)
 
 
-def check_rule(rule: ShiftRule) -> None:
-    """Raise ValueError unless ``rule`` gives digits 0..9 whole shifts within -27..27 pixels."""
-    for label, shift in rule.items():
-        if not _is_int(label) or not 0 <= label <= 9:
-            raise ValueError(f"rule: got label {label!r}, expected a digit 0..9")
-        if (
-            not isinstance(shift, (tuple, list))
-            or len(shift) != 2
-            or not all(_is_int(step) and abs(step) <= MAX_SHIFT for step in shift)
-        ):
-            raise ValueError(
-                f"rule[{label}]: got {shift!r}, "
-                f"expected (dx, dy), two ints within -{MAX_SHIFT}..{MAX_SHIFT}"
-            )
-
-
-def _check_range(name: str, values: range) -> None:
-    if not isinstance(values, range) or values.step != 1 or len(values) == 0:
-        raise ValueError(f"{name}: got {values!r}, expected a non-empty range with step 1")
-    if values[0] < -MAX_SHIFT or values[-1] > MAX_SHIFT:
-        raise ValueError(
-            f"{name}: got shifts {_span(values)}, expected them within -{MAX_SHIFT}..{MAX_SHIFT}"
-        )
-
-
 def _span(values: range) -> str:
     return f"{values[0]}..{values[-1]}"
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -7,16 +7,24 @@ plain torch loop for any ``nn.Module``. Both see the images in the same order.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .data import Dataset, as_input, check_batch_size
-from .models import MODELS, check_seed, device_and_dtype, fused_name, isolated_rng
-from .shifts import ShiftRule, check_rule
+from .checks import (
+    check_batch_size,
+    check_choice,
+    check_int,
+    check_positive,
+    check_rule,
+    check_seed,
+    check_type,
+)
+from .data import Dataset, as_input
+from .models import MODELS, device_and_dtype, fused_name, isolated_rng
+from .shifts import ShiftRule
 
 OnProgress = Callable[[int, int, int, float], None]
 """``on_progress(epoch, step, n_steps, loss)``: the epoch's number, the steps done in it, the steps
@@ -63,10 +71,14 @@ def train(
         ValueError: a setting out of range, an empty dataset, an unknown method, or
             ``"fused"`` for a model that has no fused op, frozen parameters or backward hooks.
     """
-    check_settings(epochs, learning_rate, batch_size, seed)
-    _check_int("first_epoch", first_epoch, 0)
-    if method not in METHODS:
-        raise ValueError(f"method: got {method!r}, expected 'fused' or 'autograd'")
+    check_type("model", model, nn.Module)
+    check_type("dataset", dataset, Dataset)
+    epochs = check_int("epochs", epochs, 0)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    batch_size = check_batch_size(batch_size)
+    seed = check_seed(seed)
+    first_epoch = check_int("first_epoch", first_epoch, 0)
+    check_choice("method", method, METHODS)
     if len(dataset) == 0:
         raise ValueError("dataset: got no images, expected at least one")
     run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
@@ -110,22 +122,14 @@ def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
     Raises:
         ValueError: a label or shift that the rule cannot have.
     """
-    check_rule(rule)
+    check_type("dataset", dataset, Dataset)
+    rule = check_rule(rule)
     images = dataset.images.clone()
     for label, shift in rule.items():
         chosen = dataset.labels == label
         shifts = torch.tensor([shift], dtype=torch.int64, device=images.device)
         images[chosen] = torch.ops.lenetshift.translate(images[chosen], shifts).squeeze(1)
     return Dataset(images, dataset.labels)
-
-
-def check_settings(epochs: int, learning_rate: float, batch_size: int, seed: int) -> None:
-    """Raise ValueError, naming the argument, unless ``train`` can take these."""
-    _check_int("epochs", epochs, 0)
-    check_batch_size(batch_size)
-    check_seed(seed)
-    if not isinstance(learning_rate, (int, float)) or not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate: got {learning_rate!r}, expected a positive number")
 
 
 _Report = Callable[[int, int, float], None]  # (step, n_steps, mean loss so far)
@@ -224,8 +228,3 @@ def _epoch_seed(seed: int, epoch: int) -> int:
     """32 bits from (seed, epoch): hashed, so that neighbouring seeds and epochs do not collide and
     no epoch starts from the generator state that drew the weights."""
     return int.from_bytes(hashlib.sha256(f"{seed} {epoch}".encode()).digest()[:4], "big")
-
-
-def _check_int(name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}: got {value!r}, expected an int of {least} or more")

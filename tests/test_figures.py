@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lenetshift import figures
+from lenetshift.report import figures
 from lenetshift.shifts import ShiftGrid
 
 GRID = ShiftGrid(range(-1, 2), range(0, 2))

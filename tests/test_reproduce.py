@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 import lenetshift
-from lenetshift import reproduce, storage
-from lenetshift.config import Config
+from lenetshift import Config, reproduce
 from lenetshift.data import load_mnist
-from lenetshift.storage import MNIST_SHA256
+from lenetshift.dossier import jobs
+from lenetshift.dossier.results import MNIST_SHA256
 
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "lenetshift.reproduce"]
@@ -141,7 +141,7 @@ def test_interrupt_says_how_to_go_on(small, tmp_path, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reproduce, "train", interrupted)
+    monkeypatch.setattr(jobs, "train", interrupted)
     assert reproduce.main(["--data", str(small), "--out", str(tmp_path)]) == 130
     assert "--resume" in capsys.readouterr().err.splitlines()[-1]
 
@@ -213,7 +213,7 @@ def test_resume_keeps_a_folder_to_one_run(small, tmp_path, capsys, monkeypatch):
 
     assert "pooled_mlp.pt was written with seed 0, this run has seed 1" in refused("--seed", "1")
     with monkeypatch.context() as other:
-        other.setattr(storage, "__version__", "0.0.9")
+        other.setattr(jobs, "__version__", "0.0.9")
         assert "this run has lenetshift 0.0.9" in refused()
     with monkeypatch.context() as other:
         other.setattr(torch, "__version__", "2.5.0")
@@ -222,7 +222,7 @@ def test_resume_keeps_a_folder_to_one_run(small, tmp_path, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reproduce, "train", interrupted)
+    monkeypatch.setattr(jobs, "train", interrupted)
     assert reproduce.main([*options, "mlp", "--resume"]) == 130
     left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
     assert left == ["checkpoints/pooled_mlp.pt"]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from lenetshift.shifts import ShiftGrid, check_rule
+from lenetshift.checks import check_rule
+from lenetshift.shifts import ShiftGrid
 
 
 def test_default_is_the_reports_grid() -> None:

@@ -1,6 +1,5 @@
-"""Training by both methods, its repeatability, the biased training set, and the settings."""
+"""Training by both methods, its repeatability, and the biased training set."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,10 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lenetshift.config import Config
 from lenetshift.data import Dataset
 from lenetshift.models import MODEL_NAMES, build_model
-from lenetshift.shifts import ShiftGrid
 from lenetshift.train import epoch_permutation, position_biased, train
 
 SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 32, "seed": 7}
@@ -260,41 +257,3 @@ def test_position_bias_of_absent_digits_and_of_none() -> None:
         assert biased.images.data_ptr() != threes.images.data_ptr()
     with pytest.raises(ValueError, match=r"^rule: got label 11, expected a digit 0\.\.9$"):
         position_biased(threes, {11: (0, 0)})
-
-
-def test_config_defaults_are_the_reports_run() -> None:
-    assert Config().to_dict() == {
-        "seed": 0,
-        "epochs": 2,
-        "learning_rate": 0.1,
-        "batch_size": 64,
-        "activation": "tanh",
-        "grid": {"dx": [-5, 5], "dy": [-2, 2]},
-        "bias_rule": {"3": [3, 0], "2": [-3, 0]},
-        "n_train": None,
-        "n_test": None,
-    }
-
-
-def test_config_is_json() -> None:
-    for config in (Config(), Config(seed=3, n_train=10, grid=ShiftGrid(range(1), range(2)))):
-        assert json.loads(json.dumps(config.to_dict())) == config.to_dict()
-    assert hash(Config(seed=3)) != hash(Config())
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("seed", -1),
-        ("epochs", 1.5),
-        ("learning_rate", -0.1),
-        ("batch_size", 0),
-        ("activation", "gelu"),
-        ("bias_rule", {10: (0, 0)}),
-        ("n_train", 0),
-        ("n_test", 1.5),
-    ],
-)
-def test_bad_configs_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"^{name.removeprefix('bias_')}: got .*, expected .*$"):
-        Config(**{name: value})

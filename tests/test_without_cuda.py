@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 import lenetshift  # noqa: F401  registers the ops
-from lenetshift import ops, reproduce
+from lenetshift import ops
 from lenetshift._native import core
 from lenetshift.c3_table import C3_TABLE, table_masks
+from lenetshift.cli import main
 from lenetshift.models import MODEL_NAMES, build_model
 from lenetshift.ops import _common
 
@@ -37,7 +38,7 @@ def test_without_cuda_kernels_one_line_says_how_to_get_them() -> None:
 
 @no_card
 def test_device_auto_takes_the_cpu_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reproduce._device("auto") == torch.device("cpu")
+    assert main._device("auto") == torch.device("cpu")
     said = capsys.readouterr().err
     assert said.startswith("--device auto: cpu; cuda is not available: ")
     assert said.count("\n") == 1
@@ -45,8 +46,8 @@ def test_device_auto_takes_the_cpu_and_says_why(capsys: pytest.CaptureFixture[st
 
 @no_card
 def test_device_cuda_is_an_error() -> None:
-    with pytest.raises(reproduce.JobError, match=r"^argument --device: cuda is not available: .*$"):
-        reproduce._device("cuda")
+    with pytest.raises(main.JobError, match=r"^argument --device: cuda is not available: .*$"):
+        main._device("cuda")
 
 
 def calls() -> dict[str, Callable[[], Any]]:

@@ -1,4 +1,4 @@
-"""What every op needs: checks with one-line messages, workspace, registration."""
+"""What every op needs: workspace and registration."""
 
 from __future__ import annotations
 
@@ -21,51 +21,6 @@ KEPT_BYTES = 8 << 20
 every call, which takes as long as a small ``c3_conv``."""
 
 _kept = threading.local()
-
-FLOATS = (torch.float32, torch.float64)
-
-
-def check(condition: bool, message: Callable[[], str]) -> None:
-    if not condition:
-        raise ValueError(message())
-
-
-def check_tensor(
-    name: str,
-    tensor: Tensor,
-    dtypes: Sequence[torch.dtype],
-    shape: Sequence[int | None],
-    device: torch.device | None = None,
-) -> None:
-    """One line that names the argument, what came and what was expected; None: any size."""
-    sizes = tensor.shape
-    fits = len(sizes) == len(shape) and (
-        sizes == shape
-        or all(want is None or got == want for got, want in zip(sizes, shape, strict=True))
-    )
-    if fits and tensor.dtype in dtypes and (device is None or tensor.device == device):
-        return
-    check(
-        tensor.dtype in dtypes,
-        lambda: (
-            f"{name}: got {dtype_name(tensor.dtype)}, expected {' or '.join(map(dtype_name, dtypes))}"
-        ),
-    )
-    check(
-        fits,
-        lambda: (
-            f"{name}: got shape {list(sizes)}, expected "
-            f"[{', '.join('*' if n is None else str(n) for n in shape)}]"
-        ),
-    )
-    check(
-        device is None or tensor.device == device,
-        lambda: f"{name}: got a tensor on {tensor.device}, expected one on {device}",
-    )
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def run_kernel(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lenetshift.ops._common import check, check_tensor
+from lenetshift.checks import check, check_tensor
 
 Shape = tuple[int | None, ...]
 

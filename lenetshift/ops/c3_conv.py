@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lenetshift.c3_table import MAX_INPUTS
-from lenetshift.ops._common import FLOATS, check, check_tensor, define, library, run_kernel
+from lenetshift.checks import FLOATS, check, check_tensor
+from lenetshift.ops._common import define, library, run_kernel
 
 
 @functools.lru_cache(maxsize=64)

@@ -19,21 +19,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift.activations import check_activation
-from lenetshift.data import check_images
-from lenetshift.ops._common import check, define, run_kernel
+from lenetshift.activations import ACTIVATIONS
+from lenetshift.checks import check_choice, check_first_and_stop, check_images
+from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
-from lenetshift.shifts import MAX_SHIFT
-
-
-def _check_range(name: str, values: Sequence[int]) -> None:
-    check(
-        len(values) == 2 and -MAX_SHIFT <= values[0] < values[1] <= MAX_SHIFT + 1,
-        lambda: (
-            f"{name}: got {list(values)}, expected [first, stop) of one or more shifts within "
-            f"-{MAX_SHIFT}..{MAX_SHIFT}"
-        ),
-    )
 
 
 def _register(model: FusedModel) -> None:
@@ -65,9 +54,9 @@ def _register(model: FusedModel) -> None:
         return_logits: bool = False,
     ) -> tuple[Tensor, Tensor]:
         check_images(images)
-        _check_range("dx", dx)
-        _check_range("dy", dy)
-        check_activation(activation)
+        check_first_and_stop("dx", dx)
+        check_first_and_stop("dy", dy)
+        check_choice("activation", activation, ACTIVATIONS)
         model.check_parameters(parameters, images.device)
         images = images.contiguous()
         predictions, logits = outputs(images, dx, dy, return_logits)

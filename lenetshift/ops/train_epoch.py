@@ -20,25 +20,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift.activations import check_activation
-from lenetshift.data import check_images
-from lenetshift.ops._common import check, check_tensor, define, run_kernel
+from lenetshift.activations import ACTIVATIONS
+from lenetshift.checks import check, check_choice, check_images, check_indices, check_tensor
+from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
-
-
-def _check_indices(name: str, values: Tensor, stop: int) -> None:
-    if values.numel() == 0:
-        return
-    if values.is_cuda:  # without waiting for the card: torch.cuda.synchronize() raises later
-        torch._assert_async(
-            ((values >= 0) & (values < stop)).all(), f"{name}: expected values in 0..{stop - 1}"
-        )
-        return
-    low, high = (int(value) for value in torch.aminmax(values))
-    check(
-        low >= 0 and high < stop,
-        lambda: f"{name}: got values in {low}..{high}, expected them in 0..{stop - 1}",
-    )
 
 
 def _losses(images: Tensor, permutation: Tensor, batch_size: int) -> Tensor:
@@ -71,9 +56,9 @@ def _register(model: FusedModel) -> None:
         check_tensor("labels", labels, (torch.int64,), (images.shape[0],), images.device)
         check_tensor("permutation", permutation, (torch.int64,), (None,), images.device)
         check(batch_size >= 1, lambda: f"batch_size: got {batch_size}, expected at least 1")
-        _check_indices("labels", labels, 10)
-        _check_indices("permutation", permutation, images.shape[0])
-        check_activation(activation)
+        check_indices("labels", labels, 10)
+        check_indices("permutation", permutation, images.shape[0])
+        check_choice("activation", activation, ACTIVATIONS)
         model.check_parameters(parameters, images.device)
         images, labels = images.contiguous(), labels.contiguous()
         permutation = permutation.contiguous()

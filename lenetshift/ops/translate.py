@@ -8,15 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift.ops._common import (
-    FLOATS,
-    check,
-    check_tensor,
-    define,
-    dtype_name,
-    library,
-    run_kernel,
-)
+from lenetshift.checks import FLOATS, check, check_tensor, dtype_name
+from lenetshift.ops._common import define, library, run_kernel
 
 
 def _check_shifts(shifts: Tensor, device: torch.device) -> None:

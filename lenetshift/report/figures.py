@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .reference import translate
-from .shifts import ShiftGrid
-from .storage import write_atomically
+from ..dossier.files import write_atomically
+from ..reference import translate
+from ..shifts import ShiftGrid
 
 if TYPE_CHECKING:
     from matplotlib.backend_bases import RendererBase

@@ -1,53 +1,27 @@
-"""The report's Table 1, and the same table with our numbers beside it, as text, CSV and Markdown.
-
-Source of the numbers: Tanaka Shin'ichi, "Characteristics of convolutional neural networks"
-(畳み込みニューラルネットワークの特性), Tohoku University, 2024-04-20, revised 2024-04-23, Table 1.
-"""
+"""Table 1, our numbers beside the report's, as text, CSV and Markdown."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from .figures import draw_accuracy_maps, draw_shift_figure
-from .metrics import Counts, summarize
-from .shifts import ShiftGrid
-from .storage import (
-    MNIST_SHA256,
-    SCHEMA,
-    Checkpoint,
-    Job,
-    environment,
-    loss_summary,
-    write_json,
-    write_npz,
-    write_text,
-)
-
-BIASED = "biased_lenet5"
-"""LeNet-5 trained on position-biased data: the report's second experiment."""
+from ..dossier.results import MNIST_SHA256
+from ..experiments import position_bias
+from ..experiments.table import MISPRINT, OUTCOMES
+from ..metrics import Counts
 
 DISPLAY_NAMES: dict[str, str] = {
     "lenet5": "Model 0 LeNet-5",
     "mlp": "Model 1 MLP",
     "symmetric_lenet5": "Model 2 symmetric LeNet-5",
     "pooled_mlp": "Model 3 pooled MLP",
-    "biased_lenet5": "LeNet-5, position-biased",
+    position_bias.MODEL: "LeNet-5, position-biased",
 }
 """What each model is called where people read it, in the order of the tables."""
-
-MISPRINT = (
-    "Misprint in the report: Model 3's unmoved row does not add up, 8733 + 1217 = 9950 and not "
-    "10,000; most likely 1267 was meant for 1217. The numbers stand here as printed."
-)
 
 
 @dataclass(frozen=True)
@@ -71,25 +45,6 @@ class Row:
         return f"{100 * counts['accuracy']:.{0 if self.source == 'report' else 1}f} %"
 
 
-def _counts(correct: int, wrong: int, accuracy: float) -> Counts:
-    return {"correct": correct, "wrong": wrong, "accuracy": accuracy}
-
-
-FIGURE_INDICES = (4017, 4888, 5392, 8655)
-"""The test images (0-based) of the report's figures 1 to 4."""
-
-REPORT_TABLE: dict[str, Row] = {
-    row.model: row
-    for row in (
-        Row("lenet5", "report", _counts(9696, 304, 0.97), _counts(331140, 218860, 0.60)),
-        Row("mlp", "report", _counts(9278, 722, 0.93), _counts(224942, 325058, 0.41)),
-        Row("symmetric_lenet5", "report", _counts(9618, 382, 0.96), _counts(268626, 281374, 0.49)),
-        Row("pooled_mlp", "report", _counts(8733, 1217, 0.87), _counts(223386, 326614, 0.41), True),
-    )
-}
-"""The report's Table 1 as printed, the misprint included."""
-
-
 def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = True) -> list[Row]:
     """The rows of Table 1: for each model ours, then the report's where it has one.
 
@@ -101,8 +56,9 @@ def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = 
     rows = []
     for model in [name for name in DISPLAY_NAMES if name in results]:
         rows.append(Row(model, "ours", results[model]["unmoved"], results[model]["moved"]))
-        if with_report and model in REPORT_TABLE:
-            rows.append(REPORT_TABLE[model])
+        if with_report and model in OUTCOMES:
+            printed = OUTCOMES[model]
+            rows.append(Row(model, "report", printed.unmoved, printed.moved, printed.misprint))
     return rows
 
 
@@ -220,65 +176,6 @@ def format_csv(rows: Sequence[Row], note: str = "") -> str:
     return text.getvalue()
 
 
-def position_answers(
-    predictions: Tensor, rule: Mapping[int, tuple[int, int]], grid: ShiftGrid
-) -> list[dict[str, Any]]:
-    """How far the answer follows the position: the second experiment in one number per digit.
-
-    Args:
-        predictions: uint8 [N, n_dy, n_dx] of the position-biased model on all test images.
-        rule: digit -> (dx, dy), how its training images were moved.
-        grid: the shifts; a rule's shift that it lacks is left out.
-
-    Returns:
-        One ``{"digit", "dx", "dy", "fraction"}`` each: the fraction of all test images, whatever
-        they show, that is answered ``digit`` when moved by (dx, dy).
-    """
-    answers = []
-    for digit, (dx, dy) in rule.items():
-        if dx in grid.dx and dy in grid.dy:
-            row, column = grid.index(dx, dy)
-            fraction = (predictions[:, row, column] == digit).double().mean().item()
-            answers.append({"digit": digit, "dx": dx, "dy": dy, "fraction": fraction})
-    return answers
-
-
-def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
-    """What ``results.json`` holds, from predictions and labels; times in seconds."""
-    n_test, grid = job.n_test, job.config.grid
-    models = {}
-    for name, checkpoint in checkpoints.items():
-        models[name] = {
-            **summarize(checkpoint.evaluated()[:n_test], job.labels, grid),
-            "training_seconds": checkpoint.training_seconds,
-            "evaluation_seconds": checkpoint.evaluation_seconds,
-            "loss": loss_summary(checkpoint.losses),
-        }
-    value = {
-        "schema": SCHEMA,
-        "note": job.note,
-        "subset": bool(job.note),
-        "config": {**job.config.to_dict(), "method": job.method},
-        "environment": {**environment(job.device), "data_sha256": dict(job.sha256)},
-        "data": {"n_train": len(job.train), "n_test": n_test},
-        "models": models,
-    }
-    if BIASED in checkpoints:
-        predictions = checkpoints[BIASED].evaluated()
-        rule = job.config.bias_rule
-        value["position_bias"] = position_answers(predictions[:n_test], rule, grid)
-        value["figures"] = [
-            {
-                "figure": number,
-                "index": index,
-                "label": int(job.test.labels[index]),
-                "predictions": predictions[job.rows.index(index)].tolist(),
-            }
-            for number, index in enumerate(job.figures, 1)
-        ]
-    return value
-
-
 def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     """Rows, title and note of Table 1, from what ``results.json`` holds.
 
@@ -295,47 +192,3 @@ def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     other = "The data are not MNIST, so the report's numbers are left out."
     note = " ".join(text for text in (value["note"], "" if is_mnist else other) if text)
     return table_rows(value["models"], with_report=is_mnist), title, note
-
-
-def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
-    """Write all files of a finished job, ``results.json`` last, and return what that holds."""
-    value = results(job, checkpoints)
-    grid, n_test = job.config.grid, job.n_test
-    rows, title, note = table(value)
-    write_text(job.out / "table1.csv", format_csv(rows, note))
-    write_text(job.out / "table1.md", format_markdown(rows, title, note))
-    arrays: dict[str, Any] = {
-        "schema": SCHEMA,
-        "note": job.note,
-        "config": json.dumps(value["config"]),
-        "dx": list(grid.dx),
-        "dy": list(grid.dy),
-        "labels": job.labels.to(torch.uint8),
-        **{name: checkpoint.evaluated()[:n_test] for name, checkpoint in checkpoints.items()},
-    }
-    for figure in value.get("figures", ()):
-        index = figure["index"]
-        draw_shift_figure(
-            job.out / f"figure{figure['figure']}.png",
-            job.test.images[index],
-            figure["label"],
-            torch.tensor(figure["predictions"]),
-            grid,
-            f"Figure {figure['figure']}. Test image {index} (label {figure['label']}), "
-            "answers of the position-biased LeNet-5",
-            job.note,
-        )
-    if "figures" in value:
-        arrays["figure_indices"] = list(job.figures)
-        arrays["figure_predictions"] = checkpoints[BIASED].evaluated()[
-            [job.rows.index(index) for index in job.figures]
-        ]
-    write_npz(job.out / "predictions.npz", arrays)
-    maps = {}
-    for name, model in value["models"].items():
-        percent = [f"{100 * model[part]['accuracy']:.1f} %" for part in ("unmoved", "moved")]
-        heading = f"{DISPLAY_NAMES[name]}: unmoved {percent[0]}, moved {percent[1]}"
-        maps[heading] = model["accuracy_map"]
-    draw_accuracy_maps(job.out / "accuracy_maps.png", maps, grid, job.note)
-    write_json(job.out / "results.json", value)
-    return value

@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .activations import check_activation
-from .shifts import ShiftGrid, check_rule
-from .train import check_settings
+from ..activations import ACTIVATIONS
+from ..checks import (
+    check,
+    check_batch_size,
+    check_choice,
+    check_int,
+    check_positive,
+    check_rule,
+    check_seed,
+    check_type,
+)
+from ..shifts import ShiftGrid
+from . import position_bias, table
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,8 @@ class Config:
         batch_size: images a step. Chosen: 64, likewise.
         activation: ``"tanh"`` or ``"relu"``. Chosen: tanh, LeNet-5's own kind (LeCun et al.
             1998).
-        grid: the shifts of the evaluation, in pixels. The report's: dx -5..5, dy -2..2.
+        grid: the shifts of the evaluation, in pixels, (0, 0) among them: Table 1 counts the unmoved
+            images too. The report's: dx -5..5, dy -2..2.
         bias_rule: digit -> (dx, dy) in pixels, how the training images of the second experiment
             are moved. The report's: every 3 by 3 to the right, every 2 by 3 to the left.
         n_train: train on the first ``n_train`` images only; None, all 60,000, is the report's.
@@ -45,22 +56,33 @@ class Config:
     learning_rate: float = 0.1
     batch_size: int = 64
     activation: str = "tanh"
-    grid: ShiftGrid = field(default_factory=ShiftGrid)
+    grid: ShiftGrid = table.GRID
     bias_rule: Mapping[int, tuple[int, int]] = field(
-        default_factory=lambda: {3: (3, 0), 2: (-3, 0)}, hash=False
+        default_factory=lambda: dict(position_bias.RULE), hash=False
     )
     n_train: int | None = None
     n_test: int | None = None
 
     def __post_init__(self) -> None:
-        """Check every setting."""
-        check_settings(self.epochs, self.learning_rate, self.batch_size, self.seed)
-        check_activation(self.activation)
-        check_rule(self.bias_rule)
+        """Check every setting, and keep it in Python's own types, as JSON holds them."""
+        check_type("grid", self.grid, ShiftGrid)
+        check(
+            self.grid.has_centre,
+            lambda: f"grid: got {self.grid}, expected one with the unmoved image, shift (0, 0)",
+        )
+        check_choice("activation", self.activation, ACTIVATIONS)
+        checked: dict[str, Any] = {
+            "seed": check_seed(self.seed),
+            "epochs": check_int("epochs", self.epochs, 0),
+            "learning_rate": check_positive("learning_rate", self.learning_rate),
+            "batch_size": check_batch_size(self.batch_size),
+            "bias_rule": check_rule(self.bias_rule),
+        }
         for name in ("n_train", "n_test"):
-            n = getattr(self, name)
-            if n is not None and (not isinstance(n, int) or isinstance(n, bool) or n < 1):
-                raise ValueError(f"{name}: got {n!r}, expected an int of 1 or more, or None")
+            if getattr(self, name) is not None:
+                checked[name] = check_int(name, getattr(self, name), 1)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # the object is frozen
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them: ranges of shifts as ``[first, last]``, in pixels, and

@@ -1,0 +1,235 @@
+"""Every check of an argument, once: ValueError in one line that names the argument, says what came
+and what was expected.
+
+This file stands below all others of the package and imports none of them. A check of a number
+returns what to go on with, a Python ``int`` or ``float`` also where a NumPy one came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+MAX_SHIFT = 27
+"""Largest shift, in pixels either way; one more would empty a 28x28 image."""
+
+MAX_BATCH_SIZE = 2**31 - 1
+"""Most images a batch may have: the kernels count them in 32 bits."""
+
+MAX_SEED = 2**32 - 1
+"""Largest seed: torch's CPU generator keeps 32 bits, larger seeds would repeat smaller ones."""
+
+FLOATS = (torch.float32, torch.float64)
+"""The floating-point types that the ops compute in."""
+
+
+def check(condition: bool, message: Callable[[], str]) -> None:
+    """Raise ValueError with the message, which is made only then, unless ``condition`` holds."""
+    if not condition:
+        raise ValueError(message())
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """A dtype as the messages write it, such as ``uint8``."""
+    return str(dtype).removeprefix("torch.")
+
+
+def describe(value: object) -> str:
+    """A value's dtype and shape, such as ``uint8 [3, 28, 28]``; of what is no tensor, its type."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{dtype_name(value.dtype)} {list(value.shape)}"
+
+
+def is_int(value: object) -> bool:
+    """Whether a value is a whole number by type, Python's or NumPy's; a bool is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_int(name: str, value: int, least: int, most: int | None = None) -> int:
+    """The value as an int; ValueError unless it is one within ``least..most``."""
+    if not is_int(value) or value < least or (most is not None and value > most):
+        bounds = f"of {least} or more" if most is None else f"in {least}..{most}"
+        raise ValueError(f"{name}: got {value!r}, expected an int {bounds}")
+    return int(value)
+
+
+def check_seed(seed: int) -> int:
+    """The seed as an int; ValueError unless it is one in 0..2**32 - 1."""
+    return check_int("seed", seed, 0, MAX_SEED)
+
+
+def check_batch_size(batch_size: int) -> int:
+    """The batch size as an int; ValueError unless it is one in 1..2**31 - 1."""
+    return check_int("batch_size", batch_size, 1, MAX_BATCH_SIZE)
+
+
+def check_positive(name: str, value: float) -> float:
+    """The value as a float; ValueError unless it is a positive, finite number."""
+    number = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with contextlib.suppress(OverflowError):  # an int beyond all floats
+            number = float(value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name}: got {value!r}, expected a positive number")
+    return number
+
+
+def check_type(name: str, value: object, expected: type) -> None:
+    """Raise ValueError unless ``value`` is an instance of ``expected``."""
+    if not isinstance(value, expected):
+        article = "an" if expected.__name__[0] in "AEIOU" else "a"
+        raise ValueError(f"{name}: got {describe(value)}, expected {article} {expected.__name__}")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise ValueError unless ``value`` is one of the names in ``choices``."""
+    choices = tuple(choices)
+    if not isinstance(value, str) or value not in choices:
+        known = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name}: got {value!r}, expected {known}")
+
+
+def check_tensor(
+    name: str,
+    tensor: Tensor,
+    dtypes: Sequence[torch.dtype],
+    shape: Sequence[int | None],
+    device: torch.device | None = None,
+) -> None:
+    """Raise ValueError unless a tensor has one of the dtypes, the shape (None: any size) and, where
+    one is given, the device."""
+    sizes = tensor.shape
+    fits = len(sizes) == len(shape) and (
+        sizes == shape
+        or all(want is None or got == want for got, want in zip(sizes, shape, strict=True))
+    )
+    if fits and tensor.dtype in dtypes and (device is None or tensor.device == device):
+        return
+    check(
+        tensor.dtype in dtypes,
+        lambda: (
+            f"{name}: got {dtype_name(tensor.dtype)}, expected {' or '.join(map(dtype_name, dtypes))}"
+        ),
+    )
+    check(
+        fits,
+        lambda: (
+            f"{name}: got shape {list(sizes)}, expected "
+            f"[{', '.join('*' if n is None else str(n) for n in shape)}]"
+        ),
+    )
+    check(
+        device is None or tensor.device == device,
+        lambda: f"{name}: got a tensor on {tensor.device}, expected one on {device}",
+    )
+
+
+def check_images(images: Tensor) -> None:
+    """Raise ValueError unless ``images`` is uint8 ``[N, 28, 28]``."""
+    if (
+        not isinstance(images, Tensor)
+        or images.dtype != torch.uint8
+        or images.dim() != 3
+        or images.shape[1:] != (28, 28)
+    ):
+        raise ValueError(f"images: got {describe(images)}, expected uint8 [N, 28, 28]")
+
+
+def check_labels(labels: Tensor, n: int) -> None:
+    """Raise ValueError unless ``labels`` is int64 ``[n]``."""
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (n,):
+        raise ValueError(
+            f"labels: got {describe(labels)}, expected int64 [{n}], a digit 0..9 per image"
+        )
+
+
+def check_digits(labels: Tensor) -> None:
+    """Raise ValueError unless all ``labels``, int64 ``[N]``, are digits 0..9."""
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= 9:
+        low, high = int(labels.min()), int(labels.max())
+        raise ValueError(
+            f"labels: got values in {low}..{high}, expected int64 [{len(labels)}], "
+            "a digit 0..9 per image"
+        )
+
+
+def check_predictions(predictions: Tensor, grid_shape: tuple[int, int]) -> None:
+    """Raise ValueError unless ``predictions`` is uint8 ``[N, *grid_shape]`` with N >= 1."""
+    if (
+        not isinstance(predictions, Tensor)
+        or predictions.dtype != torch.uint8
+        or predictions.dim() != 3
+        or len(predictions) == 0
+        or predictions.shape[1:] != grid_shape
+    ):
+        n_dy, n_dx = grid_shape
+        raise ValueError(
+            f"predictions: got {describe(predictions)}, expected uint8 [N, {n_dy}, {n_dx}], N >= 1"
+        )
+
+
+def check_indices(name: str, values: Tensor, stop: int) -> None:
+    """Raise ValueError unless all ``values``, int64, are in ``0..stop - 1``.
+
+    On a GPU the check does not wait: ``torch.cuda.synchronize()`` raises later.
+    """
+    if values.numel() == 0:
+        return
+    if values.is_cuda:
+        torch._assert_async(
+            ((values >= 0) & (values < stop)).all(), f"{name}: expected values in 0..{stop - 1}"
+        )
+        return
+    low, high = (int(value) for value in torch.aminmax(values))
+    check(
+        low >= 0 and high < stop,
+        lambda: f"{name}: got values in {low}..{high}, expected them in 0..{stop - 1}",
+    )
+
+
+def check_shifts(name: str, values: range) -> None:
+    """Raise ValueError unless ``values`` is a range of one or more shifts, one pixel apart."""
+    if not isinstance(values, range) or values.step != 1 or len(values) == 0:
+        raise ValueError(f"{name}: got {values!r}, expected a non-empty range with step 1")
+    if values[0] < -MAX_SHIFT or values[-1] > MAX_SHIFT:
+        raise ValueError(
+            f"{name}: got shifts {values[0]}..{values[-1]}, "
+            f"expected them within -{MAX_SHIFT}..{MAX_SHIFT}"
+        )
+
+
+def check_first_and_stop(name: str, values: Sequence[int]) -> None:
+    """Raise ValueError unless ``values`` is [first, stop) of one or more shifts, as the ops take."""
+    check(
+        len(values) == 2 and -MAX_SHIFT <= values[0] < values[1] <= MAX_SHIFT + 1,
+        lambda: (
+            f"{name}: got {list(values)}, expected [first, stop) of one or more shifts within "
+            f"-{MAX_SHIFT}..{MAX_SHIFT}"
+        ),
+    )
+
+
+def check_rule(rule: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
+    """The rule in ints; ValueError unless it gives digits 0..9 whole shifts within -27..27."""
+    check_type("rule", rule, Mapping)
+    checked = {}
+    for label, shift in rule.items():
+        if not is_int(label) or not 0 <= label <= 9:
+            raise ValueError(f"rule: got label {label!r}, expected a digit 0..9")
+        if (
+            not isinstance(shift, (tuple, list))
+            or len(shift) != 2
+            or not all(is_int(step) and abs(step) <= MAX_SHIFT for step in shift)
+        ):
+            raise ValueError(
+                f"rule[{label}]: got {shift!r}, "
+                f"expected (dx, dy), two ints within -{MAX_SHIFT}..{MAX_SHIFT}"
+            )
+        checked[int(label)] = (int(shift[0]), int(shift[1]))
+    return checked

@@ -1,0 +1,1 @@
+"""The command line: its options, its streams, its progress, its exit status."""

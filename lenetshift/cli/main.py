@@ -1,0 +1,162 @@
+"""The main job: ``python -m lenetshift.reproduce`` trains, evaluates, prints Table 1, draws.
+
+The sequence, per model: train epoch by epoch, evaluate under every shift, keep a checkpoint after
+each step. Then, from predictions and labels alone: the table, the figures, the result files;
+``results.json`` comes last, so a folder that has it is complete.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from ..data import DataError, dataset_sha256, load_mnist
+from ..dossier.files import StorageError
+from ..dossier.folder import open_folder
+from ..dossier.jobs import Job, run
+from ..experiments import position_bias
+from ..experiments.settings import Config
+from ..ops import isa
+from ..report import tables
+from ..report.products import write_products
+from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, parser
+from .progress import Progress
+
+
+class JobError(Exception):
+    """The job cannot be done as asked: one line that names the option and the reason."""
+
+
+def _config(args: argparse.Namespace) -> Config:
+    try:
+        return Config(
+            seed=args.seed,
+            epochs=args.epochs,
+            learning_rate=args.learning_rate,
+            batch_size=args.batch_size,
+            activation=args.activation,
+        )
+    except ValueError as error:
+        name, _, reason = str(error).partition(":")
+        raise JobError(f"argument --{name.replace('_', '-')}:{reason}") from error
+
+
+def _device(wanted: str) -> torch.device:
+    """The device to use, after one small op there; says which ``auto`` took, and why not CUDA."""
+    if wanted == "cpu":
+        return torch.device("cpu")
+    try:
+        images = torch.zeros(1, 28, 28, dtype=torch.uint8, device="cuda")
+        shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
+        torch.ops.lenetshift.translate(images, shifts).cpu()  # waits: a kernel's error comes late
+        if wanted == "auto":
+            _say(f"--device auto: cuda, {torch.cuda.get_device_name()}")
+        return torch.device("cuda")
+    except Exception as error:  # no driver, no device, torch or lenetshift built without CUDA
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if wanted == "auto":
+            _say(f"--device auto: cpu; cuda is not available: {reason}")
+            return torch.device("cpu")
+        raise JobError(f"argument --device: cuda is not available: {reason}") from error
+
+
+def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> Job:
+    """Load the data and settle what is to be done.
+
+    Raises:
+        DataError: a data file is missing or damaged.
+    """
+    whole_train, test = load_mnist(args.data)
+    parts = (("train", whole_train), ("test", test))
+    sha256 = {
+        f"{part}_{kind}": digest
+        for part, dataset in parts
+        for kind, digest in dataset_sha256(dataset).items()
+    }
+    n_train, n_test, note = len(whole_train), len(test), ""
+    if args.quick:
+        n_train, n_test = min(QUICK_TRAIN, n_train), min(QUICK_TEST, n_test)
+        config = replace(config, n_train=n_train, n_test=n_test)
+        note = (
+            f"Subset (--quick): trained on the first {n_train:,} of {len(whole_train):,} images, "
+            f"tested on the first {n_test:,} of {len(test):,}."
+        )
+    models = tuple(name for name in MODELS if any(name in names for names in args.models))
+    shown = tuple(index for index in position_bias.FIGURE_INDICES if index < len(test))
+    rows = (*range(n_test), *(index for index in shown if index >= n_test))
+    return Job(
+        config=config,
+        models=models,
+        method=args.method,
+        device=device,
+        out=args.out,
+        train=whole_train.first(n_train),
+        test=test,
+        rows=rows,
+        n_test=n_test,
+        sha256=sha256,
+        note=note,
+        figures=shown,
+    )
+
+
+def _reproduce(args: argparse.Namespace) -> None:
+    start = time.perf_counter()
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    config, device = _config(args), _device(args.device)
+    try:
+        isa()
+    except ValueError as error:  # LENETSHIFT_ISA names what this machine cannot run
+        raise JobError(str(error)) from error
+    job = prepare(args, config, device)
+    with open_folder(args.out):
+        for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
+            if position_bias.MODEL in job.models and index not in job.figures:
+                _say(
+                    f"figure {number} is left out: test image {index} is not among the "
+                    f"{len(job.test):,} of {args.data}"
+                )
+        with Progress(job.units) as progress:
+            checkpoints = run(job, progress, resume=args.resume)
+        value = write_products(job, checkpoints)
+    rows, title, note = tables.table(value)
+    print(tables.format_text(rows, title, note))
+    print(tables.format_position_bias(value))
+    print(f"{time.perf_counter() - start:.1f} s in all; the files are in {args.out}{os.sep}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default that of the process, and return the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A folder's name that the terminal cannot show must not end a run that is complete.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    made = parser()
+    args = made.parse_args(arguments)
+    try:
+        _reproduce(args)
+        sys.stdout.flush()
+    except (JobError, StorageError, DataError) as error:
+        _say(f"{made.prog}: error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        _say(f"interrupted: the same command with --resume goes on from what is in {args.out}")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:  # a full disk, for one
+        _say(f"{made.prog}: error: {error.filename or args.out}: {error.strerror or error}")
+        return 2
+    return 0

@@ -1,0 +1,83 @@
+"""Files that are, at every moment, either the old one or the whole new one.
+
+A file appears under its name only when it is whole: it is written beside its place as
+``.NAME.partial``, flushed to the disk, then renamed. A run that is killed at any moment therefore
+leaves each file either as it was or complete.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+PARTIAL = ".partial"
+"""How the name of a file that is being written ends; it begins with a dot."""
+
+
+class StorageError(Exception):
+    """A result folder cannot be used: one line that names the folder or file and the reason."""
+
+
+def reason(error: OSError) -> str:
+    """What the system says, without the path."""
+    return error.strerror or str(error)
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that it is, at every moment, either the old one or the whole new one.
+
+    Args:
+        path: the file; its folder must exist.
+        write: called once with a binary file object; raising leaves ``path`` as it was.
+    """
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    try:
+        with open(partial, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, newlines as they are in ``text``."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write strict JSON atomically: lists of numbers on one line each, NaN and infinities null."""
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    # A raw newline cannot occur inside a JSON string, so this only ever touches the layout.
+    text = re.sub(r"\[\n[^\[\]{}]*\]", lambda found: _one_line(found.group()), text)
+    write_text(path, text + "\n")
+
+
+def _one_line(array: str) -> str:
+    items = array[1:-1].strip().split("\n")
+    return "[" + ", ".join(item.strip().rstrip(",") for item in items) + "]"
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with every non-finite float, which JSON cannot hold, replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays (no pickled objects) atomically, as ``numpy.load`` reads them."""
+    values = {name: np.asarray(array) for name, array in arrays.items()}
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **values))

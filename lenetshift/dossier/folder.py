@@ -1,0 +1,72 @@
+"""A result folder: kept to one run at a time, and rid of an earlier run's files, and only those."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .checkpoints import checkpoint_path
+from .files import PARTIAL, StorageError, reason, write_atomically
+
+PRODUCTS = (
+    *("results.json", "table1.csv", "table1.md", "predictions.npz", "accuracy_maps.png"),
+    *(f"figure{number}.png" for number in range(1, 5)),
+)
+"""The files of a full run, beside ``checkpoints/<model>.pt``, as they are removed: that which says
+that a folder is complete goes first."""
+
+
+@contextlib.contextmanager
+def open_folder(folder: Path) -> Iterator[Path]:
+    """Make a result folder ready, and keep it to one run for as long as the context lasts.
+
+    Creates the folder and ``checkpoints/`` in it, removes what a killed run left half-written, and
+    proves that files can be written in both.
+
+    Raises:
+        StorageError: the folder cannot be created or written, or another run is using it.
+    """
+    checkpoints = folder / "checkpoints"
+    with contextlib.ExitStack() as lock:
+        try:
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            lock.enter_context(_sole_user(folder))
+            for place in (folder, checkpoints):
+                for partial in place.glob(f".*{PARTIAL}"):
+                    partial.unlink(missing_ok=True)
+                write_atomically(place / ".writable", lambda file: None)
+                (place / ".writable").unlink()
+        except OSError as error:
+            raise StorageError(f"cannot write to {folder}: {reason(error)}") from error
+        yield folder
+
+
+@contextlib.contextmanager
+def _sole_user(folder: Path) -> Iterator[None]:
+    """Hold an advisory lock on the folder itself: no lock file, and freed even by SIGKILL."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system: no such lock
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"{folder} is in use by another run") from error
+        except OSError:  # a file system without locks: go on without one
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_earlier_run(folder: Path, models: Iterable[str]) -> None:
+    """Remove the files, and only those, that a run of this program writes into ``folder``."""
+    for path in [folder / name for name in PRODUCTS]:
+        path.unlink(missing_ok=True)
+    for model in models:
+        checkpoint_path(folder, model).unlink(missing_ok=True)

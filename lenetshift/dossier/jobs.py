@@ -1,0 +1,174 @@
+"""A job: what is to be trained and evaluated, and doing it, with a checkpoint after every step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .. import __version__
+from ..data import Dataset
+from ..evaluate import predict_shifts
+from ..experiments import ARCHITECTURES, position_bias
+from ..experiments.settings import Config
+from ..models import build_model
+from ..ops import isa
+from ..train import position_biased, train
+from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from .folder import remove_earlier_run
+
+EVALUATION = 0.5
+"""How long an evaluation takes, in epochs; it only paces the progress bar."""
+
+
+class Reporter(Protocol):
+    """Who is told how far a job is."""
+
+    def stage(self, name: str) -> None:
+        """What is being done now."""
+
+    def advance(self, units: float) -> None:
+        """So many units of work are finished, of ``Job.units`` in all."""
+
+    def line(self, text: str) -> None:
+        """A stage is finished."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job with its data at hand.
+
+    ``rows`` are the test images that are evaluated: the first ``n_test``, then those of the
+    figures that lie beyond them; tables and metrics are about the first ``n_test`` only.
+    """
+
+    config: Config
+    models: tuple[str, ...]
+    method: str
+    device: torch.device
+    out: Path
+    train: Dataset
+    test: Dataset
+    rows: tuple[int, ...]
+    n_test: int
+    sha256: Mapping[str, str]
+    note: str
+    figures: tuple[int, ...]
+
+    @property
+    def labels(self) -> Tensor:
+        """Of the test images that the tables are about: int64 [n_test]."""
+        return self.test.labels[: self.n_test]
+
+    @property
+    def units(self) -> float:
+        """The work that there is, in epochs."""
+        return len(self.models) * (self.config.epochs + EVALUATION)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the outcome; a checkpoint written under other settings is of no use."""
+        return {
+            **self.config.to_dict(),
+            "method": self.method,
+            "device": self.device.type,
+            "isa": isa(),
+            "lenetshift": __version__,
+            "torch": str(torch.__version__),
+            "data": " ".join(digest[:12] for digest in self.sha256.values()),
+        }
+
+
+def run(job: Job, reporter: Reporter, *, resume: bool) -> dict[str, Checkpoint]:
+    """Train and evaluate all models of a job, going on from what its folder holds if ``resume``.
+
+    Raises:
+        StorageError: the folder's checkpoints are damaged or of another job.
+    """
+    done: dict[str, Checkpoint] = {}
+    if resume:
+        for name in ARCHITECTURES:  # those not asked for too: what a folder holds is of one run
+            checkpoint = load_checkpoint(job.out, name, job.settings())
+            if checkpoint is not None:
+                done[name] = checkpoint
+    remove_earlier_run(job.out, () if resume else ARCHITECTURES)
+    # To the device once, not once for each model and epoch.
+    train_set = job.train.to(job.device)
+    images = job.test.images[list(job.rows)].to(job.device)
+    for name in job.models:
+        done[name] = _finish_model(job, name, done.get(name), train_set, images, reporter)
+    return {name: done[name] for name in job.models}
+
+
+def _finish_model(
+    job: Job,
+    name: str,
+    kept: Checkpoint | None,
+    train_set: Dataset,
+    images: Tensor,
+    reporter: Reporter,
+) -> Checkpoint:
+    """Do what remains to be done for one model; the data are on the job's device."""
+    config = job.config
+    model = build_model(ARCHITECTURES[name], config.activation, seed=config.seed)
+    checkpoint = kept or Checkpoint(name, job.settings(), model.state_dict(), note=job.note)
+    model.load_state_dict(checkpoint.state_dict)
+    model.to(job.device)
+
+    first_epoch = len(checkpoint.losses)
+    reporter.advance(first_epoch)
+    if first_epoch < config.epochs:
+        biased = name == position_bias.MODEL
+        dataset = position_biased(train_set, config.bias_rule) if biased else train_set
+    for epoch in range(first_epoch, config.epochs):
+        reporter.stage(f"{name}: training, epoch {epoch + 1} of {config.epochs}")
+        before = 0.0
+
+        def on_progress(_epoch: int, step: int, n_steps: int, _loss: float) -> None:
+            nonlocal before
+            reporter.advance(step / n_steps - before)
+            before = step / n_steps
+
+        start = time.perf_counter()
+        checkpoint.losses += train(
+            model,
+            dataset,
+            epochs=1,
+            first_epoch=epoch,
+            learning_rate=config.learning_rate,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            method=job.method,
+            on_progress=on_progress,
+        )
+        checkpoint.training_seconds += time.perf_counter() - start
+        checkpoint.state_dict = model.state_dict()
+        save_checkpoint(job.out, checkpoint)
+    reporter.line(_training_line(checkpoint, first_epoch))
+
+    evaluated = checkpoint.predictions is not None
+    if checkpoint.predictions is None:
+        reporter.stage(f"{name}: evaluating")
+        start = time.perf_counter()
+        checkpoint.predictions = predict_shifts(model, images, config.grid).cpu()
+        checkpoint.evaluation_seconds = time.perf_counter() - start
+        save_checkpoint(job.out, checkpoint)
+    reporter.advance(EVALUATION)
+    reporter.line(
+        f"{name}: {len(job.rows) * len(config.grid):,} patterns evaluated "
+        f"in {checkpoint.evaluation_seconds:.2f} s" + (" (kept)" if evaluated else "")
+    )
+    return checkpoint
+
+
+def _training_line(checkpoint: Checkpoint, n_kept: int) -> str:
+    n_epochs = len(checkpoint.losses)
+    epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
+    loss = f", mean loss {float(checkpoint.losses[-1].mean()):.4f}" if n_epochs else ""
+    kept = f" ({n_kept} kept)" if n_kept else ""
+    seconds = f"{checkpoint.training_seconds:.2f} s"
+    return f"{checkpoint.model}: {epochs} trained in {seconds}{loss}{kept}"

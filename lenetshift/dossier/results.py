@@ -1,0 +1,73 @@
+"""What ``results.json`` holds, from checkpoints and labels alone: no model is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ..experiments import position_bias
+from ..metrics import summarize
+from .checkpoints import SCHEMA, Checkpoint
+from .environment import environment
+from .jobs import Job
+
+MNIST_SHA256 = {
+    "train_images": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "train_labels": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "test_images": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "test_labels": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+"""The data that the report's numbers are about, as ``data.dataset_sha256`` gives it."""
+
+
+def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
+    """What ``results.json`` holds, from predictions and labels; times in seconds."""
+    n_test, grid = job.n_test, job.config.grid
+    models = {}
+    for name, checkpoint in checkpoints.items():
+        models[name] = {
+            **summarize(checkpoint.evaluated()[:n_test], job.labels, grid),
+            "training_seconds": checkpoint.training_seconds,
+            "evaluation_seconds": checkpoint.evaluation_seconds,
+            "loss": loss_summary(checkpoint.losses),
+        }
+    value = {
+        "schema": SCHEMA,
+        "note": job.note,
+        "subset": bool(job.note),
+        "config": {**job.config.to_dict(), "method": job.method},
+        "environment": {**environment(job.device), "data_sha256": dict(job.sha256)},
+        "data": {"n_train": len(job.train), "n_test": n_test},
+        "models": models,
+    }
+    if position_bias.MODEL in checkpoints:
+        predictions = checkpoints[position_bias.MODEL].evaluated()
+        value["position_bias"] = position_bias.answers_by_position(
+            predictions[:n_test], job.config.bias_rule, grid
+        )
+        value["figures"] = [
+            {
+                "figure": number,
+                "index": index,
+                "label": int(job.test.labels[index]),
+                "predictions": predictions[job.rows.index(index)].tolist(),
+            }
+            for number, index in enumerate(job.figures, 1)
+        ]
+    return value
+
+
+def loss_summary(losses: list[Tensor]) -> list[dict[str, float]]:
+    """Per epoch: the first and last step's loss, the mean, and the mean of the last 100 steps."""
+    return [
+        {
+            "steps": len(epoch),
+            "first": float(epoch[0]),
+            "last": float(epoch[-1]),
+            "mean": float(epoch.double().mean()),
+            "mean_of_last_100": float(epoch[-100:].double().mean()),
+        }
+        for epoch in losses
+    ]

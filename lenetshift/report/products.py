@@ -1,0 +1,61 @@
+"""All files of a finished job; ``results.json`` comes last, so a folder that has it is complete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ..dossier.checkpoints import SCHEMA, Checkpoint
+from ..dossier.files import write_json, write_npz, write_text
+from ..dossier.jobs import Job
+from ..dossier.results import results
+from ..experiments import position_bias
+from .figures import draw_accuracy_maps, draw_shift_figure
+from .tables import DISPLAY_NAMES, format_csv, format_markdown, table
+
+
+def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
+    """Write all files of a finished job, ``results.json`` last, and return what that holds."""
+    value = results(job, checkpoints)
+    grid, n_test = job.config.grid, job.n_test
+    rows, title, note = table(value)
+    write_text(job.out / "table1.csv", format_csv(rows, note))
+    write_text(job.out / "table1.md", format_markdown(rows, title, note))
+    arrays: dict[str, Any] = {
+        "schema": SCHEMA,
+        "note": job.note,
+        "config": json.dumps(value["config"]),
+        "dx": list(grid.dx),
+        "dy": list(grid.dy),
+        "labels": job.labels.to(torch.uint8),
+        **{name: checkpoint.evaluated()[:n_test] for name, checkpoint in checkpoints.items()},
+    }
+    for figure in value.get("figures", ()):
+        index = figure["index"]
+        draw_shift_figure(
+            job.out / f"figure{figure['figure']}.png",
+            job.test.images[index],
+            figure["label"],
+            torch.tensor(figure["predictions"]),
+            grid,
+            f"Figure {figure['figure']}. Test image {index} (label {figure['label']}), "
+            "answers of the position-biased LeNet-5",
+            job.note,
+        )
+    if "figures" in value:
+        arrays["figure_indices"] = list(job.figures)
+        arrays["figure_predictions"] = checkpoints[position_bias.MODEL].evaluated()[
+            [job.rows.index(index) for index in job.figures]
+        ]
+    write_npz(job.out / "predictions.npz", arrays)
+    maps = {}
+    for name, model in value["models"].items():
+        percent = [f"{100 * model[part]['accuracy']:.1f} %" for part in ("unmoved", "moved")]
+        heading = f"{DISPLAY_NAMES[name]}: unmoved {percent[0]}, moved {percent[1]}"
+        maps[heading] = model["accuracy_map"]
+    draw_accuracy_maps(job.out / "accuracy_maps.png", maps, grid, job.note)
+    write_json(job.out / "results.json", value)
+    return value
