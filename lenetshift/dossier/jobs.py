@@ -43,8 +43,8 @@ class Reporter(Protocol):
 class Job:
     """A job with its data at hand.
 
-    ``rows`` are the test images that are evaluated: the first ``n_test``, then those of the
-    figures that lie beyond them; tables and metrics are about the first ``n_test`` only.
+    ``rows`` are the test images that are evaluated: first the ``n_test`` that tables and metrics are
+    about, drawn evenly over the set, then those of the figures that are not among them.
     """
 
     config: Config
@@ -63,7 +63,7 @@ class Job:
     @property
     def labels(self) -> Tensor:
         """Of the test images that the tables are about: int64 [n_test]."""
-        return self.test.labels[: self.n_test]
+        return self.test.labels[list(self.rows[: self.n_test])]
 
     @property
     def units(self) -> float:
