@@ -29,21 +29,6 @@ def command(*options, cwd=ROOT, **how):
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory):
-    """The first 256 training and 40 test images of MNIST, as raw IDX files."""
-    folder = tmp_path_factory.mktemp("small")
-    for part, dataset, n in zip(("train", "t10k"), load_mnist(), (256, 40), strict=True):
-        size = n.to_bytes(4, "big")
-        images, labels = dataset.images[:n].numpy(), dataset.labels[:n].to(torch.uint8).numpy()
-        head = bytes([0, 0, 8, 3]) + size + (28).to_bytes(4, "big") * 2
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
-            bytes([0, 0, 8, 1]) + size + labels.tobytes()
-        )
-    return folder
-
-
-@pytest.fixture(scope="session")
 def quick(tmp_path_factory):
     out = tmp_path_factory.mktemp("quick") / "results"
     done = command("--quick", "--out", out)
@@ -76,7 +61,7 @@ def test_quick_says_everywhere_that_it_is_a_subset(quick):
 def test_quick_results(quick):
     out, done = quick
     value = json.loads((out / "results.json").read_text())
-    assert value["schema"] == 1
+    assert value["schema"] == 2
     assert len(value["models"]) == 5
     assert value["config"] == {
         **Config(n_train=6_000, n_test=1_000).to_dict(), "method": "fused"

@@ -21,6 +21,7 @@ from ..ops import isa
 from ..train import position_biased, train
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .folder import remove_earlier_run
+from .proofs import Expectation
 
 EVALUATION = 0.5
 """How long an evaluation takes, in epochs; it only paces the progress bar."""
@@ -82,6 +83,14 @@ class Job:
             "data": " ".join(digest[:12] for digest in self.sha256.values()),
         }
 
+    def expectation(self, model: str) -> Expectation:
+        """What this job can go on from, for one of its models."""
+        with torch.device("meta"):  # names and shapes only
+            weights = build_model(ARCHITECTURES[model], self.config.activation).state_dict()
+        n_steps = -(-len(self.train) // self.config.batch_size)
+        answers = (len(self.rows), *self.config.grid.shape)
+        return Expectation(self.settings(), weights, self.config.epochs, n_steps, answers)
+
 
 def run(job: Job, reporter: Reporter, *, resume: bool) -> dict[str, Checkpoint]:
     """Train and evaluate all models of a job, going on from what its folder holds if ``resume``.
@@ -92,7 +101,7 @@ def run(job: Job, reporter: Reporter, *, resume: bool) -> dict[str, Checkpoint]:
     done: dict[str, Checkpoint] = {}
     if resume:
         for name in ARCHITECTURES:  # those not asked for too: what a folder holds is of one run
-            checkpoint = load_checkpoint(job.out, name, job.settings())
+            checkpoint = load_checkpoint(job.out, name, job.expectation(name))
             if checkpoint is not None:
                 done[name] = checkpoint
     remove_earlier_run(job.out, () if resume else ARCHITECTURES)
