@@ -42,14 +42,14 @@ class Context:
     def mnist(self) -> tuple[lenetshift.Dataset, lenetshift.Dataset]:
         """Training and test set on the device; a twentieth of them with --quick."""
         part = 20 if self.quick else 1
-        train, test = (d.first(len(d) // part) for d in lenetshift.load_mnist())
+        train, test = (d.subset(len(d) // part) for d in lenetshift.load_mnist())
         return self._moved(train), self._moved(test)
 
     def trained(self, name: str) -> nn.Module:
         """A model of the package after one epoch, on the device, in eval mode."""
         train, _ = lenetshift.load_mnist()
         model = lenetshift.build_model(name, seed=0)
-        data = train.first(len(self.mnist[0]))
+        data = train.subset(len(self.mnist[0]))
         lenetshift.train(model, data, epochs=1, learning_rate=0.1, batch_size=64, seed=0)
         return model.to(self.device).eval()
 

@@ -40,7 +40,8 @@ CUDA_BATCH_SIZES = (1000, 5500, 11_000, 55_000)
 def run(context: Context, name: str) -> dict[str, Any]:
     """Verify and time one model."""
     model = context.trained(name)
-    images = context.mnist[1].images
+    test = context.mnist[1]
+    images = test.images
     twin = dense_twin(model)
     torch._dynamo.reset()  # what torch.compile made for the model before
     predictions, logits = lenetshift.predict_shifts(model, images, GRID, return_logits=True)
@@ -69,7 +70,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
         peers[peer], settings[peer] = answer, f"batch size {batch_size}"
         full_pass[peer] = seconds
 
-    our_images = images[:OUR_PART] if on_cpu else images
+    our_images = test.subset(min(OUR_PART, len(test))).images if on_cpu else images
     part = next(parts(images, n_parts))
     timings = interleave(
         {"ours": lambda: lenetshift.predict_shifts(model, our_images, GRID)}

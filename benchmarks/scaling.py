@@ -52,7 +52,7 @@ def run(context: Context) -> dict[str, Any]:
 def against_shifts(context: Context, name: str) -> list[dict[str, Any]]:
     """Seconds for a fixed number of images and each grid."""
     model = lenetshift.build_model(name, seed=0).eval()
-    images = context.mnist[1].images[: 200 if context.quick else N_IMAGES_FOR_SHIFTS]
+    images = context.mnist[1].subset(200 if context.quick else N_IMAGES_FOR_SHIFTS).images
     found = []
     for grid in GRIDS:
         seconds = best_of(

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checks import check_digits, check_images, check_labels
+from .checks import check_digits, check_images, check_int, check_labels
 
 MNIST_FOLDER = Path(__file__).with_name("mnist")
 """The packaged data: four .gz files, and SHA256SUMS of what they unpack to."""
@@ -58,17 +58,17 @@ class Dataset:
         """Number of images."""
         return len(self.images)
 
-    def first(self, n: int | None) -> Dataset:
-        """The first ``n`` images and labels (views); all of them for None.
+    def subset(self, n: int) -> Dataset:
+        """``n`` images and their labels, drawn evenly over the set (``evenly_spaced``).
+
+        The first ``n`` would be another sample than the rest: MNIST's first 5,000 test images come
+        from other writers than the last 5,000, and are easier or harder to read.
 
         Raises:
-            ValueError: ``n`` is less than 1 or more than there are.
+            ValueError: ``n`` is no int in 1..len(self).
         """
-        if n is None:
-            return self
-        if not 1 <= n <= len(self):
-            raise ValueError(f"n: got {n}, expected 1..{len(self)}, or None for all")
-        return Dataset(self.images[:n], self.labels[:n])
+        rows = evenly_spaced(check_int("n", n, 1, len(self)), len(self)).to(self.images.device)
+        return Dataset(self.images[rows], self.labels[rows])
 
     def to(self, device: torch.device) -> Dataset:
         """The same on a device; itself where it is there already."""
@@ -110,6 +110,12 @@ def dataset_sha256(dataset: Dataset) -> dict[str, str]:
         "images": _sha256(dataset.images),
         "labels": _sha256(dataset.labels.to(torch.uint8)),
     }
+
+
+def evenly_spaced(n: int, total: int) -> Tensor:
+    """Which ``n`` of ``total`` images make an even subset: int64 ``[n]`` on the CPU, ascending from 0,
+    the i-th is ``floor(i * total / n)``: every k-th where ``total = k * n``."""
+    return torch.arange(n, device="cpu") * total // n
 
 
 def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:

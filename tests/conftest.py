@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
 
 from lenetshift._native import core
+from lenetshift.data import load_mnist
 
 
 @pytest.fixture(params=[name for name, _ in core.isas()])
@@ -20,3 +23,18 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     assert core.isa() == name
     yield name
     core.set_isa(before)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 256 training and 40 test images of MNIST, as raw IDX files."""
+    folder = tmp_path_factory.mktemp("small")
+    for part, dataset, n in zip(("train", "t10k"), load_mnist(), (256, 40), strict=True):
+        size = n.to_bytes(4, "big")
+        images, labels = dataset.images[:n].numpy(), dataset.labels[:n].to(torch.uint8).numpy()
+        head = bytes([0, 0, 8, 3]) + size + (28).to_bytes(4, "big") * 2
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
+            bytes([0, 0, 8, 1]) + size + labels.tobytes()
+        )
+    return folder

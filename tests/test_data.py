@@ -6,13 +6,14 @@ import struct
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from lenetshift import data
-from lenetshift.data import DataError, Dataset, as_input, dataset_sha256, load_mnist
+from lenetshift.data import DataError, Dataset, as_input, dataset_sha256, evenly_spaced, load_mnist
 
 STEMS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 N = {"train": 12, "t10k": 5}
@@ -105,17 +106,32 @@ def test_fingerprint_of_a_view_and_of_nothing() -> None:
     assert dataset_sha256(empty) == {"images": nothing, "labels": nothing}
 
 
-def test_first(mnist: tuple[Dataset, Dataset]) -> None:
+@pytest.mark.parametrize("n", [1, 3, 17, 1_000, 3_333, 6_000, 9_999, 10_000])
+def test_a_subset_is_drawn_evenly_over_the_set(mnist: tuple[Dataset, Dataset], n: int) -> None:
     test = mnist[1]
-    assert test.first(None) is test
-    assert len(test.first(10_000)) == 10_000
-    assert torch.equal(test.first(3).images, test.images[:3])
-    assert torch.equal(test.first(3).labels, test.labels[:3])
-    for n in (0, -1, 10_001):
-        with pytest.raises(
-            ValueError, match=rf"^n: got {n}, expected 1\.\.10000, or None for all$"
-        ):
-            test.first(n)
+    rows = evenly_spaced(n, len(test))
+    assert rows.dtype == torch.int64
+    # However the set is cut, a part has its share of the subset, up to one image.
+    for part in (2, 5, 7):
+        ends = torch.arange(part + 1) * len(test) // part
+        for first, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            share = int(((rows >= first) & (rows < stop)).sum())
+            assert abs(share * len(test) - n * (stop - first)) < len(test)
+    subset = test.subset(n)
+    assert torch.equal(subset.images, test.images[rows])
+    assert torch.equal(subset.labels, test.labels[rows])
+
+
+def test_every_tenth() -> None:
+    assert evenly_spaced(5, 50).tolist() == [0, 10, 20, 30, 40]
+    assert evenly_spaced(4, 4).tolist() == [0, 1, 2, 3]
+    assert evenly_spaced(4, 7).tolist() == [0, 1, 3, 5]
+
+
+@pytest.mark.parametrize("n", [0, -1, 10_001, 2.0, None])
+def test_a_subset_of_no_possible_size_is_refused(mnist: tuple[Dataset, Dataset], n: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^n: got {n}, expected an int in 1\.\.10000$"):
+        mnist[1].subset(n)
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -29,21 +29,6 @@ def command(*options, cwd=ROOT, **how):
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory):
-    """The first 256 training and 40 test images of MNIST, as raw IDX files."""
-    folder = tmp_path_factory.mktemp("small")
-    for part, dataset, n in zip(("train", "t10k"), load_mnist(), (256, 40), strict=True):
-        size = n.to_bytes(4, "big")
-        images, labels = dataset.images[:n].numpy(), dataset.labels[:n].to(torch.uint8).numpy()
-        head = bytes([0, 0, 8, 3]) + size + (28).to_bytes(4, "big") * 2
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
-            bytes([0, 0, 8, 1]) + size + labels.tobytes()
-        )
-    return folder
-
-
-@pytest.fixture(scope="session")
 def quick(tmp_path_factory):
     out = tmp_path_factory.mktemp("quick") / "results"
     done = command("--quick", "--out", out)
@@ -53,7 +38,7 @@ def quick(tmp_path_factory):
 
 def test_quick_says_everywhere_that_it_is_a_subset(quick):
     out, done = quick
-    assert "Subset" in done.stdout
+    assert "Subset (--quick), drawn evenly: 6,000 of 60,000 images to train" in done.stdout
     assert "\r" not in done.stdout + done.stderr
     assert json.loads((out / "results.json").read_text())["subset"] is True
     for name in ("table1.csv", "table1.md"):
@@ -76,7 +61,7 @@ def test_quick_says_everywhere_that_it_is_a_subset(quick):
 def test_quick_results(quick):
     out, done = quick
     value = json.loads((out / "results.json").read_text())
-    assert value["schema"] == 1
+    assert value["schema"] == 2
     assert len(value["models"]) == 5
     assert value["config"] == {
         **Config(n_train=6_000, n_test=1_000).to_dict(), "method": "fused"
@@ -86,7 +71,17 @@ def test_quick_results(quick):
     assert environment["torch"] == torch.__version__
     assert environment["isa"] == lenetshift.isa()
     assert environment["data_sha256"] == MNIST_SHA256
+    assert value["data"]["drawn"].startswith("evenly: ")
     with np.load(out / "predictions.npz") as arrays:
+        test = load_mnist()[1]
+        assert arrays["indices"].tolist() == list(range(0, 10_000, 10))
+        assert arrays["labels"].tolist() == test.labels[::10].tolist()
+        # The predictions are those images': of the weights kept, asked again.
+        kept = torch.load(out / "checkpoints" / "pooled_mlp.pt", weights_only=True)
+        model = lenetshift.PooledMLP()
+        model.load_state_dict(kept["state_dict"])
+        again = lenetshift.predict_shifts(model, test.images[::10])
+        assert np.array_equal(arrays["pooled_mlp"], again.numpy())
         for name, model in value["models"].items():
             assert arrays[name].shape == (1000, 5, 11)
             correct = int((arrays[name] == arrays["labels"][:, None, None]).sum())
@@ -102,6 +97,13 @@ def test_quick_results(quick):
         assert json.loads(str(arrays["config"])) == value["config"]
     assert [figure["label"] for figure in value["figures"]] == [4, 5, 2, 3]
     assert "8733 + 1217 = 9950" in done.stdout
+
+
+def test_quick_takes_a_small_set_whole(small, tmp_path, capsys):
+    options = ["--data", str(small), "--out", str(tmp_path), "--models", "pooled_mlp", "--quick"]
+    assert reproduce.main(options) == 0
+    assert "Subset" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "results.json").read_text())["subset"] is False
 
 
 @pytest.mark.parametrize(

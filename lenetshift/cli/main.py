@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import torch
 
-from ..data import DataError, dataset_sha256, load_mnist
+from ..data import DataError, dataset_sha256, evenly_spaced, load_mnist
 from ..dossier.files import StorageError
 from ..dossier.folder import open_folder
 from ..dossier.jobs import Job, run
@@ -81,25 +81,25 @@ def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> J
         for kind, digest in dataset_sha256(dataset).items()
     }
     n_train, n_test, note = len(whole_train), len(test), ""
-    if args.quick:
+    if args.quick and (n_train > QUICK_TRAIN or n_test > QUICK_TEST):
         n_train, n_test = min(QUICK_TRAIN, n_train), min(QUICK_TEST, n_test)
         config = replace(config, n_train=n_train, n_test=n_test)
         note = (
-            f"Subset (--quick): trained on the first {n_train:,} of {len(whole_train):,} images, "
-            f"tested on the first {n_test:,} of {len(test):,}."
+            f"Subset (--quick), drawn evenly: {n_train:,} of {len(whole_train):,} images to train, "
+            f"{n_test:,} of {len(test):,} to test."
         )
     models = tuple(name for name in MODELS if any(name in names for names in args.models))
     shown = tuple(index for index in position_bias.FIGURE_INDICES if index < len(test))
-    rows = (*range(n_test), *(index for index in shown if index >= n_test))
+    drawn = evenly_spaced(n_test, len(test)).tolist()
     return Job(
         config=config,
         models=models,
         method=args.method,
         device=device,
         out=args.out,
-        train=whole_train.first(n_train),
+        train=whole_train.subset(n_train),
         test=test,
-        rows=rows,
+        rows=(*drawn, *(index for index in shown if index not in set(drawn))),
         n_test=n_test,
         sha256=sha256,
         note=note,

@@ -65,8 +65,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what.add_argument(
         "--quick", action="store_true",
-        help=f"only the first {QUICK_TRAIN:,} training and {QUICK_TEST:,} test images: shows "
-        "that all works, and says in every file that it is a subset",
+        help=f"only {QUICK_TRAIN:,} training and {QUICK_TEST:,} test images, drawn evenly over "
+        "their sets: shows that all works, and says in every file that it is a subset",
     )  # fmt: skip
     training = made.add_argument_group("training (the same for all models)")
     training.add_argument(

@@ -1,13 +1,14 @@
 """Checkpoints: the only files that a run reads back.
 
 They hold everything that is costly (weights, losses, predictions); all other files are derived from
-them.
+them. Whatever is read back proves itself first: the file by the SHA-256 at its end, its entries by
+name, type and shape. What proves wrong is refused in one line. Nothing in a file can run code:
+``torch.load`` reads with ``weights_only=True``.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor
 
 from .files import StorageError, reason, write_atomically
+from .proofs import Expectation, check_entries, check_progress, check_seal, seal
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of ``results.json``, ``predictions.npz`` and the checkpoints."""
 
 
@@ -68,35 +70,42 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     # To memory first: on a full disk torch's own writer hides the OSError behind another error.
     memory = io.BytesIO()
     torch.save({"schema": SCHEMA, **content}, memory)
-    path = checkpoint_path(folder, checkpoint.model)
-    write_atomically(path, lambda file: file.write(memory.getbuffer()))
+    sealed = seal(memory.getvalue())
+    write_atomically(checkpoint_path(folder, checkpoint.model), lambda file: file.write(sealed))
 
 
-def load_checkpoint(folder: Path, model: str, settings: Mapping[str, Any]) -> Checkpoint | None:
+def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoint | None:
     """Read a model's checkpoint, or None when there is none.
 
     Raises:
-        StorageError: the file cannot be read, is damaged, or was written under other settings.
+        StorageError: the file cannot be read, is damaged, of another model or of another version, was
+            written under other settings, or lacks what a run goes on from.
     """
     path = checkpoint_path(folder, model)
     try:
-        memory = io.BytesIO(path.read_bytes())
+        sealed = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageError(f"cannot read {path}: {reason(error)}") from error
     try:
-        content = torch.load(memory, map_location="cpu", weights_only=True)
-        schema = content.pop("schema")
-        if schema != SCHEMA:
-            raise StorageError(f"{path} has schema {schema}, expected {SCHEMA}")
-        checkpoint = Checkpoint(**content)
-    except StorageError:
-        raise
-    except Exception as error:  # torch.load raises whatever the damage leads to
-        raise StorageError(f"{path} is damaged: delete it, or start without --resume") from error
-    for name in sorted(checkpoint.settings.keys() | settings.keys()):
-        then, now = checkpoint.settings.get(name), settings.get(name)
-        if then != now:
-            raise StorageError(f"{path} was written with {name} {then}, this run has {name} {now}")
-    return checkpoint
+        check_seal(sealed)
+        content = _unpack(sealed)
+        check_entries(content, SCHEMA, model)
+        for name in sorted(content["settings"].keys() | expected.settings.keys()):
+            then, now = content["settings"].get(name), expected.settings.get(name)
+            if then != now:
+                raise StorageError(
+                    f"{path} was written with {name} {then}, this run has {name} {now}"
+                )
+        check_progress(content, expected)
+    except ValueError as error:
+        raise StorageError(f"{path}: {error}; delete it, or start without --resume") from error
+    return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
+
+
+def _unpack(sealed: bytes) -> Any:
+    try:
+        return torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever the contents lead to
+        raise ValueError("got contents that torch.load(..., weights_only=True) refuses") from error

@@ -21,6 +21,7 @@ from ..ops import isa
 from ..train import position_biased, train
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .folder import remove_earlier_run
+from .proofs import Expectation
 
 EVALUATION = 0.5
 """How long an evaluation takes, in epochs; it only paces the progress bar."""
@@ -43,8 +44,8 @@ class Reporter(Protocol):
 class Job:
     """A job with its data at hand.
 
-    ``rows`` are the test images that are evaluated: the first ``n_test``, then those of the
-    figures that lie beyond them; tables and metrics are about the first ``n_test`` only.
+    ``rows`` are the test images that are evaluated: first the ``n_test`` that tables and metrics are
+    about, drawn evenly over the set, then those of the figures that are not among them.
     """
 
     config: Config
@@ -63,7 +64,7 @@ class Job:
     @property
     def labels(self) -> Tensor:
         """Of the test images that the tables are about: int64 [n_test]."""
-        return self.test.labels[: self.n_test]
+        return self.test.labels[list(self.rows[: self.n_test])]
 
     @property
     def units(self) -> float:
@@ -82,6 +83,14 @@ class Job:
             "data": " ".join(digest[:12] for digest in self.sha256.values()),
         }
 
+    def expectation(self, model: str) -> Expectation:
+        """What this job can go on from, for one of its models."""
+        with torch.device("meta"):  # names and shapes only
+            weights = build_model(ARCHITECTURES[model], self.config.activation).state_dict()
+        n_steps = -(-len(self.train) // self.config.batch_size)
+        answers = (len(self.rows), *self.config.grid.shape)
+        return Expectation(self.settings(), weights, self.config.epochs, n_steps, answers)
+
 
 def run(job: Job, reporter: Reporter, *, resume: bool) -> dict[str, Checkpoint]:
     """Train and evaluate all models of a job, going on from what its folder holds if ``resume``.
@@ -92,7 +101,7 @@ def run(job: Job, reporter: Reporter, *, resume: bool) -> dict[str, Checkpoint]:
     done: dict[str, Checkpoint] = {}
     if resume:
         for name in ARCHITECTURES:  # those not asked for too: what a folder holds is of one run
-            checkpoint = load_checkpoint(job.out, name, job.settings())
+            checkpoint = load_checkpoint(job.out, name, job.expectation(name))
             if checkpoint is not None:
                 done[name] = checkpoint
     remove_earlier_run(job.out, () if resume else ARCHITECTURES)

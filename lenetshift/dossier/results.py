@@ -39,7 +39,11 @@ def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
         "subset": bool(job.note),
         "config": {**job.config.to_dict(), "method": job.method},
         "environment": {**environment(job.device), "data_sha256": dict(job.sha256)},
-        "data": {"n_train": len(job.train), "n_test": n_test},
+        "data": {
+            "n_train": len(job.train),
+            "n_test": n_test,
+            "drawn": "evenly: image i of n is number floor(i * N / n) of the set's N (n = N: all)",
+        },
         "models": models,
     }
     if position_bias.MODEL in checkpoints:

@@ -43,8 +43,9 @@ class Config:
             images too. The report's: dx -5..5, dy -2..2.
         bias_rule: digit -> (dx, dy) in pixels, how the training images of the second experiment
             are moved. The report's: every 3 by 3 to the right, every 2 by 3 to the left.
-        n_train: train on the first ``n_train`` images only; None, all 60,000, is the report's.
-        n_test: evaluate the first ``n_test`` test images only; None, all 10,000, is the
+        n_train: train on so many images only, drawn evenly over the set; None, all 60,000, is
+            the report's.
+        n_test: evaluate so many test images only, drawn evenly too; None, all 10,000, is the
             report's.
 
     Raises:

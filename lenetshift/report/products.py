@@ -30,6 +30,7 @@ def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str,
         "config": json.dumps(value["config"]),
         "dx": list(grid.dx),
         "dy": list(grid.dy),
+        "indices": list(job.rows[:n_test]),
         "labels": job.labels.to(torch.uint8),
         **{name: checkpoint.evaluated()[:n_test] for name, checkpoint in checkpoints.items()},
     }
