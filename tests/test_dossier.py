@@ -26,10 +26,21 @@ def test_json_is_strict_and_compact(tmp_path):
     assert "[1, 2]" in text
 
 
-def test_folder_is_for_one_run_and_cleans_up(tmp_path):
-    (tmp_path / ".results.json.partial").write_text("{")
+def test_only_what_a_killed_run_left_is_removed(tmp_path):
+    own = [".results.json.partial", ".figure4.png.partial", "checkpoints/.biased_lenet5.pt.partial"]
+    foreign = [".movie.mkv.partial", ".writable", "checkpoints/.writable", ".partial"]
+    foreign += [".results.json.partial.partial", "checkpoints/.movie.partial", ".lenet5.pt.partial"]
+    (tmp_path / "checkpoints").mkdir()
+    for name in own + foreign:
+        (tmp_path / name).write_text(name)
     with folder.open_folder(tmp_path):
-        assert not (tmp_path / ".results.json.partial").exists()
+        left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == set(foreign)
+    assert all((tmp_path / name).read_text() == name for name in foreign)
+
+
+def test_folder_is_for_one_run(tmp_path):
+    with folder.open_folder(tmp_path):
         before = tmp_path.stat().st_mtime_ns
         with pytest.raises(files.StorageError, match="in use"), folder.open_folder(tmp_path):
             pass

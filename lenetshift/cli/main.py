@@ -8,9 +8,7 @@ each step. Then, from predictions and labels alone: the table, the figures, the 
 from __future__ import annotations
 
 import argparse
-import io
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,8 +24,9 @@ from ..experiments.settings import Config
 from ..ops import isa
 from ..report import tables
 from ..report.products import write_products
-from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, parser
+from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, STDERR_LOST, STDOUT_LOST, parser
 from .progress import Progress
+from .streams import guarded_streams, say
 
 
 class JobError(Exception):
@@ -57,12 +56,12 @@ def _device(wanted: str) -> torch.device:
         shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
         torch.ops.lenetshift.translate(images, shifts).cpu()  # waits: a kernel's error comes late
         if wanted == "auto":
-            _say(f"--device auto: cuda, {torch.cuda.get_device_name()}")
+            say(f"--device auto: cuda, {torch.cuda.get_device_name()}")
         return torch.device("cuda")
     except Exception as error:  # no driver, no device, torch or lenetshift built without CUDA
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if wanted == "auto":
-            _say(f"--device auto: cpu; cuda is not available: {reason}")
+            say(f"--device auto: cpu; cuda is not available: {reason}")
             return torch.device("cpu")
         raise JobError(f"argument --device: cuda is not available: {reason}") from error
 
@@ -120,7 +119,7 @@ def _reproduce(args: argparse.Namespace) -> None:
     with open_folder(args.out):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
             if position_bias.MODEL in job.models and index not in job.figures:
-                _say(
+                say(
                     f"figure {number} is left out: test image {index} is not among the "
                     f"{len(job.test):,} of {args.data}"
                 )
@@ -133,30 +132,35 @@ def _reproduce(args: argparse.Namespace) -> None:
     print(f"{time.perf_counter() - start:.1f} s in all; the files are in {args.out}{os.sep}")
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _attempt(arguments: Sequence[str] | None) -> int:
+    """Run the command line and return the exit status, but for what the streams lose."""
+    made = parser()
+    try:
+        args = made.parse_args(arguments)
+    except SystemExit as stop:  # --help, or an error that has been told
+        return int(stop.code or 0)
+    try:
+        _reproduce(args)
+    except (JobError, StorageError, DataError) as error:
+        say(f"{made.prog}: error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        say(f"interrupted: the same command with --resume goes on from what is in {args.out}")
+        return 130
+    except OSError as error:  # a full disk, for one
+        say(f"{made.prog}: error: {error.filename or args.out}: {error.strerror or error}")
+        return 2
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process, and return the exit status."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A folder's name that the terminal cannot show must not end a run that is complete.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    made = parser()
-    args = made.parse_args(arguments)
-    try:
-        _reproduce(args)
-        sys.stdout.flush()
-    except (JobError, StorageError, DataError) as error:
-        _say(f"{made.prog}: error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        _say(f"interrupted: the same command with --resume goes on from what is in {args.out}")
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except OSError as error:  # a full disk, for one
-        _say(f"{made.prog}: error: {error.filename or args.out}: {error.strerror or error}")
-        return 2
-    return 0
+    with guarded_streams() as (output, errors):
+        status = _attempt(arguments)
+        output.flush()
+        if output.lost:
+            say(f"standard output is lost: {output.lost}")
+        errors.flush()
+    if status == 0:
+        status = STDOUT_LOST * bool(output.lost) + STDERR_LOST * bool(errors.lost)
+    return status

@@ -15,6 +15,9 @@ MODELS = tuple(ARCHITECTURES)
 QUICK_TRAIN, QUICK_TEST = 6_000, 1_000
 _MAX_THREADS = 1024
 
+STDOUT_LOST, STDERR_LOST = 4, 8
+"""Exit status of a run that is complete but for what it had to say; their sum where both is lost."""
+
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, without the usage that --help gives anyway."""
@@ -39,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
         description="Train the report's four models and the position-biased LeNet-5, let them "
         "answer every test image under every shift, print Table 1 beside the report's, and write "
         "table, figures, predictions and checkpoints into a folder.",
-        epilog="Exit status: 0 done, 2 not possible as asked (one line says why), 130 interrupted.",
+        epilog="Exit status: 0 done, 2 not possible as asked (one line says why), 130 interrupted; "
+        f"{STDOUT_LOST} done, all files are written, but standard output is lost (closed, full or "
+        f"without a reader), {STDERR_LOST} standard error, {STDOUT_LOST + STDERR_LOST} both.",
         formatter_class=_Help,
         allow_abbrev=False,
     )

@@ -17,9 +17,6 @@ from typing import IO, Any
 
 import numpy as np
 
-PARTIAL = ".partial"
-"""How the name of a file that is being written ends; it begins with a dot."""
-
 
 class StorageError(Exception):
     """A result folder cannot be used: one line that names the folder or file and the reason."""
@@ -30,6 +27,11 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def partial_path(path: Path) -> Path:
+    """Where a file lies while it is being written."""
+    return path.with_name(f".{path.name}.partial")
+
+
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that it is, at every moment, either the old one or the whole new one.
 
@@ -37,7 +39,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         path: the file; its folder must exist.
         write: called once with a binary file object; raising leaves ``path`` as it was.
     """
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial = partial_path(path)
     try:
         with open(partial, "wb") as file:
             write(file)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..experiments import ARCHITECTURES
 from .checkpoints import checkpoint_path
-from .files import PARTIAL, StorageError, reason, write_atomically
+from .files import StorageError, partial_path, reason
 
 PRODUCTS = (
     *("results.json", "table1.csv", "table1.md", "predictions.npz", "accuracy_maps.png"),
@@ -33,14 +35,20 @@ def open_folder(folder: Path) -> Iterator[Path]:
         try:
             checkpoints.mkdir(parents=True, exist_ok=True)
             lock.enter_context(_sole_user(folder))
+            for path in _own_files(folder):
+                partial_path(path).unlink(missing_ok=True)
             for place in (folder, checkpoints):
-                for partial in place.glob(f".*{PARTIAL}"):
-                    partial.unlink(missing_ok=True)
-                write_atomically(place / ".writable", lambda file: None)
-                (place / ".writable").unlink()
+                with tempfile.TemporaryFile(dir=place):  # nobody's file has its name
+                    pass
         except OSError as error:
             raise StorageError(f"cannot write to {folder}: {reason(error)}") from error
         yield folder
+
+
+def _own_files(folder: Path) -> list[Path]:
+    """All that a run writes into ``folder``; whatever else lies there is somebody else's."""
+    checkpoints = [checkpoint_path(folder, model) for model in ARCHITECTURES]
+    return [*(folder / name for name in PRODUCTS), *checkpoints]
 
 
 @contextlib.contextmanager
