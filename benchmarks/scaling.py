@@ -20,6 +20,7 @@ from timing import best_of
 
 import lenetshift
 from lenetshift._native import core
+from lenetshift.report.figures import figure_settings
 
 N_IMAGES = (10_000, 60_000, 1_000_000)
 GRIDS = (
@@ -120,12 +121,10 @@ def resident(field: str) -> float:
     raise RuntimeError(f"{field}: not in /proc/self/status")
 
 
+@figure_settings()
 def draw(scaling: dict[str, Any], path: Path) -> None:
     """The two curves a model, log-log, each beside proportional growth."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     styles = {  # Okabe and Ito's colours, and markers for those who see none
         "lenet5": ("#0072B2", "o"),
@@ -133,7 +132,8 @@ def draw(scaling: dict[str, Any], path: Path) -> None:
         "mlp": ("#D55E00", "^"),
         "pooled_mlp": ("#009E73", "D"),
     }
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots(1, 2)
     for axis, kind in zip(axes, ("shifts", "images"), strict=True):
         rows = scaling[kind]
         for name, (color, marker) in styles.items():
@@ -149,7 +149,6 @@ def draw(scaling: dict[str, Any], path: Path) -> None:
     axes[1].set_title("55 shifts")
     axes[0].legend(frameon=False)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

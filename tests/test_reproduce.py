@@ -148,6 +148,32 @@ def test_interrupt_says_how_to_go_on(small, tmp_path, capsys, monkeypatch):
     assert "--resume" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_the_matplotlib_settings_of_a_person_do_not_end_a_run(small, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.family: No Such Font\n")
+    settings = {
+        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # a notebook passes this on
+    }
+    out = tmp_path / "out"
+    done = command("--data", small, "--models", "mlp", "--out", out, env={**os.environ, **settings})
+    assert done.returncode == 0, done.stderr
+    assert (out / "accuracy_maps.png").exists()
+    assert "findfont" not in done.stderr
+
+
+def test_settings_that_matplotlib_cannot_read_are_told_before_the_training(small, tmp_path):
+    (tmp_path / "matplotlibrc").write_bytes("font.family: Ärial\n".encode("latin-1"))
+    out = tmp_path / "out"
+    options = ("--data", small, "--models", "mlp", "--out", out)
+    done = command(*options, env={**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
+    assert done.returncode == 2
+    # Matplotlib's own line names the file.
+    whose, ours = done.stderr.splitlines()
+    assert str(tmp_path / "matplotlibrc") in whose
+    assert "error: Matplotlib, which draws the figures, cannot be used: 'utf-8'" in ours
+    assert not out.exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is available")
 def test_cuda_unavailable(tmp_path):
     done = command("--out", tmp_path, "--device", "cuda")

@@ -23,6 +23,7 @@ from ..experiments import position_bias
 from ..experiments.settings import Config
 from ..ops import isa
 from ..report import tables
+from ..report.figures import figure_settings
 from ..report.products import write_products
 from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, STDERR_LOST, STDOUT_LOST, parser
 from .progress import Progress
@@ -64,6 +65,16 @@ def _device(wanted: str) -> torch.device:
             say(f"--device auto: cpu; cuda is not available: {reason}")
             return torch.device("cpu")
         raise JobError(f"argument --device: cuda is not available: {reason}") from error
+
+
+def _check_matplotlib() -> None:
+    """Raise JobError if Matplotlib cannot be used: better before the training than after it."""
+    try:
+        with figure_settings():
+            pass
+    except Exception as error:  # a matplotlibrc that cannot be read, a damaged installation
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise JobError(f"Matplotlib, which draws the figures, cannot be used: {reason}") from error
 
 
 def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> Job:
@@ -116,6 +127,7 @@ def _reproduce(args: argparse.Namespace) -> None:
     except ValueError as error:  # LENETSHIFT_ISA names what this machine cannot run
         raise JobError(str(error)) from error
     job = prepare(args, config, device)
+    _check_matplotlib()
     with open_folder(args.out):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
             if position_bias.MODEL in job.models and index not in job.figures:

@@ -1,13 +1,18 @@
 """The figures: one image under every shift with the model's answers, and accuracy per shift.
 
-Both functions draw from finished predictions and never run a model. Right and wrong differ in
-line style, in mark and in colour (Okabe and Ito's blue and vermilion), so that any one of the
-three is enough. Layout is in screen pixels, x to the right and y down from the top left corner.
+All draw from finished predictions and never run a model. ``plot_*`` draws on axes that the caller
+has made, ``*_figure`` makes a whole figure, ``save_figure`` writes one, ``draw_*`` does it all.
+
+Right and wrong differ in line style, in mark and in colour (Okabe and Ito's blue and vermilion), so
+that any one of the three is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +21,91 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..checks import check_tensor, check_type
 from ..dossier.files import write_atomically
 from ..reference import translate
 from ..shifts import ShiftGrid
 
 if TYPE_CHECKING:
-    from matplotlib.backend_bases import RendererBase
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from matplotlib.patches import Patch
 
-_DPI = 100
+Fractions = Sequence[Sequence[float]] | Tensor
+"""Accuracies, fractions [n_dy, n_dx], as ``metrics.summarize(...)["accuracy_map"]`` gives them."""
+
 _RIGHT, _WRONG, _INK = "#0072B2", "#D55E00", "#222222"
-_SOLID, _DASHED = "solid", (0, (3, 1.5))
-_MIDDLE = {"ha": "center", "va": "center"}
+_RIGHT_MARK, _WRONG_MARK = "\N{CHECK MARK}", "\N{BALLOT X}"
+# Frames stay where they are put, on whole pixels or not; one at the edge of the axes is drawn whole.
+_FRAME: dict[str, Any] = {"facecolor": "none", "snap": False, "clip_on": False}
+_RIGHT_FRAME = {**_FRAME, "edgecolor": _RIGHT, "linewidth": 2.2}
+_WRONG_FRAME = {**_RIGHT_FRAME, "edgecolor": _WRONG, "linestyle": (0, (3, 1.5))}
+_UNMOVED_FRAME = {**_FRAME, "edgecolor": _INK, "linewidth": 2.4}
 
-# Shift figures: each image pixel is a square of _SCALE screen pixels, so no digit is resampled.
+_SETTINGS: dict[Any, Any] = {
+    "font.size": 11,
+    "text.color": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "svg.hashsalt": "lenetshift",  # the same figure gives the same file
+}
+
+# Whole figures are laid out in screen pixels, from the top left corner.
+_DPI = 100
+_LEAST_WIDTH = 920  # room for a title, and for a note, above a small grid
+_HEAD = 70  # title and second line
+_NOTE = 22  # one line more
+
+# Shift figures: what lies around the image in a cell, in the image's own pixels. Each of those is a
+# square of _SCALE screen pixels, so no digit is resampled.
 _SCALE = 3
-_CELL_GAP = 24
-_CELL_FOOT = 42  # below each image: its answer, then the gap to the next row
+_CELL_SIDE, _CELL_TOP, _CELL_FOOT = 4, 4, 10
+_ANSWER_BELOW = 16 / _SCALE
+_FRAME_MARGIN = 2.5 / _SCALE  # the line is 3 screen pixels wide and leaves one to the image
+_UNMOVED_MARGIN = 3
 
 # Accuracy maps: a cell's size, and what lies around the cells of a panel.
 _CELL_WIDTH, _CELL_HEIGHT = 50, 46
 _PANEL_LEFT, _PANEL_RIGHT, _PANEL_TOP, _PANEL_BOTTOM = 76, 14, 48, 34
+
+
+@contextmanager
+def figure_settings() -> Iterator[None]:
+    """Matplotlib's defaults and the few changes of this package, whatever a person has set.
+
+    A ``matplotlibrc`` or the calling code may ask for LaTeX, or for fonts that are not there. What
+    they have set holds again afterwards. Whole figures are made and saved under these settings;
+    ``plot_*`` leaves them to the caller, whose axes it draws on.
+    """
+    _import_matplotlib()
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        yield
+
+
+def _import_matplotlib() -> None:
+    """Import Matplotlib, even where MPLBACKEND names a backend that is not installed.
+
+    Such a name makes the import raise, and a notebook's ``!python`` passes on the notebook's own.
+    No figure here needs a backend.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.pop("MPLBACKEND", "")
+    try:
+        # Not at the top of the file: a command that fails early should not wait for Matplotlib.
+        import matplotlib
+    finally:
+        if backend:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend  # for the calling code's pyplot
 
 
 def signed(value: int) -> str:
@@ -43,64 +113,242 @@ def signed(value: int) -> str:
     return f"{value:+d}".replace("-", "\N{MINUS SIGN}") if value else "0"
 
 
-class _Sheet:
-    """A white page measured in screen pixels, on Matplotlib's Agg canvas.
+def plot_answers(
+    axes: Axes, image: Tensor, label: int, predictions: Tensor, grid: ShiftGrid
+) -> None:
+    """Draw one image under every shift, each framed, with the model's answer below it.
 
-    There are no axes: their ticks and image resampling cost far more than the drawing itself.
+    The axes count pixels of the image, y down; their limits, ticks and labels are set. A second
+    frame marks the unmoved image. ``answer_handles`` makes the legend.
+
+    Args:
+        axes: where to draw.
+        image: uint8 [H, W], unmoved.
+        label: the true answer.
+        predictions: uint8 or int64 [n_dy, n_dx], the model's answer under each shift.
+        grid: the shifts, in pixels; dx > 0 is right, dy > 0 is down.
+
+    Raises:
+        ValueError: ``image`` or ``predictions`` is not as stated.
     """
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
 
-    def __init__(self, width: int, height: int) -> None:
-        # Imported here: a command that fails early should not wait for Matplotlib.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.transforms import Affine2D
+    _check_answers(image, predictions, grid)
+    height, width = image.shape
+    cells = _cells(image, grid)
+    _, cell_height, _, cell_width = cells.shape
+    page = cells.reshape(grid.n_dy * cell_height, grid.n_dx * cell_width)
+    extent = (0, page.shape[1], page.shape[0], 0)
+    axes.imshow(page, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="none")
 
-        size = (width / _DPI, height / _DPI)
-        self.figure = Figure(figsize=size, dpi=_DPI, facecolor="white")
-        self.canvas = FigureCanvasAgg(self.figure)
-        self.width, self.height = width, height
-        self._metadata: dict[str, str] = {}
-        self._pixels = Affine2D().scale(1, -1).translate(0, height)
+    left = [column * cell_width + _CELL_SIDE for column in range(grid.n_dx)]
+    top = [row * cell_height + _CELL_TOP for row in range(grid.n_dy)]
+    frames: dict[bool, list[Rectangle]] = {True: [], False: []}
+    margin = _FRAME_MARGIN
+    for (row, column), answer in np.ndenumerate(predictions.cpu().numpy()):
+        x, y = left[column], top[row]
+        right = bool(answer == label)
+        corner = (x - margin, y - margin)
+        frames[right].append(Rectangle(corner, width + 2 * margin, height + 2 * margin))
+        axes.text(
+            x + width / 2,
+            y + height + _ANSWER_BELOW,
+            f"{answer} {_RIGHT_MARK if right else _WRONG_MARK}",
+            color=_RIGHT if right else _WRONG,
+            size=12,
+            weight="bold",
+            ha="center",
+            va="center",
+        )
+    axes.add_collection(PatchCollection(frames[True], **_RIGHT_FRAME))
+    axes.add_collection(PatchCollection(frames[False], **_WRONG_FRAME))
+    if grid.has_centre:
+        row, column = grid.index(0, 0)
+        margin = _UNMOVED_MARGIN
+        corner = (left[column] - margin, top[row] - margin)
+        full_height = height + margin + _CELL_FOOT  # with the answer
+        axes.add_patch(Rectangle(corner, width + 2 * margin, full_height, **_UNMOVED_FRAME))
+    _label_shifts(axes, grid, [x + width / 2 for x in left], [y + height / 2 for y in top])
 
-    def text(self, x: float, y: float, text: str, **style: Any) -> None:
-        style = {"color": _INK, "size": 11, **style}
-        self.figure.text(x, y, text, transform=self._pixels, **style)
 
-    def lines(self, paths: Sequence[Any], *, width: float, **style: Any) -> None:
-        """Draw polylines, each [n_points, 2]; ``width`` in points."""
-        from matplotlib.collections import LineCollection
+def _cells(image: Tensor, grid: ShiftGrid) -> NDArray[np.uint8]:
+    """An image under every shift with white around it, [n_dy, cell height, n_dx, cell width]."""
+    moved = translate(image.cpu()[None], grid.shifts())[0].numpy()  # [n_shifts, H, W]
+    around = ((0, 0), (_CELL_TOP, _CELL_FOOT), (_CELL_SIDE, _CELL_SIDE))
+    cells = np.pad(moved, around, constant_values=255)
+    cells = cells.reshape(*grid.shape, *cells.shape[1:])
+    return np.asarray(cells.transpose(0, 2, 1, 3))
 
-        style = {"transform": self._pixels, "linewidths": width, "snap": False, **style}
-        self.figure.add_artist(LineCollection(paths, **style))
 
-    def picture(self, x: int, y: int, rgba: NDArray[np.uint8]) -> None:
-        """Put uint8 [H, W, 4] on the page as it is, pixel for pixel, below lines and text."""
-        from matplotlib.artist import Artist
+def answer_handles() -> list[Patch]:
+    """What a legend needs to say what the frames and marks of ``plot_answers`` mean."""
+    from matplotlib.patches import Patch
 
-        bottom = self.height - y - rgba.shape[0]
+    return [
+        Patch(label=f"{_RIGHT_MARK} right answer", **_RIGHT_FRAME),
+        Patch(label=f"{_WRONG_MARK} wrong answer", **_WRONG_FRAME),
+        Patch(label="unmoved image", **_UNMOVED_FRAME),
+    ]
 
-        class Picture(Artist):
-            def draw(self, renderer: RendererBase) -> None:
-                renderer.draw_image(renderer.new_gc(), x, bottom, rgba[::-1])
 
-        self.figure.add_artist(Picture())
+@figure_settings()
+def shift_figure(
+    image: Tensor, label: int, predictions: Tensor, grid: ShiftGrid, title: str, note: str = ""
+) -> Figure:
+    """One image under every shift, each with the model's answer (the report's figures 1-4).
 
-    def heading(self, x: float, title: str, subtitle: str, note: str) -> None:
-        """Title, second line and, where there is one, a note: in the picture and in its metadata.
+    Args:
+        image, label, predictions, grid: as in ``plot_answers``.
+        title: the first line; the second says how many answers are right.
+        note: a line below those, such as that the data are a subset; empty for none.
 
-        They fill 70 pixels from the top, 92 with a note.
-        """
-        self.text(x, 16, title, size=14, weight="bold", va="top")
-        self.text(x, 44, subtitle, va="top")
-        self.text(x, 66, note, style="italic", weight="bold", color=_WRONG, va="top")
-        self._metadata = {"Title": title, "Description": f"{subtitle}. {note}".rstrip(". ") + "."}
+    Raises:
+        ValueError: ``image`` or ``predictions`` is not as stated.
+    """
+    _check_answers(image, predictions, grid)
+    width = grid.n_dx * (image.shape[1] + 2 * _CELL_SIDE) * _SCALE
+    height = grid.n_dy * (image.shape[0] + _CELL_TOP + _CELL_FOOT) * _SCALE
+    left, top = 80, 10 + _HEAD + (_NOTE if note else 0)
+    n_right = int((predictions == label).sum())
+    figure = _page(left + width + 24, top + height + 96)
+    axes = _add_axes(figure, left, top, width, height)
+    plot_answers(axes, image, label, predictions, grid)
+    axes.tick_params("x", pad=10)
+    counted = f"true label {label}; the answer is right at {n_right} of {len(grid)} shifts"
+    _add_heading(figure, left + _CELL_SIDE * _SCALE, title, counted, note)
+    figure.legend(
+        handles=answer_handles(),
+        loc="lower center",
+        ncols=3,
+        columnspacing=5,
+        handlelength=1.05,  # a square: the legend takes about a seventh off the height
+        handleheight=1.24,
+        frameon=False,
+    )
+    return figure
 
-    def save(self, path: Path) -> None:
-        """Write the PNG atomically."""
-        metadata = {**self._metadata, "Software": "lenetshift"}
+
+def plot_accuracy(axes: Axes, fractions: Fractions, grid: ShiftGrid) -> AxesImage:
+    """Draw a heat map of the accuracy at every shift, each cell with its per cent.
+
+    The axes count shifts, dy down; their limits, ticks and labels are set. The colours stand for
+    0 to 100 %, whatever is drawn, so that maps compare.
+
+    Args:
+        axes: where to draw.
+        fractions: the accuracies, [n_dy, n_dx].
+        grid: the shifts, in pixels.
+
+    Returns:
+        The coloured cells, for a colour bar.
+
+    Raises:
+        ValueError: ``fractions`` has another shape than stated.
+    """
+    cells = _accuracies("fractions", fractions, grid).numpy()
+    extent = (grid.dx[0] - 0.5, grid.dx[-1] + 0.5, grid.dy[-1] + 0.5, grid.dy[0] - 0.5)
+    # Viridis is even in lightness, so it can be read without hue.
+    colours = axes.imshow(
+        cells, cmap="viridis", vmin=0, vmax=1, extent=extent, aspect="auto", interpolation="none"
+    )
+    for (row, column), fraction in np.ndenumerate(cells):
+        axes.text(
+            grid.dx[column],
+            grid.dy[row],
+            f"{100 * fraction:.0f}",
+            # Where viridis turns light, black has the better contrast.
+            color="white" if fraction < 0.5 else "black",
+            ha="center",
+            va="center",
+        )
+    _label_shifts(axes, grid, grid.dx, grid.dy)
+    return colours
+
+
+@figure_settings()
+def accuracy_figure(maps: Mapping[str, Fractions], grid: ShiftGrid, note: str = "") -> Figure:
+    """One heat map per model: the accuracy at every shift, on a shared scale of 0 to 100 %.
+
+    Args:
+        maps: by panel title the accuracies, fractions [n_dy, n_dx].
+        grid: the shifts, in pixels.
+        note: a line below the title, such as that the data are a subset; empty for none.
+
+    Raises:
+        ValueError: ``maps`` is empty, or one of them has another shape than stated.
+    """
+    if not maps:
+        raise ValueError("maps: got none, expected at least one")
+    values = {name: _accuracies(f"maps[{name!r}]", given, grid) for name, given in maps.items()}
+
+    n_columns = min(2, len(values))
+    n_rows = -(-len(values) // n_columns)
+    width, height = grid.n_dx * _CELL_WIDTH, grid.n_dy * _CELL_HEIGHT
+    panel_width = _PANEL_LEFT + width + _PANEL_RIGHT
+    panel_height = _PANEL_TOP + height + _PANEL_BOTTOM
+    head, foot, scale_width = _HEAD + (_NOTE if note else 0), 40, 104
+    figure = _page(n_columns * panel_width + scale_width, head + n_rows * panel_height + foot)
+    counted = "per cent of the test images that are answered right when all are moved by (dx, dy)"
+    _add_heading(figure, _PANEL_LEFT, "Accuracy at every shift", counted, note)
+    top = head + _PANEL_TOP
+    for index, (name, value) in enumerate(values.items()):
+        row, column = divmod(index, n_columns)
+        x, y = column * panel_width + _PANEL_LEFT, row * panel_height + top
+        axes = _add_axes(figure, x, y, width, height)
+        colours = plot_accuracy(axes, value, grid)
+        axes.set_title(name, loc="left", size=11.5, weight="bold", pad=10, parse_math=False)
+        if index + n_columns < len(values):  # another panel is below
+            axes.set_xlabel("")
+        if column > 0:
+            axes.set_ylabel("")
+    scale = _add_axes(
+        figure, n_columns * panel_width + 22, top, 18, (n_rows - 1) * panel_height + height
+    )
+    _add_scale(figure, colours, scale)
+    return figure
+
+
+def _add_scale(figure: Figure, colours: AxesImage, axes: Axes) -> None:
+    """The colour bar that all panels share."""
+    from matplotlib.ticker import PercentFormatter
+
+    per_cent = PercentFormatter(xmax=1, decimals=0, symbol=" %")
+    bar = figure.colorbar(colours, cax=axes, ticks=np.linspace(0, 1, 6), format=per_cent)
+    bar.outline.set_visible(False)
+    axes.tick_params(length=0, labelsize=10, pad=6)
+    axes.set_title("accuracy", loc="left", size=10, pad=14)
+
+
+@figure_settings()
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure atomically, as PNG or SVG.
+
+    The file's metadata hold the figure's texts: the first as its title, the others as what it says.
+
+    Args:
+        path: the file; its suffix, ``.png`` or ``.svg``, says which.
+        figure: of this module, or any other made under ``figure_settings``.
+
+    Raises:
+        ValueError: ``path`` has another suffix.
+    """
+    title, *others = [text.get_text() for text in figure.texts] or [""]
+    metadata: dict[str, str | None] = {
+        "Title": title,
+        "Description": " ".join(text.rstrip(".") + "." for text in others),
+    }
+    options: dict[str, Any] = {"dpi": figure.dpi, "metadata": metadata}
+    kind = path.suffix.lower()
+    if kind == ".png":
+        metadata["Software"] = "lenetshift"
         # Level 3 halves the time to write and adds a tenth to the size.
-        options = {"metadata": metadata, "pil_kwargs": {"compress_level": 3}}
-        write_atomically(path, lambda file: self.canvas.print_png(file, **options))
+        options["pil_kwargs"] = {"compress_level": 3}
+    elif kind == ".svg":
+        metadata |= {"Creator": "lenetshift", "Date": None}
+    else:
+        raise ValueError(f"path: got {str(path)!r}, expected the suffix .png or .svg")
+    write_atomically(path, lambda file: figure.savefig(file, format=kind[1:], **options))
 
 
 def draw_shift_figure(
@@ -112,207 +360,66 @@ def draw_shift_figure(
     title: str,
     note: str = "",
 ) -> None:
-    """Draw one image under every shift, each with the model's answer (the report's figures 1-4).
-
-    Args:
-        path: the PNG file, written atomically.
-        image: uint8 [H, W], unmoved.
-        label: the true answer.
-        predictions: integer [n_dy, n_dx], the model's answer under each shift.
-        grid: the shifts, in pixels; dx > 0 is right, dy > 0 is down.
-        title: the first line; the second says how many answers are right.
-        note: a line below the title, such as that the data are a subset; empty for none.
-
-    Raises:
-        ValueError: ``image`` or ``predictions`` has another shape than stated.
-    """
-    if image.ndim != 2:
-        raise ValueError(f"image: got shape {list(image.shape)}, expected [H, W]")
-    _check_map("predictions", predictions, grid)
-    width, height = image.shape[1] * _SCALE, image.shape[0] * _SCALE
-    pitch_x, pitch_y = width + _CELL_GAP, height + _CELL_FOOT
-    left, top = 92, 114 if note else 92
-    right, bottom = left + grid.n_dx * pitch_x, top + grid.n_dy * pitch_y
-    sheet = _Sheet(right + 12, bottom + 92)
-
-    answers = predictions.tolist()
-    n_right = sum(answer == label for row in answers for answer in row)
-    counted = f"true label {label}; the answer is right at {n_right} of {len(grid)} shifts"
-    sheet.heading(left, title, counted, note)
-
-    sheet.picture(left, top, _moved_images(image, grid))
-    frames: dict[bool, list[NDArray[np.float64]]] = {True: [], False: []}
-    for row in range(grid.n_dy):
-        for column in range(grid.n_dx):
-            x, y = left + column * pitch_x, top + row * pitch_y
-            good = answers[row][column] == label
-            frames[good].append(_box(x - 2.5, y - 2.5, width + 5, height + 5))
-            mark = "\N{CHECK MARK}" if good else "\N{BALLOT X}"
-            sheet.text(
-                x + width / 2,
-                y + height + 16,
-                f"{answers[row][column]} {mark}",
-                color=_RIGHT if good else _WRONG,
-                size=12,
-                weight="bold",
-                **_MIDDLE,
-            )
-    sheet.lines(frames[True], width=2.2, colors=_RIGHT, linestyles=[_SOLID])
-    sheet.lines(frames[False], width=2.2, colors=_WRONG, linestyles=[_DASHED])
-    if grid.has_centre:
-        row, column = grid.index(0, 0)
-        x, y = left + column * pitch_x, top + row * pitch_y
-        around = _box(x - 9, y - 9, width + 18, height + 39)
-        sheet.lines([around], width=2.4, colors=_INK)
-
-    columns = [left + i * pitch_x + width / 2 for i in range(grid.n_dx)]
-    rows = [top + i * pitch_y + height / 2 for i in range(grid.n_dy)]
-    _label_shifts(sheet, grid, columns, rows, left - 18, bottom + 6, size=11)
-    _shift_legend(sheet, (left + right - _CELL_GAP) / 2, bottom + 66)
-    sheet.save(path)
-
-
-def _moved_images(image: Tensor, grid: ShiftGrid) -> NDArray[np.uint8]:
-    """An image under every shift, as one transparent picture with rows of dy, columns of dx."""
-    height, width = image.shape
-    moved = translate(image.cpu()[None], grid.shifts())[0].numpy()  # [n_shifts, H, W]
-    moved = moved.repeat(_SCALE, axis=1).repeat(_SCALE, axis=2)
-    moved = moved.reshape(grid.n_dy, grid.n_dx, *moved.shape[1:]).transpose(0, 2, 1, 3)
-    height, width = height * _SCALE, width * _SCALE
-    pitch_y, pitch_x = height + _CELL_FOOT, width + _CELL_GAP
-    picture = np.zeros((grid.n_dy, pitch_y, grid.n_dx, pitch_x, 4), np.uint8)
-    picture[:, :height, :, :width, :3] = moved[..., None]
-    picture[:, :height, :, :width, 3] = 255
-    return picture.reshape(grid.n_dy * pitch_y, grid.n_dx * pitch_x, 4)
-
-
-def _shift_legend(sheet: _Sheet, middle: float, y: float) -> None:
-    """Say, below a shift figure, what its frames and marks mean."""
-    right, wrong, unmoved = middle - 275, middle - 70, middle + 145
-    sheet.lines([_box(right, y - 8, 16, 16)], width=2.2, colors=_RIGHT)
-    sheet.text(right + 26, y, "\N{CHECK MARK} right answer", va="center")
-    sheet.lines([_box(wrong, y - 8, 16, 16)], width=2.2, colors=_WRONG, linestyles=[_DASHED])
-    sheet.text(wrong + 26, y, "\N{BALLOT X} wrong answer", va="center")
-    sheet.lines([_box(unmoved, y - 10, 20, 20)], width=2.4, colors=_INK)
-    sheet.text(unmoved + 30, y, "unmoved image", va="center")
+    """Write ``shift_figure`` of the other arguments to ``path``, as ``save_figure`` does."""
+    save_figure(path, shift_figure(image, label, predictions, grid, title, note))
 
 
 def draw_accuracy_maps(
-    path: Path,
-    maps: Mapping[str, Sequence[Sequence[float]] | Tensor],
-    grid: ShiftGrid,
-    note: str = "",
+    path: Path, maps: Mapping[str, Fractions], grid: ShiftGrid, note: str = ""
 ) -> None:
-    """Draw one heat map per model: the accuracy at every shift, on a shared scale of 0 to 100 %.
-
-    Args:
-        path: the PNG file, written atomically.
-        maps: by panel title the accuracies, fractions [n_dy, n_dx], as
-            ``metrics.summarize(...)["accuracy_map"]`` gives them.
-        grid: the shifts, in pixels.
-        note: a line below the title, such as that the data are a subset; empty for none.
-
-    Raises:
-        ValueError: ``maps`` is empty, or one of them has another shape than stated.
-    """
-    if not maps:
-        raise ValueError("maps: got none, expected at least one")
-    values = {name: torch.as_tensor(fractions) for name, fractions in maps.items()}
-    for name, value in values.items():
-        _check_map(f"maps[{name!r}]", value, grid)
-
-    n_columns = min(2, len(values))
-    n_rows = -(-len(values) // n_columns)
-    width, height = grid.n_dx * _CELL_WIDTH, grid.n_dy * _CELL_HEIGHT
-    panel_width = _PANEL_LEFT + width + _PANEL_RIGHT
-    panel_height = _PANEL_TOP + height + _PANEL_BOTTOM
-    head, foot, scale_width = 92 if note else 70, 40, 104
-    sheet = _Sheet(n_columns * panel_width + scale_width, head + n_rows * panel_height + foot)
-    counted = "per cent of the test images that are answered right when all are moved by (dx, dy)"
-    sheet.heading(_PANEL_LEFT, "Accuracy at every shift", counted, note)
-
-    for index, (name, value) in enumerate(values.items()):
-        x = (index % n_columns) * panel_width + _PANEL_LEFT
-        y = head + (index // n_columns) * panel_height + _PANEL_TOP
-        lowest = index + n_columns >= len(values)
-        _draw_map(sheet, x, y, value.double().numpy(), name)
-        columns = [x + (i + 0.5) * _CELL_WIDTH for i in range(grid.n_dx)]
-        rows = [y + (i + 0.5) * _CELL_HEIGHT for i in range(grid.n_dy)]
-        _label_shifts(
-            sheet, grid, columns, rows, x - 10, y + height + 6, size=10,
-            name_dx=lowest, name_dy=index % n_columns == 0,
-        )  # fmt: skip
-    top, bottom = head + _PANEL_TOP, head + n_rows * panel_height - _PANEL_BOTTOM
-    _draw_scale(sheet, n_columns * panel_width + 22, top, bottom)
-    sheet.save(path)
-
-
-def _draw_map(sheet: _Sheet, x: int, y: int, value: NDArray[np.float64], name: str) -> None:
-    """One panel: its title, the coloured cells, and each cell's per cent."""
-    cells = _viridis(value).repeat(_CELL_HEIGHT, axis=0).repeat(_CELL_WIDTH, axis=1)
-    sheet.picture(x, y, cells)
-    sheet.text(x, y - 10, name, size=11.5, weight="bold", va="bottom")
-    for (row, column), fraction in np.ndenumerate(value):
-        sheet.text(
-            x + (column + 0.5) * _CELL_WIDTH,
-            y + (row + 0.5) * _CELL_HEIGHT,
-            f"{100 * fraction:.0f}",
-            # Where viridis turns light, black has the better contrast.
-            color="white" if fraction < 0.5 else "black",
-            **_MIDDLE,
-        )
-
-
-def _draw_scale(sheet: _Sheet, x: int, top: int, bottom: int) -> None:
-    """The colour bar that all panels share."""
-    shades = np.linspace(1, 0, bottom - top)[:, None]
-    sheet.picture(x, top, _viridis(shades).repeat(18, axis=1))
-    for percent in range(0, 101, 20):
-        sheet.text(x + 26, bottom + (top - bottom) * percent / 100, f"{percent} %",
-                   size=10, va="center")  # fmt: skip
-    sheet.text(x, top - 16, "accuracy", size=10, va="bottom")
-
-
-def _viridis(fractions: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Fractions 0..1 [...] -> uint8 [..., 4]; the map is even in lightness, safe without hue."""
-    from matplotlib import colormaps
-
-    return np.asarray(colormaps["viridis"](fractions, bytes=True))
+    """Write ``accuracy_figure`` of the other arguments to ``path``, as ``save_figure`` does."""
+    save_figure(path, accuracy_figure(maps, grid, note))
 
 
 def _label_shifts(
-    sheet: _Sheet,
-    grid: ShiftGrid,
-    columns: Sequence[float],
-    rows: Sequence[float],
-    left: float,
-    bottom: float,
-    *,
-    size: float,
-    name_dx: bool = True,
-    name_dy: bool = True,
+    axes: Axes, grid: ShiftGrid, columns: Sequence[float], rows: Sequence[float]
 ) -> None:
-    """Number the columns below, the rows on the left, and name the two directions."""
-    for x, dx in zip(columns, grid.dx, strict=True):
-        sheet.text(x, bottom, signed(dx), size=size, ha="center", va="top")
-    for y, dy in zip(rows, grid.dy, strict=True):
-        sheet.text(left, y, signed(dy), size=size, ha="right", va="center")
-    if name_dx:
-        x = (columns[0] + columns[-1]) / 2
-        sheet.text(x, bottom + 20, "dx (pixels; > 0 is right)", size=size, ha="center", va="top")
-    if name_dy:
-        y = (rows[0] + rows[-1]) / 2
-        sheet.text(left - 40, y, "dy (pixels; > 0 is down)", size=size, rotation=90, **_MIDDLE)
+    """Number columns and rows at these places of the axes, and name the two directions."""
+    axes.set_xticks(columns, labels=[signed(dx) for dx in grid.dx])
+    axes.set_yticks(rows, labels=[signed(dy) for dy in grid.dy], va="center")
+    axes.set_xlabel("dx (pixels; > 0 is right)")
+    axes.set_ylabel("dy (pixels; > 0 is down)")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
 
 
-def _box(x: float, y: float, width: float, height: float) -> NDArray[np.float64]:
-    """The outline of a rectangle as a closed polyline, [5, 2]."""
-    far_x, far_y = x + width, y + height
-    return np.array([(x, y), (far_x, y), (far_x, far_y), (x, far_y), (x, y)], np.float64)
+def _page(width: int, height: int) -> Figure:
+    """An empty figure, in screen pixels. It belongs to no window: pyplot is not asked."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(max(width, _LEAST_WIDTH) / _DPI, height / _DPI), dpi=_DPI)
 
 
-def _check_map(name: str, value: Tensor, grid: ShiftGrid) -> None:
-    if tuple(value.shape) != grid.shape:
-        raise ValueError(
-            f"{name}: got shape {list(value.shape)}, expected [n_dy, n_dx] {list(grid.shape)}"
-        )
+def _add_axes(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
+    """Axes at a place in screen pixels, from the figure's top left corner."""
+    page = figure.bbox
+    bottom = page.height - top - height
+    place = (left / page.width, bottom / page.height, width / page.width, height / page.height)
+    return figure.add_axes(place)
+
+
+def _add_heading(figure: Figure, left: int, title: str, subtitle: str, note: str) -> None:
+    """Title, second line and, where there is one, a note: _HEAD pixels high, with a note _NOTE more."""
+
+    def add(top: int, text: str, **style: Any) -> None:
+        x, y = left / figure.bbox.width, 1 - top / figure.bbox.height
+        figure.text(x, y, text, va="top", parse_math=False, **style)  # a dollar is a dollar
+
+    add(16, title, size=14, weight="bold")
+    add(44, subtitle)
+    if note:
+        add(66, note, style="italic", weight="bold", color=_WRONG)
+
+
+def _check_answers(image: Tensor, predictions: Tensor, grid: ShiftGrid) -> None:
+    check_type("image", image, Tensor)
+    check_tensor("image", image, (torch.uint8,), (None, None))
+    check_type("predictions", predictions, Tensor)
+    check_tensor("predictions", predictions, (torch.uint8, torch.int64), grid.shape)
+
+
+def _accuracies(name: str, fractions: Fractions, grid: ShiftGrid) -> Tensor:
+    """Fractions as float64 on the CPU; ValueError unless they are [n_dy, n_dx]."""
+    accuracies = torch.as_tensor(fractions, dtype=torch.float64, device="cpu")
+    check_tensor(name, accuracies, (torch.float64,), grid.shape)
+    return accuracies
