@@ -59,7 +59,8 @@ class Dataset:
         return len(self.images)
 
     def subset(self, n: int) -> Dataset:
-        """``n`` images and their labels, drawn evenly over the set (``evenly_spaced``).
+        """``n`` images and their labels, drawn evenly over the set (``evenly_spaced``); all of them are
+        the set itself.
 
         The first ``n`` would be another sample than the rest: MNIST's first 5,000 test images come
         from other writers than the last 5,000, and are easier or harder to read.
@@ -67,7 +68,10 @@ class Dataset:
         Raises:
             ValueError: ``n`` is no int in 1..len(self).
         """
-        rows = evenly_spaced(check_int("n", n, 1, len(self)), len(self)).to(self.images.device)
+        n = check_int("n", n, 1, len(self))
+        if n == len(self):
+            return self
+        rows = evenly_spaced(n, len(self)).to(self.images.device)
         return Dataset(self.images[rows], self.labels[rows])
 
     def to(self, device: torch.device) -> Dataset:
@@ -81,7 +85,8 @@ def load_mnist(folder: str | Path | None = None) -> tuple[Dataset, Dataset]:
     Args:
         folder: where ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
             ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte`` lie, each raw or as ``.gz``;
-            ``train-images.idx3-ubyte`` and its like are found too. The raw file is preferred.
+            ``train-images.idx3-ubyte`` and its like are found too. The raw file is preferred;
+            ``~`` is the home folder.
             None takes the packaged files and checks their SHA-256.
 
     Returns:
@@ -93,7 +98,10 @@ def load_mnist(folder: str | Path | None = None) -> tuple[Dataset, Dataset]:
     if folder is None:
         sha256 = _read_sums(MNIST_FOLDER / "SHA256SUMS")
         return _load(MNIST_FOLDER, "train", sha256), _load(MNIST_FOLDER, "t10k", sha256)
-    folder = Path(folder)
+    try:
+        folder = Path(folder).expanduser()
+    except RuntimeError as error:  # of ~NAME where nobody has that name
+        raise DataError(f"{folder}: {error}") from error
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     return _load(folder, "train"), _load(folder, "t10k")

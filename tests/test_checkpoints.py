@@ -46,6 +46,21 @@ def test_a_checkpoint_returns_as_it_was(out: Path) -> None:
     assert (loaded.predictions, loaded.evaluation_seconds) == (None, None)
 
 
+def test_where_training_diverged() -> None:
+    nan, inf = float("nan"), float("inf")
+    finite = torch.ones(3)
+
+    def divergence(losses: list[list[float]], weights: torch.Tensor = finite) -> str:
+        kept = Checkpoint("mlp", {}, {"w": weights}, [torch.tensor(epoch) for epoch in losses])
+        return kept.divergence()
+
+    assert divergence([]) == ""
+    assert divergence([[1, 2], [1e30, 3]]) == ""
+    assert divergence([[1, 2], [1, nan]]) == "loss nan at step 2 of epoch 2"
+    assert divergence([[inf, nan], [nan, nan]]) == "loss inf at step 1 of epoch 1"
+    assert divergence([[1, 2]], torch.tensor([1, inf])) == "w is not finite after 1 epochs"
+
+
 def test_other_programs_read_a_checkpoint(out: Path) -> None:
     path = checkpoint_path(out, "mlp")
     assert torch.equal(torch.load(path, weights_only=True)["state_dict"]["w"], WEIGHTS["w"])

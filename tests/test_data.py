@@ -148,6 +148,13 @@ def test_the_raw_file_is_preferred(folder: Path) -> None:
     assert len(load_mnist(folder)[1]) == 5
 
 
+def test_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert len(load_mnist(f"~/{folder.name}")[0]) == N["train"]
+    with pytest.raises(DataError, match=r"^~no-such-user/mnist: [^\n]*$"):
+        load_mnist("~no-such-user/mnist")
+
+
 def test_no_folder(tmp_path: Path) -> None:
     assert message(tmp_path / "absent") == f"{tmp_path / 'absent'}: no such folder"
 

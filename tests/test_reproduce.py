@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import os
 import resource
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -117,6 +119,8 @@ def test_quick_takes_a_small_set_whole(small, tmp_path, capsys):
         (["--batch-size", "99999999999999999999"], "--batch-size: got 99999999999999999999, exp"),
         (["--device", "tpu"], "--device"),
         (["--data", "/no/such/folder"], "/no/such/folder"),
+        (["--data", "~no-such-user/mnist"], "--data: got '~no-such-user/mnist'"),
+        (["--out", "~no-such-user/results"], "--out: got '~no-such-user/results'"),
         (["--out", "/dev/null/results"], "/dev/null/results"),
         (["--frobnicate"], "--frobnicate"),
     ],
@@ -137,6 +141,75 @@ def test_bad_input_is_one_line(options, named, tmp_path, capsys):
 def test_bad_input_in_a_process(tmp_path):
     done = command("--out", tmp_path, "--data", "/no/such/folder")
     assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+
+
+def test_the_home_folder_is_found_where_the_shell_left_its_sign(
+    small, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mnist").symlink_to(small)
+    options = ["--models", "pooled_mlp", "--epochs", "0"]
+    assert reproduce.main(["--data", "~/mnist", "--out", "~/results", *options]) == 0
+    assert (tmp_path / "results" / "results.json").exists()
+
+
+def test_packages_without_metadata(small, tmp_path, monkeypatch):
+    def hidden(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", hidden)
+    options = ["--models", "pooled_mlp", "--epochs", "0"]
+    assert reproduce.main(["--data", str(small), "--out", str(tmp_path), *options]) == 0
+    environment = json.loads((tmp_path / "results.json").read_text())["environment"]
+    assert environment["matplotlib"] == matplotlib.__version__
+
+
+@pytest.mark.parametrize("options", [["--threads", "2"], []])
+def test_no_more_threads_than_cpus(small, tmp_path, monkeypatch, capsys, options):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    try:
+        options += ["--data", str(small), "--out", str(tmp_path), "--models", "pooled_mlp"]
+        assert reproduce.main([*options, "--epochs", "0"]) == 0
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert json.loads((tmp_path / "results.json").read_text())["environment"]["threads"] == 1
+    line = capsys.readouterr().err.splitlines()[0]
+    assert line.endswith(": got 2, expected at most 1, the CPUs that this process may use: 1 taken")
+
+
+def test_diverged_training_is_told_everywhere(small, tmp_path, capsys):
+    options = ["--data", str(small), "--out", str(tmp_path), "--epochs", "1"]
+    options += ["--learning-rate", "1e30", "--models", "pooled_mlp", "biased_lenet5"]
+    assert reproduce.main(options) == 0
+    said = capsys.readouterr()
+    warnings = [line for line in said.err.splitlines() if line.startswith("warning: ")]
+    assert [line.split(",")[0] for line in warnings] == [
+        "warning: pooled_mlp: training diverged",
+        "warning: biased_lenet5: training diverged",
+    ]
+    assert warnings[0].endswith("so its answers mean nothing: learning rate 1e+30 is too large")
+    note = (
+        "Training diverged, so the answers mean nothing: Model 3 pooled MLP, LeNet-5, "
+        "position-biased."
+    )
+    assert note in " ".join(said.out.split())
+    for name in ("table1.csv", "table1.md"):
+        assert note in (tmp_path / name).read_text()
+    value = json.loads((tmp_path / "results.json").read_text())
+    assert {name: model["diverged"] for name, model in value["models"].items()} == {
+        "pooled_mlp": True, "biased_lenet5": True
+    }  # fmt: skip
+    # A run that keeps the models says so again; one with a fair learning rate does not.
+    assert reproduce.main([*options, "--resume"]) == 0
+    assert capsys.readouterr().err.count("warning: ") == 2
+    assert reproduce.main([*options, "--learning-rate", "0.1"]) == 0
+    said = capsys.readouterr()
+    assert "training diverged" not in (said.err + said.out).lower()
+    value = json.loads((tmp_path / "results.json").read_text())
+    assert not any(model["diverged"] for model in value["models"].values())
 
 
 def test_interrupt_says_how_to_go_on(small, tmp_path, capsys, monkeypatch):

@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 
 from ..data import DataError, dataset_sha256, evenly_spaced, load_mnist
+from ..dossier.environment import available_cpus
 from ..dossier.files import StorageError
 from ..dossier.folder import open_folder
 from ..dossier.jobs import Job, run
@@ -77,6 +78,22 @@ def _check_matplotlib() -> None:
         raise JobError(f"Matplotlib, which draws the figures, cannot be used: {reason}") from error
 
 
+def _set_threads(wanted: int | None) -> None:
+    """Take the threads asked for, or PyTorch's choice, but no more than there are CPUs: those beyond
+    would wait in turns for the others, for minutes where a second is enough."""
+    n_threads = torch.get_num_threads() if wanted is None else wanted
+    n_cpus = available_cpus()
+    if n_threads > n_cpus:
+        asked = "PyTorch's choice of threads" if wanted is None else "argument --threads"
+        say(
+            f"{asked}: got {n_threads}, expected at most {n_cpus}, the CPUs that this process may "
+            f"use: {n_cpus} taken"
+        )
+        n_threads = n_cpus
+    if n_threads != torch.get_num_threads():
+        torch.set_num_threads(n_threads)
+
+
 def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> Job:
     """Load the data and settle what is to be done.
 
@@ -101,6 +118,7 @@ def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> J
     models = tuple(name for name in MODELS if any(name in names for names in args.models))
     shown = tuple(index for index in position_bias.FIGURE_INDICES if index < len(test))
     drawn = evenly_spaced(n_test, len(test)).tolist()
+    beyond = [index for index in shown if index not in set(drawn)]
     return Job(
         config=config,
         models=models,
@@ -109,7 +127,7 @@ def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> J
         out=args.out,
         train=whole_train.subset(n_train),
         test=test,
-        rows=(*drawn, *(index for index in shown if index not in set(drawn))),
+        rows=(*drawn, *beyond),
         n_test=n_test,
         sha256=sha256,
         note=note,
@@ -119,8 +137,7 @@ def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> J
 
 def _reproduce(args: argparse.Namespace) -> None:
     start = time.perf_counter()
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
+    _set_threads(args.threads)
     config, device = _config(args), _device(args.device)
     try:
         isa()

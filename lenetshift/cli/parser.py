@@ -50,11 +50,11 @@ def parser() -> argparse.ArgumentParser:
     )
     files = made.add_argument_group("files")
     files.add_argument(
-        "--out", type=Path, default=Path("results"), metavar="DIR",
+        "--out", type=_folder, default=Path("results"), metavar="DIR",
         help="folder for the results; the files of an earlier run in it are replaced",
     )  # fmt: skip
     files.add_argument(
-        "--data", type=Path, metavar="DIR",
+        "--data", type=_folder, metavar="DIR",
         help="folder with the four IDX files, raw or .gz (default: the packaged MNIST); a figure "
         "whose test image the data lack is left out",
     )  # fmt: skip
@@ -103,9 +103,17 @@ def parser() -> argparse.ArgumentParser:
         help="auto takes CUDA where it works, else the CPU",
     )  # fmt: skip
     machine.add_argument(
-        "--threads", type=_threads, metavar="N", help="CPU threads (default: PyTorch's choice)"
-    )
+        "--threads", type=_threads, metavar="N",
+        help="CPU threads, no more than there are CPUs (default: PyTorch's choice)",
+    )  # fmt: skip
     return made
+
+
+def _folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser()  # "~/mnist", where the shell has left it as it is
+    except RuntimeError as error:  # nobody has that name
+        raise argparse.ArgumentTypeError(f"got {text!r}: {error}") from error
 
 
 def _names(text: str) -> tuple[str, ...]:

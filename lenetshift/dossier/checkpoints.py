@@ -54,6 +54,17 @@ class Checkpoint:
             raise ValueError(f"checkpoint: {self.model} is not evaluated, expected predictions")
         return self.predictions
 
+    def divergence(self) -> str:
+        """Where training left the finite numbers, such as "loss nan at step 3 of epoch 1"; empty
+        where it did not."""
+        for epoch, losses in enumerate(self.losses, 1):
+            steps = (~losses.isfinite()).nonzero()
+            if len(steps):
+                step = int(steps[0])
+                return f"loss {float(losses[step])} at step {step + 1} of epoch {epoch}"
+        weights = [name for name, w in self.state_dict.items() if not bool(w.isfinite().all())]
+        return f"{weights[0]} is not finite after {len(self.losses)} epochs" if weights else ""
+
 
 def checkpoint_path(folder: Path, model: str) -> Path:
     """Where the checkpoint of ``model`` lies in a result folder."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from pathlib import Path
@@ -17,11 +16,13 @@ from ..ops import isa
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What a run ran on: versions, machine, instruction set, threads. All plain values."""
+    import matplotlib  # here: a command that fails early should not wait for it
+
     return {
         "lenetshift": __version__,
         "torch": str(torch.__version__),
         "numpy": np.__version__,
-        "matplotlib": importlib.metadata.version("matplotlib"),
+        "matplotlib": matplotlib.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
@@ -32,6 +33,13 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
+
+
+def available_cpus() -> int:
+    """How many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _processor() -> str:

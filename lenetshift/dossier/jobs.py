@@ -158,6 +158,12 @@ def _finish_model(
         checkpoint.state_dict = model.state_dict()
         save_checkpoint(job.out, checkpoint)
     reporter.line(_training_line(checkpoint, first_epoch))
+    divergence = checkpoint.divergence()
+    if divergence:
+        reporter.line(
+            f"warning: {name}: training diverged, {divergence}, so its answers mean nothing: "
+            f"learning rate {config.learning_rate:g} is too large"
+        )
 
     evaluated = checkpoint.predictions is not None
     if checkpoint.predictions is None:

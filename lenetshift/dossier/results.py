@@ -32,6 +32,7 @@ def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
             "training_seconds": checkpoint.training_seconds,
             "evaluation_seconds": checkpoint.evaluation_seconds,
             "loss": loss_summary(checkpoint.losses),
+            "diverged": bool(checkpoint.divergence()),
         }
     value = {
         "schema": SCHEMA,

@@ -34,6 +34,8 @@ def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str,
         "labels": job.labels.to(torch.uint8),
         **{name: checkpoint.evaluated()[:n_test] for name, checkpoint in checkpoints.items()},
     }
+    biased = value["models"].get(position_bias.MODEL, {"diverged": False})
+    diverged = "Training diverged: the answers mean nothing." if biased["diverged"] else ""
     for figure in value.get("figures", ()):
         index = figure["index"]
         draw_shift_figure(
@@ -44,7 +46,7 @@ def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str,
             grid,
             f"Figure {figure['figure']}. Test image {index} (label {figure['label']}), "
             "answers of the position-biased LeNet-5",
-            job.note,
+            f"{job.note} {diverged}".strip(),
         )
     if "figures" in value:
         arrays["figure_indices"] = list(job.figures)
@@ -55,7 +57,8 @@ def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str,
     maps = {}
     for name, model in value["models"].items():
         percent = [f"{100 * model[part]['accuracy']:.1f} %" for part in ("unmoved", "moved")]
-        heading = f"{DISPLAY_NAMES[name]}: unmoved {percent[0]}, moved {percent[1]}"
+        display = DISPLAY_NAMES[name] + (" (diverged)" if model["diverged"] else "")
+        heading = f"{display}: unmoved {percent[0]}, moved {percent[1]}"
         maps[heading] = model["accuracy_map"]
     draw_accuracy_maps(job.out / "accuracy_maps.png", maps, grid, job.note)
     write_json(job.out / "results.json", value)

@@ -190,5 +190,8 @@ def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     )
     is_mnist = value["environment"]["data_sha256"] == MNIST_SHA256
     other = "The data are not MNIST, so the report's numbers are left out."
-    note = " ".join(text for text in (value["note"], "" if is_mnist else other) if text)
+    diverged = [DISPLAY_NAMES[name] for name, model in value["models"].items() if model["diverged"]]
+    meaningless = f"Training diverged, so the answers mean nothing: {', '.join(diverged)}."
+    notes = (value["note"], "" if is_mnist else other, meaningless if diverged else "")
+    note = " ".join(text for text in notes if text)
     return table_rows(value["models"], with_report=is_mnist), title, note
