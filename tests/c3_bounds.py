@@ -48,7 +48,7 @@ def check_c3_conv(
 ) -> None:
     """Every value within 2 sqrt(k) eps sum |w||x| of float64, k the longest sum of its kind.
 
-    A kernel in the form F(5, 5) (``tiled``, csrc/cpu/math/five_tap.h) shares its rounding errors
+    A kernel in the form F(5, 5) (``tiled``, csrc/cpu/math/toom_cook.h) shares its rounding errors
     within a tile: the largest sum among the values of a row that share a tile or a row of taps
     counts, and FORM_ROUNDINGS are added for the transforms to the form's points and back.
     """

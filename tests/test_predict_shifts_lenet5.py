@@ -51,7 +51,7 @@ def random_model(name: str, activation: str = "tanh") -> nn.Module:
 def float32_error_bound(model: nn.Module, images: Tensor, grid: ShiftGrid) -> float:
     """What float32 alone may do to a logit: the largest difference between PyTorch's float32 and
     float64, times the 12 by which Toom-Cook's transforms may enlarge a rounding error (the largest
-    sum of |A^T| |G| |B^T| over the exact form's, see csrc/cpu/math/five_tap.h)."""
+    sum of |A^T| |G| |B^T| over the exact form's, see csrc/cpu/math/toom_cook.h)."""
     exact = reference.shifted_logits(copy.deepcopy(model).double(), images, grid)
     single = reference.shifted_logits(model, images, grid, torch.float32)
     return 12 * float((single - exact).abs().max())

@@ -5,8 +5,8 @@
 //   output[o][y][x] = bias[o] + sum over connections (o, c), u, v of
 //                     weight[connection][u][v] * input[c][y + u][x + v]
 //
-// Along a row it is the form F(5, 5) of cpu/math/five_tap.h: a tile of five output columns from nine
-// input columns. At each of the form's nine points that leaves a sum over connections and rows of
+// Along a row it is the form F(5, 5) of cpu/math/toom_cook.h: a tile of five output columns from
+// nine input columns. At each of the form's nine points that leaves a sum over connections and rows of
 // taps u alone, down the tile's column:
 //
 //   point of output[o][y] = sum over (o, c), u of (point of weight[connection][u])
@@ -18,7 +18,7 @@
 #pragma once
 
 #include "c3_table.h"
-#include "cpu/math/five_tap.h"
+#include "cpu/math/toom_cook.h"
 #include "cpu/simd/constant.h"
 #include "cpu/simd/vec.h"
 
@@ -26,9 +26,12 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-constexpr int kTileOutputs = 5, kTileInputs = FiveTap<kTileOutputs>::inputs;
-constexpr int kPoints = FiveTap<kTileOutputs>::points;
-constexpr int kPointOne = 0;  // a = 1, where the outputs of a tile are summed
+constexpr Points<8> kConvPoints = {{1, -1, 2, -2, 0.625, -0.625, 0.25, -0.25}, Fractions::in_taps};
+using ConvForm = Form<5, kTaps, kConvPoints>;
+constexpr int kTileOutputs = ConvForm::outputs, kTileInputs = ConvForm::inputs;
+constexpr int kPoints = ConvForm::points;
+constexpr int kPointOne = 0;  // where x = 1, the outputs of a tile are summed
+static_assert(kConvPoints.x[kPointOne] == 1);
 
 struct Conv5x5 {
   const std::int64_t* table;  // [n_outputs] bit masks
@@ -72,41 +75,22 @@ struct ConvScratch {
   }
 };
 
-// weight [n_connections, 5, 5] to its points: in double, rounded once. The last is the last tap.
+// weight [n_connections, 5, 5] to its points.
 template <class T>
 [[gnu::noinline]] void conv5x5_pack(const Conv5x5& conv, const T* weight, T* points) {
-  constexpr int n = kPoints - 1;
-  typedef double Points __attribute__((vector_size(n * sizeof(double))));
-  typedef T Rounded __attribute__((vector_size(n * sizeof(T))));
-  constexpr auto form_at = FiveTap<kTileOutputs>::taps_to_points;
-  Points form[kTaps];
-  for (int v = 0; v < kTaps; ++v)
-    for (int p = 0; p < n; ++p) form[v][p] = form_at.at[p][v];
   const int n_rows = conv.n_connections() * kTaps;
-  for (int i = 0; i < n_rows; ++i, weight += kTaps, points += kPoints) {
-    Points sum = {};
-    for (int v = 0; v < kTaps; ++v) sum += static_cast<double>(weight[v]) * form[v];
-    const Rounded rounded = __builtin_convertvector(sum, Rounded);
-    __builtin_memcpy(points, &rounded, sizeof rounded);
-    points[n] = weight[kTaps - 1];
-  }
+  for (int i = 0; i < n_rows; ++i, weight += kTaps, points += kPoints)
+    pack_taps<ConvForm>(weight, points);
 }
 
 // The gradient of one row of taps, summed over the lanes: grad_point(p) gives that of its points,
 // store(v, sum) takes it.
 template <class T, class GradPoint, class Store>
 inline void conv5x5_sum_taps(GradPoint&& grad_point, Store&& store) {
-  constexpr auto form = FiveTap<kTileOutputs>::taps_to_points;
-  Vec<T> points[kPoints];
+  Vec<T> points[kPoints], taps[kTaps];
   for (int p = 0; p < kPoints; ++p) points[p] = grad_point(p);
-#pragma GCC unroll 5
-  for (int v = 0; v < kTaps; ++v) {
-    Vec<T> sum = {};
-#pragma GCC unroll 9
-    for (int p = 0; p < kPoints; ++p)
-      if (form.at[p][v] != 0) sum += static_cast<T>(form.at[p][v]) * points[p];
-    store(v, sum_of_lanes<T>(sum));
-  }
+  points_to_taps<ConvForm>(points, taps);
+  for (int v = 0; v < kTaps; ++v) store(v, sum_of_lanes<T>(taps[v]));
 }
 
 // Cuts 0 ... total - 1 into runs of rows and calls f(first of the run, Constant<its length>{}).
@@ -155,7 +139,7 @@ template <class T>
 #pragma GCC unroll 9
         for (int k = 0; k < kTileInputs; ++k)
           d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
-        inputs_to_points<kTileOutputs, T>(d, points + i * conv.height + y, size);
+        inputs_to_points<ConvForm>(d, points + i * conv.height + y, size);
       }
 }
 
@@ -171,7 +155,7 @@ template <class T>
 #pragma GCC unroll 5
         for (int k = 0; k < kTileOutputs; ++k)
           g[k] = x0 + k < conv.out_width() ? grad_output[x0 + k] : Vec<T>{};
-        outputs_to_points<kTileOutputs, T>(g, points + i * rows + y, size);
+        outputs_to_points<ConvForm>(g, points + i * rows + y, size);
       }
 }
 
@@ -220,7 +204,7 @@ template <class T>
       const Vec<T> bias_o = broadcast<T>(bias[o]);
       for (int y = 0; y < rows; ++y, target += out_width) {
         Vec<T> out[kTileOutputs];
-        points_to_outputs<kTileOutputs, T>(scratch.one_map + y, rows, out);
+        points_to_outputs<ConvForm>(scratch.one_map + y, rows, out);
 #pragma GCC unroll 5
         for (int k = 0; k < kTileOutputs; ++k)
           if (k < left) target[k] = out[k] + bias_o;
@@ -274,7 +258,7 @@ template <class T>
       });
     for (int y = 0; y < conv.height; ++y, target += conv.width) {
       Vec<T> d[kTileInputs];
-      points_to_inputs<kTileOutputs, T>(scratch.one_map + y, conv.height, d);
+      points_to_inputs<ConvForm>(scratch.one_map + y, conv.height, d);
 #pragma GCC unroll 9
       for (int k = 0; k < kTileInputs; ++k)
         if (x0 + k < conv.width) target[k] += d[k];

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "cpu/lenet5/c1.h"
-#include "cpu/math/five_tap.h"
+#include "cpu/math/toom_cook.h"
 #include "cpu/simd/constant.h"
 
 namespace lenetshift {
@@ -16,7 +16,7 @@ inline vec& s2_at(vec* s2, int x, int c) {
   return s2[((x & 1) * kMaps1 + c) * kS2Parity + (x >> 1)];
 }
 inline vec* c3_at(const Canvas& canvas, vec* c3, int x) {
-  return c3 + ((x & 1) * 3 * c3_tiles(canvas) + (x >> 1)) * kMaps3;
+  return c3 + ((x & 1) * kMaxTile * c3_tiles(canvas) + (x >> 1)) * kMaps3;
 }
 
 // One row of S2 (sums of four) from two rows of C1 pairs.
@@ -32,12 +32,13 @@ inline void s2_row(const Canvas& canvas, const vec* upper, const vec* lower, vec
   for (int parity = 0; parity < canvas.n_parities(); ++parity)
     for (int c = 0; c < kMaps1; ++c) {
       const vec* const in = s2 + (parity * kMaps1 + c) * kS2Parity;
-      vec* const out = tiles + (parity * kC3Products * kMaps1 + c) * n_tiles;
+      vec* const out = tiles + (parity * kC3Planes * kMaps1 + c) * n_tiles;
       for (int i = 0; i < n_tiles; ++i) {
-        vec d[7];
-#pragma GCC unroll 7
-        for (int k = 0; k < 7; ++k) d[k] = in[3 * i + k];
-        inputs_to_points<3, float>(d, out + i, kMaps1 * n_tiles);
+        using Tile = TileForm<kMaxTile>;
+        vec d[Tile::inputs];
+#pragma GCC unroll 8
+        for (int k = 0; k < Tile::inputs; ++k) d[k] = in[kMaxTile * i + k];
+        inputs_to_points<Tile>(d, out + i, kMaps1 * n_tiles);
       }
     }
 }
@@ -57,7 +58,7 @@ template <int connections>
     const vec* const in = rows[u];
 #pragma GCC unroll 6
     for (int c = 0; c < kMaps1; ++c) {
-      const int outputs = connections >> (4 * c) & 15;
+      const int outputs = connections >> (kC3Group * c) & ((1 << kC3Group) - 1);
       if (outputs == 0) continue;
       vec d[kTileBlock];
 #pragma GCC unroll 8
@@ -90,7 +91,7 @@ inline void c3_products(const vec* const* rows, Taps taps, int n_tiles, const fl
   }
 }
 
-// One row of C3 before its activation: out [2 parities][3 * n_tiles columns][16 maps].
+// One row of C3 before its activation: out [2 parities][kMaxTile * n_tiles columns][16 maps].
 // tiles [5] points to the rows of taps; start is a row that the sums are added to, null the bias.
 template <class Table>
 [[gnu::noinline]] void c3_row_sums(const Lenet5Pass& pass, const vec* const* tiles, Taps taps,
@@ -100,21 +101,22 @@ template <class Table>
   const int n_tiles = c3_tiles(pass.canvas);
   for (int parity = 0; parity < pass.canvas.n_parities(); ++parity)
     for (int first = 0; first < n_tiles; first += kTileBlock) {
-      for (int t = 0; t < kC3Products; ++t) {
+      for (int t = 0; t < kC3Planes; ++t) {
         const vec* rows[5];
         for (int u = taps.first; u <= taps.last; ++u)
-          rows[u] = tiles[u] + (parity * kC3Products + t) * kMaps1 * n_tiles + first;
+          rows[u] = tiles[u] + (parity * kC3Planes + t) * kMaps1 * n_tiles + first;
         c3_products<Table>(rows, taps, n_tiles, w.c3 + t * w.c3_plane,
                            products + t * kMaps3 * kTileBlock);
       }
       for (int i = 0; i < kTileBlock; ++i) {
-        const int at = (parity * 3 * n_tiles + 3 * (first + i)) * kMaps3;
+        const int at = kMaxTile * (parity * n_tiles + first + i) * kMaps3;
         for (int o = 0; o < kMaps3; ++o) {
           const vec bias = broadcast(w.c3_bias[o]);
-          vec y[3];
-          points_to_outputs<3, float>(products + o * kTileBlock + i, kMaps3 * kTileBlock, y);
-#pragma GCC unroll 3
-          for (int k = 0; k < 3; ++k)
+          vec y[kMaxTile];
+          points_to_outputs<TileForm<kMaxTile>>(products + o * kTileBlock + i, kMaps3 * kTileBlock,
+                                                y);
+#pragma GCC unroll 4
+          for (int k = 0; k < kMaxTile; ++k)
             out[at + k * kMaps3 + o] = y[k] + (start ? start[at + k * kMaps3 + o] : bias);
         }
       }

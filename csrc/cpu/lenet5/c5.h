@@ -4,16 +4,14 @@
 #pragma once
 
 #include "cpu/images/answers.h"
-#include "cpu/lenet5/c5_forms.h"
 #include "cpu/lenet5/s4.h"
 #include "cpu/math/activation.h"
+#include "cpu/math/toom_cook.h"
 #include "cpu/simd/product_block.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
-
-constexpr int kMaxTile = 3;
 
 // One column of S4, or one of the form's combinations of columns, [.][16] each. The outermost rows
 // of C5's window, at e and e + 16, are in top and bottom [n_dy][16] where any dy has its own.
@@ -44,15 +42,35 @@ struct Answers {
   std::int64_t offset, stride;
 };
 
+// Into the products' inputs and from the products, for m windows.
+template <int m>
+inline void c5_inputs(const vec (&d)[m + kTaps - 1], vec* points, std::int64_t stride) {
+  if constexpr (m == 1) {
+    for (int v = 0; v < kTaps; ++v) points[v * stride] = d[v];
+  } else {
+    inputs_to_points<TileForm<m>>(d, points, stride);
+  }
+}
+template <int m>
+inline void c5_outputs(const vec* products, std::int64_t stride, vec (&y)[m]) {
+  if constexpr (m == 1) {
+    y[0] = vec{};
+#pragma GCC unroll 5
+    for (int v = 0; v < kTaps; ++v) y[0] += products[v * stride];
+  } else {
+    points_to_outputs<TileForm<m>>(products, stride, y);
+  }
+}
+
 // Columns j = f + 4k of one row of S4, transformed: [t] at transformed + t * stride.
 template <int m>
 inline void transform_s4_row(const Canvas& canvas, const vec* s4, int f, vec* transformed,
                              std::int64_t stride) {
   const vec* const in = s4 + ((f & 1) * s4_columns_of_parity(canvas) + (f >> 1)) * kMaps3;
   for (int c = 0; c < kMaps3; ++c) {
-    vec d[m + 4];
+    vec d[m + kTaps - 1];
 #pragma GCC unroll 8
-    for (int k = 0; k < m + 4; ++k) d[k] = in[2 * k * kMaps3 + c];
+    for (int k = 0; k < m + kTaps - 1; ++k) d[k] = in[2 * k * kMaps3 + c];
     c5_inputs<m>(d, transformed + c, stride);
   }
 }
@@ -162,8 +180,8 @@ template <int m>
   for (int e = 0; e < canvas.n_dy; e += n) {
     n = row_block(canvas.n_dy - e);
     const Taps taps = inked_taps(pass, e, n);
-    for (int t = 0; t < m + 4; ++t)
-      c5_products(n, w.c5 + c5_plane<m>(t) * kC5Plane,
+    for (int t = 0; t < m + kTaps - 1; ++t)
+      c5_products(n, w.c5 + plane_of<m>(t) * kC5Plane,
                   {tile.s4 + t * canvas.s4_rows() * kMaps3,
                    outermost(any_above, tile.s4_top + t * canvas.n_dy * kMaps3),
                    outermost(any_below, tile.s4_bottom + t * canvas.n_dy * kMaps3)},
@@ -178,7 +196,7 @@ template <int m>
       }
     for (int k = 0; k < m; ++k) {
       if (lossy[k] == nullptr) continue;
-      c5_products(n, w.c5 + kTapPlane[lossy[k]->tap()] * kC5Plane,
+      c5_products(n, w.c5 + plane_of_tap(lossy[k]->tap()) * kC5Plane,
                   {lossy[k]->s4, outermost(any_above, lossy[k]->s4_top),
                    outermost(any_below, lossy[k]->s4_bottom)},
                   e, taps, tile.products);

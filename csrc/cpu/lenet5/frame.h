@@ -130,7 +130,7 @@ template <class Table>
 
   const int n_tiles = c3_tiles(canvas), s4_columns = s4_columns_of_parity(canvas);
   for (int parity = 0; parity < canvas.n_parities(); ++parity) {
-    const int first = parity * 3 * n_tiles * kMaps3;
+    const int first = parity * kMaxTile * n_tiles * kMaps3;
     activate(pass.activation, rows.edge_c3 + first, (s4_columns + 1) * kMaps3);
     vec* const s4 = rows.s4_edge + e * s4_row(canvas) + parity * s4_columns * kMaps3;
     for (int i = 0; i < s4_columns * kMaps3; ++i) {
@@ -147,7 +147,7 @@ inline void complete_above(const Lenet5Pass& pass, int y, const vec* pairs) {
   for (int parity = 0; parity < canvas.n_parities(); ++parity) {
     vec* const s4 = pass.rows.s4_edge + e * s4_row(canvas) + parity * s4_columns * kMaps3;
     for (int i = 0; i < s4_columns * kMaps3; ++i)
-      s4[i] += pairs[parity * 3 * c3_tiles(canvas) * kMaps3 + i];
+      s4[i] += pairs[parity * kMaxTile * c3_tiles(canvas) * kMaps3 + i];
   }
   for (int i = 0; i < pass.frame.n_columns; ++i) {
     const LossyColumn& column = pass.frame.columns[i];

@@ -23,14 +23,14 @@ constexpr int kRing = 10;
 // full computes columns that nobody reads.
 constexpr int kTileBlock = 5;
 inline int c3_tiles(const Canvas& canvas) {
-  return round_up(divide_up(columns_of_parity(canvas.c3_columns(), 0), 3), kTileBlock);
+  return round_up(divide_up(columns_of_parity(canvas.c3_columns(), 0), kMaxTile), kTileBlock);
 }
 inline int s4_columns_of_parity(const Canvas& canvas) {
   return columns_of_parity(canvas.s4_columns(), 0);
 }
 // Vectors in one row of `tiles`, of `c3` and of `s4`.
-inline int tiles_row(const Canvas& canvas) { return 2 * kC3Products * kMaps1 * c3_tiles(canvas); }
-inline int c3_row(const Canvas& canvas) { return 2 * 3 * c3_tiles(canvas) * kMaps3; }
+inline int tiles_row(const Canvas& canvas) { return 2 * kC3Planes * kMaps1 * c3_tiles(canvas); }
+inline int c3_row(const Canvas& canvas) { return 2 * kMaxTile * c3_tiles(canvas) * kMaps3; }
 inline int s4_row(const Canvas& canvas) { return 2 * s4_columns_of_parity(canvas) * kMaps3; }
 
 // A thread's memory for one lane group. An "edge row" is a row as it is for one dy that loses ink

@@ -43,7 +43,7 @@ template <class Table>
     if (loses(y - 18, Frame::below))
       edge_row<Table>(pass, y - 18, true, y, tiles, c3_pairs(y - 2));
     for (int parity = 0; parity < canvas.n_parities(); ++parity) {
-      const int first = parity * 3 * n_tiles * kMaps3;
+      const int first = parity * kMaxTile * n_tiles * kMaps3;
       activate(pass.activation, rows.c3 + first, (s4_columns + 1) * kMaps3);
       vec* const sums = c3_pairs(y) + first;
       for (int i = 0; i < s4_columns * kMaps3; ++i)

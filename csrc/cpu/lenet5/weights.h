@@ -5,15 +5,37 @@
 #pragma once
 
 #include "c3_table.h"
-#include "cpu/lenet5/c5_forms.h"
 #include "cpu/lenet5/canvas.h"
 #include "cpu/math/activation.h"
+#include "cpu/math/toom_cook.h"
 #include "cpu/simd/constant.h"
 #include "cpu/simd/product_block.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
+
+// Along a row, C3 over the columns of one parity and C5 over the shifts of one phase are five-tap
+// correlations, in tiles of three outputs. C5 has smaller tiles as well: F(2, 5) reads the same
+// weights as F(3, 5), and a single output is the sum as it stands.
+constexpr int kMaxTile = 3;
+constexpr Points<6> kTilePoints = {{0.75, -0.75, 1.75, -1.75, 0.25, -0.25}, Fractions::in_taps};
+template <int outputs>
+using TileForm = Form<outputs, kTaps, kTilePoints>;
+
+// A plane is the weights of a layer at one point. C3 has those of F(3, 5)'s points; C5 has the taps
+// as well, of which the last is the point infinity.
+constexpr int kC3Planes = TileForm<kMaxTile>::points;
+constexpr int kC5Planes = kC3Planes + kTaps - 1;
+constexpr int plane_of_tap(int v) {
+  return v == kTaps - 1 ? TileForm<kMaxTile>::infinity : kC3Planes + v;
+}
+// The plane of product p of a tile.
+template <int outputs>
+constexpr int plane_of(int p) {
+  if (outputs == 1) return plane_of_tap(p);
+  return p == TileForm<outputs>::infinity ? TileForm<kMaxTile>::infinity : p;
+}
 
 // C3 computes this many output maps at once; with five tiles of columns they fill the registers.
 constexpr int kC3Group = kRegisters >= 32 ? 4 : 2;
@@ -22,18 +44,18 @@ constexpr int kC3Groups = kMaps3 / kC3Group;
 // F6 takes four outputs at once: 84 = 21 * 4.
 constexpr int kF6Block = kRegisters >= 32 ? 4 : 2;
 
-// Which outputs of a group see which input maps, as one constant: bit o of the c-th group of four
-// bits says whether output o of the group sees map c. Groups that look alike share their code.
+// Which outputs of a group see which input maps, as one constant: bit kC3Group * c + o says whether
+// output o of the group sees map c. Groups that look alike share their code.
+static_assert(kC3Group * kMaps1 < 32, "as many bits as an int has");
 constexpr int group_connections(const int (&table)[kMaps3], int group) {
   int bits = 0;
   for (int c = 0; c < kMaps1; ++c)
     for (int o = 0; o < kC3Group; ++o)
-      bits |= (table[group * kC3Group + o] >> c & 1) << (4 * c + o);
+      bits |= (table[group * kC3Group + o] >> c & 1) << (kC3Group * c + o);
   return bits;
 }
 
-constexpr int kC3Products = FiveTap<3>::points;
-constexpr int kC5Plane = kC5Units * 5 * kMaps3;  // the weights of one plane of C5
+constexpr int kC5Plane = kC5Units * kTaps * kMaps3;  // the weights of one plane of C5
 
 struct Lenet5Weights {
   const int* table;  // C3's connections
@@ -41,7 +63,7 @@ struct Lenet5Weights {
 
   float* c1;       // [5][5][6 maps]
   float* c1_bias;  // [6]
-  float* c3;       // [7 products][group][u][c][outputs of the group that see c]
+  float* c3;       // [plane][group][u][c][outputs of the group that see c]
   float* c3_bias;  // [16]
   float* c3_edge;  // [taps v = 0 and 4][c][u][16 maps], zero where not connected
   float* c5;       // [plane][120 / kOutputBlock][row i][map c][kOutputBlock]
@@ -56,10 +78,10 @@ struct Lenet5Weights {
     c3_plane = 5 * connection_index(connections, kMaps3, 0);
     c1 = arena.take<float>(25 * kMaps1);
     c1_bias = arena.take<float>(kMaps1);
-    c3 = arena.take<float>(kC3Products * c3_plane);
+    c3 = arena.take<float>(kC3Planes * c3_plane);
     c3_bias = arena.take<float>(kMaps3);
     c3_edge = arena.take<float>(2 * kMaps1 * 5 * kMaps3);
-    c5 = arena.take<float>(kPlanes * kC5Plane);
+    c5 = arena.take<float>(kC5Planes * kC5Plane);
     s4_blank = arena.take<float>(kMaps3);
     c5_bias = arena.take<float>(kC5Units);
     f6 = arena.take<float>(kF6Units * kC5Units);
@@ -74,13 +96,7 @@ struct Lenet5Weights {
     copy(p.c1.bias, kMaps1, c1_bias);
     pack_c3(p.c3.weight);
     copy(p.c3.bias, kMaps3, c3_bias);
-    for (int plane = 0; plane < kPlanes; ++plane)
-      for (int o = 0; o < kC5Units; ++o)
-        for (int c = 0; c < kMaps3; ++c)
-          for (int i = 0; i < 5; ++i)
-            c5[plane * kC5Plane +
-               ((o / kOutputBlock * 5 + i) * kMaps3 + c) * kOutputBlock + o % kOutputBlock] =
-                weight_plane(p.c5.weight + ((o * kMaps3 + c) * 5 + i) * 5, plane, 0.25);
+    pack_c5(p.c5.weight);
     pack_blank(activation, p);
     pack_outputs(p.f6.weight, kF6Units, kC5Units, kF6Block, f6);
     copy(p.f6.bias, kF6Units, f6_bias);
@@ -112,14 +128,17 @@ struct Lenet5Weights {
 
   void pack_c3(const float* weight) const {
     float* packed = c3;
-    for (int t = 0; t < kC3Products; ++t)
-      for (int group = 0; group < kC3Groups; ++group)
-        for (int u = 0; u < 5; ++u)
-          for (int c = 0; c < kMaps1; ++c)
-            for (int o = group * kC3Group; o < (group + 1) * kC3Group; ++o)
-              if (table[o] >> c & 1)
-                *packed++ = weight_plane(
-                    weight + connection_index(table, o, c) * 25 + u * 5, t, 0.25);
+    for (int group = 0; group < kC3Groups; ++group)
+      for (int u = 0; u < kTaps; ++u)
+        for (int c = 0; c < kMaps1; ++c)
+          for (int o = group * kC3Group; o < (group + 1) * kC3Group; ++o) {
+            if (!(table[o] >> c & 1)) continue;
+            float points[kC3Planes];
+            pack_taps<TileForm<kMaxTile>>(weight + (connection_index(table, o, c) * 5 + u) * 5,
+                                          points);
+            for (int p = 0; p < kC3Planes; ++p) packed[p * c3_plane] = 0.25f * points[p];
+            ++packed;
+          }
     packed = c3_edge;
     for (int v = 0; v < 5; v += 4)
       for (int c = 0; c < kMaps1; ++c)
@@ -128,6 +147,19 @@ struct Lenet5Weights {
             *packed++ = table[o] >> c & 1
                             ? 0.25f * weight[connection_index(table, o, c) * 25 + u * 5 + v]
                             : 0.0f;
+  }
+
+  void pack_c5(const float* weight) const {
+    for (int o = 0; o < kC5Units; ++o)
+      for (int c = 0; c < kMaps3; ++c)
+        for (int u = 0; u < kTaps; ++u, weight += kTaps) {
+          float* const packed =
+              c5 + ((o / kOutputBlock * kTaps + u) * kMaps3 + c) * kOutputBlock + o % kOutputBlock;
+          float points[kC3Planes];
+          pack_taps<TileForm<kMaxTile>>(weight, points);
+          for (int p = 0; p < kC3Planes; ++p) packed[p * kC5Plane] = 0.25f * points[p];
+          for (int v = 0; v < kTaps; ++v) packed[plane_of_tap(v) * kC5Plane] = 0.25f * weight[v];
+        }
   }
 
   static void copy(const float* source, int n, float* target) {

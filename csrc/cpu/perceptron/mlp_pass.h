@@ -2,7 +2,8 @@
 // images as transformed blocks of pixels. See cpu/perceptron/predict_mlp.h for the method.
 #pragma once
 
-#include "cpu/math/short_correlation.h"
+#include "cpu/perceptron/pixel_form.h"
+#include "cpu/simd/constant.h"
 #include "cpu/simd/transpose.h"
 #include "cpu/simd/vec.h"
 #include "host/image_order.h"
@@ -34,8 +35,9 @@ struct Pass {
   ShiftGrid grid;            // the pass's part
   int first_dx, first_dy;    // where that part starts in the whole
   int tile_dx, n_tiles;
-  ShortCorrelation x, y;
-  int n_points() const { return x.n * y.n; }
+  int points_x() const { return tile_dx + kSide - 1; }
+  int points_y() const { return grid.n_dy + kSide - 1; }
+  int n_points() const { return points_x() * points_y(); }
   int n_positions() const { return kBlocks + n_tiles - 1; }
   int n_patterns() const { return grid.n_dx * grid.n_dy; }
   int n_groups() const { return divide_up(n_patterns(), kLanes); }
@@ -56,8 +58,6 @@ inline Pass pass_of(const ShiftGrid& grid, int row, int column) {
   pass.grid = {grid.dx_first + pass.first_dx, n_dx, grid.dy_first + pass.first_dy, n_dy};
   pass.tile_dx = n_dx < kTileDx ? n_dx : kTileDx;
   pass.n_tiles = divide_up(n_dx, kTileDx);
-  pass.x = short_correlation(pass.tile_dx, kSide);
-  pass.y = short_correlation(n_dy, kSide);
   return pass;
 }
 
@@ -75,6 +75,38 @@ struct Packing {
 };
 constexpr int kPackingColumns = kImageSize * kPositions * kMaxPointsX;
 
+// Rows of weights [28, 28] to points in x: columns [28, x positions, x points].
+template <class F>
+inline void weight_points_x(const Pass& pass, const vec* weight, vec* columns) {
+  for (int y = 0; y < kImageSize; ++y)
+    for (int i = 0; i < pass.n_positions(); ++i, columns += F::points) {
+      vec d[F::inputs];
+      for (int k = 0; k < F::inputs; ++k) {
+        const int x = kSide * i + pass.grid.dx_first + k;
+        d[k] = x >= 0 && x < kImageSize ? weight[y * kImageSize + x] * (1.0f / 255) : vec{};
+      }
+      inputs_to_points<F>(d, columns, 1);
+    }
+}
+
+// These to points in y: target [y points, x points, y positions, x positions, kStripVectors].
+template <class F>
+inline void weight_points_y(const Pass& pass, const vec* columns, vec* target) {
+  const int nx = pass.points_x(), row_size = pass.n_positions() * nx;
+  for (int j = 0; j < kBlocks; ++j)
+    for (int i = 0; i < row_size; ++i) {
+      vec d[F::inputs];
+      for (int k = 0; k < F::inputs; ++k) {
+        const int y = kSide * j + pass.grid.dy_first + k;
+        d[k] = y >= 0 && y < kImageSize ? columns[y * row_size + i] : vec{};
+      }
+      inputs_to_points<F>(d,
+                          target + i % nx * pass.point_size() +
+                              (j * pass.n_positions() + i / nx) * kStripVectors,
+                          nx * pass.point_size());
+    }
+}
+
 // Packs one vector of hidden units. The pixels' 1 / 255 becomes a factor of the weights.
 inline void pack(const MlpParameters& parameters, const Pass& pass, int block, const Packing& w,
                  const Weights& weights) {
@@ -91,36 +123,14 @@ inline void pack(const MlpParameters& parameters, const Pass& pass, int block, c
 
   rows_to_lanes<float>(parameters.hidden.weight + std::int64_t{first} * kPixels, kPixels, n,
                        kPixels, w.weight);
-  const int nx = pass.x.n, ny = pass.y.n, row_size = pass.n_positions() * nx;
-  for (int y = 0; y < kImageSize; ++y)
-    for (int i = 0; i < pass.n_positions(); ++i) {
-      vec d[kMaxProducts];
-      for (int k = 0; k < nx; ++k) {
-        const int x = kSide * i + pass.grid.dx_first + k;
-        d[k] = x >= 0 && x < kImageSize ? w.weight[y * kImageSize + x] * (1.0f / 255) : vec{};
-      }
-      for (int p = 0; p < nx; ++p) {
-        vec sum = {};
-        for (int k = 0; k < nx; ++k) sum += pass.x.weights[p][k] * d[k];
-        w.columns[y * row_size + i * nx + p] = sum;
-      }
-    }
   vec* const target = weights.hidden + block / kStripVectors * pass.strip_size() +
                       block % kStripVectors;
-  for (int j = 0; j < kBlocks; ++j)
-    for (int i = 0; i < row_size; ++i) {
-      vec d[kMaxProducts];
-      for (int k = 0; k < ny; ++k) {
-        const int y = kSide * j + pass.grid.dy_first + k;
-        d[k] = y >= 0 && y < kImageSize ? w.columns[y * row_size + i] : vec{};
-      }
-      for (int q = 0; q < ny; ++q) {
-        vec sum = {};
-        for (int k = 0; k < ny; ++k) sum += pass.y.weights[q][k] * d[k];
-        target[(q * nx + i % nx) * pass.point_size() +
-               (j * pass.n_positions() + i / nx) * kStripVectors] = sum;
-      }
-    }
+  with_constant<kTileDx>(pass.tile_dx, [&](auto n_dx) {
+    weight_points_x<PixelForm<n_dx.value, kSide>>(pass, w.weight, w.columns);
+  });
+  with_constant<kMaxDy>(pass.grid.n_dy, [&](auto n_dy) {
+    weight_points_y<PixelForm<n_dy.value, kSide>>(pass, w.columns, target);
+  });
 }
 
 // A few images with the blocks that have ink in any of them.
@@ -201,20 +211,25 @@ inline void transform_pixels(const std::uint8_t* images, const Pass& pass, Group
             images[group.image[image] * kPixels + corner + i / kSide * kImageSize + i % kSide];
     group.position[b] = (block / kBlocks * pass.n_positions() + block % kBlocks) * kStripVectors;
   }
-  for (int b = 0; b < row; b += kLanes)
-    for (int p = 0; p < pass.x.n; ++p) {
-      vec column[kSide];
+  const int nx = pass.points_x();
+  for (int b = 0; b < row; b += kLanes) {
+    vec columns[kMaxPointsX][kSide];
+    with_constant<kTileDx>(pass.tile_dx, [&](auto n_dx) {
       for (int y = 0; y < kSide; ++y) {
-        column[y] = vec{};
-        for (int x = 0; x < kSide; ++x)
-          column[y] += pass.x.pixels[p][x] * load(&pixel[y * kSide + x][b]);
+        vec in[kSide];
+        for (int x = 0; x < kSide; ++x) in[x] = load(&pixel[y * kSide + x][b]);
+        taps_to_points<PixelForm<n_dx.value, kSide>>(in, &columns[0][y], kSide);
       }
-      for (int q = 0; q < pass.y.n; ++q) {
-        vec sum = {};
-        for (int y = 0; y < kSide; ++y) sum += pass.y.pixels[q][y] * column[y];
-        store(pixels + (q * pass.x.n + p) * row + b, sum);
+    });
+    with_constant<kMaxDy>(pass.grid.n_dy, [&](auto n_dy) {
+      using F = PixelForm<n_dy.value, kSide>;
+      for (int p = 0; p < nx; ++p) {
+        vec out[F::points];
+        taps_to_points<F>(columns[p], out, 1);
+        for (int q = 0; q < F::points; ++q) store(pixels + (q * nx + p) * row + b, out[q]);
       }
-    }
+    });
+  }
 }
 
 }  // namespace mlp

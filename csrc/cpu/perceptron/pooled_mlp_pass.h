@@ -3,7 +3,8 @@
 #pragma once
 
 #include "cpu/images/ink.h"
-#include "cpu/math/short_correlation.h"
+#include "cpu/perceptron/pixel_form.h"
+#include "cpu/simd/constant.h"
 #include "cpu/simd/vec.h"
 #include "kernels.h"
 
@@ -36,7 +37,7 @@ struct Pass {
   int dx_first, n_dx, first_column;
   int t_first[kPool];
   int n_t;  // the most that a phase has
-  ShortCorrelation form;
+  int n_points() const { return n_t + kColumns - 1; }
 };
 
 inline Pass pass_of(const ShiftGrid& grid, int i) {
@@ -51,7 +52,6 @@ inline Pass pass_of(const ShiftGrid& grid, int i) {
     const int n_t = t_last - pass.t_first[phase] + 1;
     if (n_t > pass.n_t) pass.n_t = n_t;
   }
-  pass.form = short_correlation(pass.n_t, kColumns);
   return pass;
 }
 
@@ -67,7 +67,8 @@ struct Weights {
 inline void pack(const MlpParameters& parameters, const Pass& pass, int block,
                  const Weights& weights) {
   constexpr float scale = 1.0f / (255 * kPool * kPool);
-  float d[kPooled * kPooled][kUnits] = {};
+  typedef float Units __attribute__((vector_size(kUnits * sizeof(float))));
+  Units d[kPooled * kPooled] = {};
   for (int h = 0; h < kUnits; ++h) {
     const int unit = block * kUnits + h;
     const bool real = unit < parameters.n_hidden;
@@ -78,20 +79,21 @@ inline void pack(const MlpParameters& parameters, const Pass& pass, int block,
     for (int i = 0; real && i < kPooled * kPooled; ++i)
       d[i][h] = parameters.hidden.weight[std::int64_t{unit} * kPooled * kPooled + i] * scale;
   }
-  const int n = pass.form.n;
   float* target = weights.hidden + std::int64_t{block} * kPositions * kMaxPoints * kWeightRow;
-  for (int position = kFirstPosition; position < kPooled; ++position)
-    for (int p = 0; p < kMaxPoints; ++p)
-      for (int i = 0; i < kPooled; ++i, target += kUnits) {
-        float sum[kUnits] = {};
-        for (int k = 0; p < n && k < n; ++k) {
+  with_constant<kMaxT>(pass.n_t, [&](auto n_t) {
+    using F = PixelForm<n_t.value, kColumns>;
+    for (int position = kFirstPosition; position < kPooled; ++position, target += kMaxPoints * kWeightRow)
+      for (int i = 0; i < kPooled; ++i) {
+        Units in[F::inputs], out[F::points];
+        for (int k = 0; k < F::inputs; ++k) {
           const int j = position + k;
-          if (j < 0 || j >= kPooled) continue;
-          for (int h = 0; h < kUnits; ++h)
-            sum[h] += pass.form.weights[p][k] * d[i * kPooled + j][h];
+          in[k] = j >= 0 && j < kPooled ? d[i * kPooled + j] : Units{};
         }
-        for (int h = 0; h < kUnits; ++h) target[h] = sum[h];
+        inputs_to_points<F>(in, out, 1);
+        for (int p = 0; p < F::points; ++p)
+          __builtin_memcpy(target + p * kWeightRow + i * kUnits, &out[p], sizeof out[p]);
       }
+  });
 }
 
 // A thread's memory for the windows of one lane group.
@@ -142,20 +144,20 @@ inline void transform_windows(const Pass& pass, Group& group, const Windows& w) 
       if (position < kFirstPosition || position >= kPooled) continue;  // all weights are zero
       columns.position[columns.n] = position - kFirstPosition;
       columns.index[columns.n++] = index;
-      for (int p = 0; p < pass.form.n; ++p) {
-        vec* const rows =
-            w.points + ((phase * kColumnBlocks + index) * kMaxPoints + p) * kRows - kFirstRow;
-        for (int y = kFirstRow; y < kFirstRow + kRows; ++y) {
-          rows[y] = vec{};
-          if (y < y_first || y > y_last) continue;
+      vec* const points =
+          w.points + (phase * kColumnBlocks + index) * kMaxPoints * kRows - kFirstRow;
+      for (int p = 0; p < pass.n_points(); ++p)
+        for (int y = kFirstRow; y < kFirstRow + kRows; ++y) points[p * kRows + y] = vec{};
+      with_constant<kMaxT>(pass.n_t, [&](auto n_t) {
+        for (int y = y_first; y <= y_last; ++y) {
+          vec in[kColumns];
           for (int k = 0; k < kColumns; ++k) {
             const int x = kPool * (c + k) + phase - kFirstWindow;
-            if (x >= 0 && x < kWindows)
-              rows[y] += pass.form.pixels[p][k] *
-                         w.sums[(y - kFirstWindow) * kWindows + x];
+            in[k] = x >= 0 && x < kWindows ? w.sums[(y - kFirstWindow) * kWindows + x] : vec{};
           }
+          taps_to_points<PixelForm<n_t.value, kColumns>>(in, points + y, kRows);
         }
-      }
+      });
     }
   }
 }

@@ -18,7 +18,6 @@
 
 #include "cpu/images/answers.h"
 #include "cpu/math/activation.h"
-#include "cpu/math/short_correlation.h"
 #include "cpu/perceptron/mlp_pass.h"
 #include "cpu/simd/constant.h"
 #include "cpu/simd/transpose.h"
@@ -111,7 +110,7 @@ void interpolate_x(int n_tiles, const vec* products, vec* rows) {
     for (int t = 0; t < n_tiles; ++t)
       for (int k = 0; k < kStripVectors; ++k) {
         vec y[tile_dx];
-        interpolate<tile_dx, kSide>(products++, size, y);
+        points_to_outputs<PixelForm<tile_dx, kSide>>(products++, size, y);
 #pragma GCC unroll 4
         for (int j = 0; j < tile_dx; ++j)
           rows[i * kRows + (t * tile_dx + j) * kStripVectors + k] = y[j];
@@ -122,10 +121,11 @@ void interpolate_x(int n_tiles, const vec* products, vec* rows) {
 inline void multiply_round(const Pass& pass, const Group* groups, int n_groups,
                            const float* pixels, const vec* weight, vec* products, vec* rows) {
   const int size = kTogether * pass.n_tiles * kStripVectors;
-  for (int q = 0; q < pass.y.n; ++q)
+  const int nx = pass.points_x();
+  for (int q = 0; q < pass.points_y(); ++q)
     for (int g = 0; g < n_groups; ++g) {
-      for (int p = 0; p < pass.x.n; ++p) {
-        const int point = q * pass.x.n + p;
+      for (int p = 0; p < nx; ++p) {
+        const int point = q * nx + p;
         const float* const x =
             pixels + std::int64_t{g} * kMaxPoints * kPixelRow + point * pixel_row(groups[g]);
         const vec* const w = weight + point * pass.point_size();
@@ -151,7 +151,7 @@ template <int n_dy>
 void interpolate_y(Activation activation, int n_dx, const vec* rows, vec bias, vec* hidden) {
   for (int i = 0; i < n_dx; ++i) {
     vec y[n_dy];
-    interpolate<n_dy, kSide>(rows + i * kStripVectors, kMaxDx * kStripVectors, y);
+    points_to_outputs<PixelForm<n_dy, kSide>>(rows + i * kStripVectors, kMaxDx * kStripVectors, y);
 #pragma GCC unroll 5
     for (int j = 0; j < n_dy; ++j) hidden[j * n_dx + i] = activate(activation, y[j] + bias);
   }

@@ -19,7 +19,6 @@
 #include "cpu/images/answers.h"
 #include "cpu/images/ink.h"
 #include "cpu/math/activation.h"
-#include "cpu/math/short_correlation.h"
 #include "cpu/perceptron/pooled_mlp_pass.h"
 #include "cpu/simd/constant.h"
 #include "cpu/simd/vec.h"
@@ -76,7 +75,7 @@ void multiply(const Pass& pass, const Group& group, int phase, int dy, const flo
   if (first < 0) first = 0;
   if (last >= kPooled) last = kPooled - 1;
   const ColumnBlocks& columns = group.columns[phase];
-  for (int p = 0; p < pass.form.n; ++p) {
+  for (int p = 0; p < pass.n_points(); ++p) {
     vec sum[n_dy][kUnits] = {};
     for (int b = 0; b < columns.n; ++b) {
       const vec* x = points +
@@ -106,7 +105,7 @@ void interpolate_phase(Activation activation, const Pass& pass, int phase, int n
   for (int d = 0; d < n_dy; ++d)
     for (int h = 0; h < kUnits; ++h) {
       vec y[n_t];
-      interpolate<n_t, kColumns>(products + d * kUnits + h, n_dy * kUnits, y);
+      points_to_outputs<PixelForm<n_t, kColumns>>(products + d * kUnits + h, n_dy * kUnits, y);
 #pragma GCC unroll 3
       for (int t = 0; t < n_t; ++t)
         if (column + kPool * t < pass.n_dx)

@@ -8,8 +8,6 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-constexpr int kTaps = 5;  // in a row of a 5 x 5 kernel
-
 // x in every lane. x - 0 is x to the last bit, so the compiler makes it one broadcast; 0 + x it
 // must compute, because of -0, with an addition and a shuffle.
 template <class T>

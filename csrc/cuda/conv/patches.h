@@ -7,12 +7,12 @@
 #pragma once
 
 #include "cuda/device.h"
+#include "lenet5_sizes.h"
 
 namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kTaps = 5;
 constexpr int kRowsPerLane = 2;
 
 // pairs: lanes, each with two rows, that make a patch. n_patches: those of a warp. The window of a
