@@ -6,9 +6,10 @@ Importing the package registers the ops ``torch.ops.lenetshift.*`` (:mod:`lenets
 __version__ = "0.1.0"
 
 from lenetshift.c3_table import C3_TABLE, from_masked_dense, to_masked_dense
-from lenetshift.data import DataError, Dataset, load_mnist
+from lenetshift.data import Dataset, load_mnist
 from lenetshift.evaluate import predict_shifts
 from lenetshift.experiments.settings import Config
+from lenetshift.idx import DataError
 from lenetshift.metrics import summarize
 from lenetshift.models import MLP, LeNet5, PooledMLP, SymmetricLeNet5, build_model
 from lenetshift.ops import isa

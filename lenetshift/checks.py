@@ -151,8 +151,8 @@ def check_labels(labels: Tensor, n: int) -> None:
 
 def check_digits(labels: Tensor) -> None:
     """Raise ValueError unless all ``labels``, int64 ``[N]``, are digits 0..9."""
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) <= 9:
-        low, high = int(labels.min()), int(labels.max())
+    low, high = _extremes(labels) if len(labels) else (0, 0)
+    if low < 0 or high > 9:
         raise ValueError(
             f"labels: got values in {low}..{high}, expected int64 [{len(labels)}], "
             "a digit 0..9 per image"
@@ -186,7 +186,7 @@ def check_indices(name: str, values: Tensor, stop: int) -> None:
             ((values >= 0) & (values < stop)).all(), f"{name}: expected values in 0..{stop - 1}"
         )
         return
-    low, high = (int(value) for value in torch.aminmax(values))
+    low, high = _extremes(values)
     check(
         low >= 0 and high < stop,
         lambda: f"{name}: got values in {low}..{high}, expected them in 0..{stop - 1}",
@@ -233,3 +233,10 @@ def check_rule(rule: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]
             )
         checked[int(label)] = (int(shift[0]), int(shift[1]))
     return checked
+
+
+def _extremes(values: Tensor) -> tuple[int, int]:
+    """The smallest and the largest of one or more ints. In NumPy: torch's threads, which it uses
+    for so many values, hang in a forked child."""
+    array = values.cpu().numpy()
+    return int(array.min()), int(array.max())

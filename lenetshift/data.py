@@ -1,8 +1,6 @@
 """MNIST, and any other data set in its file format (Fashion-MNIST, KMNIST, your own).
 
-The format is IDX: two zero bytes, a dtype code, the number of dimensions, each dimension as a
-big-endian uint32, then the values in C order (http://yann.lecun.com/exdb/mnist/). Here values are
-always unsigned bytes: images ``[N, 28, 28]``, labels ``[N]``.
+The format is IDX (:mod:`lenetshift.idx`): images ``[N, 28, 28]``, labels ``[N]``.
 
 MNIST itself comes with the package, in the folder ``mnist`` (its NOTICE names authors and
 licence).
@@ -10,27 +8,20 @@ licence).
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import math
-import struct
-import zlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import check_digits, check_images, check_int, check_labels
+from .checks import check_digits, check_images, check_int, check_labels, describe
+from .idx import DataError, check_folder, find_idx, read_idx
 
 MNIST_FOLDER = Path(__file__).with_name("mnist")
 """The packaged data: four .gz files, and SHA256SUMS of what they unpack to."""
-
-_UNSIGNED_BYTE = 0x08  # the format's code for uint8
-
-
-class DataError(ValueError):
-    """A data file that is missing, damaged or not what it should be; one line naming the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +62,11 @@ class Dataset:
         n = check_int("n", n, 1, len(self))
         if n == len(self):
             return self
-        rows = evenly_spaced(n, len(self)).to(self.images.device)
-        return Dataset(self.images[rows], self.labels[rows])
+        # In NumPy: torch's threads, which gather so many values, hang in a forked child.
+        rows = evenly_spaced(n, len(self)).numpy()
+        images, labels = (tensor.cpu().numpy()[rows] for tensor in (self.images, self.labels))
+        device = self.images.device
+        return Dataset(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
 
     def to(self, device: torch.device) -> Dataset:
         """The same on a device; itself where it is there already."""
@@ -98,12 +92,13 @@ def load_mnist(folder: str | Path | None = None) -> tuple[Dataset, Dataset]:
     if folder is None:
         sha256 = _read_sums(MNIST_FOLDER / "SHA256SUMS")
         return _load(MNIST_FOLDER, "train", sha256), _load(MNIST_FOLDER, "t10k", sha256)
+    if not isinstance(folder, (str, os.PathLike)):
+        raise ValueError(f"folder: got {describe(folder)}, expected a path, or None for MNIST")
     try:
         folder = Path(folder).expanduser()
     except RuntimeError as error:  # of ~NAME where nobody has that name
         raise DataError(f"{folder}: {error}") from error
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
+    check_folder(folder)
     return _load(folder, "train"), _load(folder, "t10k")
 
 
@@ -116,14 +111,14 @@ def dataset_sha256(dataset: Dataset) -> dict[str, str]:
     """
     return {
         "images": _sha256(dataset.images),
-        "labels": _sha256(dataset.labels.to(torch.uint8)),
+        "labels": _sha256(dataset.labels),
     }
 
 
 def evenly_spaced(n: int, total: int) -> Tensor:
     """Which ``n`` of ``total`` images make an even subset: int64 ``[n]`` on the CPU, ascending from 0,
     the i-th is ``floor(i * total / n)``: every k-th where ``total = k * n``."""
-    return torch.arange(n, device="cpu") * total // n
+    return torch.from_numpy(np.arange(n, dtype=np.int64) * total // n)
 
 
 def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -134,86 +129,25 @@ def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 def _load(folder: Path, part: str, sha256: dict[str, str] | None = None) -> Dataset:
     """One part, "train" or "t10k", of a folder; its files are checked against ``sha256``."""
-    images_path, images = _read_idx(folder, f"{part}-images", 3, sha256)
-    labels_path, labels = _read_idx(folder, f"{part}-labels", 1, sha256)
-    if images.shape[1:] != (28, 28):
-        height, width = images.shape[1:]
-        raise DataError(f"{images_path}: got {height}x{width} images, expected 28x28")
-    if len(labels) != len(images):
-        raise DataError(
-            f"{labels_path}: got {len(labels)} labels, "
-            f"expected {len(images)}, one per image of {images_path.name}"
-        )
-    if int(labels.max()) > 9:
-        at = int((labels > 9).nonzero()[0])
-        raise DataError(f"{labels_path}: got label {int(labels[at])} at {at}, expected digits 0..9")
-    return Dataset(images, labels.to(torch.int64))
+    images_path = find_idx(folder, f"{part}-images", 3)
+    labels_path = find_idx(folder, f"{part}-labels", 1)
 
+    def size_complaint(shape: tuple[int, ...]) -> str:
+        _, height, width = shape
+        return "" if (height, width) == (28, 28) else f"got {height}x{width} images, expected 28x28"
 
-def _read_idx(
-    folder: Path, stem: str, n_dims: int, sha256: dict[str, str] | None
-) -> tuple[Path, Tensor]:
-    """Find, unpack, check and parse one IDX file of unsigned bytes -> its path, uint8 tensor."""
-    path = _find(folder, stem, n_dims)
-    contents = _unpack(path)
-    if sha256 is not None:
-        expected = sha256.get(path.with_suffix("").name, "an entry in SHA256SUMS")
-        got = hashlib.sha256(contents).hexdigest()
-        if got != expected:
-            raise DataError(f"{path}: unpacked, got SHA-256 {got}, expected {expected}")
-    return path, _parse_idx(path, contents, n_dims)
+    images = read_idx(images_path, 3, size_complaint, sha256)
 
+    def count_complaint(shape: tuple[int, ...]) -> str:
+        expected = f"expected {len(images)}, one per image of {images_path.name}"
+        return "" if shape == (len(images),) else f"got {shape[0]} labels, {expected}"
 
-def _find(folder: Path, stem: str, n_dims: int) -> Path:
-    names = [f"{stem}{sep}idx{n_dims}-ubyte{gz}" for sep in "-." for gz in ("", ".gz")]
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise DataError(f"{folder / names[0]}: no such file, nor any of {', '.join(names[1:])}")
-
-
-def _unpack(path: Path) -> bytes:
-    """A file's contents; those of a .gz are unpacked whole, the fastest way."""
-    try:
-        contents = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    if path.suffix != ".gz":
-        return contents
-    try:
-        return gzip.decompress(contents)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged gzip file: {error}") from error
-
-
-def _parse_idx(path: Path, contents: bytes, n_dims: int) -> Tensor:
-    header = 4 + 4 * n_dims
-    expected = bytes([0, 0, _UNSIGNED_BYTE, n_dims])
-    magic = contents[:4]
-    if magic[:2] != expected[:2]:
-        raise DataError(f"{path}: got first bytes {_hex(magic)}, expected {_hex(expected)}")
-    if magic[2:3] != expected[2:3]:
-        raise DataError(
-            f"{path}: got dtype code {_hex(magic[2:3])}, "
-            f"expected 0x{_UNSIGNED_BYTE:02x}, unsigned byte"
-        )
-    if magic[3:] != expected[3:]:
-        raise DataError(f"{path}: got {_hex(magic[3:])} dimensions, expected {n_dims}")
-    if len(contents) < header:
-        raise DataError(f"{path}: got {len(contents)} bytes, expected a header of {header}")
-
-    shape = struct.unpack_from(f">{n_dims}I", contents, 4)
-    size = math.prod(shape)
-    if size == 0:
-        raise DataError(f"{path}: got dimensions {list(shape)}, expected none to be 0")
-    if len(contents) - header != size:
-        what = "truncated" if len(contents) - header < size else "trailing bytes"
-        raise DataError(
-            f"{path}: {what}: got {len(contents) - header} bytes of data, "
-            f"expected {size} for dimensions {list(shape)}"
-        )
-    # bytearray: a tensor on read-only memory could not be written to
-    return torch.frombuffer(bytearray(contents), dtype=torch.uint8, offset=header).view(shape)
+    # In NumPy: torch's threads, which it uses for so many values, hang in a forked child.
+    labels = read_idx(labels_path, 1, count_complaint, sha256).numpy()
+    if labels.max() > 9:
+        at = int((labels > 9).argmax())
+        raise DataError(f"{labels_path}: got label {labels[at]} at {at}, expected digits 0..9")
+    return Dataset(images, torch.from_numpy(labels.astype(np.int64)))
 
 
 def _read_sums(path: Path) -> dict[str, str]:
@@ -226,8 +160,5 @@ def _read_sums(path: Path) -> dict[str, str]:
 
 
 def _sha256(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.cpu().contiguous().numpy().data).hexdigest()
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex() if data else "nothing"
+    values = np.ascontiguousarray(tensor.cpu().numpy(), dtype=np.uint8)
+    return hashlib.sha256(values.data).hexdigest()

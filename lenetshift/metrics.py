@@ -48,7 +48,9 @@ def summarize(predictions: Tensor, labels: Tensor, grid: ShiftGrid) -> Summary:
     n = len(predictions)
     check_labels(labels, n)
 
-    correct = (predictions == labels[:, None, None]).sum(0).tolist()  # [n_dy][n_dx]
+    # In NumPy: torch's threads, which it uses for so many values, hang in a forked child.
+    right = predictions.cpu().numpy() == labels.cpu().numpy()[:, None, None]
+    correct = right.sum(0).tolist()  # [n_dy][n_dx]
     unmoved = None
     if grid.has_centre:
         row, column = grid.index(0, 0)

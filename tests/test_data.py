@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lenetshift import data
-from lenetshift.data import DataError, Dataset, as_input, dataset_sha256, evenly_spaced, load_mnist
+from lenetshift.data import Dataset, as_input, dataset_sha256, evenly_spaced, load_mnist
+from lenetshift.idx import DataError
 
 STEMS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 N = {"train": 12, "t10k": 5}
@@ -185,7 +186,11 @@ GOOD_IMAGES, GOOD_LABELS = idx(IMAGES), idx(LABELS)
         ("images", GOOD_IMAGES[:10], "got 10 bytes, expected a header of 16"),
         ("images", GOOD_IMAGES[:-1], "truncated: got 3919 bytes of data, expected 3920"),
         ("images", GOOD_IMAGES[:16], "truncated: got 0 bytes of data, expected 3920"),
-        ("labels", GOOD_LABELS + b"\0", "trailing bytes: got 6 bytes of data, expected 5"),
+        (
+            "labels",
+            GOOD_LABELS + b"\0",
+            "trailing bytes: got more data, expected 5 for dimensions [5]",
+        ),
         ("images", idx(IMAGES, shape=[5, 14, 56]), "got 14x56 images, expected 28x28"),
         ("images", idx(IMAGES[:0]), "got dimensions [0, 28, 28], expected none to be 0"),
         ("labels", idx(LABELS[:4]), "got 4 labels, expected 5, one per image of t10k-images-idx3-"),

@@ -15,13 +15,14 @@ from dataclasses import replace
 
 import torch
 
-from ..data import DataError, dataset_sha256, evenly_spaced, load_mnist
+from ..data import dataset_sha256, evenly_spaced, load_mnist
 from ..dossier.environment import available_cpus
 from ..dossier.files import StorageError
 from ..dossier.folder import open_folder
 from ..dossier.jobs import Job, run
 from ..experiments import position_bias
 from ..experiments.settings import Config
+from ..idx import DataError
 from ..ops import isa
 from ..report import tables
 from ..report.figures import figure_settings
