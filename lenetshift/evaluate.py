@@ -6,7 +6,8 @@ downstream runs a model again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, overload
 
@@ -15,11 +16,15 @@ from torch import Tensor, nn
 
 from .checks import check_batch_size, check_images, check_type, describe
 from .data import as_input
+from .fused import packed_parameters, sums_stay_finite
 from .models import device_and_dtype, fused_name
 from .shifts import ShiftGrid
 
 MAX_CLASSES = 256
 """Most classes a model may tell apart: predictions are uint8."""
+
+_asked: dict[int, tuple[int, bool]] = {}  # id of a module -> calls that now ask it, its own mode
+_lock = threading.RLock()  # of _asked and the modes; an eval() of another's module may ask, too
 
 
 @overload
@@ -55,13 +60,14 @@ def predict_shifts(
     """Classify every image moved by every shift of the grid.
 
     Each answer is that of the translated 28x28 image: pixels that a move uncovers are 0, what
-    leaves the frame is lost. The models of the package, unchanged and in float32, go through
-    their fused op; any other module is run in eval mode on batches of translated images, in its
-    own floating dtype. Computed on the model's device.
+    leaves the frame is lost. The models of the package, unchanged, in float32 and with weights
+    whose sums cannot overflow, go through their fused op; any other module is run in eval mode on
+    batches of translated images, in its own floating dtype. Computed on the model's device.
 
     Args:
         model: takes ``[B, 1, 28, 28]`` in [0, 1] (pixel / 255), gives ``[B, K]`` with K <= 256.
-            Left as it was, its training mode included.
+            Left as it was, its training mode included. Several threads may ask one model, but
+            not while another trains it: a module's mode is one for all threads.
         images: uint8 ``[N, 28, 28]``.
         grid: the shifts, in pixels.
         batch_size: most translated images a forward pass; of no effect on fused ops.
@@ -81,18 +87,23 @@ def predict_shifts(
     check_type("grid", grid, ShiftGrid)
     batch_size = check_batch_size(batch_size)
     name = fused_name(model)
-    if name is None:
-        predictions, logits = _predict_by_forward(model, images, grid, batch_size, return_logits)
+    packed = packed_parameters(model) if name else []
+    if name and sums_stay_finite(packed):
+        predictions, logits = _predict_fused(name, model, packed, images, grid, return_logits)
     else:
-        predictions, logits = _predict_fused(name, model, images, grid, return_logits)
+        predictions, logits = _predict_by_forward(model, images, grid, batch_size, return_logits)
     predictions = predictions.to(images.device)
     return (predictions, logits.to(images.device)) if return_logits else predictions
 
 
 def _predict_fused(
-    name: str, model: nn.Module, images: Tensor, grid: ShiftGrid, return_logits: bool
+    name: str,
+    model: nn.Module,
+    parameters: Sequence[Tensor],
+    images: Tensor,
+    grid: ShiftGrid,
+    return_logits: bool,
 ) -> tuple[Tensor, Tensor]:
-    parameters = [p.detach().contiguous() for p in model.parameters()]
     predict = getattr(torch.ops.lenetshift, f"predict_shifts_{name}")
     predictions, logits = predict(
         images.to(parameters[0].device).contiguous(),
@@ -123,9 +134,11 @@ def _predict_by_forward(
                     logits.append(output)
     # Outside inference mode, so that the results are ordinary tensors.
     shape = (len(images), *grid.shape)
-    answers = torch.cat(predictions) if len(images) else torch.empty(0, dtype=torch.uint8)
+    if not predictions:
+        predictions = [torch.empty(0, dtype=torch.uint8, device=device)]
+    answers = torch.cat(predictions)
     if not logits:
-        return answers.view(shape), torch.empty(*shape, 0)
+        return answers.view(shape), torch.empty(*shape, 0, device=device)
     outputs = torch.cat(logits)
     return answers.view(shape), outputs.view(*shape, outputs.shape[1])
 
@@ -145,11 +158,20 @@ def _check_output(output: object, n: int) -> None:
 
 @contextmanager
 def _eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode within; afterwards every submodule has its own mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    """Eval mode within; after the last of the threads that ask it every module has its own back."""
+    modules = list(model.modules())
+    with _lock:
+        for module in modules:
+            n_calls, training = _asked.get(id(module), (0, module.training))
+            _asked[id(module)] = (n_calls + 1, training)
+        model.eval()
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        with _lock:
+            for module in modules:
+                n_calls, training = _asked.pop(id(module))
+                if n_calls > 1:
+                    _asked[id(module)] = (n_calls - 1, training)
+                else:
+                    module.training = training

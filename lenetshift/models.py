@@ -10,17 +10,19 @@ coefficients of 1998, and the output layer is linear, for cross-entropy.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
 from .activations import ACTIVATIONS
 from .c3_table import C3_TABLE, Table, n_connections, table_masks
 from .checks import check_choice, check_seed
+from .seeds import generator
 
 
 class C3Conv(nn.Module):
@@ -49,13 +51,13 @@ class C3Conv(nn.Module):
         self.reset_parameters()
 
     @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Draw weight and bias anew from torch's global generator."""
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw weight and bias anew, from ``generator`` or from torch's global one."""
         first = 0
         for output, inputs in enumerate(self.table):
             bound = 1 / math.sqrt(25 * len(inputs))
-            self.weight[first : first + len(inputs)].uniform_(-bound, bound)
-            self.bias[output].uniform_(-bound, bound)
+            self.weight[first : first + len(inputs)].uniform_(-bound, bound, generator=generator)
+            self.bias[output].uniform_(-bound, bound, generator=generator)
             first += len(inputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,6 +179,17 @@ MODELS: dict[str, Callable[[str], _DigitModel]] = {
 MODEL_NAMES: tuple[str, ...] = tuple(MODELS)
 
 
+_METHODS = {
+    layer: {
+        name: getattr(layer, name)
+        for name in ("__call__", "forward", "_conv_forward")
+        if hasattr(layer, name)
+    }
+    for layer in (*MODELS.values(), C3Conv, nn.Conv2d, nn.Linear)
+}
+"""What the classes compute with: replaced in a class, the fused ops would overlook it."""
+
+
 def build_model(name: str, activation: str = "tanh", *, seed: int | None = None) -> nn.Module:
     """A new model with random weights.
 
@@ -184,7 +197,7 @@ def build_model(name: str, activation: str = "tanh", *, seed: int | None = None)
         name: one of ``MODEL_NAMES``.
         activation: ``"tanh"`` or ``"relu"``.
         seed: 0..2**32 - 1; the weights are then a function of name and seed only, drawn on the
-            CPU, and torch's global generators stay as they were. None draws from the global one.
+            CPU from a generator of their own. None draws from torch's global generator.
 
     Raises:
         ValueError: an unknown name or activation, or a seed out of range.
@@ -193,34 +206,48 @@ def build_model(name: str, activation: str = "tanh", *, seed: int | None = None)
         raise ValueError(f"name: got {name!r}, expected one of {', '.join(MODEL_NAMES)}")
     if seed is None:
         return MODELS[name](activation)
-    with isolated_rng(seed), torch.device("cpu"):
-        return MODELS[name](activation)
+    seed = check_seed(seed)
+    model = _without_weights(name, activation).to_empty(device="cpu")
+    _draw_weights(model, generator(seed))
+    return model
+
+
+def own_name(model: nn.Module) -> str | None:
+    """Name of the model of this package that ``model`` still is, or None.
+
+    Exactly the four classes above have one, and only while the model computes what its class
+    builds, in whatever dtype: no replaced layer, setting, table or ``forward`` (of the object or of
+    a class), no parametrization, no forward hook, be it registered for every module.
+    """
+    name = next((name for name, made in MODELS.items() if type(model) is made), None)
+    if name is None or _global_forward_hooks or _global_forward_pre_hooks:
+        return None
+    activation: str = getattr(model, "activation", "")
+    check_choice("activation", activation, ACTIVATIONS)
+    built = _built(name, activation)
+    unchanged = (
+        [layer for layer, _ in model.named_modules()]
+        == [layer for layer, _ in built.named_modules()]
+        and all(map(_is_as_built, model.modules(), built.modules()))
+        and [p.shape for p in model.parameters()] == [p.shape for p in built.parameters()]
+        and all(type(p) is nn.Parameter for p in model.parameters())
+        and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    )
+    return name if unchanged else None
 
 
 def fused_name(model: nn.Module) -> str | None:
     """Name of the model's fused ops, or None if it has none.
 
-    Exactly the four classes above have fused ops, and only while the model still is what its
-    class builds, in float32 on one CPU or CUDA device: the ops read the parameters and would
-    overlook a replaced layer or ``forward``, a parametrization or a forward hook.
+    The ops read parameters and activation only, so ``own_name`` must know the model, and all
+    parameters must be float32 on one CPU or CUDA device.
     """
-    name = next((name for name, made in MODELS.items() if type(model) is made), None)
-    if name is None:
+    name = own_name(model)
+    kinds = {(parameter.dtype, parameter.device) for parameter in model.parameters()}
+    if name is None or len(kinds) != 1:
         return None
-    with torch.device("meta"):  # shapes only: no memory, no random numbers
-        pristine = MODELS[name](getattr(model, "activation", ""))
-    parameters = list(model.parameters())
-    devices = {parameter.device for parameter in parameters}
-    unchanged = (
-        _layers(model) == _layers(pristine)
-        and [p.shape for p in parameters] == [p.shape for p in pristine.parameters()]
-        and all(p.dtype == torch.float32 for p in parameters)
-        and len(devices) == 1
-        and devices.pop().type in ("cpu", "cuda")
-        and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-        and not any("forward" in vars(m) for m in model.modules())
-    )
-    return name if unchanged else None
+    dtype, device = kinds.pop()
+    return name if dtype == torch.float32 and device.type in ("cpu", "cuda") else None
 
 
 def device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -233,23 +260,43 @@ def device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
     return torch.device("cpu"), torch.float32
 
 
-@contextmanager
-def isolated_rng(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch's global CPU generator (and that of a CUDA ``device``); put them back after.
-
-    Raises:
-        ValueError: a seed out of 0..2**32 - 1.
-    """
-    seed = check_seed(seed)
-    devices = [device] if device is not None and device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every device
-        for cuda in devices:
-            with torch.cuda.device(cuda):
-                torch.cuda.manual_seed(seed)
-        yield
+def _without_weights(name: str, activation: str) -> nn.Module:
+    """A model on the meta device: shapes only, no memory, no random numbers."""
+    with torch.device("meta"):
+        return MODELS[name](activation)
 
 
-def _layers(model: nn.Module) -> list[tuple[str, type[nn.Module], str]]:
-    """Name, class and settings of a model and all its layers."""
-    return [(name, type(layer), layer.extra_repr()) for name, layer in model.named_modules()]
+_built = functools.cache(_without_weights)  # to compare with, never handed out
+
+
+def _draw_weights(model: nn.Module, generator: torch.Generator) -> None:
+    """Draw what the layers draw when they are made, in the same order."""
+    for layer in model.modules():
+        if isinstance(layer, C3Conv):
+            layer.reset_parameters(generator)
+        elif isinstance(layer, (nn.Conv2d, nn.Linear)):  # as in their own reset_parameters
+            assert layer.bias is not None
+            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def _is_as_built(layer: nn.Module, built: nn.Module) -> bool:
+    """Whether a layer, or a model without its layers, has what its class puts into it, and the
+    methods that the class had at import."""
+    methods = _METHODS.get(type(layer), {})
+    return (
+        type(layer) is type(built)
+        and all(_equal(vars(layer).get(key), vars(built)[key]) for key in _settings(built))
+        and not any(name in vars(layer) for name in methods)
+        and all(getattr(type(layer), name) is method for name, method in methods.items())
+    )
+
+
+def _settings(layer: nn.Module) -> set[str]:
+    """The attributes that a layer has beyond those of every module: sizes, padding, table, ..."""
+    return vars(layer).keys() - vars(nn.Module()).keys()
+
+
+def _equal(setting: object, expected: object) -> bool:
+    return type(setting) is type(expected) and setting == expected

@@ -72,7 +72,9 @@ def dense_twin(model: nn.Module) -> nn.Module:
     if not isinstance(model, LeNet5):
         return model
     weight = model.output.weight
-    twin = SymmetricLeNet5(model.activation).to(weight.device, weight.dtype)
+    with torch.device("meta"):  # the weights come from the model, none are drawn
+        twin = SymmetricLeNet5(model.activation)
+    twin = twin.to_empty(device=weight.device).to(weight.dtype)
     twin.load_state_dict(to_masked_dense(model.state_dict()))
     return twin.train(model.training)
 
@@ -132,4 +134,4 @@ def sgd_epoch(
                 if parameter.grad is not None:
                     parameter.sub_(learning_rate * parameter.grad)
         losses.append(loss.detach())
-    return torch.stack(losses) if losses else torch.zeros(0, dtype=dtype)
+    return torch.stack(losses) if losses else images.new_zeros(0, dtype=dtype)

@@ -69,7 +69,8 @@ class ShiftGrid:
 
         So row ``i`` belongs to ``predictions.reshape(N, -1)[:, i]``.
         """
-        return torch.tensor([(dx, dy) for dy in self.dy for dx in self.dx], dtype=torch.int64)
+        rows = [(dx, dy) for dy in self.dy for dx in self.dx]
+        return torch.tensor(rows, dtype=torch.int64, device="cpu")
 
     def index(self, dx: int, dy: int) -> tuple[int, int]:
         """``(row, column)`` of shift (dx, dy) in the grid.

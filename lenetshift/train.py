@@ -6,12 +6,13 @@ plain torch loop for any ``nn.Module``. Both see the images in the same order.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import _global_backward_hooks, _global_backward_pre_hooks
 
 from .checks import (
     check_batch_size,
@@ -23,7 +24,9 @@ from .checks import (
     check_type,
 )
 from .data import Dataset, as_input
-from .models import MODELS, device_and_dtype, fused_name, isolated_rng
+from .fused import packed_parameters, sums_stay_finite
+from .models import MODELS, device_and_dtype, fused_name, own_name
+from .seeds import epoch_permutation, epoch_seed, seeded_global
 from .shifts import ShiftRule
 
 OnProgress = Callable[[int, int, int, float], None]
@@ -56,9 +59,13 @@ def train(
         learning_rate: positive.
         batch_size: images a step, 1..2**31 - 1.
         seed: 0..2**32 - 1. With the epoch's number it settles the order of the images, and
-            what a model draws (dropout); torch's global generators stay as they were.
+            what a model draws (dropout). The package's own models draw nothing. For others
+            torch's global generators are seeded for each epoch and put back after it, one
+            thread at a time: what other threads draw from them meanwhile is not their own.
         method: ``"fused"``, one op call an epoch, for an unchanged float32 model of the
             package; ``"autograd"``, the plain torch loop, for any module, in its own dtype.
+            An epoch from or to weights whose sums overflow is autograd's also for
+            ``"fused"``, so that training diverges as PyTorch's does.
         first_epoch: number of the first epoch; two calls, of 1 epoch and of 1 more from
             ``first_epoch=1``, equal one call of 2.
         on_progress: called at least at the end of each epoch (see ``OnProgress``).
@@ -82,6 +89,7 @@ def train(
     if len(dataset) == 0:
         raise ValueError("dataset: got no images, expected at least one")
     run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
+    seeded = _draws_nothing if own_name(model) else seeded_global
 
     device, _ = device_and_dtype(model)
     images = dataset.images.to(device).contiguous()
@@ -94,17 +102,10 @@ def train(
             if on_progress is not None:
                 on_progress(epoch, step, n_steps, loss)
 
-        with isolated_rng(_epoch_seed(seed, epoch), device):
-            losses.append(
-                run_epoch(images, labels, permutation, learning_rate, batch_size, report).cpu()
-            )
+        with seeded(epoch_seed(seed, epoch), device):
+            epoch_losses = run_epoch(images, labels, permutation, learning_rate, batch_size, report)
+        losses.append(epoch_losses.cpu())
     return losses
-
-
-def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
-    """Order of ``n`` images in an epoch: int64 ``[n]`` on the CPU, a function of its arguments."""
-    generator = torch.Generator().manual_seed(_epoch_seed(seed, epoch))
-    return torch.randperm(n, generator=generator)
 
 
 def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
@@ -124,12 +125,15 @@ def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
     """
     check_type("dataset", dataset, Dataset)
     rule = check_rule(rule)
-    images = dataset.images.clone()
+    # In NumPy: torch's threads, which copy and compare so many values, hang in a forked child.
+    images = dataset.images.cpu().numpy().copy()
+    labels = dataset.labels.cpu().numpy()
     for label, shift in rule.items():
-        chosen = dataset.labels == label
-        shifts = torch.tensor([shift], dtype=torch.int64, device=images.device)
-        images[chosen] = torch.ops.lenetshift.translate(images[chosen], shifts).squeeze(1)
-    return Dataset(images, dataset.labels)
+        chosen = labels == label
+        shifts = torch.tensor([shift], dtype=torch.int64, device="cpu")
+        moved = torch.ops.lenetshift.translate(torch.from_numpy(images[chosen]), shifts)
+        images[chosen] = moved.squeeze(1).numpy()
+    return Dataset(torch.from_numpy(images).to(dataset.images.device), dataset.labels)
 
 
 _Report = Callable[[int, int, float], None]  # (step, n_steps, mean loss so far)
@@ -159,24 +163,47 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
         batch_size: int,
         report: _Report,
     ) -> Tensor:
-        parameters = [p.detach() for p in model.parameters()]  # same memory, written in place
-        losses: Tensor = train_epoch(
-            images,
-            labels,
-            permutation,
-            parameters,
-            learning_rate,
-            batch_size,
-            activation=model.activation,
-        )
-        report(len(losses), len(losses), float(losses.mean()))
-        return losses
+        packed = packed_parameters(model)
+        if sums_stay_finite(packed):
+            start = [parameter.cpu().numpy().copy() for parameter in packed]
+            try:
+                losses: Tensor = train_epoch(
+                    images,
+                    labels,
+                    permutation,
+                    packed,
+                    learning_rate,
+                    batch_size,
+                    activation=model.activation,
+                )
+            finally:  # also what was done before an interrupt
+                _write_back(model, packed)
+            if sums_stay_finite(packed):
+                report(len(losses), len(losses), float(losses.cpu().numpy().mean()))
+                return losses
+            _write_back(model, [torch.from_numpy(values) for values in start])
+        run_by_autograd = _autograd_epoch(model)
+        return run_by_autograd(images, labels, permutation, learning_rate, batch_size, report)
 
     return run_epoch
 
 
+def _write_back(model: nn.Module, values: Sequence[Tensor]) -> None:
+    """Give the parameters these values, but for those that share their memory."""
+    for parameter, value in zip(model.parameters(), values, strict=True):
+        if parameter.data_ptr() != value.data_ptr():
+            parameter.detach().copy_(value)
+
+
+@contextmanager
+def _draws_nothing(seed: int, device: torch.device) -> Iterator[None]:
+    """In place of ``seeded_global`` for a model that draws no random numbers in training."""
+    yield
+
+
 def _backward_hooked(model: nn.Module) -> list[str]:
     """Names of the modules and parameters with hooks that only a backward pass runs."""
+    every_module = ["every module"] if _global_backward_hooks or _global_backward_pre_hooks else []
     modules = [
         name or type(module).__name__
         for name, module in model.named_modules()
@@ -187,7 +214,7 @@ def _backward_hooked(model: nn.Module) -> list[str]:
         for name, parameter in model.named_parameters()
         if parameter._backward_hooks or parameter._post_accumulate_grad_hooks
     ]
-    return modules + parameters
+    return every_module + modules + parameters
 
 
 def _autograd_epoch(model: nn.Module) -> _Epoch:
@@ -205,7 +232,7 @@ def _autograd_epoch(model: nn.Module) -> _Epoch:
         optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
         batches = torch.split(permutation, batch_size)
         losses = torch.empty(len(batches), device=images.device)
-        was_training = model.training
+        modes = [(module, module.training) for module in model.modules()]
         model.train()
         try:
             for step, batch in enumerate(batches):
@@ -218,13 +245,8 @@ def _autograd_epoch(model: nn.Module) -> _Epoch:
                 if done % _STEPS_PER_REPORT == 0 or done == len(batches):
                     report(done, len(batches), float(losses[:done].mean()))
         finally:
-            model.train(was_training)
+            for module, training in modes:
+                module.training = training
         return losses
 
     return run_epoch
-
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    """32 bits from (seed, epoch): hashed, so that neighbouring seeds and epochs do not collide and
-    no epoch starts from the generator state that drew the weights."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {epoch}".encode()).digest()[:4], "big")

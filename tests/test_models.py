@@ -1,14 +1,17 @@
 """The four models: sizes, values, initial weights, and which of them the fused ops may take."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules import module
 
 from lenetshift.activations import ACTIVATIONS
 from lenetshift.c3_table import C3_TABLE, to_dense
+from lenetshift.evaluate import predict_shifts
 from lenetshift.models import (
     MLP,
     MODEL_NAMES,
@@ -208,10 +211,39 @@ def parametrized() -> nn.Module:
     return model
 
 
+def edited_masks() -> nn.Module:
+    model = LeNet5()
+    model.c3.masks = [*model.c3.masks[:15], 0b000111]
+    return model
+
+
+def edited_padding() -> nn.Module:
+    model = SymmetricLeNet5()
+    model.c1.padding = (2, 1)
+    return model
+
+
+def own_part_of_a_layer() -> nn.Module:
+    model = LeNet5()
+    model.c1._conv_forward = lambda x, weight, bias: x
+    return model
+
+
+def tied() -> nn.Module:
+    model = MLP()
+    model.output.bias = nn.Parameter(model.hidden.bias[:10].detach())
+    model.hidden.bias = model.output.bias
+    return model
+
+
 @pytest.mark.parametrize(
     "make",
     [
         Subclass,
+        edited_masks,
+        edited_padding,
+        own_part_of_a_layer,
+        tied,
         replaced_layer,
         other_table,
         hooked,
@@ -224,3 +256,41 @@ def parametrized() -> nn.Module:
 )
 def test_other_and_changed_models_have_none(make: type[nn.Module]) -> None:
     assert fused_name(make()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "method"),
+    [
+        ("lenet5", LeNet5, "forward"),
+        ("lenet5", C3Conv, "forward"),
+        ("symmetric_lenet5", nn.Conv2d, "_conv_forward"),
+        ("pooled_mlp", nn.Linear, "forward"),
+        ("mlp", MLP, "__call__"),
+        ("mlp", nn.Module, "__call__"),
+    ],
+)
+def test_a_method_replaced_in_a_class_is_seen(
+    name: str, owner: type, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build_model(name, seed=0)
+    assert fused_name(model) == name
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, lambda self, x, *_: x)
+        assert fused_name(model) is None
+    assert fused_name(model) == name
+
+
+@pytest.mark.parametrize(
+    "register", [module.register_module_forward_hook, module.register_module_forward_pre_hook]
+)
+def test_a_hook_on_every_module_is_called(register: Any) -> None:
+    model, images = build_model("lenet5", seed=0), torch.zeros(1, 28, 28, dtype=torch.uint8)
+    called: list[nn.Module] = []
+    handle = register(lambda hooked, *_: called.append(hooked))
+    try:
+        assert fused_name(model) is None
+        predict_shifts(model, images)
+        assert {type(layer) for layer in called} >= {LeNet5, C3Conv, nn.Conv2d, nn.Linear}
+    finally:
+        handle.remove()
+    assert fused_name(model) == "lenet5"

@@ -6,10 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules import module
 
 from lenetshift.data import Dataset
 from lenetshift.models import MODEL_NAMES, build_model
-from lenetshift.train import epoch_permutation, position_biased, train
+from lenetshift.seeds import epoch_permutation
+from lenetshift.train import position_biased, train
 
 SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 32, "seed": 7}
 
@@ -171,6 +173,28 @@ def test_autograd_restores_the_mode_and_no_epochs_change_nothing() -> None:
     assert not torch.equal(weights(model), before)
 
 
+def test_autograd_restores_each_modules_mode() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(784, 10))
+    model[1].eval()
+    train(model, make_dataset(10), method="autograd", **SETTINGS)
+    assert [layer.training for layer in (model, *model)] == [True, True, False, True]
+
+
+def test_channels_last_weights_train_as_others() -> None:
+    dataset = make_dataset(70)
+    plain, strided = (
+        build_model("symmetric_lenet5", seed=1),
+        build_model("symmetric_lenet5", seed=1),
+    )
+    strided.to(memory_format=torch.channels_last)
+    assert not strided.c3.weight.is_contiguous()
+    strides = [parameter.stride() for parameter in strided.parameters()]
+    losses = [train(model, dataset, **SETTINGS | {"epochs": 2}) for model in (plain, strided)]
+    assert [parameter.stride() for parameter in strided.parameters()] == strides
+    assert all(map(torch.equal, *losses))
+    assert all(map(torch.equal, strided.parameters(), plain.parameters()))
+
+
 def test_autograd_takes_other_dtypes() -> None:
     model = build_model("mlp", seed=0).double()
     (losses,) = train(model, make_dataset(40), method="autograd", **SETTINGS)
@@ -224,6 +248,18 @@ def test_what_the_fused_method_cannot_do_is_refused() -> None:
             train(hooked, dataset, **SETTINGS)
         handle.remove()
         train(hooked, dataset, **SETTINGS)
+    for register in (
+        module.register_module_full_backward_hook,
+        module.register_module_full_backward_pre_hook,
+    ):
+        model = build_model("lenet5")
+        handle = register(lambda *_: None)
+        try:
+            with pytest.raises(ValueError, match=r"^method: .* a hook on every module, expected"):
+                train(model, dataset, **SETTINGS)
+        finally:
+            handle.remove()
+        train(model, dataset, **SETTINGS)
     empty = Dataset(dataset.images[:0], dataset.labels[:0])
     with pytest.raises(ValueError, match=r"^dataset: got no images, expected at least one$"):
         train(build_model("mlp"), empty, **SETTINGS)

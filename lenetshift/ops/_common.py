@@ -58,7 +58,7 @@ def _workspace(n_bytes: int) -> Tensor:
     """Memory for a kernel's workspace and its alignment, the last call's where that is enough."""
     memory: Tensor | None = getattr(_kept, "workspace", None)
     if memory is None or memory.numel() < n_bytes + ALIGNMENT:
-        memory = torch.empty(n_bytes + ALIGNMENT, dtype=torch.uint8)
+        memory = torch.empty(n_bytes + ALIGNMENT, dtype=torch.uint8, device="cpu")
         if n_bytes <= KEPT_BYTES:
             _kept.workspace = memory
     return memory

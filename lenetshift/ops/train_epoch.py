@@ -7,7 +7,7 @@ activation="tanh")``, and ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likew
 - ``permutation`` int64 ``[n]``, the images in the order in which they are used, the last batch may
   be smaller;
 - ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``,
-  updated in place: by -learning_rate * gradient a step;
+  updated in place: by -learning_rate * gradient a step; a graph made before raises in backward;
 - returns losses float32 ``[n_steps]``, each step's mean loss before its update.
 
 The twin is :func:`lenetshift.reference.sgd_epoch`.
@@ -68,19 +68,24 @@ def _register(model: FusedModel) -> None:
         family = model.family(parameters)
         addresses = [parameter.data_ptr() for parameter in parameters]
         head = (family, activation, addresses) if model.form else (activation, addresses, family)
-        run_kernel(
-            f"train_epoch_{model.kernel}",
-            images.device,
-            (family, batch_size),
-            *head,
-            images.data_ptr(),
-            labels.data_ptr(),
-            permutation.data_ptr(),
-            permutation.shape[0],
-            batch_size,
-            learning_rate,
-            losses.data_ptr(),
-        )
+        try:
+            run_kernel(
+                f"train_epoch_{model.kernel}",
+                images.device,
+                (family, batch_size),
+                *head,
+                images.data_ptr(),
+                labels.data_ptr(),
+                permutation.data_ptr(),
+                permutation.shape[0],
+                batch_size,
+                learning_rate,
+                losses.data_ptr(),
+            )
+        finally:  # also for the steps before an interrupt
+            for parameter in parameters:
+                if not parameter.is_inference():  # such have no counter
+                    torch.autograd.graph.increment_version(parameter)
         return losses
 
     define(

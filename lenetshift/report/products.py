@@ -42,7 +42,7 @@ def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str,
             job.out / f"figure{figure['figure']}.png",
             job.test.images[index],
             figure["label"],
-            torch.tensor(figure["predictions"]),
+            torch.tensor(figure["predictions"], device="cpu"),
             grid,
             f"Figure {figure['figure']}. Test image {index} (label {figure['label']}), "
             "answers of the position-biased LeNet-5",

@@ -1,0 +1,56 @@
+"""The package in a forked child of a process that has used torch's threads, where these hang."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# Each step is given in turn: a hang names itself by being the last.
+SCRIPT = """
+import os, signal, sys, torch
+torch.set_num_threads(2)
+torch.rand(1_000_000).sort()  # the threads that a child does not have
+import lenetshift
+from lenetshift.data import dataset_sha256
+
+def step(what):
+    print(what, flush=True)
+
+def work(name, batch_size):
+    step("load_mnist")
+    data, test = lenetshift.load_mnist()
+    step("dataset_sha256")
+    dataset_sha256(data)
+    step("position_biased")
+    data = lenetshift.position_biased(data, {3: (3, 0), 2: (-3, 0)})
+    step("build_model")
+    model = lenetshift.build_model(name, seed=0)
+    step("train")
+    lenetshift.train(model, data, epochs=1, learning_rate=0.1, batch_size=int(batch_size), seed=0)
+    step("predict_shifts")
+    predictions = lenetshift.predict_shifts(model, test.images)
+    step("summarize")
+    right = lenetshift.summarize(predictions, test.labels, lenetshift.ShiftGrid())
+    return right["moved"]["correct"]
+
+if os.fork() == 0:
+    signal.alarm(120)
+    step(f"correct {work(*sys.argv[1:])}")
+    os._exit(0)
+_, status = os.wait()
+print("status", status)
+print("here", work(*sys.argv[1:]))
+"""
+
+
+# 60,000 steps; 401,408 weights in a layer.
+@pytest.mark.parametrize(("name", "batch_size"), [("pooled_mlp", 1), ("mlp", 64)])
+def test_the_main_job_runs_in_a_forked_child(name: str, batch_size: int) -> None:
+    command = [sys.executable, "-c", SCRIPT, name, str(batch_size)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    lines = done.stdout.splitlines()
+    assert "status 0" in lines, f"the last step was {lines[-2:]}: {done.stderr[-500:]}"
+    (in_child,) = [line for line in lines if line.startswith("correct")]
+    assert lines[-1].split()[-1] == in_child.split()[-1]
