@@ -27,7 +27,9 @@ namespace {
 constexpr int kC1Columns = kRegisters >= 32 ? 4 : 2;  // of a block
 
 // The taps inside the frame of C1's line i = 0, 1 of the two at one end of the frame.
-inline Taps taps_in_frame(End end, int i) { return end == End::high ? Taps{0, 3 - i} : Taps{2 - i, 4}; }
+inline Taps taps_in_frame(End end, int i) {
+  return end == End::high ? Taps{0, 3 - i} : Taps{2 - i, 4};
+}
 
 // C1 before its activation for n columns from x on of row y: out[x][map].
 template <int n>
@@ -55,7 +57,9 @@ template <int n>
 }
 
 // Whether C1's row y (in image coordinates) sees ink of any image.
-inline bool c1_row_sees_ink(const InkBox& box, int y) { return y >= box.y0 - 2 && y <= box.y1 + 2; }
+inline bool c1_row_sees_ink(const InkBox& box, int y) {
+  return y >= box.y0 - 2 && y <= box.y1 + 2;
+}
 
 // The x-sums of row y (in image coordinates): x_sums[x][map] = C1(y, x) + C1(y, x + 1) for the S2
 // columns x of the canvas. c1 [s2 columns + 1][6] is scratch.

@@ -5,9 +5,9 @@
 //     C3[o][x] = bias[o] + sum over connections (o, c), u, v of
 //                          weight[o, c][u][v] * S2[c][y + 2u][x + 2v]
 //
-// Columns x and x + 2v have one parity. Within a parity this is a correlation of five taps, done in
-// the form F(3, 5): a tile of three outputs from seven inputs takes seven products for each connection
-// and row of taps instead of fifteen.
+// Columns x and x + 2v have one parity. Within a parity this is a correlation of five taps, done
+// in the form F(3, 5): a tile of three outputs from seven inputs takes seven products for each
+// connection and row of taps instead of fifteen.
 //
 // The schedule, 16 images in the lanes (AVX-512):
 //   S2 row y + 8 to points: for parity, map c, tile: 7 inputs -> 7 points     s2_to_points
@@ -56,8 +56,8 @@ inline void s2_row(const Canvas& canvas, const vec* upper, const vec* lower, vec
     }
 }
 
-// The products of one group of output maps with a block of tiles, at one point: rows [5], one for each
-// row of taps, point to S2, [6 maps][n_tiles].
+// The products of one group of output maps with a block of tiles, at one point: rows [5], one for
+// each row of taps, point to S2, [6 maps][n_tiles].
 template <int connections>
 [[gnu::noinline]] void c3_group_products(const vec* const* rows, Taps taps, int n_tiles,
                                          const float* weight, vec* products) {
@@ -104,9 +104,9 @@ inline void c3_products(const vec* const* rows, Taps taps, int n_tiles, const fl
   }
 }
 
-// A row of C3 before its activation: sums [2 parities][kMaxTile * n_tiles columns][16 maps]. points [5] are
-// the S2 rows that the rows of taps read; `start` is a row to which the sums are added, or null: the
-// bias. products is scratch.
+// A row of C3 before its activation: sums [2 parities][kMaxTile * n_tiles columns][16 maps].
+// points [5] are the S2 rows that the rows of taps read; `start` is a row to which the sums are
+// added, or null: the bias. products is scratch.
 template <class Table>
 [[gnu::noinline]] void c3_row_sums(const Lenet5Inputs& in, const vec* const* points, Taps taps,
                                    const vec* start, vec* products, vec* sums) {

@@ -6,25 +6,25 @@
 //                                                                 * S4[c][e + 4i][f + 4j])
 //   F6 = act(F6 weights * C5);  logits = output weights * F6;  answer = argmax
 //
-// The shifts f, f + 4, f + 8 read neighbouring windows on the same columns of S4. Across these windows
-// C5 is a correlation of five taps, done in the form F(3, 5): a tile is the three windows of one dy,
-// and takes 7 products for each map, row and unit instead of 15. Where fewer windows are left it is
-// F(2, 5), with 6 for 10, or the direct form F(1, 5).
+// The shifts f, f + 4, f + 8 read neighbouring windows on the same columns of S4. Across these
+// windows C5 is a correlation of five taps, done in the form F(3, 5): a tile is the three windows
+// of one dy, and takes 7 products for each map, row and unit instead of 15. Where fewer windows
+// are left it is F(2, 5), with 6 for 10, or the direct form F(1, 5).
 //
 // The schedule, for the windows f, f + 4, f + 8 under all dy (answer_windows):
 //   every row of S4 to points: 7 columns -> 7 points
 //   for each block of 5 dy (then 2, then 1)
 //     for each of the 7 points, of as many products with C5's weights at that point
-//       for each block of 5 units              5 x 5 = 25 sums, 5 inputs and a weight fit 32 registers
-//         for u, for map c                     (5 x 2 fit 16); rows u without ink are left out
+//       for each block of 5 units            25 sums, 5 inputs and a weight fit 32 registers
+//         for u, for map c                   (5 x 2 units fit 16); rows u without ink are left out
 //           5 inputs, 5 weights, 25 multiply-adds
 //     for each unit, dy: 7 points -> 3 windows, plus bias
 //     for each window with an edge column: its products, at one tap (frame.h)
 //     for each block of 5 of the 15 patterns: F6 in blocks of 4 units, the output in blocks of 5,
 //       the answers
 //
-// Five dy, because the default grid has five. It is bound by multiply-adds: the products of C5 and F6
-// run at 93 to 97 % of the peak.
+// Five dy, because the default grid has five. It is bound by multiply-adds: the products of C5 and
+// F6 run at 93 to 97 % of the peak.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -101,8 +101,8 @@ inline void s4_row_to_points(const Canvas& canvas, const vec* s4, int f, vec* po
 
 // All rows of S4 that C5 reads, edge rows included.
 template <int m>
-[[gnu::noinline]] void s4_to_points(const Lenet5Inputs& in, const vec* s4, const vec* edge_s4, int f,
-                                    const C5Memory& memory) {
+[[gnu::noinline]] void s4_to_points(const Lenet5Inputs& in, const vec* s4, const vec* edge_s4,
+                                    int f, const C5Memory& memory) {
   const Canvas& canvas = in.canvas;
   const LossyEnds& lossy = in.lossy.y;
   const int row = s4_row(canvas), n_dy = canvas.y.n;
@@ -111,11 +111,12 @@ template <int m>
       s4_row_to_points<m>(canvas, s4 + r * row, f, memory.s4 + r * kMaps3,
                           canvas.y.s4() * kMaps3);
   const auto outermost = [&](End end, vec* points) {
-    for (int e = 0; e < n_dy; ++e)
-      s4_row_to_points<m>(
-          canvas,
-          lossy.loses(e, end, n_dy) ? edge_s4 + e * row : s4 + outermost_line(end, e, kS4Last) * row,
-          f, points + e * kMaps3, n_dy * kMaps3);
+    for (int e = 0; e < n_dy; ++e) {
+      const vec* const from = lossy.loses(e, end, n_dy)
+                                  ? edge_s4 + e * row
+                                  : s4 + outermost_line(end, e, kS4Last) * row;
+      s4_row_to_points<m>(canvas, from, f, points + e * kMaps3, n_dy * kMaps3);
+    }
   };
   if (lossy.any(End::low)) outermost(End::low, memory.s4_top);
   if (lossy.any(End::high)) outermost(End::high, memory.s4_bottom);

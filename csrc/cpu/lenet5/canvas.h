@@ -1,18 +1,18 @@
 // LeNet-5 on every shift of an image at once: the geometry.
 //
 // A layer's maps are computed once, on a canvas of all positions that some shift needs, instead of
-// once for each shift. Moving the image by (dx, dy) moves the canvas, and pooling takes every second
-// position, so the maps S2', C3' and S4' of one shift are a grid on the canvas whose first line
-// depends on the shift:
+// once for each shift. Moving the image by (dx, dy) moves the canvas, and pooling takes every
+// second position, so the maps S2', C3' and S4' of one shift are a grid on the canvas whose first
+// line depends on the shift:
 //
 //   S2'(i, j) = S2(2i + e, 2j + f)        e = dy_last - dy, f = dx_last - dx
 //   C3'(i, j) = C3(2i + e, 2j + f)
 //   S4'(i, j) = S4(4i + e, 4j + f)
 //
-// The offsets e and f run from 0: canvases start at the first position that the largest shift needs,
-// which in image coordinates is (-dy_last, -dx_last). Subsampling becomes dilation: S2(y, x) pools C1
-// at y, y + 1 and x, x + 1; C3 correlates S2 at y + 2u, x + 2v; S4(y, x) pools C3 at y, y + 2 and
-// x, x + 2.
+// The offsets e and f run from 0: canvases start at the first position that the largest shift
+// needs, which in image coordinates is (-dy_last, -dx_last). Subsampling becomes dilation: S2(y,
+// x) pools C1 at y, y + 1 and x, x + 1; C3 correlates S2 at y + 2u, x + 2v; S4(y, x) pools C3 at
+// y, y + 2 and x, x + 2.
 //
 // This is exact where the moved image loses no ink. A lossy shift, one that pushes ink out of the
 // frame, sees its outermost row (or column) of S2, C3 and S4 differently: cpu/lenet5/frame.h.
@@ -34,10 +34,6 @@ constexpr int kMaxShifts = 55;  // -27 ... 27
 constexpr int kBorder = 4;
 constexpr int kInkStride = kImageSize + 2 * kBorder;
 
-// How far after its first a shift's own last line (row or column) stands on the canvas: its 14 lines
-// of S2 and 10 of C3 are two apart, its 5 of S4 four.
-constexpr int kS2Last = 13 * 2, kC3Last = 9 * 2, kS4Last = 4 * 4;
-
 // The two ends of an axis: left or top, right or bottom.
 enum class End : char { low, high };
 
@@ -56,8 +52,8 @@ struct LossyEnds {
   bool any(End end) const { return (end == End::high ? high : low) > 0; }
   // Whether the shift at offset f loses ink at that end.
   bool loses(int f, End end, int n) const { return end == End::high ? f < high : f >= n - low; }
-  // The number of a lossy shift from its offset, or -1.
-  int number_of(int f, int n) const { return f < high ? f : f >= n - low ? f - (n - count()) : -1; }
+  // Which lossy shift the one at offset f is, or -1.
+  int edge_of(int f, int n) const { return f < high ? f : f >= n - low ? f - (n - count()) : -1; }
 };
 
 // One axis of the canvas: n shifts, the largest is last_shift.

@@ -1,16 +1,16 @@
 // The frame: what lossy shifts see, those that push ink out of it.
 //
-// The moved image has zeros beyond its frame where the canvas still sees ink. One axis, the right end
-// of the frame under dx = 2 (the grid's largest, so f = 0); x' counts the moved image's columns and
-// those of its maps, [ ] marks what differs from the canvas:
+// The moved image has zeros beyond its frame where the canvas still sees ink. One axis, the right
+// end of the frame under dx = 2 (the grid's largest, so f = 0); x' counts the moved image's
+// columns and those of its maps, [ ] marks what differs from the canvas:
 //
 //   image x      18  19  20  21  22  23  24  25 | 26  27
 //   moved x'     20  21  22  23  24  25  26  27 | 28  29
-//   image         .   .   .   .   .   .   .   . | #   #    # is ink: the canvas sees it, the frame 0
-//   C1'          20  21  22  23  24  25 [26][27]           column x' reads the image at x' - 2 ... x' + 2
-//   S2'          10      11      12     [13]               column j pools C1' 2j, 2j + 1
-//   C3'           8  reads S2' 8 ... 12,  [9]  reads S2' 9 ... [13]
-//   S4'           3  pools C3' 6, 7,      [4]  pools C3' 8, [9]
+//   image         .   .   .   .   .   .   .   . | #   #     #: ink outside the frame
+//   C1'          20  21  22  23  24  25 [26][27]            reads the image at x' - 2 ... x' + 2
+//   S2'          10      11      12     [13]                column j pools C1' 2j, 2j + 1
+//   C3'           8 reads S2' 8 ... 12      [9] reads S2' 9 ... [13]
+//   S4'           3 pools C3' 6, 7          [4] pools C3' 8, [9]
 //   C5           meets S4' [4] at its last tap
 //
 // So one column of S2', of C3' and of S4' differs, the outermost, and it is the same for every dy;
@@ -22,19 +22,21 @@
 //                               .  .  .  .  c     x  corner
 //                               r  r  r  r  x
 //
-// The algorithm: wherever a shift's maps would read the canvas's outermost line, they read the edge
-// line of their own dx or dy instead, whose S2 is computed from the pixels inside the frame.
+// The algorithm: wherever a shift's maps would read the canvas's outermost line, they read the
+// edge line of their own dx or dy instead, whose S2 is computed from the pixels inside the frame.
 //
 // The schedule, since C3, S4 and C5 are linear but for the activations:
-//   for each lossy dx, along with each canvas row: the edge column less the canvas's column, through
-//     C3 (one column of taps) and S4; C5 adds its product with what is left         edge_column_...
-//   for each lossy dy, at its own row: the edge row of S2 less the canvas's, through C3 (one row of
-//     taps, in the form that C3 has along a row); C5 reads this dy's own row of S4   edge_row
+//   for each lossy dx, along with each canvas row                              edge_column_...
+//     the edge column less the canvas's column, through C3 (one column of taps) and S4;
+//     C5 adds its product with that difference
+//   for each lossy dy, at its own row                                          edge_row
+//     the edge row of S2 less the canvas's, through C3 (one row of taps, in the form that C3 has
+//     along a row); C5 reads this dy's own row of S4
 //     for each lossy dx: the corner, as the difference of the edge column's difference
 //
 // It costs in proportion to the lossy shifts, for which the order of images (predict.h) sees to it
-// that the images of a lane group agree: on MNIST and the default grid an image has 0.72 lossy dx and
-// 0.11 lossy dy.
+// that the images of a lane group agree: on MNIST and the default grid an image has 0.72 lossy dx
+// and 0.11 lossy dy.
 #pragma once
 
 #include "cpu/lenet5/c3.h"
@@ -44,8 +46,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// The x-sum [6] of C1's two outermost columns in row y (image coordinates), without the taps outside
-// the frame.
+// The x-sum [6] of C1's two outermost columns in row y (image coordinates), without the taps
+// outside the frame.
 inline void edge_column_c1(const Lenet5Inputs& in, const EdgeColumn& column, int y, Taps taps,
                            vec* x_sum) {
   const int x = column.s2_column() - in.canvas.x.last_shift;
@@ -73,7 +75,8 @@ inline void edge_column_c1(const Lenet5Inputs& in, const EdgeColumn& column, int
         upper[c] + lower[c] - s2_at(s2.values, column.s2_column(), c);
 }
 
-// sums [16] += what C3's column of taps makes of s2 [6], a row of the edge column that meets tap u.
+// sums [16] += what C3's column of taps makes of s2 [6], a row of the edge column that meets tap
+// u.
 inline void add_column_taps(const Lenet5Inputs& in, const EdgeColumn& column, int u, const vec* s2,
                             vec (&sums)[kMaps3]) {
   const float* weight = in.w.c3_edge + ((column.end == End::high ? kMaps1 : 0) * 5 + u) * kMaps3;
@@ -91,8 +94,8 @@ inline void activated_difference(Activation activation, const vec* sums, const v
     difference[o] = activate(activation, sums[o] + added[o]) - activate(activation, sums[o]);
 }
 
-// Row y of C3's edge column, less that of the canvas row, and row y - 2 of S4's. added [16] is what the
-// edge column adds to the canvas row before the activation.
+// Row y of C3's edge column, less that of the canvas row, and row y - 2 of S4's. added [16] is
+// what the edge column adds to the canvas row before the activation.
 [[gnu::noinline]] inline void edge_column_c3(const Lenet5Inputs& in, const EdgeColumn& column,
                                              int y, const CanvasC3& canvas_c3, vec* added) {
   vec sums[kMaps3];
@@ -109,8 +112,8 @@ inline void activated_difference(Activation activation, const vec* sums, const v
   for (int o = 0; o < kMaps3; ++o) column.s4[(y - 2) * kMaps3 + o] = above[o] + c3[o];
 }
 
-// The corner of C3: corner [16] is the edge column's difference from the edge row, which meets S2's
-// edge row r at tap u. added [16] is what the edge column adds to the canvas's row.
+// The corner of C3: corner [16] is the edge column's difference from the edge row, which meets
+// S2's edge row r at tap u. added [16] is what the edge column adds to the canvas's row.
 inline void corner_c3(const Lenet5Inputs& in, const EdgeColumn& column, End end, int r, int u,
                       const EdgeS2& edge_s2, const EdgeC3& edge_c3, const vec* added,
                       vec* corner) {
@@ -136,9 +139,9 @@ struct CanvasRowsAt {
   const vec* c3_x_sums;     // row y - 2, after it; at the top null
 };
 
-// The outermost row of S4 for the lossy dy of e, in edge.s4 and in the corners of the edge columns. At
-// the bottom it is complete; at the top it still lacks row y + 2 of C3: see complete_top_row. c1 and
-// products are scratch.
+// The outermost row of S4 for the lossy dy of e, in edge.s4 and in the corners of the edge
+// columns. At the bottom it is complete; at the top it still lacks row y + 2 of C3: see
+// complete_top_row. c1 and products are scratch.
 template <class Table>
 [[gnu::noinline]] void edge_row(const Lenet5Inputs& in, int e, End end, const CanvasRowsAt& at,
                                 const EdgeColumns& columns, const EdgeRows& edge, vec* c1,
@@ -160,7 +163,8 @@ template <class Table>
   for (int k = 0; k < columns.n; ++k) {
     const EdgeColumn& column = columns.column[k];
     vec corner[kMaps3];
-    corner_c3(in, column, end, r, u, edge.s2, edge.c3, at.c3.edge_column_sums + k * kMaps3, corner);
+    corner_c3(in, column, end, r, u, edge.s2, edge.c3, at.c3.edge_column_sums + k * kMaps3,
+              corner);
     vec* const s4 = (end == End::high ? column.s4_bottom : column.s4_top) + e * kMaps3;
     for (int o = 0; o < kMaps3; ++o)
       s4[o] = end == End::high ? column.c3[(at.y - 2) % kC3Ring * kMaps3 + o] + corner[o]

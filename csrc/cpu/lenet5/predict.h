@@ -18,11 +18,11 @@
 //             C5 to the answers, all dy          c5.h
 //
 // Images in the lanes, so that no lane talks to another: no shuffles, and the sparse table costs
-// nothing. Sorted, because a shift that is lossy for one image of a lane group is computed as lossy
-// for all of them. Per pattern of the default grid on MNIST, LeNet-5 takes 45 thousand multiply-adds
-// in the Toom-Cook forms, of 327 thousand naively: C5 52 %, F6 and output 24 %, C3 19 %, the rest C1.
-// Multiply-adds are three quarters of the time, tanh a tenth, the ways to the points and back, pooling
-// and the frame the rest: it is bound by the issue of multiply-adds.
+// nothing. Sorted, because a shift that is lossy for one image of a lane group is computed as
+// lossy for all of them. Per pattern of the default grid on MNIST, LeNet-5 takes 45 thousand
+// multiply-adds in the Toom-Cook forms, of 327 thousand naively: C5 52 %, F6 and output 24 %, C3
+// 19 %, the rest C1. Multiply-adds are three quarters of the time, tanh a tenth, the ways to the
+// points and back, pooling and the frame the rest: it is bound by the issue of multiply-adds.
 #pragma once
 
 #include "cpu/images/ink.h"
@@ -36,8 +36,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// What images are sorted by: whether the grid's outermost dy push ink out above and below, then the
-// depth of the loss on the left, then on the right, up and down in turn.
+// What images are sorted by: whether the grid's outermost dy push ink out above and below, then
+// the depth of the loss on the left, then on the right, up and down in turn.
 inline int loss_order(const InkBox& box, ShiftGrid grid) {
   if (box.empty()) return 0;
   constexpr int kDepths = kImageSize + 1;
@@ -121,8 +121,8 @@ inline ShiftGrid inked_shifts(const ShiftGrid& grid, const InkBox& box) {
           last(grid.dy_first + grid.n_dy, kImageSize - box.y0) - dy};
 }
 
-// The shifts of `grid`, a subgrid of the job's that leaves ink in the frame, for the images of one lane
-// group with ink in `box`.
+// The shifts of `grid`, a subgrid of the job's that leaves ink in the frame, for the images of one
+// lane group with ink in `box`.
 template <class Table>
 [[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w,
                                          Lenet5Scratch& scratch, ShiftGrid grid,
@@ -148,8 +148,8 @@ template <class Table>
       const auto answer = [&](auto m) {
         const EdgeColumn* edge_column[m.value];
         for (int k = 0; k < m.value; ++k) {
-          const int number = lossy.x.number_of(f + 4 * k, n_dx);
-          edge_column[k] = number < 0 ? nullptr : &columns.column[number];
+          const int edge = lossy.x.edge_of(f + 4 * k, n_dx);
+          edge_column[k] = edge < 0 ? nullptr : &columns.column[edge];
         }
         answer_windows<m.value>(in, scratch.rows.s4, scratch.edge.s4, f, edge_column, scratch.c5,
                                 answers);

@@ -1,9 +1,9 @@
 // What the canvases of one lane group are computed from, and the rows that they are computed in.
 //
-// No canvas but S4's is ever whole: a row lives as long as the next layer needs it. A row is one of
-// two kinds, with a type for each: a canvas row is what every shift sees that loses no ink; an edge
-// row is what one lossy dy sees in its place, and an edge column what one lossy dx sees in place of a
-// column of the canvas (cpu/lenet5/frame.h).
+// No canvas but S4's is ever whole: a row lives as long as the next layer needs it. A row is one
+// of two kinds, with a type for each: a canvas row is what every shift sees that loses no ink; an
+// edge row is what one lossy dy sees in its place, and an edge column what one lossy dx sees in
+// place of a column of the canvas (cpu/lenet5/frame.h).
 #pragma once
 
 #include "cpu/images/ink.h"
@@ -26,8 +26,8 @@ constexpr int kS2Ring = 10;
 // S4 row y needs C3 rows y and y + 2.
 constexpr int kC3Ring = 3;
 
-// C3's tiles are computed in blocks of five, which the default grid fills; a last block that is not
-// full computes columns that nobody reads.
+// C3's tiles are computed in blocks of five, which the default grid fills; a last block that is
+// not full computes columns that nobody reads.
 constexpr int kTileBlock = 5;
 inline int c3_tiles(const Canvas& canvas) {
   return round_up(divide_up(columns_of_parity(canvas.x.c3(), 0), kMaxTile), kTileBlock);

@@ -12,9 +12,9 @@
 //     C3's activation, pooled along x; into a ring of three rows
 //     S4's row y - 2 = the x-sums of rows y - 2 and y
 //
-// Rows, so that what lies between C1 and S4 stays in the second-level cache: on the default grid, with
-// 16 images in the lanes, a row of S2 takes 14 KB, its points 56 KB, a row of C3 30 KB.
-// The products of C3 are half of the run's time, C1 and the activations a third.
+// Rows, so that what lies between C1 and S4 stays in the second-level cache: on the default grid,
+// with 16 images in the lanes, a row of S2 takes 14 KB, its points 56 KB, a row of C3 30 KB. The
+// products of C3 are half of the run's time, C1 and the activations a third.
 #pragma once
 
 #include "cpu/lenet5/frame.h"
@@ -31,7 +31,8 @@ template <class Table>
   const Canvas& canvas = in.canvas;
   const int s2_columns = canvas.x.s2() * kMaps1, dy_last = canvas.y.last_shift;
   const auto c1_x_sums = [&](int r) { return rows.c1_x_sums + (r & 1) * s2_columns; };
-  const auto s2_points = [&](int r) { return rows.s2_points + r % kS2Ring * s2_points_row(canvas); };
+  const int points_row = s2_points_row(canvas);
+  const auto s2_points = [&](int r) { return rows.s2_points + r % kS2Ring * points_row; };
   const auto c3_x_sums = [&](int y) { return rows.c3_x_sums + y % kC3Ring * c3_row(canvas); };
   const auto loses = [&](int e, End end) {
     return e >= 0 && e < canvas.y.n && in.lossy.y.loses(e, end, canvas.y.n);
