@@ -17,12 +17,12 @@ import lenetshift
 
 N, N_DX, N_DY = 10_000, 11, 5
 SHIFTS = N_DX * N_DY
-CHUNK_BYTES, TILE = 256 << 20, 128  # csrc/cuda/math/fused_device.h, perceptron/predict.h
+CHUNK_BYTES, GROUP = 256 << 20, 128  # csrc/cuda/math/fused_device.h, perceptron/predict.h
 
 # NVIDIA H100 SXM: 132 multiprocessors x 128 lanes at 1.75 GHz, memory.
 MULTIPLY_ADDS_PER_S = 132 * 128 * 1.75e9
 BYTES_PER_S = 3.35e12
-# Register-tiled float32 products usually reach this share of the peak.
+# Float32 products from registers usually reach this share of the peak.
 SHARE = (0.75, 0.55)
 ACTIVATION = 14  # instructions
 LAUNCH_S = 5e-6
@@ -59,11 +59,12 @@ def lossy_shifts(has_ink: Tensor, n: int) -> Tensor:
 
 
 def lenet5(name: str, connections: int) -> Cost:
-    """C1 to S4 once an image on its canvas, C5 to the answer once a pattern (lenet5_canvas.h)."""
+    """C1 to S4 once for each image on its canvas, C5 to the answer once for each pattern
+    (csrc/cuda/lenet5/canvas.h)."""
     ink = lenetshift.load_mnist()[1].images != 0
-    x, y = lossy_shifts(ink.any(1), N_DX), lossy_shifts(ink.any(2), N_DY)  # edge lines, an image
+    x, y = lossy_shifts(ink.any(1), N_DX), lossy_shifts(ink.any(2), N_DY)  # edge lines of an image
     c1, c3 = 32 * 38, 23 * 29
-    # S2 on edge lines takes four positions of C1; C3 on edge columns all 96 pairs of maps.
+    # S2 on edge lines takes four positions of C1; C3 on edge columns all 96 connections.
     s2_edges = float((x * (31 + y) + y * 37).mean())
     c3_columns, c3_rows = float((x * (23 + y)).mean()), float((y * 29).mean())
     s4 = float(((21 + y) * (27 + x)).mean())
@@ -81,16 +82,15 @@ def lenet5(name: str, connections: int) -> Cost:
 
 
 def inked_pixels() -> float:
-    """Pixels that are not blank in all images of a tile, the mean over tiles."""
+    """Pixels with ink in some image of a sharing group, the mean over groups."""
     images = lenetshift.load_mnist()[1].images.flatten(1)
-    return sum(float((tile != 0).any(0).sum()) for tile in torch.split(images, TILE)) / math.ceil(
-        N / TILE
-    )
+    inked = [float((group != 0).any(0).sum()) for group in torch.split(images, GROUP)]
+    return sum(inked) / math.ceil(N / GROUP)
 
 
 def perceptron(name: str, terms: float, value_rows: float, launches: int) -> Cost:
-    """Padded to 128 images; value_rows: rows of a tile's values, written and read once."""
-    images = math.ceil(N / TILE) * TILE
+    """Padded to 128 images; value_rows: rows of a sharing group's values, written and read once."""
+    images = math.ceil(N / GROUP) * GROUP
     return Cost(
         name,
         images * SHIFTS * 512 * (math.ceil(terms / 16) * 16 + 10),
@@ -117,7 +117,7 @@ def main() -> None:
             f"| {cost.n_bytes / 1e9:.2f} GB | {cost.launches} | {best:.1f} to {worst:.1f} ms |"
         )
     print(f"\nCopies: {COPY_S * 1e3:.1f} ms of each.")
-    print(f"Inked pixels of a tile of {TILE} images, mean: {inked:.0f} of 784.")
+    print(f"Inked pixels of a sharing group of {GROUP} images, mean: {inked:.0f} of 784.")
 
 
 if __name__ == "__main__":

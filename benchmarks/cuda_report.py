@@ -28,14 +28,14 @@ THREADS = 256  # of a block: kThreads in csrc/cuda/device.h
 # Dynamic shared memory, which the compiler does not know, by what the kernels' names begin with.
 # tests/test_cuda_emulation.py compares it with what the emulated kernels are launched with.
 DYNAMIC_SHARED = {
-    "c3_convolve<float, Tile<5": 30672,
-    "c3_convolve<float, Tile<7": 20256,
-    "c3_convolve<double, Tile<5": 40896,
-    "c3_convolve<double, Tile<7": 27008,
+    "c3_convolve<float, PatchShape<5": 30672,
+    "c3_convolve<float, PatchShape<7": 20256,
+    "c3_convolve<double, PatchShape<5": 40896,
+    "c3_convolve<double, PatchShape<7": 27008,
     "c3_grad_weight<float": 25272,
     "c3_grad_weight<double": 50544,
     "c3_grad_bias<": 0,
-    "c3_sum_parts<": 0,
+    "c3_sum_slots<": 0,
     "translate_runs<": 0,
     "translate_gradient<": 0,
     "pack_lenet5": 0,

@@ -102,7 +102,7 @@ LENETS = ("lenet5", "symmetric_lenet5")
 PERCEPTRONS = ("mlp", "pooled_mlp")
 MODELS = (*LENETS, *PERCEPTRONS)
 DEFAULT = ShiftGrid()
-# One shift, one row, one column, one side of the frame only, more than one pass in x and in y,
+# One shift, one row, one column, one side of the frame only, more than one subgrid in x and in y,
 # shifts that empty the image.
 GRIDS = [
     ShiftGrid(range(1), range(1)),

@@ -85,7 +85,7 @@ def changed(target: Path, changes: dict[str, tuple[str, str]], *units: str) -> l
 def small_limits() -> Emulator:
     target = Path(folder.name, "small")
     changes = {
-        # Seven images of LeNet-5, a tile of a perceptron.
+        # Seven images of LeNet-5, one sharing group of a perceptron.
         "math/fused_device.h": ("std::int64_t{256} << 20;", "500000;"),
         "lenet5/train.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
     }
@@ -107,7 +107,7 @@ class TestSmallLimits:
         return EmulatedKernels(small_limits())
 
     def test_predict_lenet5(self, kernels: Kernels) -> None:
-        """Three chunks, the last one short, in two passes each."""
+        """Three chunks, the last one short, in two subgrids each."""
         check_predictions(kernels, "lenet5", "dense", 16, ShiftGrid(range(1, 2), range(-3, 4)))
 
     @pytest.mark.parametrize("name", PERCEPTRONS)
@@ -183,7 +183,7 @@ FAULTS = {
     ),
     "c3_conv: read beyond dynamic shared memory": (
         ("address", BEYOND), c3, "conv/c3_conv.cu", "",
-        "grid, kStagedValues<Tile, T> * sizeof(T)", "grid, kStagedValues<Tile, T> * sizeof(T) / 2",
+        "grid, kStagedValues<Shape, T> * sizeof(T)", "grid, kStagedValues<Shape, T> * sizeof(T) / 2",
     ),
     "c3_conv: missing barrier": (
         ("thread", RACE), c3, "conv/c3_conv.cu", "",
@@ -199,8 +199,8 @@ FAULTS = {
     ),
     "c3_conv: a thread that leaves": (
         ("thread", "a thread returned before this barrier"), c3, "conv/c3_conv.cu", "",
-        "  T sum[kRowsPerLane][Tile::kColumns] = {};",
-        "  if (!busy) return;\n  T sum[kRowsPerLane][Tile::kColumns] = {};",
+        "  T sum[kRowsPerLane][Shape::kColumns] = {};",
+        "  if (!busy) return;\n  T sum[kRowsPerLane][Shape::kColumns] = {};",
     ),
     "c3_conv: partial shuffle": (
         ("thread", "a shuffle with a partial mask"), c3, "conv/c3_conv.cu", "device.h",
@@ -220,7 +220,7 @@ FAULTS = {
     ),
     "predict: missing barrier": (
         ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/s4.h",
-        "weight, loss, c3);\n    __syncthreads();", "weight, loss, c3);",
+        "weight, lossy, c3);\n    __syncthreads();", "weight, lossy, c3);",
     ),
     "predict: missing barrier before reuse": (
         ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/c5.h",
@@ -248,7 +248,7 @@ FAULTS = {
     ),
     "train: wrong index": (
         ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
-        "image + (y + u) * kFrame;", "image + (y + 4 - u) * kFrame;",
+        "image + (y + u) * kPadded;", "image + (y + 4 - u) * kPadded;",
     ),
     "train: write beyond the slot": (
         ("address", BEYOND), train("lenet5"), "lenet5/train.cu", "",
@@ -261,7 +261,7 @@ FAULTS = {
     ),
     "train: write beyond static shared memory": (
         ("address", BEYOND_SHARED), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
-        "i < kBatchTile * kInputTile;", "i <= kBatchTile * kInputTile;",
+        "i < kStageImages * kStageInputs;", "i <= kStageImages * kStageInputs;",
     ),
     "train: write beyond the weights": (
         ("address", BEYOND), train("pooled_mlp"), "perceptron/train_pooled_mlp.cu", "perceptron/train.h",
@@ -269,7 +269,7 @@ FAULTS = {
     ),
     "train: shared memory that nobody wrote": (
         ("thread", "worst error nan"), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
-        "    x[i / kInputTile", "    if (image < batch.n) x[i / kInputTile",
+        "    x[i / kStageInputs", "    if (image < batch.n) x[i / kStageInputs",
     ),
 }  # fmt: skip
 

@@ -3,8 +3,8 @@
 //
 // Everything is enqueued on `stream` (a cudaStream_t of the current device) and nothing waits.
 // `workspace` is memory of the card, 256-byte aligned, of at least the bytes that the function of
-// the same name plus _workspace says; it may be reused as soon as later work on the same stream
-// comes. A launch that fails throws std::runtime_error in one line.
+// the same name plus _workspace says; later work on the same stream may reuse it. A launch that
+// fails throws std::runtime_error in one line.
 #pragma once
 
 #include "kernels.h"
@@ -12,7 +12,7 @@
 namespace lenetshift {
 namespace cuda {
 
-// C3Shape::table is on the host; everything else on the card. The workspace is c3_conv_backward's.
+// C3Shape::table is on the host, everything else on the card. The workspace is c3_conv_backward's.
 std::int64_t c3_conv_workspace(const C3Shape&, int value_bytes);
 template <class T>
 void c3_conv(const C3Shape&, const T* input, const T* weight, const T* bias, T* output,
@@ -48,7 +48,7 @@ std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size);
 void train_epoch_pooled_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace,
                             void* stream);
 
-// The device on which a scope's work runs; the one before comes back at its end.
+// Makes a device the current one while the object lives.
 class OnDevice {
  public:
   explicit OnDevice(int device);

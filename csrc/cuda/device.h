@@ -1,22 +1,26 @@
-// What every CUDA file of this project includes: the CUDA runtime, and launches that report errors.
-// The same files also compile as plain C++ against tests/cuda_emulation/emulation.h, where the
-// threads of a block are fibres of the CPU; that is where tests run them without a card.
+// What every CUDA file of this project includes: the CUDA runtime, and launches that report
+// errors. The same files also compile as plain C++ against tests/cuda_emulation/emulation.h, where
+// the threads of a block are fibres of the CPU: so tests run them without a card.
 //
 // How kernels are written so that both work:
-// - CUDA's own keywords and functions, as far as tests/cuda_emulation/emulation_language.h has
-//   them; what it lacks is added there. No <<< >>>, no cooperative groups, no inline PTX.
+// - They use only those of CUDA's keywords and functions that
+//   tests/cuda_emulation/emulation_language.h
+//   has; one that it lacks is added there. No <<< >>>, no cooperative groups, no inline PTX.
 // - launch("name", kernel<T>, grid, shared_bytes, stream, arguments...). Kernels stand in an
 //   unnamed namespace. A block has kThreads threads, as each kernel's __launch_bounds__ says.
-// - Shared memory: dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly shared_bytes),
+// - Shared memory: dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly
+//   shared_bytes),
 //   or small static __shared__ arrays of plain values; the emulation fills both with NaN before
 //   each block. At most 64 KB, which compute capability 7.5 has.
-// - All threads of a block reach __syncthreads(), on the same line; none returns before one. All 32
+// - All threads of a block reach __syncthreads(), on the same line; none returns before one. All
+//   32
 //   lanes reach shuffles and __syncwarp(), mask kAllLanes. Lanes that talk through shared memory
 //   need __syncwarp() too.
 // - Blocks are independent; no result depends on their order. No atomics on floats: a sum is made
 //   in two stages over a partition that depends on sizes alone, never on the card.
 // - Small tables from the host travel by value in a struct argument (4 KB for all arguments): they
-//   end in constant memory, and streams and CUDA graphs need no thought.
+//   end up
+//   in constant memory, and need no care with streams and CUDA graphs.
 // - A launcher neither synchronises, nor allocates, nor copies from the host: it gets device
 //   pointers, a workspace and a stream. An empty grid is no error, and does nothing.
 #pragma once
@@ -44,8 +48,8 @@ struct Same {
   using type = T;
 };
 
-// Throws std::runtime_error with the kernel's name and CUDA's words. An error may also be the late
-// one of an earlier kernel; CUDA_LAUNCH_BLOCKING=1 tells.
+// Throws std::runtime_error with the kernel's name and CUDA's message. The error may be that of an
+// earlier kernel, reported late; with CUDA_LAUNCH_BLOCKING=1 it is the kernel's own.
 void launch_kernel(const char* name, const void* kernel, dim3 grid, std::size_t shared_bytes,
                    cudaStream_t stream, void** arguments);
 
@@ -94,7 +98,7 @@ __host__ __device__ constexpr T larger(T a, typename Same<T>::type b) {
   return a < b ? b : a;
 }
 
-// The x size of a grid for n items, so many to a block.
+// The x size of a grid whose blocks take `each` of n items.
 inline unsigned blocks_for(std::int64_t n, int each) {
   return static_cast<unsigned>(divide_up(n, each));
 }

@@ -1,6 +1,27 @@
-// S2 and C3 on the canvas, row by row. Along a row C3 is a five-tap correlation over the columns of
-// one parity, done in the form F(3, 5): a tile of three outputs from seven inputs, seven products
-// for each connection and row of taps instead of fifteen.
+// S2 and C3 on the canvas, a row at a time.
+//
+// The algorithm, for row y of one image:
+//   for map o, column x
+//     C3[o][x] = bias[o] + sum over connections (o, c), u, v of
+//                          weight[o, c][u][v] * S2[c][y + 2u][x + 2v]
+//
+// Columns x and x + 2v have one parity. Within a parity this is a correlation of five taps, done
+// in the form F(3, 5): a tile of three outputs from seven inputs takes seven products for each
+// connection and row of taps instead of fifteen.
+//
+// The schedule, 16 images in the lanes (AVX-512):
+//   S2 row y + 8 to points: for parity, map c, tile: 7 inputs -> 7 points     s2_to_points
+//   for each parity                                                           c3_row_sums
+//     for each block of 5 tiles        the default grid's 15 columns of a parity
+//       for each of the 7 points
+//         for each group of 4 maps     4 x 5 = 20 sums, 5 inputs and a weight fit 32 registers
+//           for u, for c               (2 maps fit 16)
+//             5 inputs; for each map of the group that sees c: 1 weight, 5 multiply-adds
+//       for each tile: 7 points -> 3 outputs, plus bias
+//
+// Which map sees which is known at compile time: what is not connected costs nothing. The products
+// run at about 80 % of the multiply-add peak; the way to the points and back is bound by loads and
+// stores.
 #pragma once
 
 #include "cpu/lenet5/c1.h"
@@ -11,28 +32,20 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// Where columns of S2 and of C3 stand in their rows.
-inline vec& s2_at(vec* s2, int x, int c) {
-  return s2[((x & 1) * kMaps1 + c) * kS2Parity + (x >> 1)];
-}
-inline vec* c3_at(const Canvas& canvas, vec* c3, int x) {
-  return c3 + ((x & 1) * kMaxTile * c3_tiles(canvas) + (x >> 1)) * kMaps3;
-}
-
-// One row of S2 (sums of four) from two rows of C1 pairs.
+// A row of S2 from the x-sums of two rows of C1: s2 is the values of a canvas row or an edge row.
 inline void s2_row(const Canvas& canvas, const vec* upper, const vec* lower, vec* s2) {
-  for (int x = 0; x < canvas.s2_columns(); ++x)
+  for (int x = 0; x < canvas.x.s2(); ++x)
     for (int c = 0; c < kMaps1; ++c)
       s2_at(s2, x, c) = upper[x * kMaps1 + c] + lower[x * kMaps1 + c];
 }
 
-// The row transformed for F(3, 5).
-[[gnu::noinline]] inline void s2_tiles(const Canvas& canvas, const vec* s2, vec* tiles) {
+// The row at the points of F(3, 5): points [2 parities][7][6 maps][n_tiles].
+[[gnu::noinline]] inline void s2_to_points(const Canvas& canvas, const vec* s2, vec* points) {
   const int n_tiles = c3_tiles(canvas);
   for (int parity = 0; parity < canvas.n_parities(); ++parity)
     for (int c = 0; c < kMaps1; ++c) {
       const vec* const in = s2 + (parity * kMaps1 + c) * kS2Parity;
-      vec* const out = tiles + (parity * kC3Planes * kMaps1 + c) * n_tiles;
+      vec* const out = points + (parity * kC3Planes * kMaps1 + c) * n_tiles;
       for (int i = 0; i < n_tiles; ++i) {
         using Tile = TileForm<kMaxTile>;
         vec d[Tile::inputs];
@@ -43,8 +56,8 @@ inline void s2_row(const Canvas& canvas, const vec* upper, const vec* lower, vec
     }
 }
 
-// The products of one group of output maps with a block of tiles: rows of taps, the connected input
-// maps of each. rows [5] points to the inputs, [6 maps][n_tiles].
+// The products of one group of output maps with a block of tiles, at one point: rows [5], one for
+// each row of taps, point to S2, [6 maps][n_tiles].
 template <int connections>
 [[gnu::noinline]] void c3_group_products(const vec* const* rows, Taps taps, int n_tiles,
                                          const float* weight, vec* products) {
@@ -91,20 +104,20 @@ inline void c3_products(const vec* const* rows, Taps taps, int n_tiles, const fl
   }
 }
 
-// One row of C3 before its activation: out [2 parities][kMaxTile * n_tiles columns][16 maps].
-// tiles [5] points to the rows of taps; start is a row that the sums are added to, null the bias.
+// A row of C3 before its activation: sums [2 parities][kMaxTile * n_tiles columns][16 maps].
+// points [5] are the S2 rows that the rows of taps read; `start` is a row to which the sums are
+// added, or null: the bias. products is scratch.
 template <class Table>
-[[gnu::noinline]] void c3_row_sums(const Lenet5Pass& pass, const vec* const* tiles, Taps taps,
-                                   const vec* start, vec* out) {
-  const Lenet5Weights& w = pass.w;
-  vec* const products = pass.rows.products;
-  const int n_tiles = c3_tiles(pass.canvas);
-  for (int parity = 0; parity < pass.canvas.n_parities(); ++parity)
+[[gnu::noinline]] void c3_row_sums(const Lenet5Inputs& in, const vec* const* points, Taps taps,
+                                   const vec* start, vec* products, vec* sums) {
+  const Lenet5Weights& w = in.w;
+  const int n_tiles = c3_tiles(in.canvas);
+  for (int parity = 0; parity < in.canvas.n_parities(); ++parity)
     for (int first = 0; first < n_tiles; first += kTileBlock) {
       for (int t = 0; t < kC3Planes; ++t) {
         const vec* rows[5];
         for (int u = taps.first; u <= taps.last; ++u)
-          rows[u] = tiles[u] + (parity * kC3Planes + t) * kMaps1 * n_tiles + first;
+          rows[u] = points[u] + (parity * kC3Planes + t) * kMaps1 * n_tiles + first;
         c3_products<Table>(rows, taps, n_tiles, w.c3 + t * w.c3_plane,
                            products + t * kMaps3 * kTileBlock);
       }
@@ -117,7 +130,7 @@ template <class Table>
                                                 y);
 #pragma GCC unroll 4
           for (int k = 0; k < kMaxTile; ++k)
-            out[at + k * kMaps3 + o] = y[k] + (start ? start[at + k * kMaps3 + o] : bias);
+            sums[at + k * kMaps3 + o] = y[k] + (start ? start[at + k * kMaps3 + o] : bias);
         }
       }
     }

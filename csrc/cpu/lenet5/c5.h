@@ -1,6 +1,30 @@
-// C5, F6 and the output for the patterns of one tile: the shifts f, f + 4, f + 8 (all dy), whose
-// C5 inputs are neighbouring windows on the same columns of S4. Across these windows C5 is a
-// five-tap correlation, done in the form F(3, 5), or F(2, 5) and F(1, 5) where fewer are left.
+// C5, F6 and the output for all patterns of a lane group.
+//
+// The algorithm, for the shift at offsets e, f of one image:
+//   for unit o
+//     C5[o] = act(bias[o] + sum over maps c, rows i, columns j of weight[o][c][i][j]
+//                                                                 * S4[c][e + 4i][f + 4j])
+//   F6 = act(F6 weights * C5);  logits = output weights * F6;  answer = argmax
+//
+// The shifts f, f + 4, f + 8 read neighbouring windows on the same columns of S4. Across these
+// windows C5 is a correlation of five taps, done in the form F(3, 5): a tile is the three windows
+// of one dy, and takes 7 products for each map, row and unit instead of 15. Where fewer windows
+// are left it is F(2, 5), with 6 for 10, or the direct form F(1, 5).
+//
+// The schedule, for the windows f, f + 4, f + 8 under all dy (answer_windows):
+//   every row of S4 to points: 7 columns -> 7 points
+//   for each block of 5 dy (then 2, then 1)
+//     for each of the 7 points, of as many products with C5's weights at that point
+//       for each block of 5 units            25 sums, 5 inputs and a weight fit 32 registers
+//         for u, for map c                   (5 x 2 units fit 16); rows u without ink are left out
+//           5 inputs, 5 weights, 25 multiply-adds
+//     for each unit, dy: 7 points -> 3 windows, plus bias
+//     for each window with an edge column: its products, at one tap (frame.h)
+//     for each block of 5 of the 15 patterns: F6 in blocks of 4 units, the output in blocks of 5,
+//       the answers
+//
+// Five dy, because the default grid has five. It is bound by multiply-adds: the products of C5 and
+// F6 run at 93 to 97 % of the peak.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -13,9 +37,9 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// One column of S4, or one of the form's combinations of columns, [.][16] each. The outermost rows
-// of C5's window, at e and e + 16, are in top and bottom [n_dy][16] where any dy has its own.
-struct S4Rows {
+// S4's rows at one point of the form, or of one column: [s4 rows][16]. The outermost rows of C5's
+// window, at e and e + 16, are in top and bottom [n_dy][16] where any dy is lossy.
+struct S4Points {
   const vec *rows, *top, *bottom;
   const vec* tap(int u, int e) const {
     if (u == 0 && top != nullptr) return top + e * kMaps3;
@@ -24,9 +48,9 @@ struct S4Rows {
   }
 };
 
-// A thread's memory for one tile.
-struct Lenet5Tile {
-  vec* s4;                  // [7 products][s4_rows][16]
+// A thread's memory for the windows of one tile, all dy.
+struct C5Memory {
+  vec* s4;                  // [7 points][s4 rows][16]
   vec *s4_top, *s4_bottom;  // [7][n_dy][16]
   vec* products;            // [7][120][kRowBlock]
   vec* c5;                  // [3 windows * kRowBlock dy][120]
@@ -42,7 +66,7 @@ struct Answers {
   std::int64_t offset, stride;
 };
 
-// Into the products' inputs and from the products, for m windows.
+// To the points of F(m, 5), and from the products to m windows.
 template <int m>
 inline void c5_inputs(const vec (&d)[m + kTaps - 1], vec* points, std::int64_t stride) {
   if constexpr (m == 1) {
@@ -62,44 +86,47 @@ inline void c5_outputs(const vec* products, std::int64_t stride, vec (&y)[m]) {
   }
 }
 
-// Columns j = f + 4k of one row of S4, transformed: [t] at transformed + t * stride.
+// Columns f + 4k of one row of S4 at the points of F(m, 5): point t at points + t * stride.
 template <int m>
-inline void transform_s4_row(const Canvas& canvas, const vec* s4, int f, vec* transformed,
+inline void s4_row_to_points(const Canvas& canvas, const vec* s4, int f, vec* points,
                              std::int64_t stride) {
   const vec* const in = s4 + ((f & 1) * s4_columns_of_parity(canvas) + (f >> 1)) * kMaps3;
   for (int c = 0; c < kMaps3; ++c) {
     vec d[m + kTaps - 1];
 #pragma GCC unroll 8
     for (int k = 0; k < m + kTaps - 1; ++k) d[k] = in[2 * k * kMaps3 + c];
-    c5_inputs<m>(d, transformed + c, stride);
+    c5_inputs<m>(d, points + c, stride);
   }
 }
 
+// All rows of S4 that C5 reads, edge rows included.
 template <int m>
-[[gnu::noinline]] void transform_s4(const Lenet5Pass& pass, int f, const Lenet5Tile& tile) {
-  const Canvas& canvas = pass.canvas;
-  const Frame& frame = pass.frame;
-  const vec *const s4 = pass.rows.s4, *const s4_edge = pass.rows.s4_edge;
-  const int row = s4_row(canvas);
-  for (int r = 0; r < canvas.s4_rows(); ++r)
+[[gnu::noinline]] void s4_to_points(const Lenet5Inputs& in, const vec* s4, const vec* edge_s4,
+                                    int f, const C5Memory& memory) {
+  const Canvas& canvas = in.canvas;
+  const LossyEnds& lossy = in.lossy.y;
+  const int row = s4_row(canvas), n_dy = canvas.y.n;
+  for (int r = 0; r < canvas.y.s4(); ++r)
     if (uses_s4_row(canvas, r))
-      transform_s4_row<m>(canvas, s4 + r * row, f, tile.s4 + r * kMaps3,
-                          canvas.s4_rows() * kMaps3);
-  const auto transform_outermost = [&](Frame::Loss loss, int offset, vec* target) {
-    for (int e = 0; e < canvas.n_dy; ++e)
-      transform_s4_row<m>(canvas,
-                          frame.loses(e, loss) ? s4_edge + e * row : s4 + (e + offset) * row, f,
-                          target + e * kMaps3, canvas.n_dy * kMaps3);
+      s4_row_to_points<m>(canvas, s4 + r * row, f, memory.s4 + r * kMaps3,
+                          canvas.y.s4() * kMaps3);
+  const auto outermost = [&](End end, vec* points) {
+    for (int e = 0; e < n_dy; ++e) {
+      const vec* const from = lossy.loses(e, end, n_dy)
+                                  ? edge_s4 + e * row
+                                  : s4 + outermost_line(end, e, kS4Last) * row;
+      s4_row_to_points<m>(canvas, from, f, points + e * kMaps3, n_dy * kMaps3);
+    }
   };
-  if (frame.any_above) transform_outermost(Frame::above, 0, tile.s4_top);
-  if (frame.any_below) transform_outermost(Frame::below, 16, tile.s4_bottom);
+  if (lossy.any(End::low)) outermost(End::low, memory.s4_top);
+  if (lossy.any(End::high)) outermost(End::high, memory.s4_bottom);
 }
 
 // The rows of taps that meet ink for one of the dy e ... e + n - 1: S4 is 0 at all others.
-inline Taps inked_taps(const Lenet5Pass& pass, int e, int n) {
+inline Taps inked_taps(const Lenet5Inputs& in, int e, int n) {
   // S4(y, x) depends on the image's rows y - 2 ... y + 13.
-  const int first = pass.box.y0 + pass.canvas.dy_last - 13;
-  const int last = pass.box.y1 + pass.canvas.dy_last + 2;
+  const int dy_last = in.canvas.y.last_shift;
+  const int first = in.box.y0 + dy_last - 13, last = in.box.y1 + dy_last + 2;
   Taps taps;
   while (taps.first < 5 && e + 4 * taps.first + n - 1 < first) ++taps.first;
   while (taps.last >= 0 && e + 4 * taps.last > last) --taps.last;
@@ -108,7 +135,7 @@ inline Taps inked_taps(const Lenet5Pass& pass, int e, int n) {
 
 // products [120][n] of C5 with n rows (a row_block) of S4 from e on, for one plane of weights.
 template <int n>
-[[gnu::noinline]] void c5_row_products(const float* plane, const S4Rows& s4, int e, Taps taps,
+[[gnu::noinline]] void c5_row_products(const float* plane, const S4Points& s4, int e, Taps taps,
                                        vec* products) {
   const vec* rows[5];
   for (int u = 0; u < 5; ++u) rows[u] = s4.tap(u, e);
@@ -127,7 +154,7 @@ template <int n>
   }
 }
 
-inline void c5_products(int n, const float* plane, const S4Rows& s4, int e, Taps taps,
+inline void c5_products(int n, const float* plane, const S4Points& s4, int e, Taps taps,
                         vec* products) {
   with_rows(n, [&](auto rows) { c5_row_products<rows.value>(plane, s4, e, taps, products); });
 }
@@ -166,49 +193,49 @@ inline void answer_dense(Activation activation, const Lenet5Weights& w, int n, c
   dense_layer<kOutputBlock>(n, w.output, w.output_bias, f6, kF6Units, kClasses, logits);
 }
 
-// All patterns of the m windows f, f + 4, ... : lossy [m] are the windows' corrections, or null.
+// All patterns of the m windows f, f + 4, ... : edge_column [m] are the windows' own, or null.
 template <int m>
-[[gnu::noinline]] void answer_tile(const Lenet5Pass& pass, int f, const LossyColumn* const* lossy,
-                                   const Lenet5Tile& tile, const Answers& answers) {
-  const Canvas& canvas = pass.canvas;
-  const Lenet5Weights& w = pass.w;
-  const Activation activation = pass.activation;
-  const auto outermost = [](bool any, const vec* rows) { return any ? rows : nullptr; };
-  const bool any_above = pass.frame.any_above, any_below = pass.frame.any_below;
-  transform_s4<m>(pass, f, tile);
+[[gnu::noinline]] void answer_windows(const Lenet5Inputs& in, const vec* s4, const vec* edge_s4,
+                                      int f, const EdgeColumn* const* edge_column,
+                                      const C5Memory& memory, const Answers& answers) {
+  const Lenet5Weights& w = in.w;
+  const int n_dy = in.canvas.y.n;
+  const bool any_top = in.lossy.y.any(End::low), any_bottom = in.lossy.y.any(End::high);
+  const auto where = [](bool any, const vec* rows) { return any ? rows : nullptr; };
+  s4_to_points<m>(in, s4, edge_s4, f, memory);
   int n;
-  for (int e = 0; e < canvas.n_dy; e += n) {
-    n = row_block(canvas.n_dy - e);
-    const Taps taps = inked_taps(pass, e, n);
+  for (int e = 0; e < n_dy; e += n) {
+    n = row_block(n_dy - e);
+    const Taps taps = inked_taps(in, e, n);
     for (int t = 0; t < m + kTaps - 1; ++t)
       c5_products(n, w.c5 + plane_of<m>(t) * kC5Plane,
-                  {tile.s4 + t * canvas.s4_rows() * kMaps3,
-                   outermost(any_above, tile.s4_top + t * canvas.n_dy * kMaps3),
-                   outermost(any_below, tile.s4_bottom + t * canvas.n_dy * kMaps3)},
-                  e, taps, tile.products + t * kC5Units * n);
+                  {memory.s4 + t * in.canvas.y.s4() * kMaps3,
+                   where(any_top, memory.s4_top + t * n_dy * kMaps3),
+                   where(any_bottom, memory.s4_bottom + t * n_dy * kMaps3)},
+                  e, taps, memory.products + t * kC5Units * n);
     for (int o = 0; o < kC5Units; ++o)
       for (int r = 0; r < n; ++r) {
         vec y[m];
-        c5_outputs<m>(tile.products + o * n + r, kC5Units * n, y);
+        c5_outputs<m>(memory.products + o * n + r, kC5Units * n, y);
 #pragma GCC unroll 3
         for (int k = 0; k < m; ++k)
-          tile.c5[(k * n + r) * kC5Units + o] = y[k] + broadcast(w.c5_bias[o]);
+          memory.c5[(k * n + r) * kC5Units + o] = y[k] + broadcast(w.c5_bias[o]);
       }
     for (int k = 0; k < m; ++k) {
-      if (lossy[k] == nullptr) continue;
-      c5_products(n, w.c5 + plane_of_tap(lossy[k]->tap()) * kC5Plane,
-                  {lossy[k]->s4, outermost(any_above, lossy[k]->s4_top),
-                   outermost(any_below, lossy[k]->s4_bottom)},
-                  e, taps, tile.products);
+      if (edge_column[k] == nullptr) continue;
+      const EdgeColumn& column = *edge_column[k];
+      c5_products(n, w.c5 + plane_of_tap(column.tap()) * kC5Plane,
+                  {column.s4, where(any_top, column.s4_top), where(any_bottom, column.s4_bottom)},
+                  e, taps, memory.products);
       for (int o = 0; o < kC5Units; ++o)
         for (int r = 0; r < n; ++r)
-          tile.c5[(k * n + r) * kC5Units + o] += tile.products[o * n + r];
+          memory.c5[(k * n + r) * kC5Units + o] += memory.products[o * n + r];
     }
-    activate(activation, tile.c5, m * n * kC5Units);
+    activate(in.activation, memory.c5, m * n * kC5Units);
     for (int first = 0, count; first < m * n; first += count) {
       count = row_block(m * n - first);
       vec logits[kRowBlock * kClasses];
-      answer_dense(activation, w, count, tile.c5 + first * kC5Units, tile.f6, logits);
+      answer_dense(in.activation, w, count, memory.c5 + first * kC5Units, memory.f6, logits);
       for (int i = 0; i < count; ++i) {
         const int k = (first + i) / n, r = (first + i) % n;
         write_answers(logits + i * kClasses, answers.first,

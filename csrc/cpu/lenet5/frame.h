@@ -1,14 +1,42 @@
-// The frame: shifts that push ink out of it.
+// The frame: what lossy shifts see, those that push ink out of it.
 //
-// There the moved image has zeros beyond its frame where the canvas still sees ink. C1's two
-// outermost columns (rows) see two pixels beyond the frame, no other column (row) sees any; so one
-// column of S2, one of C3 and one of S4 differ. They are the same for every dy, and the rows that
-// differ the same for every dx, except where they meet: at the corner of a shift that loses both.
+// The moved image has zeros beyond its frame where the canvas still sees ink. One axis, the right
+// end of the frame under dx = 2 (the grid's largest, so f = 0); x' counts the moved image's
+// columns and those of its maps, [ ] marks what differs from the canvas:
 //
-// Columns: the difference of S2's column is computed directly, carried through C3 (one column of
-// taps) and S4, and C5 adds its product with the difference of S4. Rows: the difference of S2's row
-// is carried through C3 (one row of taps, in the form that C3 has along a row), and C5 takes this
-// dy's own row of S4. Corners: the difference of the columns' difference.
+//   image x      18  19  20  21  22  23  24  25 | 26  27
+//   moved x'     20  21  22  23  24  25  26  27 | 28  29
+//   image         .   .   .   .   .   .   .   . | #   #     #: ink outside the frame
+//   C1'          20  21  22  23  24  25 [26][27]            reads the image at x' - 2 ... x' + 2
+//   S2'          10      11      12     [13]                column j pools C1' 2j, 2j + 1
+//   C3'           8 reads S2' 8 ... 12      [9] reads S2' 9 ... [13]
+//   S4'           3 pools C3' 6, 7          [4] pools C3' 8, [9]
+//   C5           meets S4' [4] at its last tap
+//
+// So one column of S2', of C3' and of S4' differs, the outermost, and it is the same for every dy;
+// likewise one row under a lossy dy, the same for every dx. Where both meet stands a corner:
+//
+//   S4' of a shift that         .  .  .  .  c     .  the canvas's
+//   loses ink on the right      .  .  .  .  c     c  edge column of dx
+//   and below:                  .  .  .  .  c     r  edge row of dy
+//                               .  .  .  .  c     x  corner
+//                               r  r  r  r  x
+//
+// The algorithm: wherever a shift's maps would read the canvas's outermost line, they read the
+// edge line of their own dx or dy instead, whose S2 is computed from the pixels inside the frame.
+//
+// The schedule, since C3, S4 and C5 are linear but for the activations:
+//   for each lossy dx, along with each canvas row                              edge_column_...
+//     the edge column less the canvas's column, through C3 (one column of taps) and S4;
+//     C5 adds its product with that difference
+//   for each lossy dy, at its own row                                          edge_row
+//     the edge row of S2 less the canvas's, through C3 (one row of taps, in the form that C3 has
+//     along a row); C5 reads this dy's own row of S4
+//     for each lossy dx: the corner, as the difference of the edge column's difference
+//
+// It costs in proportion to the lossy shifts, for which the order of images (predict.h) sees to it
+// that the images of a lane group agree: on MNIST and the default grid an image has 0.72 lossy dx
+// and 0.11 lossy dy.
 #pragma once
 
 #include "cpu/lenet5/c3.h"
@@ -18,157 +46,168 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// pairs [6] = sum of C1's two outermost columns in row y, without the taps outside the frame.
-// On the right these are columns 26 - dx, 27 - dx in image coordinates, on the left -dx, 1 - dx.
-inline void column_pairs(const Lenet5Pass& pass, const LossyColumn& column, int y, Taps taps,
-                         vec* pairs) {
-  const int x = column.s2_column() - pass.canvas.dx_last;
+// The x-sum [6] of C1's two outermost columns in row y (image coordinates), without the taps
+// outside the frame.
+inline void edge_column_c1(const Lenet5Inputs& in, const EdgeColumn& column, int y, Taps taps,
+                           vec* x_sum) {
+  const int x = column.s2_column() - in.canvas.x.last_shift;
   vec c1[2][kMaps1];
   for (int i = 0; i < 2; ++i)
-    if (y >= pass.box.y0 - 2 && y <= pass.box.y1 + 2)
-      c1_columns<1>(pass.rows.ink, pass.w, y, x + i, taps, frame_taps(column.right, i), c1[i]);
+    if (c1_row_sees_ink(in.box, y))
+      c1_columns<1>(in.ink, in.w, y, x + i, taps, taps_in_frame(column.end, i), c1[i]);
     else
-      for (int c = 0; c < kMaps1; ++c) c1[i][c] = broadcast(pass.w.c1_bias[c]);
+      for (int c = 0; c < kMaps1; ++c) c1[i][c] = broadcast(in.w.c1_bias[c]);
   for (int c = 0; c < kMaps1; ++c)
-    pairs[c] = activate(pass.activation, c1[0][c]) + activate(pass.activation, c1[1][c]);
+    x_sum[c] = activate(in.activation, c1[0][c]) + activate(in.activation, c1[1][c]);
 }
 
-// Row r of a column of S2; rows.s2 holds the canvas's.
-[[gnu::noinline]] inline void column_s2(const Lenet5Pass& pass, const LossyColumn& column, int r) {
-  const int y = r - pass.canvas.dy_last;
-  vec* const upper = column.pairs + (r & 1) * kMaps1;
-  vec* const lower = column.pairs + (~r & 1) * kMaps1;
-  if (r == 0) column_pairs(pass, column, y, {}, upper);
-  column_pairs(pass, column, y + 1, {}, lower);
-  if (r % pass.canvas.row_step() != 0) return;
+// Row r of S2's edge column, less that of the canvas row.
+[[gnu::noinline]] inline void edge_column_s2(const Lenet5Inputs& in, const EdgeColumn& column,
+                                             int r, const CanvasS2& s2) {
+  const int y = r - in.canvas.y.last_shift;
+  vec* const upper = column.c1_x_sums + (r & 1) * kMaps1;
+  vec* const lower = column.c1_x_sums + (~r & 1) * kMaps1;
+  if (r == 0) edge_column_c1(in, column, y, {}, upper);
+  edge_column_c1(in, column, y + 1, {}, lower);
+  if (r % in.canvas.y.step() != 0) return;
   for (int c = 0; c < kMaps1; ++c)
-    column.s2[r % kRing * kMaps1 + c] =
-        upper[c] + lower[c] - s2_at(pass.rows.s2, column.s2_column(), c);
+    column.s2[r % kS2Ring * kMaps1 + c] =
+        upper[c] + lower[c] - s2_at(s2.values, column.s2_column(), c);
 }
 
-// sum [16] += what C3's column of taps makes of s2 [6], differences in a row that meets tap u.
-inline void add_column_taps(const Lenet5Pass& pass, const LossyColumn& column, int u,
-                            const vec* s2, vec (&sum)[kMaps3]) {
-  const float* weight = pass.w.c3_edge + ((column.right ? kMaps1 : 0) * 5 + u) * kMaps3;
+// sums [16] += what C3's column of taps makes of s2 [6], a row of the edge column that meets tap
+// u.
+inline void add_column_taps(const Lenet5Inputs& in, const EdgeColumn& column, int u, const vec* s2,
+                            vec (&sums)[kMaps3]) {
+  const float* weight = in.w.c3_edge + ((column.end == End::high ? kMaps1 : 0) * 5 + u) * kMaps3;
   for (int c = 0; c < kMaps1; ++c, weight += 5 * kMaps3) {
-    const vec in = s2[c];
+    const vec x = s2[c];
 #pragma GCC unroll 16
-    for (int o = 0; o < kMaps3; ++o) sum[o] += weight[o] * in;
+    for (int o = 0; o < kMaps3; ++o) sums[o] += weight[o] * x;
   }
 }
 
-// difference [16] = act(before + sum) - act(before).
-inline void activated_difference(Activation activation, const vec* before, const vec* sum,
+// difference [16] = act(sums + added) - act(sums).
+inline void activated_difference(Activation activation, const vec* sums, const vec* added,
                                  vec* difference) {
   for (int o = 0; o < kMaps3; ++o)
-    difference[o] = activate(activation, before[o] + sum[o]) - activate(activation, before[o]);
+    difference[o] = activate(activation, sums[o] + added[o]) - activate(activation, sums[o]);
 }
 
-// Row y of a column of C3, and row y - 2 of S4; rows.c3 holds the canvas's, before its activation.
-[[gnu::noinline]] inline void column_c3(const Lenet5Pass& pass, const LossyColumn& column, int y) {
-  vec sum[kMaps3];
+// Row y of C3's edge column, less that of the canvas row, and row y - 2 of S4's. added [16] is
+// what the edge column adds to the canvas row before the activation.
+[[gnu::noinline]] inline void edge_column_c3(const Lenet5Inputs& in, const EdgeColumn& column,
+                                             int y, const CanvasC3& canvas_c3, vec* added) {
+  vec sums[kMaps3];
 #pragma GCC unroll 16
-  for (int o = 0; o < kMaps3; ++o) sum[o] = vec{};
+  for (int o = 0; o < kMaps3; ++o) sums[o] = vec{};
   for (int u = 0; u < 5; ++u)
-    add_column_taps(pass, column, u, column.s2 + (y + 2 * u) % kRing * kMaps1, sum);
-  for (int o = 0; o < kMaps3; ++o) column.c3_sum[o] = sum[o];
-  vec* const c3 = column.c3 + y % 3 * kMaps3;
-  activated_difference(pass.activation, c3_at(pass.canvas, pass.rows.c3, column.c3_column()), sum,
+    add_column_taps(in, column, u, column.s2 + (y + 2 * u) % kS2Ring * kMaps1, sums);
+  for (int o = 0; o < kMaps3; ++o) added[o] = sums[o];
+  vec* const c3 = column.c3 + y % kC3Ring * kMaps3;
+  activated_difference(in.activation, c3_at(in.canvas, canvas_c3.sums, column.c3_column()), sums,
                        c3);
   if (y < 2) return;
-  const vec* const above = column.c3 + (y - 2) % 3 * kMaps3;
+  const vec* const above = column.c3 + (y - 2) % kC3Ring * kMaps3;
   for (int o = 0; o < kMaps3; ++o) column.s4[(y - 2) * kMaps3 + o] = above[o] + c3[o];
 }
 
-// The corner of C3 for a shift that loses a row and a column: corner [16] is the difference that
-// the column makes to C3's edge row. It meets S2's edge row r at tap u; rows.s2 and rows.edge_c3
-// hold the edge rows, the latter before its activation.
-inline void corner_c3(const Lenet5Pass& pass, const LossyColumn& column, bool below, int r, int u,
+// The corner of C3: corner [16] is the edge column's difference from the edge row, which meets
+// S2's edge row r at tap u. added [16] is what the edge column adds to the canvas's row.
+inline void corner_c3(const Lenet5Inputs& in, const EdgeColumn& column, End end, int r, int u,
+                      const EdgeS2& edge_s2, const EdgeC3& edge_c3, const vec* added,
                       vec* corner) {
-  const int y = r - pass.canvas.dy_last;
+  const int y = r - in.canvas.y.last_shift;
   vec upper[kMaps1], lower[kMaps1], s2[kMaps1];
-  column_pairs(pass, column, y, frame_taps(below, 0), upper);
-  column_pairs(pass, column, y + 1, frame_taps(below, 1), lower);
+  edge_column_c1(in, column, y, taps_in_frame(end, 0), upper);
+  edge_column_c1(in, column, y + 1, taps_in_frame(end, 1), lower);
   for (int c = 0; c < kMaps1; ++c)
-    s2[c] = upper[c] + lower[c] - s2_at(pass.rows.s2, column.s2_column(), c) -
-            column.s2[r % kRing * kMaps1 + c];
-  vec sum[kMaps3];
-  for (int o = 0; o < kMaps3; ++o) sum[o] = column.c3_sum[o];
-  add_column_taps(pass, column, u, s2, sum);
-  activated_difference(pass.activation,
-                       c3_at(pass.canvas, pass.rows.edge_c3, column.c3_column()), sum, corner);
+    s2[c] = upper[c] + lower[c] - s2_at(edge_s2.values, column.s2_column(), c) -
+            column.s2[r % kS2Ring * kMaps1 + c];
+  vec sums[kMaps3];
+  for (int o = 0; o < kMaps3; ++o) sums[o] = added[o];
+  add_column_taps(in, column, u, s2, sums);
+  activated_difference(in.activation, c3_at(in.canvas, edge_c3.sums, column.c3_column()), sums,
+                       corner);
 }
 
-// The edge row y of C3 for the dy of e, in rows.edge_c3, and with it the outermost row of S4: below
-// it is complete; above it still lacks row y + 2 of C3, which complete_above adds.
-// tiles [5] points to the canvas's rows of taps, above to row y - 2 of C3's pairs.
-template <class Table>
-[[gnu::noinline]] void edge_row(const Lenet5Pass& pass, int e, bool below, int y,
-                                const vec* const* tiles, const vec* above) {
-  const Canvas& canvas = pass.canvas;
-  const Lenet5Rows& rows = pass.rows;
-  const int u = below ? 4 : 0, r = y + 2 * u;
-  vec* const lower = rows.edge_pairs + canvas.s2_columns() * kMaps1;
-  c1_row_pairs(pass, r - canvas.dy_last, frame_taps(below, 0), rows.edge_pairs);
-  c1_row_pairs(pass, r + 1 - canvas.dy_last, frame_taps(below, 1), lower);
-  s2_row(canvas, rows.edge_pairs, lower, rows.s2);
-  s2_tiles(canvas, rows.s2, rows.edge_tiles);
-  for (int i = 0; i < tiles_row(canvas) * canvas.n_parities() / 2; ++i)
-    rows.edge_tiles[i] -= tiles[u][i];
-  const vec* edge_tiles[5];
-  edge_tiles[u] = rows.edge_tiles;
-  c3_row_sums<Table>(pass, edge_tiles, {u, u}, rows.c3, rows.edge_c3);
+// The canvas rows that an edge row of C3 starts from.
+struct CanvasRowsAt {
+  int y;                    // C3's row
+  const vec* s2_points[5];  // S2's rows y, y + 2, ... y + 8
+  CanvasC3 c3;              // row y, before its activation
+  const vec* c3_x_sums;     // row y - 2, after it; at the top null
+};
 
-  for (int i = 0; i < pass.frame.n_columns; ++i) {
-    const LossyColumn& column = pass.frame.columns[i];
+// The outermost row of S4 for the lossy dy of e, in edge.s4 and in the corners of the edge
+// columns. At the bottom it is complete; at the top it still lacks row y + 2 of C3: see
+// complete_top_row. c1 and products are scratch.
+template <class Table>
+[[gnu::noinline]] void edge_row(const Lenet5Inputs& in, int e, End end, const CanvasRowsAt& at,
+                                const EdgeColumns& columns, const EdgeRows& edge, vec* c1,
+                                vec* products) {
+  const Canvas& canvas = in.canvas;
+  const int u = end == End::high ? 4 : 0, r = at.y + 2 * u;  // S2's edge row, and the tap it meets
+  vec* const upper = edge.c1_x_sums;
+  vec* const lower = upper + canvas.x.s2() * kMaps1;
+  c1_row(in, r - canvas.y.last_shift, taps_in_frame(end, 0), c1, upper);
+  c1_row(in, r + 1 - canvas.y.last_shift, taps_in_frame(end, 1), c1, lower);
+  s2_row(canvas, upper, lower, edge.s2.values);
+  s2_to_points(canvas, edge.s2.values, edge.s2_points);
+  for (int i = 0; i < s2_points_row(canvas) * canvas.n_parities() / 2; ++i)
+    edge.s2_points[i] -= at.s2_points[u][i];
+  const vec* points[5];
+  points[u] = edge.s2_points;
+  c3_row_sums<Table>(in, points, {u, u}, at.c3.sums, products, edge.c3.sums);
+
+  for (int k = 0; k < columns.n; ++k) {
+    const EdgeColumn& column = columns.column[k];
     vec corner[kMaps3];
-    corner_c3(pass, column, below, r, u, corner);
-    vec* const s4 = (below ? column.s4_bottom : column.s4_top) + e * kMaps3;
+    corner_c3(in, column, end, r, u, edge.s2, edge.c3, at.c3.edge_column_sums + k * kMaps3,
+              corner);
+    vec* const s4 = (end == End::high ? column.s4_bottom : column.s4_top) + e * kMaps3;
     for (int o = 0; o < kMaps3; ++o)
-      s4[o] = below ? column.c3[(y - 2) % 3 * kMaps3 + o] + corner[o] : corner[o];
+      s4[o] = end == End::high ? column.c3[(at.y - 2) % kC3Ring * kMaps3 + o] + corner[o]
+                               : corner[o];
   }
 
-  const int n_tiles = c3_tiles(canvas), s4_columns = s4_columns_of_parity(canvas);
   for (int parity = 0; parity < canvas.n_parities(); ++parity) {
-    const int first = parity * kMaxTile * n_tiles * kMaps3;
-    activate(pass.activation, rows.edge_c3 + first, (s4_columns + 1) * kMaps3);
-    vec* const s4 = rows.s4_edge + e * s4_row(canvas) + parity * s4_columns * kMaps3;
-    for (int i = 0; i < s4_columns * kMaps3; ++i) {
-      const vec pair = rows.edge_c3[first + i] + rows.edge_c3[first + i + kMaps3];
-      s4[i] = (below ? above[first + i] + pair : pair) - pass.w.s4_blank[i % kMaps3];
+    const int first = parity * c3_parity(canvas), n = s4_parity(canvas);
+    activate(in.activation, edge.c3.sums + first, n + kMaps3);
+    vec* const s4 = edge.s4 + e * s4_row(canvas) + parity * n;
+    for (int i = 0; i < n; ++i) {
+      const vec x_sum = edge.c3.sums[first + i] + edge.c3.sums[first + i + kMaps3];
+      s4[i] = (end == End::high ? at.c3_x_sums[first + i] + x_sum : x_sum) -
+              in.w.s4_blank[i % kMaps3];
     }
   }
 }
 
-// Completes the top row of S4 for the dy of e = y - 2 with row y of C3's pairs.
-inline void complete_above(const Lenet5Pass& pass, int y, const vec* pairs) {
-  const Canvas& canvas = pass.canvas;
-  const int e = y - 2, s4_columns = s4_columns_of_parity(canvas);
+// Completes the top row of S4 for the lossy dy of e = y - 2 with the canvas's row y of C3.
+inline void complete_top_row(const Lenet5Inputs& in, int y, const vec* c3_x_sums,
+                             const EdgeColumns& columns, const EdgeRows& edge) {
+  const Canvas& canvas = in.canvas;
+  const int e = y - 2, n = s4_parity(canvas);
   for (int parity = 0; parity < canvas.n_parities(); ++parity) {
-    vec* const s4 = pass.rows.s4_edge + e * s4_row(canvas) + parity * s4_columns * kMaps3;
-    for (int i = 0; i < s4_columns * kMaps3; ++i)
-      s4[i] += pairs[parity * kMaxTile * c3_tiles(canvas) * kMaps3 + i];
+    vec* const s4 = edge.s4 + e * s4_row(canvas) + parity * n;
+    for (int i = 0; i < n; ++i) s4[i] += c3_x_sums[parity * c3_parity(canvas) + i];
   }
-  for (int i = 0; i < pass.frame.n_columns; ++i) {
-    const LossyColumn& column = pass.frame.columns[i];
+  for (const EdgeColumn& column : columns)
     for (int o = 0; o < kMaps3; ++o)
-      column.s4_top[e * kMaps3 + o] += column.c3[y % 3 * kMaps3 + o];
-  }
+      column.s4_top[e * kMaps3 + o] += column.c3[y % kC3Ring * kMaps3 + o];
 }
 
-// Where a lossy column meets a dy that keeps its rows, the outermost rows are those of the rest.
-inline void fill_corners(const Lenet5Pass& pass) {
-  const Frame& frame = pass.frame;
-  for (int i = 0; i < frame.n_columns; ++i) {
-    const LossyColumn& column = frame.columns[i];
-    for (int e = 0; e < pass.canvas.n_dy; ++e)
+// Where an edge column meets a dy that keeps its ink, its outermost rows are those of the rest.
+inline void fill_corners(const Lenet5Inputs& in, const EdgeColumns& columns) {
+  const Axis& axis = in.canvas.y;
+  for (const EdgeColumn& column : columns)
+    for (int e = 0; e < axis.n; ++e)
       for (int o = 0; o < kMaps3; ++o) {
-        if (!frame.loses(e, Frame::above))
+        if (!in.lossy.y.loses(e, End::low, axis.n))
           column.s4_top[e * kMaps3 + o] = column.s4[e * kMaps3 + o];
-        if (!frame.loses(e, Frame::below))
-          column.s4_bottom[e * kMaps3 + o] = column.s4[(e + 16) * kMaps3 + o];
+        if (!in.lossy.y.loses(e, End::high, axis.n))
+          column.s4_bottom[e * kMaps3 + o] = column.s4[(e + kS4Last) * kMaps3 + o];
       }
-  }
 }
 
 }  // namespace

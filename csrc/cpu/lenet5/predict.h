@@ -1,9 +1,28 @@
-// predict_shifts for LeNet-5 and symmetric LeNet-5: images in the lanes, all shifts of a lane group
-// on shared canvases (cpu/lenet5/canvas.h).
+// predict_shifts for LeNet-5 and symmetric LeNet-5.
 //
-// Images are sorted by whether the grid's outermost dy push ink out of the frame, then by how much
-// its outermost dx do, so that the images of a lane group agree on which shifts need a correction.
-// Shifts that push all ink of a group out have the answer of a blank image.
+// The algorithm:
+//   for each image, dy, dx
+//     moved = image moved by (dx, dy) and cropped to its frame
+//     predictions[image][dy][dx] = argmax of LeNet-5(moved)
+//
+// The schedule:
+//   pack the weights (weights.h); answer a blank image
+//   for each chunk of 8192 images                memory does not grow with their number
+//     sort them by what they lose (loss_order)   threads share the keys
+//     for each lane group, a piece to a thread   as many images as a vector has lanes
+//       shifts that leave no ink of them: the blank answer
+//       the others are a subgrid; on its canvas (canvas.h)
+//         C1 to S4 of all its shifts             s4.h
+//         for each phase f % 4
+//           for each tile of 3, 2 or 1 of its dx
+//             C5 to the answers, all dy          c5.h
+//
+// Images in the lanes, so that no lane talks to another: no shuffles, and the sparse table costs
+// nothing. Sorted, because a shift that is lossy for one image of a lane group is computed as
+// lossy for all of them. Per pattern of the default grid on MNIST, LeNet-5 takes 45 thousand
+// multiply-adds in the Toom-Cook forms, of 327 thousand naively: C5 52 %, F6 and output 24 %, C3
+// 19 %, the rest C1. Multiply-adds are three quarters of the time, tanh a tenth, the ways to the
+// points and back, pooling and the frame the rest: it is bound by the issue of multiply-adds.
 #pragma once
 
 #include "cpu/images/ink.h"
@@ -17,8 +36,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// What images are sorted by: whether the grid's outermost dy push ink out above and below, then the
-// depth of the loss on the left, then on the right, up and down in turn.
+// What images are sorted by: whether the grid's outermost dy push ink out above and below, then
+// the depth of the loss on the left, then on the right, up and down in turn.
 inline int loss_order(const InkBox& box, ShiftGrid grid) {
   if (box.empty()) return 0;
   constexpr int kDepths = kImageSize + 1;
@@ -31,43 +50,48 @@ inline int loss_order(const InkBox& box, ShiftGrid grid) {
 
 // A thread's memory.
 struct Lenet5Scratch {
-  Lenet5Rows rows;
-  Lenet5Tile tile;
-  Frame frame;
+  vec* ink;
+  CanvasRows rows;
+  EdgeRows edge;
+  EdgeColumns columns;
+  C5Memory c5;
 
   Lenet5Scratch(Arena& arena, ShiftGrid grid) {
     const Canvas canvas(grid);
-    const std::int64_t s4_size = std::int64_t{canvas.s4_rows()} * kMaps3;
-    const std::int64_t outermost_size = std::int64_t{canvas.n_dy} * kMaps3;
-    rows.ink = arena.take<vec>((kInkStride + 1) * kInkStride);
-    rows.c1 = arena.take<vec>((canvas.s2_columns() + 1) * kMaps1);
-    rows.pairs = arena.take<vec>(2 * canvas.s2_columns() * kMaps1);
-    rows.edge_pairs = arena.take<vec>(2 * canvas.s2_columns() * kMaps1);
-    rows.s2 = arena.take<vec>(2 * kMaps1 * kS2Parity);
-    rows.tiles = arena.take<vec>(kRing * tiles_row(canvas));
-    rows.edge_tiles = arena.take<vec>(tiles_row(canvas));
+    const int s2_columns = canvas.x.s2(), n_dy = canvas.y.n;
+    const std::int64_t s4_row_size = s4_row(canvas);
+    const std::int64_t s4_size = std::int64_t{canvas.y.s4()} * kMaps3;
+    const std::int64_t outermost_size = std::int64_t{n_dy} * kMaps3;
+    ink = arena.take<vec>((kInkStride + 1) * kInkStride);
+    rows.c1 = arena.take<vec>((s2_columns + 1) * kMaps1);
+    rows.c1_x_sums = arena.take<vec>(2 * s2_columns * kMaps1);
+    rows.s2.values = arena.take<vec>(kS2Row);
+    rows.s2_points = arena.take<vec>(kS2Ring * s2_points_row(canvas));
     rows.products = arena.take<vec>(kC3Planes * kMaps3 * kTileBlock);
-    rows.c3 = arena.take<vec>(c3_row(canvas));
-    rows.edge_c3 = arena.take<vec>(c3_row(canvas));
-    rows.c3_pairs = arena.take<vec>(3 * c3_row(canvas));
-    rows.s4 = arena.take<vec>(static_cast<std::int64_t>(canvas.s4_rows()) * s4_row(canvas));
-    rows.s4_edge = arena.take<vec>(static_cast<std::int64_t>(canvas.n_dy) * s4_row(canvas));
-    tile.s4 = arena.take<vec>(TileForm<kMaxTile>::points * s4_size);
-    tile.s4_top = arena.take<vec>(TileForm<kMaxTile>::points * outermost_size);
-    tile.s4_bottom = arena.take<vec>(TileForm<kMaxTile>::points * outermost_size);
-    tile.products = arena.take<vec>(TileForm<kMaxTile>::points * kC5Units * kRowBlock);
-    tile.c5 = arena.take<vec>(kMaxTile * kRowBlock * kC5Units);
-    tile.f6 = arena.take<vec>(kRowBlock * kF6Units);
-    for (int i = 0; i < grid.n_dx; ++i) {
-      LossyColumn& column = frame.columns[i];
-      column.pairs = arena.take<vec>(2 * kMaps1);
-      column.s2 = arena.take<vec>(kRing * kMaps1);
-      column.c3_sum = arena.take<vec>(kMaps3);
-      column.c3 = arena.take<vec>(3 * kMaps3);
+    rows.c3.sums = arena.take<vec>(c3_row(canvas));
+    rows.c3.edge_column_sums = arena.take<vec>(grid.n_dx * kMaps3);
+    rows.c3_x_sums = arena.take<vec>(kC3Ring * c3_row(canvas));
+    rows.s4 = arena.take<vec>(canvas.y.s4() * s4_row_size);
+    edge.c1_x_sums = arena.take<vec>(2 * s2_columns * kMaps1);
+    edge.s2.values = arena.take<vec>(kS2Row);
+    edge.s2_points = arena.take<vec>(s2_points_row(canvas));
+    edge.c3.sums = arena.take<vec>(c3_row(canvas));
+    edge.s4 = arena.take<vec>(n_dy * s4_row_size);
+    for (int k = 0; k < grid.n_dx; ++k) {
+      EdgeColumn& column = columns.column[k];
+      column.c1_x_sums = arena.take<vec>(2 * kMaps1);
+      column.s2 = arena.take<vec>(kS2Ring * kMaps1);
+      column.c3 = arena.take<vec>(kC3Ring * kMaps3);
       column.s4 = arena.take<vec>(s4_size);
       column.s4_top = arena.take<vec>(outermost_size);
       column.s4_bottom = arena.take<vec>(outermost_size);
     }
+    c5.s4 = arena.take<vec>(TileForm<kMaxTile>::points * s4_size);
+    c5.s4_top = arena.take<vec>(TileForm<kMaxTile>::points * outermost_size);
+    c5.s4_bottom = arena.take<vec>(TileForm<kMaxTile>::points * outermost_size);
+    c5.products = arena.take<vec>(TileForm<kMaxTile>::points * kC5Units * kRowBlock);
+    c5.c5 = arena.take<vec>(kMaxTile * kRowBlock * kC5Units);
+    c5.f6 = arena.take<vec>(kRowBlock * kF6Units);
   }
 };
 
@@ -87,28 +111,7 @@ inline void load_ink(const std::uint8_t* const* images, const InkBox& box, vec* 
       ink[(y + kBorder) * kInkStride + x + kBorder] *= 1.0f / 255.0f;
 }
 
-// Which shifts push ink of `box` out, for the lane group whose memory `frame` has.
-inline void find_losses(const Canvas& canvas, const InkBox& box, Frame& frame) {
-  frame.n_columns = 0;
-  frame.any_above = frame.any_below = false;
-  for (int f = 0; f < canvas.n_dx; ++f) {
-    const int dx = canvas.dx_last - f;
-    const bool right = box.x1 + dx >= kImageSize, left = box.x0 + dx < 0;
-    if (!(left || right)) continue;
-    LossyColumn& column = frame.columns[frame.n_columns++];
-    column.f = f;
-    column.right = right;
-  }
-  for (int e = 0; e < canvas.n_dy; ++e) {
-    const int dy = canvas.dy_last - e;
-    const bool above = box.y0 + dy < 0, below = box.y1 + dy >= kImageSize;
-    frame.rows[e] = above ? Frame::above : below ? Frame::below : Frame::none;
-    frame.any_above |= above;
-    frame.any_below |= below;
-  }
-}
-
-// The shifts of a grid that leave ink of `box` in the frame, which are a grid again.
+// The subgrid of shifts that leave ink of `box` in the frame.
 inline ShiftGrid inked_shifts(const ShiftGrid& grid, const InkBox& box) {
   if (box.empty()) return {grid.dx_first, 0, grid.dy_first, 0};
   const auto first = [](int a, int b) { return a > b ? a : b; };
@@ -118,7 +121,7 @@ inline ShiftGrid inked_shifts(const ShiftGrid& grid, const InkBox& box) {
           last(grid.dy_first + grid.n_dy, kImageSize - box.y0) - dy};
 }
 
-// The shifts of `grid`, a part of the job's that leaves ink in the frame, for the images of one
+// The shifts of `grid`, a subgrid of the job's that leaves ink in the frame, for the images of one
 // lane group with ink in `box`.
 template <class Table>
 [[gnu::noinline]] void answer_lane_group(Activation activation, const Lenet5Weights& w,
@@ -126,25 +129,33 @@ template <class Table>
                                          const std::uint8_t* const* images, const InkBox& box,
                                          Answers& answers) {
   const Canvas canvas(grid);
-  Frame& frame = scratch.frame;
-  load_ink(images, box, scratch.rows.ink);
-  find_losses(canvas, box, frame);
-  const LossyColumn* lossy_at[kMaxShifts + 4 * kMaxTile] = {};
-  for (int i = 0; i < frame.n_columns; ++i) lossy_at[frame.columns[i].f] = &frame.columns[i];
-  const Lenet5Pass pass = {activation, canvas, w, box, frame, scratch.rows};
-  compute_s4<Table>(pass);
+  const int n_dx = canvas.x.n;
+  load_ink(images, box, scratch.ink);
+  const LossyShifts lossy = {canvas.y.lossy(box.y0, box.y1), canvas.x.lossy(box.x0, box.x1)};
+  EdgeColumns& columns = scratch.columns;
+  columns.n = lossy.x.count();
+  for (int k = 0; k < columns.n; ++k) {
+    columns.column[k].f = lossy.x.offset(k, n_dx);
+    columns.column[k].end = lossy.x.end(k);
+  }
+  const Lenet5Inputs in = {activation, canvas, w, box, lossy, scratch.ink};
+  compute_s4<Table>(in, scratch.rows, scratch.edge, columns);
   answers.stride = answers.job->grid.n_dx;
-  answers.offset = (canvas.dy_last - answers.job->grid.dy_first) * answers.stride +
-                   canvas.dx_last - answers.job->grid.dx_first;
+  answers.offset = (canvas.y.last_shift - answers.job->grid.dy_first) * answers.stride +
+                   canvas.x.last_shift - answers.job->grid.dx_first;
   for (int phase = 0; phase < 4; ++phase)
-    for (int f = phase; f < grid.n_dx;) {
-      const LossyColumn* const window_lossy[kMaxTile] = {lossy_at[f], lossy_at[f + 4],
-                                                         lossy_at[f + 8]};
-      const int left = (grid.n_dx - f + 3) / 4;
+    for (int f = phase; f < n_dx;) {
       const auto answer = [&](auto m) {
-        answer_tile<m.value>(pass, f, window_lossy, scratch.tile, answers);
+        const EdgeColumn* edge_column[m.value];
+        for (int k = 0; k < m.value; ++k) {
+          const int edge = lossy.x.edge_of(f + 4 * k, n_dx);
+          edge_column[k] = edge < 0 ? nullptr : &columns.column[edge];
+        }
+        answer_windows<m.value>(in, scratch.rows.s4, scratch.edge.s4, f, edge_column, scratch.c5,
+                                answers);
         f += 4 * m.value;
       };
+      const int left = (n_dx - f + 3) / 4;  // windows of this phase; four are 2 + 2
       if (left == 1)
         answer(Constant<1>{});
       else if (left == 2 || left == 4)

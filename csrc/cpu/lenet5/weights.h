@@ -1,7 +1,7 @@
 // LeNet-5's parameters in the order in which the shared evaluation reads them, packed once.
-// Pooling's 1/4 is folded into the weights of the next layer: canvases of S2 and S4 hold sums. From
-// S4's sums the value far from all ink is subtracted, so that they are 0 there; C5's bias makes up
-// for it.
+// Pooling's 1/4 is folded into the weights of the next layer: canvases of S2 and S4 hold sums.
+// From S4's sums the value far from all ink is subtracted, so that they are 0 there; C5's bias
+// makes up for it.
 #pragma once
 
 #include "c3_table.h"
@@ -23,8 +23,8 @@ constexpr Points<6> kTilePoints = {{0.75, -0.75, 1.75, -1.75, 0.25, -0.25}, Frac
 template <int outputs>
 using TileForm = Form<outputs, kTaps, kTilePoints>;
 
-// A plane is the weights of a layer at one point. C3 has those of F(3, 5)'s points; C5 has the taps
-// as well, of which the last is the point infinity.
+// A plane is the weights of a layer at one point. C3 has those of F(3, 5)'s points; C5 has the
+// taps as well, of which the last is the point infinity.
 constexpr int kC3Planes = TileForm<kMaxTile>::points;
 constexpr int kC5Planes = kC3Planes + kTaps - 1;
 constexpr int plane_of_tap(int v) {
@@ -44,8 +44,8 @@ constexpr int kC3Groups = kMaps3 / kC3Group;
 // F6 takes four outputs at once: 84 = 21 * 4.
 constexpr int kF6Block = kRegisters >= 32 ? 4 : 2;
 
-// Which outputs of a group see which input maps, as one constant: bit kC3Group * c + o says whether
-// output o of the group sees map c. Groups that look alike share their code.
+// Which outputs of a group see which input maps, as one constant: bit kC3Group * c + o says
+// whether output o of the group sees map c. Groups that look alike share their code.
 static_assert(kC3Group * kMaps1 < 32, "as many bits as an int has");
 constexpr int group_connections(const int (&table)[kMaps3], int group) {
   int bits = 0;

@@ -5,8 +5,22 @@
 //   grad_weight[k, u, v]   = sum over n, y, x of grad_output[n, o, y, x] input[n, c, y+u, x+v]
 //   grad_bias[o]           = sum over n, y, x of grad_output[n, o, y, x]
 //
-// The first two are one kernel: a gradient is the convolution of grad_output, framed by zeros, with
-// the weights turned by 180 degrees and the table read the other way.
+// with k(o, c) the connection of the maps o and c.
+//
+// The schedule:
+//   output and grad_input, by one kernel: grad_input is the convolution of grad_output, in a border
+//   of zeros, with the weights turned by 180 degrees and the table read the other way
+//     a block for 6 patches of 10 x 10 (4 of 14 x 7) and 8 target maps, a warp for each map
+//       for each 6 source maps (4 in double)    as many windows as shared memory holds
+//         for each source map that the table connects to the warp's own
+//           a lane keeps two rows of its patch in registers: 500 multiply-adds for 84 + 25 loads
+//   grad_weight: a block for an input map and 8 output maps that see it, a warp for each connection
+//     for each 6 patches of its slot            at most 64 slots, which c3_sum_slots adds up
+//       a lane keeps the 25 sums of its two rows; a sum over the lanes at the end
+//   grad_bias: a warp for each output map, with slots likewise
+//
+// A lane's products outnumber its loads by four to one. What bounds it on a card is not measured
+// yet.
 #include "cuda/conv/patches.h"
 #include "cuda/conv/table_rows.h"
 #include "cuda/cuda_kernels.h"
@@ -15,30 +29,30 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-// Maps in shared memory at a time: all six of LeNet-5 in float (30 KB), four in double.
+// Maps in shared memory at a time: all six of S2 in float (30 KB), four in double.
 template <class T>
 constexpr int kStagedMaps = sizeof(T) == 4 ? 6 : 4;
 
-template <class Tile, class T>
-constexpr int kStagedValues = kStagedMaps<T>* Tile::kPatches* Tile::kWindowStride;
+template <class Shape, class T>
+constexpr int kStagedValues = kStagedMaps<T>* Shape::kPatches* Shape::kWindowStride;
 
 struct Maps {
   int n, height, width;
 };
 
 // Two rows of results from six rows of a window: 500 multiply-adds for 84 + 25 loads.
-template <class Tile, bool backward, class T>
+template <class Shape, bool backward, class T>
 __device__ __forceinline__ void convolve_rows(const T* window, const T* __restrict__ weight,
-                                              T (&sum)[kRowsPerLane][Tile::kColumns]) {
+                                              T (&sum)[kRowsPerLane][Shape::kColumns]) {
   T w[kTaps * kTaps];
 #pragma unroll
   for (int i = 0; i < kTaps * kTaps; ++i)
     w[i] = __ldg(weight + (backward ? kTaps * kTaps - 1 - i : i));
 #pragma unroll
   for (int row = 0; row < kRowsPerLane + kTaps - 1; ++row) {
-    T in[Tile::kWindowColumns];
+    T in[Shape::kWindowColumns];
 #pragma unroll
-    for (int x = 0; x < Tile::kWindowColumns; ++x) in[x] = window[row * Tile::kWindowPitch + x];
+    for (int x = 0; x < Shape::kWindowColumns; ++x) in[x] = window[row * Shape::kWindowPitch + x];
 #pragma unroll
     for (int r = 0; r < kRowsPerLane; ++r) {
       const int u = row - r;
@@ -46,63 +60,64 @@ __device__ __forceinline__ void convolve_rows(const T* window, const T* __restri
 #pragma unroll
       for (int v = 0; v < kTaps; ++v)
 #pragma unroll
-        for (int x = 0; x < Tile::kColumns; ++x) sum[r][x] += w[u * kTaps + v] * in[x + v];
+        for (int x = 0; x < Shape::kColumns; ++x) sum[r][x] += w[u * kTaps + v] * in[x + v];
     }
   }
 }
 
-// Block (i, j): patches i * kPatches ..., target maps j * kWarps ... of those of this launch.
+// Block (i, j): patches i * kPatches ..., target maps j * kWarps ... of this launch's.
 // Forward: source = input, targets = the output maps in `table`. Backward: source = grad_output,
-// of which the maps in `table` are added to what earlier launches left.
-template <class T, class Tile, bool backward>
+// of which those in `table` are added to what earlier launches have written.
+template <class T, class Shape, bool backward>
 __global__ void __launch_bounds__(kThreads)
     c3_convolve(Patches patches, Maps sources, Maps targets, TableRows table,
                 const T* __restrict__ source, const T* __restrict__ weight,
                 const T* __restrict__ bias, T* __restrict__ target) {
-  __shared__ Patch patch[Tile::kPatches];
+  __shared__ Patch patch[Shape::kPatches];
   T* const windows = dynamic_shared<T>();
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int map = blockIdx.y * kWarps + warp;  // the warp's target among those of this launch
   const int n_maps = backward ? targets.n : table.n_outputs;
   const int n_sources = backward ? table.n_outputs : sources.n;
-  const bool busy = map < n_maps && lane < Tile::kLanes;
-  if (threadIdx.x < Tile::kPatches)
-    patch[threadIdx.x] = patch_at<Tile>(
-        patches, static_cast<std::int64_t>(blockIdx.x) * Tile::kPatches + threadIdx.x);
+  const bool busy = map < n_maps && lane < Shape::kLanes;
+  if (threadIdx.x < Shape::kPatches)
+    patch[threadIdx.x] = patch_at<Shape>(
+        patches, static_cast<std::int64_t>(blockIdx.x) * Shape::kPatches + threadIdx.x);
 
-  T sum[kRowsPerLane][Tile::kColumns] = {};
+  T sum[kRowsPerLane][Shape::kColumns] = {};
   for (int first = 0; first < n_sources; first += kStagedMaps<T>) {
     const int n_staged = smaller(kStagedMaps<T>, n_sources - first);
-    __syncthreads();  // the patches stand; the maps before are no longer read
-    stage_windows<Tile>(patch, source, sources.n, sources.height, sources.width,
+    __syncthreads();  // the patches are written; the maps before are no longer read
+    stage_windows<Shape>(patch, source, sources.n, sources.height, sources.width,
                         backward ? kTaps - 1 : 0, backward ? table.first_output + first : first,
                         n_staged, windows);
     __syncthreads();
     for (int i = 0; i < n_staged && busy; ++i) {
       const int o = backward ? first + i : map, c = backward ? map : first + i;
       if (!table.connects(o, c)) continue;
-      convolve_rows<Tile, backward>(
-          windows + (i * Tile::kPatches + lane / Tile::kPairs) * Tile::kWindowStride +
-              lane % Tile::kPairs * kRowsPerLane * Tile::kWindowPitch,
+      convolve_rows<Shape, backward>(
+          windows + (i * Shape::kPatches + lane / Shape::kPatchLanes) * Shape::kWindowStride +
+              lane % Shape::kPatchLanes * kRowsPerLane * Shape::kWindowPitch,
           weight + table.connection_index(o, c) * (kTaps * kTaps), sum);
     }
   }
 
   // Through shared memory, so that neighbouring lanes write neighbouring values.
   __syncthreads();
-  static_assert(kWarps * Tile::kLanes * Tile::kResultPitch <= kStagedValues<Tile, T>, "too small");
-  T* const results = windows + warp * (Tile::kLanes * Tile::kResultPitch);
+  static_assert(kWarps * Shape::kLanes * Shape::kResultPitch <= kStagedValues<Shape, T>,
+                "the results lie where the windows were");
+  T* const results = windows + warp * (Shape::kLanes * Shape::kResultPitch);
   if (busy) {
 #pragma unroll
-    for (int i = 0; i < Tile::kResults; ++i)
-      results[lane * Tile::kResultPitch + i] = sum[i / Tile::kColumns][i % Tile::kColumns];
+    for (int i = 0; i < Shape::kResults; ++i)
+      results[lane * Shape::kResultPitch + i] = sum[i / Shape::kColumns][i % Shape::kColumns];
   }
   __syncwarp();
   if (map >= n_maps) return;
   const int target_map = backward ? map : table.first_output + map;
   const T b = backward ? T(0) : bias[target_map];
-  for (int i = lane; i < Tile::kLanes * Tile::kResults; i += kWarp) {
-    const Place place = place_of<Tile>(i);
+  for (int i = lane; i < Shape::kLanes * Shape::kResults; i += kWarp) {
+    const Place place = place_of<Shape>(i);
     const Patch p = patch[place.patch];
     const int y = p.y + place.y, x = p.x + place.x;
     if (p.image < 0 || y >= targets.height || x >= targets.width) continue;
@@ -112,47 +127,47 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-template <class T, class Tile, bool backward>
+template <class T, class Shape, bool backward>
 void launch_convolve(const char* name, const C3Shape& shape, Maps sources, Maps targets,
                      const T* source, const T* weight, const T* bias, T* target,
                      cudaStream_t stream) {
-  const Patches patches = patches_of<Tile>(shape.n_images, targets.height, targets.width);
+  const Patches patches = patches_of<Shape>(shape.n_images, targets.height, targets.width);
   for_table_rows(shape, [&](const TableRows& table) {
     const int n_maps = backward ? targets.n : table.n_outputs;
-    const dim3 grid(blocks_for(patches.n, Tile::kPatches), blocks_for(n_maps, kWarps));
-    launch(name, c3_convolve<T, Tile, backward>, grid, kStagedValues<Tile, T> * sizeof(T), stream,
-           patches, sources, targets, table, source, weight, bias, target);
+    const dim3 grid(blocks_for(patches.n, Shape::kPatches), blocks_for(n_maps, kWarps));
+    launch(name, c3_convolve<T, Shape, backward>, grid, kStagedValues<Shape, T> * sizeof(T),
+           stream, patches, sources, targets, table, source, weight, bias, target);
   });
 }
 
-// Sums over images are made in at most this many parts, patch group g in part g % n_parts: enough
-// blocks for a large card, and always the same order of adding.
-constexpr int kParts = 64;
+// Sums over images are divided among at most this many slots, the g-th group of patches in slot
+// g % n_slots: enough blocks for a large card, and always the same order of adding.
+constexpr int kC3MaxSlots = 64;
 
-inline int n_parts(const C3Shape& shape) {
+inline int slots_of(const C3Shape& shape) {
   const Patches patches =
-      patches_of<TileOf10>(shape.n_images, shape.height - kTaps + 1, shape.width - kTaps + 1);
-  return static_cast<int>(smaller(divide_up(patches.n, TileOf10::kPatches), kParts));
+      patches_of<PatchOf10>(shape.n_images, shape.height - kTaps + 1, shape.width - kTaps + 1);
+  return static_cast<int>(smaller(divide_up(patches.n, PatchOf10::kPatches), kC3MaxSlots));
 }
 
-// The values that a part sums: grad_weight, then grad_bias.
+// The values of a slot: grad_weight, then grad_bias.
 inline int n_gradients(const C3Shape& shape) {
   return n_connections(shape) * kTaps * kTaps + shape.n_outputs;
 }
 
-// The part of a lane in the 25 gradients of a connection: its two rows of grad_output times six
-// rows of the window.
-template <class Tile, class T>
+// A lane's share of the 25 gradients of a connection: its two rows of grad_output times six rows
+// of the window.
+template <class Shape, class T>
 __device__ __forceinline__ void correlate_rows(const T* window, const T* grad,
                                                T (&sum)[kTaps * kTaps]) {
-  T g[Tile::kResults];
+  T g[Shape::kResults];
 #pragma unroll
-  for (int i = 0; i < Tile::kResults; ++i) g[i] = grad[i];
+  for (int i = 0; i < Shape::kResults; ++i) g[i] = grad[i];
 #pragma unroll
   for (int row = 0; row < kRowsPerLane + kTaps - 1; ++row) {
-    T in[Tile::kWindowColumns];
+    T in[Shape::kWindowColumns];
 #pragma unroll
-    for (int x = 0; x < Tile::kWindowColumns; ++x) in[x] = window[row * Tile::kWindowPitch + x];
+    for (int x = 0; x < Shape::kWindowColumns; ++x) in[x] = window[row * Shape::kWindowPitch + x];
 #pragma unroll
     for (int r = 0; r < kRowsPerLane; ++r) {
       const int u = row - r;
@@ -160,8 +175,8 @@ __device__ __forceinline__ void correlate_rows(const T* window, const T* grad,
 #pragma unroll
       for (int v = 0; v < kTaps; ++v)
 #pragma unroll
-        for (int x = 0; x < Tile::kColumns; ++x)
-          sum[u * kTaps + v] += g[r * Tile::kColumns + x] * in[x + v];
+        for (int x = 0; x < Shape::kColumns; ++x)
+          sum[u * kTaps + v] += g[r * Shape::kColumns + x] * in[x + v];
     }
   }
 }
@@ -173,31 +188,31 @@ __device__ inline int nth_row(const TableRows& table, int input, int n) {
   return -1;
 }
 
-// Block (part, j, c): input map c with kWarps of the output maps that see it, a connection a warp.
-// parts [n_parts, n_gradients].
-template <class T, class Tile>
+// Block (slot, j, c): input map c with kWarps of the output maps that see it, a warp for each
+// connection. slots [n_slots, n_gradients].
+template <class T, class Shape>
 __global__ void __launch_bounds__(kThreads)
     c3_grad_weight(Patches patches, Maps inputs, Maps outputs, TableRows table, int n_gradients,
                    const T* __restrict__ grad_output, const T* __restrict__ input,
-                   T* __restrict__ parts) {
-  __shared__ Patch patch[Tile::kPatches];
-  constexpr int n_window = Tile::kPatches * Tile::kWindowStride;
+                   T* __restrict__ slots) {
+  __shared__ Patch patch[Shape::kPatches];
+  constexpr int n_window = Shape::kPatches * Shape::kWindowStride;
   T* const windows = dynamic_shared<T>();
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-  T* const grads = windows + n_window + warp * (Tile::kLanes * Tile::kResultPitch);
+  T* const grads = windows + n_window + warp * (Shape::kLanes * Shape::kResultPitch);
   const int c = blockIdx.z;
   const int row = nth_row(table, c, blockIdx.y * kWarps + warp);
 
   T sum[kTaps * kTaps] = {};
-  const std::int64_t n_groups = divide_up(patches.n, Tile::kPatches);
+  const std::int64_t n_groups = divide_up(patches.n, Shape::kPatches);
   for (std::int64_t group = blockIdx.x; group < n_groups; group += gridDim.x) {
     __syncthreads();  // the group before is no longer read
-    if (threadIdx.x < Tile::kPatches)
-      patch[threadIdx.x] = patch_at<Tile>(patches, group * Tile::kPatches + threadIdx.x);
+    if (threadIdx.x < Shape::kPatches)
+      patch[threadIdx.x] = patch_at<Shape>(patches, group * Shape::kPatches + threadIdx.x);
     __syncthreads();
-    stage_windows<Tile>(patch, input, inputs.n, inputs.height, inputs.width, 0, c, 1, windows);
-    for (int i = lane; i < Tile::kLanes * Tile::kResults && row >= 0; i += kWarp) {
-      const Place place = place_of<Tile>(i);
+    stage_windows<Shape>(patch, input, inputs.n, inputs.height, inputs.width, 0, c, 1, windows);
+    for (int i = lane; i < Shape::kLanes * Shape::kResults && row >= 0; i += kWarp) {
+      const Place place = place_of<Shape>(i);
       const Patch p = patch[place.patch];
       const int y = p.y + place.y, x = p.x + place.x;
       const bool inside = p.image >= 0 && y < outputs.height && x < outputs.width;
@@ -206,13 +221,13 @@ __global__ void __launch_bounds__(kThreads)
           inside ? __ldg(grad_output + (map * outputs.height + y) * outputs.width + x) : T(0);
     }
     __syncthreads();
-    if (row >= 0 && lane < Tile::kLanes)
-      correlate_rows<Tile>(windows + lane / Tile::kPairs * Tile::kWindowStride +
-                               lane % Tile::kPairs * kRowsPerLane * Tile::kWindowPitch,
-                           grads + lane * Tile::kResultPitch, sum);
+    if (row >= 0 && lane < Shape::kLanes)
+      correlate_rows<Shape>(windows + lane / Shape::kPatchLanes * Shape::kWindowStride +
+                               lane % Shape::kPatchLanes * kRowsPerLane * Shape::kWindowPitch,
+                           grads + lane * Shape::kResultPitch, sum);
   }
   if (row < 0) return;
-  T* const result = parts + static_cast<std::int64_t>(blockIdx.x) * n_gradients +
+  T* const result = slots + static_cast<std::int64_t>(blockIdx.x) * n_gradients +
                     table.connection_index(row, c) * (kTaps * kTaps);
 #pragma unroll
   for (int i = 0; i < kTaps * kTaps; ++i) {
@@ -221,12 +236,12 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Block (part, j): output maps j * kWarps ..., one a warp; images part, part + n_parts, ...
-// parts is moved on to the first bias gradient.
+// Block (slot, j): output maps j * kWarps ..., a warp for each; images slot, slot + n_slots, ...
+// Here slots points to the first bias gradient.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     c3_grad_bias(std::int64_t n_images, int n_outputs, int map_size, int n_gradients,
-                 const T* __restrict__ grad_output, T* __restrict__ parts) {
+                 const T* __restrict__ grad_output, T* __restrict__ slots) {
   const int o = blockIdx.y * kWarps + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   if (o >= n_outputs) return;
   T sum = 0;
@@ -234,26 +249,27 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = lane; i < map_size; i += kWarp)
       sum += __ldg(grad_output + (image * n_outputs + o) * map_size + i);
   sum = warp_sum(sum);
-  if (lane == 0) parts[static_cast<std::int64_t>(blockIdx.x) * n_gradients + o] = sum;
+  if (lane == 0) slots[static_cast<std::int64_t>(blockIdx.x) * n_gradients + o] = sum;
 }
 
-// One thread a gradient: gradients[i] = parts[0, i] + parts[1, i] + ...; zero of no parts.
+// A thread for each gradient: gradients[i] = slots[0, i] + slots[1, i] + ...; 0 where there are no
+// slots.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    c3_sum_parts(int n_parts, int n_gradients, int n, const T* __restrict__ parts,
+    c3_sum_slots(int n_slots, int n_gradients, int n, const T* __restrict__ slots,
                  T* __restrict__ gradients) {
   const int i = blockIdx.x * kThreads + threadIdx.x;
   if (i >= n) return;
   T sum = 0;
-  for (int part = 0; part < n_parts; ++part)
-    sum += parts[static_cast<std::int64_t>(part) * n_gradients + i];
+  for (int slot = 0; slot < n_slots; ++slot)
+    sum += slots[static_cast<std::int64_t>(slot) * n_gradients + i];
   gradients[i] = sum;
 }
 
 template <class T>
-void sum_parts(const C3Shape& shape, int n, const T* parts, T* gradients, cudaStream_t stream) {
-  launch("c3_sum_parts", c3_sum_parts<T>, blocks_for(n, kThreads), 0, stream, n_parts(shape),
-         n_gradients(shape), n, parts, gradients);
+void sum_slots(const C3Shape& shape, int n, const T* slots, T* gradients, cudaStream_t stream) {
+  launch("c3_sum_slots", c3_sum_slots<T>, blocks_for(n, kThreads), 0, stream, slots_of(shape),
+         n_gradients(shape), n, slots, gradients);
 }
 
 inline Maps inputs_of(const C3Shape& s) { return {s.n_inputs, s.height, s.width}; }
@@ -264,14 +280,15 @@ inline Maps outputs_of(const C3Shape& s) {
 }  // namespace
 
 std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes) {
-  return static_cast<std::int64_t>(n_parts(shape)) * n_gradients(shape) * value_bytes;
+  return static_cast<std::int64_t>(slots_of(shape)) * n_gradients(shape) * value_bytes;
 }
 
 template <class T>
 void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
              void* stream) {
-  launch_convolve<T, TileOf10, false>("c3_conv", shape, inputs_of(shape), outputs_of(shape), input,
-                                      weight, bias, output, static_cast<cudaStream_t>(stream));
+  launch_convolve<T, PatchOf10, false>("c3_conv", shape, inputs_of(shape), outputs_of(shape),
+                                       input, weight, bias, output,
+                                       static_cast<cudaStream_t>(stream));
 }
 
 template <class T>
@@ -280,27 +297,27 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
   const auto stream = static_cast<cudaStream_t>(stream_address);
   const Maps inputs = inputs_of(shape), outputs = outputs_of(shape);
   if (g.grad_input != nullptr)
-    launch_convolve<T, TileOf14, true>("c3_grad_input", shape, outputs, inputs, g.grad_output,
+    launch_convolve<T, PatchOf14, true>("c3_grad_input", shape, outputs, inputs, g.grad_output,
                                        g.weight, nullptr, g.grad_input, stream);
-  T* const parts = static_cast<T*>(workspace);
+  T* const slots = static_cast<T*>(workspace);
   const int n_weights = n_connections(shape) * kTaps * kTaps;
   if (g.grad_weight != nullptr) {
-    using Tile = TileOf10;
+    using Shape = PatchOf10;
     constexpr int n_shared =
-        Tile::kPatches * Tile::kWindowStride + kWarps * Tile::kLanes * Tile::kResultPitch;
+        Shape::kPatches * Shape::kWindowStride + kWarps * Shape::kLanes * Shape::kResultPitch;
     for_table_rows(shape, [&](const TableRows& table) {
-      const dim3 grid(n_parts(shape), blocks_for(table.n_outputs, kWarps), inputs.n);
-      launch("c3_grad_weight", c3_grad_weight<T, Tile>, grid, n_shared * sizeof(T), stream,
-             patches_of<Tile>(shape.n_images, outputs.height, outputs.width), inputs, outputs,
-             table, n_gradients(shape), g.grad_output, g.input, parts);
+      const dim3 grid(slots_of(shape), blocks_for(table.n_outputs, kWarps), inputs.n);
+      launch("c3_grad_weight", c3_grad_weight<T, Shape>, grid, n_shared * sizeof(T), stream,
+             patches_of<Shape>(shape.n_images, outputs.height, outputs.width), inputs, outputs,
+             table, n_gradients(shape), g.grad_output, g.input, slots);
     });
-    sum_parts<T>(shape, n_weights, parts, g.grad_weight, stream);
+    sum_slots<T>(shape, n_weights, slots, g.grad_weight, stream);
   }
   if (g.grad_bias != nullptr) {
-    const dim3 grid(n_parts(shape), blocks_for(outputs.n, kWarps));
+    const dim3 grid(slots_of(shape), blocks_for(outputs.n, kWarps));
     launch("c3_grad_bias", c3_grad_bias<T>, grid, 0, stream, shape.n_images, outputs.n,
-           outputs.height * outputs.width, n_gradients(shape), g.grad_output, parts + n_weights);
-    sum_parts<T>(shape, outputs.n, parts + n_weights, g.grad_bias, stream);
+           outputs.height * outputs.width, n_gradients(shape), g.grad_output, slots + n_weights);
+    sum_slots<T>(shape, outputs.n, slots + n_weights, g.grad_bias, stream);
   }
 }
 

@@ -1,8 +1,9 @@
-// How c3_conv divides its work: maps are cut into patches, the same for every kernel of the file.
+// How c3_conv divides its work: maps are cut into patches, in the same way for every kernel of
+// c3_conv.cu.
 //
-// A lane makes two rows of a patch's results in registers, so that an input row is loaded once for
-// both; a warp makes one map of several patches (of one image or of several), so that all its lanes
-// share the weights and the table's gaps cost nothing; the warps of a block make different maps
+// A lane computes two rows of a patch in registers, so that an input row is loaded once for both;
+// a warp computes one map of several patches (of one image or of several), so that all its lanes
+// share the weights and the table's gaps cost nothing; the warps of a block compute different maps
 // from the same input, staged in shared memory.
 #pragma once
 
@@ -15,15 +16,16 @@ namespace {
 
 constexpr int kRowsPerLane = 2;
 
-// pairs: lanes, each with two rows, that make a patch. n_patches: those of a warp. The window of a
-// patch is what it needs of an input map; `stride` is the distance of two windows in shared memory.
-template <int pairs, int columns, int n_patches, int stride>
-struct Tile {
-  static constexpr int kPairs = pairs;
-  static constexpr int kRows = kRowsPerLane * pairs;
+// A patch of 2 patch_lanes x columns results, and n_patches of them in a warp. The window of a
+// patch is what it reads of an input map; `stride` is the distance of two windows in shared
+// memory.
+template <int patch_lanes, int columns, int n_patches, int stride>
+struct PatchShape {
+  static constexpr int kPatchLanes = patch_lanes;
+  static constexpr int kRows = kRowsPerLane * patch_lanes;
   static constexpr int kColumns = columns;
   static constexpr int kPatches = n_patches;
-  static constexpr int kLanes = pairs * n_patches;
+  static constexpr int kLanes = patch_lanes * n_patches;
   static constexpr int kResults = kRowsPerLane * columns;  // a lane's
   static constexpr int kResultPitch = kResults | 1;
   static constexpr int kWindowRows = kRows + kTaps - 1;
@@ -35,20 +37,21 @@ struct Tile {
   static constexpr bool conflict_free() {
     std::uint32_t banks = 0;
     for (int lane = 0; lane < kLanes; ++lane) {
-      const int at = lane / pairs * stride + lane % pairs * kRowsPerLane * kWindowPitch;
+      const int at = lane / patch_lanes * stride + lane % patch_lanes * kRowsPerLane * kWindowPitch;
       if (banks >> at % 32 & 1) return false;
       banks |= 1u << at % 32;
     }
     return true;
   }
-  static_assert(kLanes <= kWarp, "a patch has to fit");
-  static_assert(stride >= kWindowRows * kWindowPitch && conflict_free(), "a better stride");
+  static_assert(kLanes <= kWarp, "a warp has no lanes for so many patches");
+  static_assert(stride >= kWindowRows * kWindowPitch, "windows overlap");
+  static_assert(conflict_free(), "another stride is needed");
 };
 
-// LeNet-5's 10 x 10 maps are one patch, and so are 30 of 32 lanes busy; its 14 x 14 maps are two
-// patches of 14 x 7, 28 of 32.
-using TileOf10 = Tile<5, 10, 6, 213>;
-using TileOf14 = Tile<7, 7, 4, 211>;
+// LeNet-5's 10 x 10 maps are one patch each, six in a warp: 30 of 32 lanes work. Its 14 x 14 maps
+// are two patches of 14 x 7, four in a warp: 28 of 32.
+using PatchOf10 = PatchShape<5, 10, 6, 213>;
+using PatchOf14 = PatchShape<7, 7, 4, 211>;
 
 // Maps of height x width, cut into patches.
 struct Patches {
@@ -57,9 +60,9 @@ struct Patches {
   int across, per_image;
 };
 
-template <class Tile>
+template <class Shape>
 Patches patches_of(std::int64_t n_images, int height, int width) {
-  const int down = divide_up(height, Tile::kRows), across = divide_up(width, Tile::kColumns);
+  const int down = divide_up(height, Shape::kRows), across = divide_up(width, Shape::kColumns);
   return {n_images * down * across, height, width, across, down * across};
 }
 
@@ -68,30 +71,31 @@ struct Patch {
   int y, x;            // its first row and column
 };
 
-template <class Tile>
+template <class Shape>
 __device__ Patch patch_at(const Patches& patches, std::int64_t i) {
   if (i >= patches.n) return {-1, 0, 0};
   const int within = static_cast<int>(i % patches.per_image);
-  return {i / patches.per_image, within / patches.across * Tile::kRows,
-          within % patches.across * Tile::kColumns};
+  return {i / patches.per_image, within / patches.across * Shape::kRows,
+          within % patches.across * Shape::kColumns};
 }
 
 // The whole block copies the windows of maps first_map ... first_map + n_maps - 1 into shared
-// memory, [map][patch][row][column] with the tile's pitches; 0 where a window leaves its map.
-// `margin` is how far a window begins above and left of its patch. source [images, n_source, h, w].
-template <class Tile, class T>
+// memory, [map][patch][row][column] with the shape's pitches; 0 where a window leaves its map.
+// `margin` is how far a window begins above and left of its patch. source [images, n_source, h,
+// w].
+template <class Shape, class T>
 __device__ void stage_windows(const Patch* patch, const T* __restrict__ source, int n_source,
                               int height, int width, int margin, int first_map, int n_maps,
                               T* windows) {
-  constexpr int n_window = Tile::kWindowRows * Tile::kWindowColumns;
-  for (int i = threadIdx.x; i < n_maps * Tile::kPatches * n_window; i += kThreads) {
+  constexpr int n_window = Shape::kWindowRows * Shape::kWindowColumns;
+  for (int i = threadIdx.x; i < n_maps * Shape::kPatches * n_window; i += kThreads) {
     const int window = i / n_window, within = i % n_window;
-    const int row = within / Tile::kWindowColumns, column = within % Tile::kWindowColumns;
-    const Patch p = patch[window % Tile::kPatches];
-    const int map = first_map + window / Tile::kPatches;
+    const int row = within / Shape::kWindowColumns, column = within % Shape::kWindowColumns;
+    const Patch p = patch[window % Shape::kPatches];
+    const int map = first_map + window / Shape::kPatches;
     const int y = p.y + row - margin, x = p.x + column - margin;
     const bool inside = p.image >= 0 && y >= 0 && y < height && x >= 0 && x < width;
-    windows[window * Tile::kWindowStride + row * Tile::kWindowPitch + column] =
+    windows[window * Shape::kWindowStride + row * Shape::kWindowPitch + column] =
         inside ? __ldg(source + ((p.image * n_source + map) * height + y) * width + x) : T(0);
   }
 }
@@ -104,12 +108,12 @@ struct Place {
   int y, x;   // within the patch
 };
 
-template <class Tile>
+template <class Shape>
 __device__ Place place_of(int i) {
-  const int lane = i / Tile::kResults, result = i % Tile::kResults;
-  return {lane * Tile::kResultPitch + result, lane / Tile::kPairs,
-          lane % Tile::kPairs * kRowsPerLane + result / Tile::kColumns,
-          result % Tile::kColumns};
+  const int lane = i / Shape::kResults, result = i % Shape::kResults;
+  return {lane * Shape::kResultPitch + result, lane / Shape::kPatchLanes,
+          lane % Shape::kPatchLanes * kRowsPerLane + result / Shape::kColumns,
+          result % Shape::kColumns};
 }
 
 }  // namespace

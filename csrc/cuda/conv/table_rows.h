@@ -10,8 +10,8 @@ namespace {
 
 constexpr int kTableOutputs = 128;  // 1.5 KB of the 4 KB that a kernel's arguments may have
 
-// Rows first_output ... first_output + n_outputs - 1 of a table; a longer one takes more launches.
-// Within them row and input are numbered as in c3_table.h.
+// Rows first_output ... first_output + n_outputs - 1 of a table; a longer table takes more
+// launches. Row 0 is first_output; connections are numbered as in c3_table.h.
 struct TableRows {
   int first_output, n_outputs;
   std::int64_t mask[kTableOutputs];
@@ -36,7 +36,7 @@ struct TableRows {
   }
 };
 
-// Calls f(rows) for one run of rows after the other. Returns the number of connections.
+// Calls f(rows) for runs of rows, one after the other. Returns the number of connections.
 template <class F>
 int for_table_rows(const C3Shape& shape, F&& f) {
   int n_connections = 0;

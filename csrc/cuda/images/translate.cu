@@ -1,5 +1,6 @@
 // translate: output[n, s, p, y, x] = images[n, p, y - dy[s], x - dx[s]], 0 where that is outside.
-// Its gradient: grad_images[n, p, y, x] = sum over s of grad_output[n, s, p, y + dy[s], x + dx[s]].
+// Its gradient: grad_images[n, p, y, x] = sum over s of grad_output[n, s, p, y + dy[s], x +
+// dx[s]].
 #include "cuda/cuda_kernels.h"
 #include "cuda/device.h"
 
@@ -24,8 +25,8 @@ __device__ std::int32_t plane_size(const TranslateShape& shape) {
   return shape.height * shape.width;
 }
 
-// Block (i, j): plane i, i + gridDim.x, ... of output [n_images, n_shifts, n_planes], of whose runs
-// block j takes every gridDim.y-th group of kThreads. A run lies within one row.
+// Block (i, j): plane i, i + gridDim.x, ... of output [n_images, n_shifts, n_planes], of whose
+// runs block j takes every gridDim.y-th group of kThreads. A run lies within one row.
 template <class Value, int n>
 __global__ void __launch_bounds__(kThreads)
     translate_runs(TranslateShape shape, const Value* __restrict__ images,
@@ -54,8 +55,8 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Planes of grad_images [n_images, n_planes] likewise, one thread a pixel; the sum in the order of
-// the shifts.
+// Planes of grad_images [n_images, n_planes] likewise, a thread for each pixel, which sums in the
+// order of the shifts.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     translate_gradient(TranslateShape shape, const T* __restrict__ grad_output,
@@ -70,7 +71,7 @@ __global__ void __launch_bounds__(kThreads)
       T sum = 0;
       for (std::int64_t s = 0; s < shape.n_shifts; ++s) {
         const std::int64_t dx = shifts[2 * s], dy = shifts[2 * s + 1];
-        // In this form nothing overflows.
+        // Written in this way, nothing overflows.
         if (dx < -x || dx >= shape.width - x || dy < -y || dy >= shape.height - y) continue;
         sum += grads[s * shape.n_planes * size + at + static_cast<std::int32_t>(dy) * shape.width +
                      static_cast<std::int32_t>(dx)];
@@ -89,7 +90,7 @@ dim3 grid_of(std::int64_t n_planes, std::int64_t n_values) {
 }
 
 void check_plane(const TranslateShape& shape) {
-  // So that the last of a thread's steps, one grid beyond the plane, is counted in 32 bits too.
+  // A thread's last step goes beyond the plane by up to a grid, and is counted in 32 bits too.
   if (std::int64_t{shape.height} * shape.width > (1 << 30))
     throw std::runtime_error("translate: got images of " + std::to_string(shape.height) + " x " +
                              std::to_string(shape.width) + ", expected at most 2^30 pixels");

@@ -1,8 +1,12 @@
-// LeNet-5 forward and backward for one image in a block:
-//   image [32, 32] (28 x 28 in a frame of zeros)
+// LeNet-5 forward and backward for one image, by one block:
+//   image [32, 32] (28 x 28 in a border of zeros)
 //   C1 [6, 28, 28] -> S2 [6, 14, 14] -> C3 [16, 10, 10] -> S4 [16, 5, 5] = [400]
 //   -> C5 [120] -> F6 [84] -> logits [10]
 // and back; C1's and C3's activations are overwritten by their gradients.
+//
+// In the convolutions a thread computes a run of 4 or 5 neighbouring columns of a map, whose
+// inputs it loads once for each row of taps; in their weight gradients, a row of five taps of a
+// connection, along whose map it moves a window of five inputs. All values stay in shared memory.
 #pragma once
 
 #include "cuda/conv/table_rows.h"
@@ -13,15 +17,15 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kFrame = 32;
-constexpr int kC1Side = kImageSize, kS2Side = 14, kC3Side = 10, kS4Side = 5;
+constexpr int kPadded = kImageSize + 4;  // an image's side with C1's border
+constexpr int kC1Side = kImageSize;
 constexpr int kS2Pixels = kS2Side * kS2Side, kC3Pixels = kC3Side * kC3Side;
-constexpr int kS4Units = kMaps3 * kS4Cells;
-constexpr int kC1Parts = 7;  // of C1's rows: its weight gradients are summed in so many parts
+constexpr int kS4Units = kMaps3 * kS4Pixels;
+constexpr int kC1Parts = 7;  // C1's weight gradients are summed in as many parts of its rows
 
 // A block's values, in shared memory.
 struct Lenet5Values {
-  float image[kFrame * kFrame];
+  float image[kPadded * kPadded];
   float c1[kMaps1 * kPixels];
   float s2[kMaps1 * kS2Pixels], s2_grad[kMaps1 * kS2Pixels];
   float c3[kMaps3 * kC3Pixels];
@@ -30,8 +34,8 @@ struct Lenet5Values {
   float f6[kF6Units], f6_grad[kF6Units];
   float logits[kClasses], output_grad[kClasses];
 };
-static_assert(sizeof(Lenet5Values) <= 48 << 10, "more would have to be asked for");
-static_assert(kMaps1 * 25 * kC1Parts <= kMaps1 * kS2Pixels, "the parts' place");
+static_assert(sizeof(Lenet5Values) <= 48 << 10, "more would have to be requested");
+static_assert(kMaps1 * 25 * kC1Parts <= kMaps1 * kS2Pixels, "the parts lie in s2_grad");
 
 // Gradients of the convolutions, in this order: C1 weight, C1 bias, C3 weight, C3 bias.
 constexpr int kC1BiasAt = kMaps1 * 25, kC3WeightAt = kMaps1 * 26;
@@ -42,11 +46,11 @@ __host__ __device__ inline int n_conv_grads(const TableRows& table) {
   return c3_bias_at(table) + kMaps3;
 }
 
-__device__ inline void load_framed(const std::uint8_t* image, float* framed) {
-  for (int i = static_cast<int>(threadIdx.x); i < kFrame * kFrame; i += kThreads) {
-    const int y = i / kFrame - 2, x = i % kFrame - 2;
+__device__ inline void load_padded(const std::uint8_t* image, float* padded) {
+  for (int i = static_cast<int>(threadIdx.x); i < kPadded * kPadded; i += kThreads) {
+    const int y = i / kPadded - 2, x = i % kPadded - 2;
     const bool inside = y >= 0 && y < kImageSize && x >= 0 && x < kImageSize;
-    framed[i] = inside ? static_cast<float>(image[y * kImageSize + x]) * (1.0f / 255) : 0.0f;
+    padded[i] = inside ? static_cast<float>(image[y * kImageSize + x]) * (1.0f / 255) : 0.0f;
   }
 }
 
@@ -65,14 +69,14 @@ __device__ inline void add_row(const float* in, const float* weight, float (&sum
 }
 
 __device__ inline void c1_forward(Act act, const Layer& layer, const float* image, float* c1) {
-  constexpr int n = 4, tiles = kC1Side / n;
-  for (int i = static_cast<int>(threadIdx.x); i < kMaps1 * kC1Side * tiles; i += kThreads) {
-    const int x = i % tiles * n, y = i / tiles % kC1Side, o = i / (tiles * kC1Side);
+  constexpr int n = 4, runs = kC1Side / n;
+  for (int i = static_cast<int>(threadIdx.x); i < kMaps1 * kC1Side * runs; i += kThreads) {
+    const int x = i % runs * n, y = i / runs % kC1Side, o = i / (runs * kC1Side);
     float sum[n];
 #pragma unroll
     for (int k = 0; k < n; ++k) sum[k] = layer.bias[o];
     for (int u = 0; u < 5; ++u)
-      add_row<n>(image + (y + u) * kFrame + x, layer.weight + o * 25 + u * 5, sum);
+      add_row<n>(image + (y + u) * kPadded + x, layer.weight + o * 25 + u * 5, sum);
 #pragma unroll
     for (int k = 0; k < n; ++k) c1[o * kPixels + y * kC1Side + x + k] = act.value(sum[k]);
   }
@@ -80,9 +84,9 @@ __device__ inline void c1_forward(Act act, const Layer& layer, const float* imag
 
 __device__ inline void c3_forward(Act act, const Layer& layer, const TableRows& table,
                                   const float* s2, float* c3) {
-  constexpr int n = 5, tiles = kC3Side / n;
-  for (int i = static_cast<int>(threadIdx.x); i < kMaps3 * kC3Side * tiles; i += kThreads) {
-    const int x = i % tiles * n, y = i / tiles % kC3Side, o = i / (tiles * kC3Side);
+  constexpr int n = 5, runs = kC3Side / n;
+  for (int i = static_cast<int>(threadIdx.x); i < kMaps3 * kC3Side * runs; i += kThreads) {
+    const int x = i % runs * n, y = i / runs % kC3Side, o = i / (runs * kC3Side);
     float sum[n];
 #pragma unroll
     for (int k = 0; k < n; ++k) sum[k] = layer.bias[o];
@@ -113,16 +117,15 @@ __device__ inline void unpool(Act act, const float* grad, int n_maps, int side, 
   }
 }
 
-// slot[i] = or += value: a slot's first image of the step starts it.
+// slot[i] += value; the first image that a slot takes in a step starts it instead.
 __device__ inline void add_to_slot(float* slot, int i, float value, bool starts) {
   slot[i] = starts ? value : slot[i] + value;
 }
 
-// C3's weight gradients: a row of five taps of one pair of maps a thread, where they are connected;
-// then the biases.
+// C3's weight gradients, a thread for each row of five taps of a connection; then the biases.
 __device__ inline void c3_grad_weight(const TableRows& table, const float* c3_grad, const float* s2,
                                       float* slot, bool starts) {
-  constexpr int n = kMaps3 * kMaps1 * 5;
+  constexpr int n = kMaps3 * kMaps1 * 5;  // rows of taps, connected or not
   for (int i = static_cast<int>(threadIdx.x); i < n + kMaps3; i += kThreads) {
     if (i >= n) {
       float sum = 0;
@@ -172,8 +175,8 @@ __device__ inline void c3_grad_input(const Layer& layer, const TableRows& table,
   }
 }
 
-// C1's weight gradients in parts of four rows: a row of five taps of one map a thread; then the
-// sums of the parts, and the biases.
+// C1's weight gradients, a thread for each row of five taps of a map, in parts of four rows of the
+// map; then the sums of the parts, and the biases.
 __device__ inline void c1_grad_weight(const float* c1_grad, const float* image, float* parts,
                                       float* slot, bool starts) {
   constexpr int n = kMaps1 * 5, rows = kC1Side / kC1Parts;
@@ -182,7 +185,7 @@ __device__ inline void c1_grad_weight(const float* c1_grad, const float* image, 
     float sum[5] = {};
     for (int y = part * rows; y < (part + 1) * rows; ++y) {
       const float* const grad = c1_grad + o * kPixels + y * kC1Side;
-      const float* const in = image + (y + u) * kFrame;
+      const float* const in = image + (y + u) * kPadded;
       float window[5];
 #pragma unroll
       for (int v = 0; v < 4; ++v) window[v + 1] = in[v];

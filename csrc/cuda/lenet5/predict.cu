@@ -1,6 +1,13 @@
-// predict_shifts for LeNet-5 and symmetric LeNet-5. The grid is cut into passes of at most 5 x 11
-// shifts; a pass is two kernels: C1 to S4 once for each image (cuda/lenet5/s4.h), then C5 to the answers
-// for each pattern (cuda/lenet5/c5.h). Images come in chunks whose S4 fits in the workspace.
+// predict_shifts for LeNet-5 and symmetric LeNet-5.
+//
+// The schedule:
+//   pack the weights                        a kernel
+//   for each chunk of images                as many as S4's 256 MiB of workspace hold
+//     for each subgrid of at most 5 x 11 shifts
+//       C1 to S4, a block for each image              cuda/lenet5/s4.h
+//       C5 to the answers, a block for 128 patterns   cuda/lenet5/c5.h
+//
+// What each costs: csrc/cuda/README.md.
 #include "cuda/cuda_kernels.h"
 #include "cuda/lenet5/c5.h"
 #include "cuda/lenet5/s4.h"
@@ -11,15 +18,15 @@ namespace {
 
 struct Lenet5Workspace {
   Lenet5Weights weights;
-  std::int64_t chunk;  // images
-  float* s4;           // [chunk][kS4Size]
-  ImageLoss* losses;   // [chunk]
+  std::int64_t chunk;         // images
+  float* s4;                  // [chunk][kS4Size]
+  LossyShifts* lossy_shifts;  // [chunk]
 
   Lenet5Workspace(Arena& arena, const Lenet5Parameters& parameters, std::int64_t n_images)
       : weights(arena, parameters) {
     chunk = smaller(n_images, kChunkBytes / static_cast<int>(kS4Size * sizeof(float)));
     s4 = arena.take<float>(chunk * kS4Size);
-    losses = arena.take<ImageLoss>(chunk);
+    lossy_shifts = arena.take<LossyShifts>(chunk);
   }
 };
 
@@ -34,17 +41,18 @@ void predict(Activation activation, const Lenet5Parameters& parameters, const Sh
          0, stream, w, TableRows(Table::table, 0, kMaps3));
   for (std::int64_t first = 0; first < job.n_images; first += workspace.chunk) {
     const std::int64_t n = smaller(job.n_images - first, workspace.chunk);
-    for (int row = 0; row < passes_dy(job.grid); ++row)
-      for (int column = 0; column < passes_dx(job.grid); ++column) {
-        const Pass pass = pass_of(job.grid, row, column);
+    for (int row = 0; row < subgrids_dy(job.grid); ++row)
+      for (int column = 0; column < subgrids_dx(job.grid); ++column) {
+        const Subgrid subgrid = subgrid_of(job.grid, row, column);
         launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Table>,
                static_cast<unsigned>(n), kS4Shared * sizeof(float), stream, Act{activation},
-               pass.canvas, w, job.images + first * kPixels, workspace.s4, workspace.losses);
-        const std::int64_t n_patterns = n * pass.n_patterns();
+               subgrid.canvas, w, job.images + first * kPixels, workspace.s4,
+               workspace.lossy_shifts);
+        const std::int64_t n_patterns = n * subgrid.n_patterns();
         launch("predict_shifts_lenet5: C5 to answers", lenet5_answers,
                blocks_for(n_patterns, kPatterns), kC5Shared * sizeof(float), stream,
-               Act{activation}, pass, w, workspace.s4, workspace.losses, first, n_patterns,
-               job.predictions, job.logits);
+               Act{activation}, subgrid, w, workspace.s4, workspace.lossy_shifts, first,
+               n_patterns, job.predictions, job.logits);
       }
   }
 }

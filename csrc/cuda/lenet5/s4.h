@@ -1,4 +1,20 @@
-// C1 to S4: a block for each image, everything in shared memory, S4 to the workspace.
+// C1 to S4 of all shifts of a subgrid, a block for each image.
+//
+// The algorithm: cuda/lenet5/canvas.h.
+//
+// The schedule, with all that lies between the image and S4 in shared memory:
+//   the image on C1's canvas; which shifts are lossy
+//   for each group of 3 maps of C1           two groups, one after the other in the same memory
+//     C1: a thread takes runs of 4 neighbouring columns of 3 maps
+//     S2 of these maps
+//   S2's edge lines, C1 on the spot: a thread takes a pixel
+//   for each group of 4 maps of C3           four groups, likewise
+//     C3: a thread takes runs of 4 columns of one parity of 4 maps, then of 2 edge columns
+//     S4 of these maps, edge lines included, to the workspace
+//
+// Groups, because all maps of C1 or C3 at once would take more shared memory than every card has.
+// C3 is 1.0 M of the 1.2 M multiply-adds of an image. It loads 13 times from shared memory for 50
+// multiply-adds (symmetric LeNet-5: 80): shared memory and arithmetic are about in balance.
 #pragma once
 
 #include "cuda/lenet5/weights.h"
@@ -7,48 +23,49 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-// A block's shared memory, in floats: S2; ink and C1, three maps of it; in their place later C3,
-// four maps of it, and their weights; what the image loses.
-constexpr int kInkAt = kMaps1 * kS2Plane, kC1At = kInkAt + kInkRows * kInkPitch;
-constexpr int kC3At = kInkAt, kC3WeightsAt = kC3At + kC3Group * kC3Plane;
-constexpr int kLossAt = kC1At + kC1Group * kC1Plane;
-constexpr int kS4Shared = kLossAt + static_cast<int>(sizeof(ImageLoss) / sizeof(float));
+// A block's shared memory, in floats: S2; ink and three maps of C1; later, in their place, four
+// maps of C3 and their weights; which shifts are lossy.
+constexpr int kInkAt = kMaps1 * kS2Map, kC1At = kInkAt + kInkRows * kInkPitch;
+constexpr int kC3At = kInkAt, kC3WeightsAt = kC3At + kC3Group * kC3Map;
+constexpr int kLossyAt = kC1At + kC1Group * kC1Map;
+constexpr int kS4Shared = kLossyAt + static_cast<int>(sizeof(LossyShifts) / sizeof(float));
 // The first weights come while ink is still read.
-static_assert(kC3WeightsAt >= kC1At && kC3WeightsAt + kC3GroupWeights <= kLossAt &&
+static_assert(kC3WeightsAt >= kC1At && kC3WeightsAt + kC3GroupWeights <= kLossyAt &&
               kInkAt % 4 == 0 && kC1At % 4 == 0 && kC3WeightsAt % 4 == 0 &&
               kS4Shared * sizeof(float) <= 64 << 10);
 
-// The image on C1's canvas, in a border of zeros; has_ink [2][28]: which rows and columns have any.
+// The image on C1's canvas, in a border of zeros; has_ink [2][28]: which rows and columns have
+// any.
 __device__ inline void load_ink(const std::uint8_t* image, const Canvas& canvas, float* ink,
                                 int* has_ink) {
-  for (Cells cell(kInkRows, kInkPitch); cell.plane == 0; cell.next()) {
-    const int y = cell.row - 2 - canvas.y.last_shift, x = cell.column - 2 - canvas.x.last_shift;
+  for (Elements at(kInkRows, kInkPitch); at.map == 0; at.next()) {
+    const int y = at.row - 2 - canvas.y.last_shift, x = at.column - 2 - canvas.x.last_shift;
     float value = 0;
     if (y >= 0 && y < kImageSize && x >= 0 && x < kImageSize) {
       const std::uint8_t pixel = image[y * kImageSize + x];
       value = static_cast<float>(pixel) * (1.0f / 255);
       if (pixel != 0) atomicMax(&has_ink[y], 1), atomicMax(&has_ink[kImageSize + x], 1);
     }
-    ink[cell.row * kInkPitch + cell.column] = value;
+    ink[at.row * kInkPitch + at.column] = value;
   }
 }
 
 // Thread 0 looks at the rows, thread 1 at the columns.
-__device__ inline void find_loss(const int* has_ink, const Canvas& canvas, ImageLoss* loss) {
+__device__ inline void find_lossy(const int* has_ink, const Canvas& canvas, LossyShifts* lossy) {
   if (threadIdx.x >= 2) return;
   int first = kImageSize, last = -1;
   for (int i = 0; i < kImageSize; ++i)
     if (has_ink[threadIdx.x * kImageSize + i] != 0) first = smaller(first, i), last = i;
-  if (threadIdx.x == 0) loss->y = canvas.y.lossy(first, last);
-  if (threadIdx.x == 1) loss->x = canvas.x.lossy(first, last);
+  if (threadIdx.x == 0) lossy->y = canvas.y.lossy(first, last);
+  if (threadIdx.x == 1) lossy->x = canvas.x.lossy(first, last);
 }
 
-// C1 for three maps, after its activation: four neighbouring columns and three maps a thread.
+// C1 for three maps, after its activation. A thread takes runs of four neighbouring columns.
 __device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas,
                                const float* weight, const float* bias, float* c1) {
-  const int rows = canvas.y.c1(), tiles = divide_up(canvas.x.c1(), 4);
-  for (int i = static_cast<int>(threadIdx.x); i < rows * tiles; i += kThreads) {
-    const int y = i / tiles, x = i % tiles * 4;
+  const int rows = canvas.y.c1(), runs = divide_up(canvas.x.c1(), 4);
+  for (int i = static_cast<int>(threadIdx.x); i < rows * runs; i += kThreads) {
+    const int y = i / runs, x = i % runs * 4;
     float sum[kC1Group][4];
 #pragma unroll
     for (int o = 0; o < kC1Group; ++o)
@@ -72,7 +89,7 @@ __device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas,
     }
 #pragma unroll
     for (int o = 0; o < kC1Group; ++o)
-      store4(c1 + o * kC1Plane + y * kC1Pitch + x,
+      store4(c1 + o * kC1Map + y * kC1Pitch + x,
              make_float4(act.value(sum[o][0]), act.value(sum[o][1]), act.value(sum[o][2]),
                          act.value(sum[o][3])));
   }
@@ -80,20 +97,20 @@ __device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas,
 
 // S2 (sums of four) of three maps on the canvas.
 __device__ inline void s2_maps(const float* c1, const Canvas& canvas, float* s2) {
-  for (Cells cell(canvas.y.s2(), canvas.x.s2()); cell.plane < kC1Group; cell.next()) {
-    const float* const in = c1 + cell.plane * kC1Plane + cell.row * kC1Pitch + cell.column;
-    s2[cell.plane * kS2Plane + cell.row * kS2Pitch + cell.column] =
+  for (Elements at(canvas.y.s2(), canvas.x.s2()); at.map < kC1Group; at.next()) {
+    const float* const in = c1 + at.map * kC1Map + at.row * kC1Pitch + at.column;
+    s2[at.map * kS2Map + at.row * kS2Pitch + at.column] =
         (in[0] + in[1]) + (in[kC1Pitch] + in[kC1Pitch + 1]);
   }
 }
 
-// Where a line of S2 stands on the canvas, and which lines of ink its frame lets it see. An edge
-// line is the outermost of its shift's frame, offset ... offset + 27; the frame of canvas lines is
-// everything. Ink lines are counted from two before the canvas.
+// Where a line of S2 stands on the canvas, and the first and last line of ink that it sees. An
+// edge line is the outermost of its shift's frame, lines offset ... offset + 27; a line of the
+// canvas sees all ink. Lines of ink are counted from two before the canvas.
 struct FramedLine {
   int line, first, last;
 
-  __device__ FramedLine(int p, const Axis& axis, LossyShifts lossy) {
+  __device__ FramedLine(int p, const Axis& axis, LossyEnds lossy) {
     line = p, first = 0, last = axis.ink() - 1;
     if (p < axis.s2()) return;
     const int edge = p - axis.s2(), f = lossy.offset(edge, axis.n);
@@ -102,17 +119,17 @@ struct FramedLine {
   }
 };
 
-// S2 at the cells of edge columns and edge rows, from the pixels of their frame: C1 on the spot.
+// S2's edge columns and edge rows, from the image's pixels inside the frame: C1 on the spot.
 __device__ inline void s2_edges(Act act, const float* ink, const Canvas& canvas,
-                                const Lenet5Weights& w, const ImageLoss& loss, float* s2) {
+                                const Lenet5Weights& w, const LossyShifts& lossy, float* s2) {
   // The edge columns over all rows, then the edge rows over the canvas's columns.
-  const int n_columns = loss.x.count(), n_rows = canvas.y.s2() + loss.y.count();
-  const int n_cells = n_columns * n_rows + loss.y.count() * canvas.x.s2();
-  for (int i = static_cast<int>(threadIdx.x); i < n_cells * kMaps1; i += kThreads) {
-    const int o = i % kMaps1, cell = i / kMaps1, rest = cell - n_columns * n_rows;
-    const int row = rest < 0 ? cell / n_columns : canvas.y.s2() + rest / canvas.x.s2();
-    const int column = rest < 0 ? canvas.x.s2() + cell % n_columns : rest % canvas.x.s2();
-    const FramedLine y(row, canvas.y, loss.y), x(column, canvas.x, loss.x);
+  const int n_columns = lossy.x.count(), n_rows = canvas.y.s2() + lossy.y.count();
+  const int n_pixels = n_columns * n_rows + lossy.y.count() * canvas.x.s2();
+  for (int i = static_cast<int>(threadIdx.x); i < n_pixels * kMaps1; i += kThreads) {
+    const int o = i % kMaps1, pixel = i / kMaps1, rest = pixel - n_columns * n_rows;
+    const int row = rest < 0 ? pixel / n_columns : canvas.y.s2() + rest / canvas.x.s2();
+    const int column = rest < 0 ? canvas.x.s2() + pixel % n_columns : rest % canvas.x.s2();
+    const FramedLine y(row, canvas.y, lossy.y), x(column, canvas.x, lossy.x);
     const float* const weight = w.c1 + o / kC1Group * kC1GroupWeights + o % kC1Group;
     float s2_sum = 0;
     for (int pooled = 0; pooled < 4; ++pooled) {
@@ -123,19 +140,19 @@ __device__ inline void s2_edges(Act act, const float* ink, const Canvas& canvas,
           sum = fmaf(weight[(u * 5 + v) * kC1TapPitch], ink[(y0 + u) * kInkPitch + x0 + v], sum);
       s2_sum += act.value(sum);
     }
-    s2[o * kS2Plane + row * kS2Pitch + column] = s2_sum;
+    s2[o * kS2Map + row * kS2Pitch + column] = s2_sum;
   }
 }
 
-// A thread's tile of C3: four maps at four columns of one parity, which share their inputs, or at
-// two edge columns.
+// The columns of a thread's run of C3: four of one parity, which share their inputs, or two edge
+// columns.
 constexpr int kInterior = 4, kEdges = 2;
 
 template <int n>
 using C3Sums = float[kC3Group][n];
 
 // Adds the taps of four maps at `column`, + 2, + 4, + 6. `connected` (see group_connections) is
-// known when this is compiled: what is not connected costs nothing.
+// known at compile time: what is not connected costs nothing.
 template <int connected>
 __device__ __forceinline__ void add_interior(const float* s2, Lines rows, int column,
                                              const float* weight, C3Sums<kInterior>& sum) {
@@ -147,7 +164,7 @@ __device__ __forceinline__ void add_interior(const float* s2, Lines rows, int co
       float in[kInterior + 4];
 #pragma unroll
       for (int k = 0; k < kInterior + 4; ++k)
-        in[k] = s2[c * kS2Plane + row * kS2Pitch + column + 2 * k];
+        in[k] = s2[c * kS2Map + row * kS2Pitch + column + 2 * k];
 #pragma unroll
       for (int v = 0; v < 5; ++v) {
         float w[kC3Group];
@@ -162,8 +179,8 @@ __device__ __forceinline__ void add_interior(const float* s2, Lines rows, int co
   }
 }
 
-// The same for edge columns, whose S2 columns are `columns`. They are few: what is not connected is
-// multiplied by zero, and every group of maps runs this code.
+// The same for edge columns, whose S2 columns are `columns`. They are few: what is not connected
+// is multiplied by zero, and every group of maps runs this code.
 __device__ __forceinline__ void add_edges(const float* s2, Lines rows,
                                           const Lines (&columns)[kEdges], const float* weight,
                                           C3Sums<kEdges>& sum) {
@@ -172,7 +189,7 @@ __device__ __forceinline__ void add_edges(const float* s2, Lines rows,
     const int row = u == 0 ? rows.first : u == 4 ? rows.last : rows.middle + 2 * u;
 #pragma unroll 1
     for (int c = 0; c < kMaps1; ++c) {
-      const float* const in = s2 + c * kS2Plane + row * kS2Pitch;
+      const float* const in = s2 + c * kS2Map + row * kS2Pitch;
 #pragma unroll
       for (int v = 0; v < 5; ++v) {
         float w[kC3Group];
@@ -206,25 +223,26 @@ __device__ __forceinline__ void store_c3(Act act, const C3Sums<n>& sum, int firs
     if (first + k * step >= stop) break;
 #pragma unroll
     for (int o = 0; o < kC3Group; ++o)
-      c3_row[o * kC3Plane + first + k * step] = act.value(sum[o][k]);
+      c3_row[o * kC3Map + first + k * step] = act.value(sum[o][k]);
   }
 }
 
-// C3 after its activation for one group of four maps: c3 [4][kC3Plane]. First every interior tile,
-// then, numbered on, the tiles of edge columns: so only one warp has to do both at a time.
+// C3 after its activation for one group of four maps: c3 [4][kC3Map]. The runs of edge columns are
+// numbered behind all others, so that few warps take both kinds, one after the other.
 template <class Table>
 __device__ __forceinline__ void c3_group(Act act, int group, const float* s2,
                                          const Canvas& canvas, const float* bias,
-                                         const float* weight, const ImageLoss& loss, float* c3) {
-  const int n = canvas.x.c3(), n_edges = loss.x.count();
-  const int n_rows = canvas.y.c3() + loss.y.count();
-  const int tiles = 2 * divide_up(n, 2 * kInterior);  // in a row, both parities
-  const int edge_tiles = divide_up(n_edges, kEdges);
+                                         const float* weight, const LossyShifts& lossy,
+                                         float* c3) {
+  const int n = canvas.x.c3(), n_edges = lossy.x.count();
+  const int n_rows = canvas.y.c3() + lossy.y.count();
+  const int runs = 2 * divide_up(n, 2 * kInterior);  // in a row, both parities
+  const int edge_runs = divide_up(n_edges, kEdges);
   int i = static_cast<int>(threadIdx.x);
-  for (; i < n_rows * tiles; i += kThreads) {
-    const int row = i / tiles, tile = i % tiles;
-    const int first = tile / 2 * 2 * kInterior + tile % 2;
-    const Lines rows = canvas.y.c3_lines(row, loss.y);
+  for (; i < n_rows * runs; i += kThreads) {
+    const int row = i / runs, run = i % runs;
+    const int first = run / 2 * 2 * kInterior + run % 2;
+    const Lines rows = canvas.y.c3_lines(row, lossy.y);
     C3Sums<kInterior> sum;
     start_c3<kInterior>(bias + group * kC3Group, sum);
     constexpr bool dense = kConnected<Table, 0> == kConnected<DenseC3, 0>;
@@ -238,13 +256,13 @@ __device__ __forceinline__ void c3_group(Act act, int group, const float* s2,
       add_interior<kConnected<Table, 3>>(s2, rows, first, weight, sum);
     store_c3<kInterior>(act, sum, first, 2, n, c3 + row * kC3Pitch);
   }
-  for (i -= n_rows * tiles; i < n_rows * edge_tiles; i += kThreads) {
-    const int row = i / edge_tiles, first = n + i % edge_tiles * kEdges, stop = n + n_edges;
-    const Lines rows = canvas.y.c3_lines(row, loss.y);
+  for (i -= n_rows * runs; i < n_rows * edge_runs; i += kThreads) {
+    const int row = i / edge_runs, first = n + i % edge_runs * kEdges, stop = n + n_edges;
+    const Lines rows = canvas.y.c3_lines(row, lossy.y);
     Lines columns[kEdges];
 #pragma unroll
     for (int k = 0; k < kEdges; ++k)  // beyond the end: the last once more
-      columns[k] = canvas.x.c3_lines(smaller(first + k, stop - 1), loss.x);
+      columns[k] = canvas.x.c3_lines(smaller(first + k, stop - 1), lossy.x);
     C3Sums<kEdges> sum;
     start_c3<kEdges>(bias + group * kC3Group, sum);
     add_edges(s2, rows, columns, weight, sum);
@@ -257,28 +275,28 @@ __device__ inline void load_c3_weights(const Lenet5Weights& w, int group, float*
     store4(target + i, load4(w.c3 + group * kC3GroupWeights + i));
 }
 
-// S4 (sums of four) of four maps, edges included: s4 [4][kS4Plane].
-__device__ inline void s4_group(const float* c3, const Canvas& canvas, const ImageLoss& loss,
+// S4 (sums of four) of four maps, edges included: s4 [4][kS4Map].
+__device__ inline void s4_group(const float* c3, const Canvas& canvas, const LossyShifts& lossy,
                                 float* s4) {
-  const int n_rows = canvas.y.s4() + loss.y.count(), n_columns = canvas.x.s4() + loss.x.count();
-  for (Cells cell(n_rows, n_columns); cell.plane < kC3Group; cell.next()) {
-    const Lines y = canvas.y.s4_lines(cell.row, loss.y), x = canvas.x.s4_lines(cell.column, loss.x);
-    const float* const in = c3 + cell.plane * kC3Plane;
+  const int n_rows = canvas.y.s4() + lossy.y.count(), n_columns = canvas.x.s4() + lossy.x.count();
+  for (Elements at(n_rows, n_columns); at.map < kC3Group; at.next()) {
+    const Lines y = canvas.y.s4_lines(at.row, lossy.y), x = canvas.x.s4_lines(at.column, lossy.x);
+    const float* const in = c3 + at.map * kC3Map;
     const float* const upper = in + y.first * kC3Pitch;
     const float* const lower = in + y.last * kC3Pitch;
-    s4[cell.plane * kS4Plane + cell.row * kS4Pitch + cell.column] =
+    s4[at.map * kS4Map + at.row * kS4Pitch + at.column] =
         (upper[x.first] + upper[x.last]) + (lower[x.first] + lower[x.last]);
   }
 }
 
-// images uint8 [n][28][28] -> s4 [n][kS4Size], losses [n]; a block an image.
+// images uint8 [n][28][28] -> s4 [n][kS4Size], lossy_shifts [n]. Block x takes image x.
 template <class Table>
 __global__ void __launch_bounds__(kThreads, 3)
     lenet5_s4(Act act, Canvas canvas, Lenet5Weights w, const std::uint8_t* images, float* s4,
-              ImageLoss* losses) {
+              LossyShifts* lossy_shifts) {
   float* const shared = dynamic_shared<float>();
   float *const s2 = shared, *const ink = shared + kInkAt, *const c1 = shared + kC1At;
-  ImageLoss* const loss_found = reinterpret_cast<ImageLoss*>(shared + kLossAt);
+  LossyShifts* const shared_lossy = reinterpret_cast<LossyShifts*>(shared + kLossyAt);
   int* const has_ink = reinterpret_cast<int*>(s2);  // until S2 is written
   const std::int64_t image = blockIdx.x;
 
@@ -286,27 +304,27 @@ __global__ void __launch_bounds__(kThreads, 3)
   __syncthreads();
   load_ink(images + image * kPixels, canvas, ink, has_ink);
   __syncthreads();
-  find_loss(has_ink, canvas, loss_found);
+  find_lossy(has_ink, canvas, shared_lossy);
   for (int group = 0; group < kC1Groups; ++group) {
     const float* const bias = w.parameters.c1.bias + group * kC1Group;
     c1_maps(act, ink, canvas, w.c1 + group * kC1GroupWeights, bias, c1);
     __syncthreads();
-    s2_maps(c1, canvas, s2 + group * kC1Group * kS2Plane);
+    s2_maps(c1, canvas, s2 + group * kC1Group * kS2Map);
     __syncthreads();
   }
-  const ImageLoss& loss = *loss_found;  // stays in shared memory: registers are scarce
-  s2_edges(act, ink, canvas, w, loss, s2);
+  const LossyShifts& lossy = *shared_lossy;  // stays in shared memory: registers are scarce
+  s2_edges(act, ink, canvas, w, lossy, s2);
   float *const c3 = shared + kC3At, *const weight = shared + kC3WeightsAt;
   load_c3_weights(w, 0, weight);
   __syncthreads();
   for (int group = 0; group < kC3Groups; ++group) {
-    c3_group<Table>(act, group, s2, canvas, w.parameters.c3.bias, weight, loss, c3);
+    c3_group<Table>(act, group, s2, canvas, w.parameters.c3.bias, weight, lossy, c3);
     __syncthreads();
-    s4_group(c3, canvas, loss, s4 + image * kS4Size + group * kC3Group * kS4Plane);
+    s4_group(c3, canvas, lossy, s4 + image * kS4Size + group * kC3Group * kS4Map);
     if (group + 1 < kC3Groups) load_c3_weights(w, group + 1, weight);
     __syncthreads();
   }
-  if (threadIdx.x == 0) losses[image] = loss;
+  if (threadIdx.x == 0) lossy_shifts[image] = lossy;
 }
 
 }  // namespace

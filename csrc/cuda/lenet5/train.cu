@@ -1,8 +1,19 @@
-// One epoch of SGD on LeNet-5 or symmetric LeNet-5. A step is two kernels:
-// 1. Forward and backward, an image in a block (cuda/lenet5/gradients.h). A block takes several images
-//    where the batch has more than kMaxSlots, and adds their convolution gradients to its slot; of
-//    the other layers the inputs and output gradients go to the workspace.
-// 2. Every parameter is updated by a thread of its own, which sums over slots or images.
+// One epoch of SGD on LeNet-5 or symmetric LeNet-5.
+//
+// The algorithm, for each step: the logits of its images, their mean cross-entropy, and
+// parameter -= learning_rate * its gradient for every parameter.
+//
+// The schedule, two kernels for each step:
+//   lenet5_gradients: a block for each slot, at most 128
+//     for each image of the slot, one if the batch has at most 128
+//       forward and backward (cuda/lenet5/gradients.h)
+//       the gradients of C1 and C3 are added to the slot; of the other layers, inputs and output
+//       gradients go to the workspace
+//   lenet5_update: a thread for each parameter, which sums over slots or images; the last block
+//     takes the mean loss
+//
+// It is bound by latency: a step of 64 images occupies 64 multiprocessors of a card. All steps are
+// enqueued at once.
 #include "c3_table.h"
 #include "cuda/cuda_kernels.h"
 #include "cuda/lenet5/gradients.h"
@@ -11,7 +22,7 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-// As many blocks as a large card has multiprocessors: more would wait, and take memory.
+// About as many blocks as a large card has multiprocessors: more would wait, and take memory.
 constexpr int kMaxSlots = 128;
 
 struct Lenet5Training {
@@ -42,7 +53,7 @@ __device__ inline void copy_out(const float* values, int n, int image, float* ro
 
 __device__ inline void forward(Act act, const Lenet5Parameters& p, const TableRows& table,
                                const std::uint8_t* image, Lenet5Values& v) {
-  load_framed(image, v.image);
+  load_padded(image, v.image);
   __syncthreads();
   c1_forward(act, p.c1, v.image, v.c1);
   __syncthreads();
@@ -78,14 +89,14 @@ __device__ inline void backward(Act act, const Lenet5Parameters& p, const TableR
   c1_grad_weight(v.c1, v.image, v.s2_grad, slot, starts);
 }
 
-// One block to a multiprocessor, so that the compiler spares no registers: a batch has fewer images
-// than a large card has room for blocks.
+// One block on each multiprocessor, so that the compiler may use all registers: a batch has fewer
+// images than a large card has multiprocessors.
 __global__ void __launch_bounds__(kThreads, 1)
     lenet5_gradients(Act act, Lenet5Parameters p, TableRows table, Batch batch, Lenet5Training w) {
   Lenet5Values& v = *dynamic_shared<Lenet5Values>();
   float* const slot = w.slots + static_cast<std::int64_t>(blockIdx.x) * n_conv_grads(table);
   for (int i = static_cast<int>(blockIdx.x); i < batch.n; i += static_cast<int>(gridDim.x)) {
-    __syncthreads();  // the image before still uses the values
+    __syncthreads();  // until here the image before uses the values
     forward(act, p, table, batch.image(i), v);
     if (threadIdx.x == 0)
       w.loss[i] = cross_entropy(v.logits, batch.label(i), batch.scale, v.output_grad);
@@ -103,7 +114,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 constexpr int kC5Parameters = kC5Units * (kS4Units + 1), kF6Parameters = kF6Units * (kC5Units + 1);
 constexpr int kOutputParameters = kClasses * (kF6Units + 1);
 
-// A parameter a thread; the last block has the mean loss.
+// A thread for each parameter; the last block takes the mean loss.
 __global__ void __launch_bounds__(kThreads)
     lenet5_update(Lenet5Parameters p, TableRows table, Batch batch, Lenet5Training w, int n_slots) {
   if (blockIdx.x == gridDim.x - 1) {

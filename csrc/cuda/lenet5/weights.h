@@ -10,7 +10,7 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-// C3 and C1 compute so many output maps at once in a thread.
+// The output maps of C3 and of C1 that a thread computes at once.
 constexpr int kC3Group = 4, kC3Groups = kMaps3 / kC3Group;
 constexpr int kC3GroupWeights = 25 * kMaps1 * kC3Group;
 constexpr int kC1Group = 3, kC1Groups = kMaps1 / kC1Group;
@@ -27,7 +27,7 @@ constexpr int group_connections(int group) {
   return bits;
 }
 template <class Table, int group>
-constexpr int kConnected = group_connections<Table>(group);  // a number, which device code may use
+constexpr int kConnected = group_connections<Table>(group);  // a value, which device code may use
 
 struct Lenet5Weights {
   float* c1;      // [2 groups][5][5][kC1TapPitch]
@@ -38,7 +38,7 @@ struct Lenet5Weights {
   Lenet5Parameters parameters;  // biases are read where they are
 
   static constexpr int n_c1 = kC1Groups * kC1GroupWeights, n_c3 = 25 * kMaps1 * kMaps3;
-  static constexpr int n_c5 = kMaps3 * kS4Cells * kC5Units, n_f6 = kC5Units * kF6Units;
+  static constexpr int n_c5 = kMaps3 * kS4Pixels * kC5Units, n_f6 = kC5Units * kF6Units;
   static constexpr int n_output = kF6Units * kClasses;
   static constexpr int n_all = n_c1 + n_c3 + n_c5 + n_f6 + n_output;
 
@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(kThreads)
   i -= W::n_c3;
   if (i < W::n_c5) {
     const int o = i % kC5Units, k = i / kC5Units;
-    w.c5[i] = 0.25f * w.parameters.c5.weight[o * kMaps3 * kS4Cells + k];
+    w.c5[i] = 0.25f * w.parameters.c5.weight[o * kMaps3 * kS4Pixels + k];
     return;
   }
   i -= W::n_c5;

@@ -1,4 +1,5 @@
-// What the fused kernels share: small helpers, activations, argmax; the pooled MLP's pooling.
+// What the fused kernels share: the workspace, loads of four values, activations, argmax; the
+// pooled MLP's sizes.
 #pragma once
 
 #include "cuda/device.h"
@@ -32,7 +33,7 @@ class Arena {
 // The pooled MLP sees means of 4 x 4 pixels.
 constexpr int kPool = 4, kPooled = kImageSize / kPool;
 
-// The evaluation keeps maps of so many bytes at a time, then goes on to the next images.
+// The values that an evaluation keeps at once, in bytes: they decide how many images a chunk has.
 constexpr std::int64_t kChunkBytes = std::int64_t{256} << 20;
 
 __device__ inline float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
@@ -43,10 +44,10 @@ __device__ inline void load4_to(const float* p, float* target) {
 }
 
 // tanh(x) = x p(x^2) / q(x^2) on |x| <= 8, the CPU kernels' form (cpu/math/activation.h has its
-// derivation); relative error under 5e-7, and two ulp of the division. A third of tanhf's
-// instructions.
+// derivation): a third of tanhf's instructions. Its relative error is under 5e-7, and two ulp more
+// from the division.
 __device__ inline float rational_tanh(float x) {
-  x = x > 8.0f ? 8.0f : x;  // so written, NaN stays NaN
+  x = x > 8.0f ? 8.0f : x;  // written in this way, NaN stays NaN
   x = x < -8.0f ? -8.0f : x;
   const float z = x * x;
   float p = fmaf(1.1475089195300825e-05f, z, 2.955805044621229e-03f);
@@ -59,8 +60,8 @@ __device__ inline float rational_tanh(float x) {
   return __fdividef(x * p, q);
 }
 
-// The activation is known at run time only: all threads branch alike, which is cheap beside the
-// products, and a second copy of each kernel would double the time that nvcc takes.
+// The activation is known only at run time: all threads take the same branch, which is cheap
+// beside the products, while a second copy of each kernel would double nvcc's time.
 struct Act {
   Activation kind;
   __device__ float value(float x) const {
@@ -86,7 +87,7 @@ struct Act {
   }
 };
 
-// In place of Act, where a layer has none.
+// In place of Act, where a layer has no activation.
 struct Linear {
   __device__ float value(float x) const { return x; }
   __device__ float slope(float) const { return 1.0f; }
@@ -104,28 +105,28 @@ __device__ inline int argmax(const float* logits, int stride) {
   return index;
 }
 
-// Cells of an array [planes][rows][columns], every kThreads-th from the thread's own on: divisions
-// at the start only.
-struct Cells {
-  int plane, row, column;
+// A thread's elements of an array [maps][rows][columns], every kThreads-th; it divides only at the
+// start.
+struct Elements {
+  int map, row, column;
 
-  __device__ Cells(int rows, int columns) : rows_(rows), columns_(columns) {
-    split(static_cast<int>(threadIdx.x), plane, row, column);
-    split(kThreads, step_plane_, step_row_, step_column_);
+  __device__ Elements(int rows, int columns) : rows_(rows), columns_(columns) {
+    split(static_cast<int>(threadIdx.x), map, row, column);
+    split(kThreads, step_map_, step_row_, step_column_);
   }
   __device__ void next() {
-    column += step_column_, row += step_row_, plane += step_plane_;
+    column += step_column_, row += step_row_, map += step_map_;
     if (column >= columns_) column -= columns_, ++row;
-    if (row >= rows_) row -= rows_, ++plane;
+    if (row >= rows_) row -= rows_, ++map;
   }
 
  private:
-  int rows_, columns_, step_plane_, step_row_, step_column_;
+  int rows_, columns_, step_map_, step_row_, step_column_;
 
-  __device__ void split(int cell, int& p, int& r, int& c) const {
-    c = cell % columns_;
-    r = cell / columns_ % rows_;
-    p = cell / columns_ / rows_;
+  __device__ void split(int i, int& p, int& r, int& c) const {
+    c = i % columns_;
+    r = i / columns_ % rows_;
+    p = i / columns_ / rows_;
   }
 };
 

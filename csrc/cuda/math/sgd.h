@@ -1,6 +1,6 @@
 // What the training kernels share. A step's gradients carry the factor learning_rate / batch from
-// the start, so that each is a finished update. Every sum runs in an order that depends on sizes
-// alone: the same data gives the same bits.
+// the start, so that each is a finished update. The order of every sum depends on sizes alone: the
+// same data gives the same bits.
 #pragma once
 
 #include "cuda/math/fused_device.h"
@@ -92,7 +92,8 @@ __device__ inline float batch_sum(const float* grad, int n_outputs, int o, const
   return sum;
 }
 
-// Updates parameter `number` of a layer, weights first, then biases; grad and x of the whole batch.
+// Updates parameter `number` of a layer, weights first, then biases; grad and x of the whole
+// batch.
 __device__ inline void update_dense(const Layer& layer, int number, const float* grad,
                                     int n_outputs, const float* x, int n_inputs, int n) {
   const int n_weights = n_outputs * n_inputs;

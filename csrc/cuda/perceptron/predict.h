@@ -1,10 +1,24 @@
-// The hidden layer, output layer and answers of the two perceptrons: one matrix product for every
-// shift and every tile of 128 images, without moving an image. Its sum runs over a list of terms
-// that the model makes for the tile and the shift: term k multiplies a row of input values (one per
-// image of the tile) with a row of weights (one per hidden unit).
+// predict_shifts for the two perceptrons: the hidden layer, the output layer and the answers.
 //
-// A block takes one tile and one shift and goes through all hidden units, 128 at a time; a thread
-// keeps 8 images x 8 units in registers. Hidden units meet the output layer in shared memory.
+// The algorithm, for one image and shift:
+//   for hidden unit h
+//     hidden[h] = act(bias[h] + sum over terms of value[term] * weight[term][h])
+//   logits = output weights * hidden;  answer = argmax
+// The terms depend on the model and the shift: which of the image's values meets which row of
+// weights. No image is moved.
+//
+// The schedule:
+//   pack the weights                             a kernel
+//   for each chunk of sharing groups             whose values fit in 256 MiB of workspace
+//     the values of each group of 128 images     the model's kernels
+//     for each group, for each shift: a block    perceptron_answers
+//       the list of terms
+//       for each strip of 128 hidden units
+//         for each 16 terms                      a stage of shared memory, two in turn
+//           16 steps of a matrix product: a thread keeps 8 images x 8 units in registers
+//         activation; half a strip at a time through shared memory into the logits
+//
+// It is bound by arithmetic: 16 words from shared memory for 64 multiply-adds.
 #pragma once
 
 #include "cuda/math/fused_device.h"
@@ -13,20 +27,20 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kTileImages = 128, kTileUnits = 128;
+constexpr int kGroupImages = 128, kStripUnits = 128;  // of a sharing group, of a strip
 constexpr int kDepth = 16;      // terms in shared memory at a time
 constexpr int kUnitLanes = 16;  // threads along the units, and along the images
 constexpr int kLogitsStride = 8;  // five logits and padding, so that rows of weights are aligned
 
 struct PerceptronWeights {
-  int n_hidden, n_units;  // n_units: n_hidden, rounded up to whole tiles
+  int n_hidden, n_units;  // n_units: n_hidden, rounded up to whole strips
   float* hidden;          // [terms, and a row of zeros][n_units]
   float* bias;            // [n_units]
   float* output;          // [n_units][2][kLogitsStride]: classes 0 ... 4, 5 ... 9
   const float* output_bias;
 
   PerceptronWeights(Arena& arena, int n_inputs, const MlpParameters& parameters)
-      : n_hidden(parameters.n_hidden), n_units(round_up(parameters.n_hidden, kTileUnits)) {
+      : n_hidden(parameters.n_hidden), n_units(round_up(parameters.n_hidden, kStripUnits)) {
     hidden = arena.take<float>(static_cast<std::int64_t>(n_inputs + 1) * n_units);
     bias = arena.take<float>(n_units);
     output = arena.take<float>(static_cast<std::int64_t>(n_units) * 2 * kLogitsStride);
@@ -34,7 +48,7 @@ struct PerceptronWeights {
   }
 };
 
-// A row of w.hidden a block (blockIdx.x), and in one more block the rest.
+// A block for each row of w.hidden, and one more for the rest.
 __global__ void __launch_bounds__(kThreads)
     pack_perceptron(PerceptronWeights w, MlpParameters parameters, int n_inputs, float scale) {
   const int row = static_cast<int>(blockIdx.x);
@@ -55,16 +69,16 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Images in shared memory, one in each lane of a warp: lanes read the same pixel of their images
-// without bank conflicts since the pitch is an odd number of words.
-constexpr int kStaged = kWarp;
+// Images in shared memory, one in each lane of a warp. The pitch is an odd number of words, so
+// that lanes which read the same pixel of their images use different banks.
+constexpr int kStagedImages = kWarp;
 constexpr int kStagedPitch = kPixels + 4;
-static_assert(kStagedPitch % 8 == 4 && kTileImages % kStaged == 0);
+static_assert(kStagedPitch % 8 == 4 && kGroupImages % kStagedImages == 0);
 
 // Images first ... first + 31; blank ones from n_images on.
 __device__ inline void stage_images(const std::uint8_t* images, std::int64_t first,
                                     std::int64_t n_images, std::uint8_t* staged) {
-  for (int i = static_cast<int>(threadIdx.x); i < kStaged * kPixels; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < kStagedImages * kPixels; i += kThreads) {
     const std::int64_t image = first + i / kPixels;
     staged[i / kPixels * kStagedPitch + i % kPixels] =
         image < n_images ? images[image * kPixels + i % kPixels] : std::uint8_t{0};
@@ -72,19 +86,18 @@ __device__ inline void stage_images(const std::uint8_t* images, std::int64_t fir
   __syncthreads();
 }
 
-// One term of the sum: the row of the tile's values and the row of the weights that meet.
+// One term of the sum: the row of the group's values and the row of the weights that meet.
 struct Term {
   std::int16_t value, weight;
 };
 
-// sum[images][units] of all terms for one tile of units. Two stages of kDepth terms in shared
-// memory.
+// sum[images][units] of all terms for one strip. Two stages of kDepth terms in shared memory.
 __device__ inline void add_terms(const Term* terms, int n_stages, const float* values,
                                  const float* weights, int n_units, float* shared,
                                  float (&sum)[8][8]) {
-  constexpr int stage = kDepth * (kTileImages + kTileUnits);
-  constexpr int each = kDepth * kTileImages / 4 / kThreads;
-  static_assert(kTileImages == kTileUnits && kTileImages == 4 * kWarp);
+  constexpr int stage = kDepth * (kGroupImages + kStripUnits);
+  constexpr int each = kDepth * kGroupImages / 4 / kThreads;
+  static_assert(kGroupImages == kStripUnits && kGroupImages == 4 * kWarp);
   const int t = static_cast<int>(threadIdx.x), lane = t % kWarp * 4, row = t / kWarp;
   constexpr int rows = kWarps;
   const int images = t % kUnitLanes * 4, units = t / kUnitLanes * 8;
@@ -93,15 +106,15 @@ __device__ inline void add_terms(const Term* terms, int n_stages, const float* v
 #pragma unroll
     for (int i = 0; i < each; ++i) {
       const Term term = terms[first + row + i * rows];
-      x[i] = load4(values + term.value * kTileImages + lane);
+      x[i] = load4(values + term.value * kGroupImages + lane);
       w[i] = load4(weights + term.weight * static_cast<std::int64_t>(n_units) + lane);
     }
   };
   const auto put = [&](float* target) {
 #pragma unroll
     for (int i = 0; i < each; ++i) {
-      store4(target + (row + i * rows) * kTileImages + lane, x[i]);
-      store4(target + (kDepth + row + i * rows) * kTileImages + lane, w[i]);
+      store4(target + (row + i * rows) * kGroupImages + lane, x[i]);
+      store4(target + (kDepth + row + i * rows) * kGroupImages + lane, w[i]);
     }
   };
   if (n_stages > 0) {
@@ -115,10 +128,10 @@ __device__ inline void add_terms(const Term* terms, int n_stages, const float* v
 #pragma unroll 2
     for (int k = 0; k < kDepth; ++k) {
       float a[8], b[8];
-      load4_to(in + k * kTileImages + images, a);
-      load4_to(in + k * kTileImages + kTileImages / 2 + images, a + 4);
-      load4_to(in + (kDepth + k) * kTileUnits + units, b);
-      load4_to(in + (kDepth + k) * kTileUnits + units + 4, b + 4);
+      load4_to(in + k * kGroupImages + images, a);
+      load4_to(in + k * kGroupImages + kGroupImages / 2 + images, a + 4);
+      load4_to(in + (kDepth + k) * kStripUnits + units, b);
+      load4_to(in + (kDepth + k) * kStripUnits + units + 4, b + 4);
 #pragma unroll
       for (int m = 0; m < 8; ++m)
 #pragma unroll
@@ -129,40 +142,40 @@ __device__ inline void add_terms(const Term* terms, int n_stages, const float* v
   }
 }
 
-// Shared memory in floats: the stages, and in their place half a tile of hidden units [64][128];
+// Shared memory in floats: the stages, and in their place half a strip of hidden units [64][128];
 // the logits [10][128]; the terms.
-constexpr int kStagesSize = 2 * kDepth * (kTileImages + kTileUnits);
-static_assert(kTileUnits / 2 * kTileImages <= kStagesSize);
+constexpr int kStagesSize = 2 * kDepth * (kGroupImages + kStripUnits);
+static_assert(kStripUnits / 2 * kGroupImages <= kStagesSize);
 inline std::size_t perceptron_shared(int max_terms) {
-  return (kStagesSize + kClasses * kTileImages) * sizeof(float) +
+  return (kStagesSize + kClasses * kGroupImages) * sizeof(float) +
          round_up(max_terms, kDepth) * sizeof(Term);
 }
 
-// Block (x, y): shift x of the grid, tile y of images. Model gives its values [tile][rows][128] and
-// makes the terms; see cuda/perceptron/predict_mlp.cu.
+// Block (x, y): shift x of the grid, sharing group y. Model gives its values [group][rows][128]
+// and makes the terms; see cuda/perceptron/predict_mlp.cu.
 template <class Model>
 __global__ void __launch_bounds__(kThreads, 2)
     perceptron_answers(Act act, Model model, PerceptronWeights w, ShiftedImages job,
                        std::int64_t first) {
   float* const shared = dynamic_shared<float>();
   float* const logits = shared + kStagesSize;
-  Term* const terms = reinterpret_cast<Term*>(logits + kClasses * kTileImages);
-  const int t = static_cast<int>(threadIdx.x), tile = static_cast<int>(blockIdx.y);
+  Term* const terms = reinterpret_cast<Term*>(logits + kClasses * kGroupImages);
+  const int t = static_cast<int>(threadIdx.x), group = static_cast<int>(blockIdx.y);
   const int row = static_cast<int>(blockIdx.x) / job.grid.n_dx;
   const int column = static_cast<int>(blockIdx.x) % job.grid.n_dx;
   const int n_terms =
-      model.make_terms(tile, job.grid.dx_first + column, job.grid.dy_first + row, terms);
+      model.make_terms(group, job.grid.dx_first + column, job.grid.dy_first + row, terms);
   const int n_stages = divide_up(n_terms, kDepth);
   __syncthreads();
-  const float* const values = model.values_of(tile);
+  const float* const values = model.values_of(group);
 
-  // The thread's logits: image t % 128, five classes. Between tiles of units they wait in shared
+  // The thread's logits: image t % 128, five classes. From strip to strip they wait in shared
   // memory: the products need all registers.
-  const int image = t % kTileImages, classes = t / kTileImages;
-  float* const own = logits + classes * 5 * kTileImages + image;
-  for (int o = 0; o < 5; ++o) own[o * kTileImages] = w.output_bias[classes * 5 + o];
+  const int image = t % kGroupImages, classes = t / kGroupImages;
+  float* const own = logits + classes * 5 * kGroupImages + image;
+  for (int o = 0; o < 5; ++o) own[o * kGroupImages] = w.output_bias[classes * 5 + o];
   const int images = t % kUnitLanes * 4, units = t / kUnitLanes * 8;
-  for (int first_unit = 0; first_unit < w.n_units; first_unit += kTileUnits) {
+  for (int first_unit = 0; first_unit < w.n_units; first_unit += kStripUnits) {
     float sum[8][8];
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
@@ -173,24 +186,24 @@ __global__ void __launch_bounds__(kThreads, 2)
     add_terms(terms, n_stages, values, w.hidden + first_unit, w.n_units, shared, sum);
     act.apply(sum);
     for (int half = 0; half < 2; ++half) {
-      if (units / (kTileUnits / 2) == half) {
-        float* const hidden = shared + units % (kTileUnits / 2) * kTileImages + images;
+      if (units / (kStripUnits / 2) == half) {
+        float* const hidden = shared + units % (kStripUnits / 2) * kGroupImages + images;
 #pragma unroll
         for (int i = 0; i < 8; ++i)
 #pragma unroll
           for (int m = 0; m < 8; m += 4)
-            store4(hidden + i * kTileImages + m * (kTileImages / 8),
+            store4(hidden + i * kGroupImages + m * (kGroupImages / 8),
                    make_float4(sum[m][i], sum[m + 1][i], sum[m + 2][i], sum[m + 3][i]));
       }
       __syncthreads();
       float logit[5];
 #pragma unroll
-      for (int o = 0; o < 5; ++o) logit[o] = own[o * kTileImages];
-      const float* weight = w.output + (first_unit + half * (kTileUnits / 2)) * 2 * kLogitsStride +
+      for (int o = 0; o < 5; ++o) logit[o] = own[o * kGroupImages];
+      const float* weight = w.output + (first_unit + half * (kStripUnits / 2)) * 2 * kLogitsStride +
                             classes * kLogitsStride;
 #pragma unroll 4
-      for (int unit = 0; unit < kTileUnits / 2; ++unit, weight += 2 * kLogitsStride) {
-        const float hidden = shared[unit * kTileImages + image];
+      for (int unit = 0; unit < kStripUnits / 2; ++unit, weight += 2 * kLogitsStride) {
+        const float hidden = shared[unit * kGroupImages + image];
         float four[4];
         load4_to(weight, four);
 #pragma unroll
@@ -198,25 +211,25 @@ __global__ void __launch_bounds__(kThreads, 2)
         logit[4] = fmaf(hidden, weight[4], logit[4]);
       }
 #pragma unroll
-      for (int o = 0; o < 5; ++o) own[o * kTileImages] = logit[o];
+      for (int o = 0; o < 5; ++o) own[o * kGroupImages] = logit[o];
       __syncthreads();
     }
   }
-  const std::int64_t number = first + static_cast<std::int64_t>(tile) * kTileImages + image;
-  if (t >= kTileImages || number >= job.n_images) return;
+  const std::int64_t number = first + static_cast<std::int64_t>(group) * kGroupImages + image;
+  if (t >= kGroupImages || number >= job.n_images) return;
   const std::int64_t answer = (number * job.grid.n_dy + row) * job.grid.n_dx + column;
-  job.predictions[answer] = static_cast<std::uint8_t>(argmax(logits + image, kTileImages));
+  job.predictions[answer] = static_cast<std::uint8_t>(argmax(logits + image, kGroupImages));
   if (job.logits == nullptr) return;
   for (int c = 0; c < kClasses; ++c)
-    job.logits[answer * kClasses + c] = logits[c * kTileImages + image];
+    job.logits[answer * kClasses + c] = logits[c * kGroupImages + image];
 }
 
-// Tiles of a chunk: as many as fit in the workspace, at most the y size of a grid.
-inline std::int64_t chunk_tiles(std::int64_t n_images, std::int64_t tile_bytes) {
-  return smaller(divide_up(n_images, kTileImages), smaller(kChunkBytes / tile_bytes, 65535));
+// Sharing groups of a chunk: as many as fit in the workspace, at most the y size of a grid.
+inline std::int64_t chunk_groups(std::int64_t n_images, std::int64_t group_bytes) {
+  return smaller(divide_up(n_images, kGroupImages), smaller(kChunkBytes / group_bytes, 65535));
 }
 
-// A prediction with Model: pack, then for each chunk of tiles prepare the values and answer.
+// A prediction with Model: pack, then for each chunk of groups prepare the values and answer.
 template <class Model>
 void predict_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
                         const ShiftedImages& job, void* memory, cudaStream_t stream) {
@@ -226,13 +239,13 @@ void predict_perceptron(const char* name, Activation activation, const MlpParame
   const Model model(arena, job.n_images);
   launch(name, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
          parameters, Model::n_inputs, Model::scale());
-  const std::int64_t chunk = model.tiles * kTileImages;
+  const std::int64_t chunk = model.groups * kGroupImages;
   for (std::int64_t first = 0; first < job.n_images; first += chunk) {
     const std::int64_t left = job.n_images - first;
-    const unsigned n_tiles = blocks_for(smaller(left, chunk), kTileImages);
-    model.prepare(name, job.images + first * kPixels, left, n_tiles, stream);
+    const unsigned n_groups = blocks_for(smaller(left, chunk), kGroupImages);
+    model.prepare(name, job.images + first * kPixels, left, n_groups, stream);
     launch(name, perceptron_answers<Model>,
-           dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_tiles),
+           dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_groups),
            perceptron_shared(Model::max_terms), stream, Act{activation}, model, w, job, first);
   }
 }

@@ -3,8 +3,9 @@
 //
 //   sum over y, x of I[y][x] * W[y + dy][x + dx]:
 //
-// what leaves the frame meets zeros. The sum needs only pixels that are not blank in all images of
-// a tile: they are listed once for each tile, and their values laid out one row a pixel.
+// what leaves the frame meets zeros. The sum needs only pixels that have ink in some image of a
+// sharing group: they are listed once for each group, and their values laid out in a row for each
+// pixel.
 #include "cuda/cuda_kernels.h"
 #include "cuda/perceptron/predict.h"
 
@@ -16,28 +17,28 @@ struct MlpModel {
   static constexpr int n_inputs = kPixels, max_terms = kPixels;
   static float scale() { return 1.0f / 255; }  // of the weights: pixels are 0 ... 255
 
-  std::int64_t tiles;      // of a chunk
-  std::int16_t* position;  // [tiles][784]: inked pixels, ascending
-  int* n_positions;        // [tiles]
-  float* values;           // [tiles][784 pixels in that order][128]
+  std::int64_t groups;      // of a chunk
+  std::int16_t* position;  // [groups][784]: inked pixels, ascending
+  int* n_positions;        // [groups]
+  float* values;           // [groups][784 pixels in that order][128]
 
   MlpModel(Arena& arena, std::int64_t n_images) {
-    tiles = chunk_tiles(n_images, kPixels * kTileImages * sizeof(float));
-    position = arena.take<std::int16_t>(tiles * kPixels);
-    n_positions = arena.take<int>(tiles);
-    values = arena.take<float>(tiles * kPixels * kTileImages);
+    groups = chunk_groups(n_images, kPixels * kGroupImages * sizeof(float));
+    position = arena.take<std::int16_t>(groups * kPixels);
+    n_positions = arena.take<int>(groups);
+    values = arena.take<float>(groups * kPixels * kGroupImages);
   }
 
-  __device__ const float* values_of(int tile) const {
-    return values + static_cast<std::int64_t>(tile) * kPixels * kTileImages;
+  __device__ const float* values_of(int group) const {
+    return values + static_cast<std::int64_t>(group) * kPixels * kGroupImages;
   }
-  // A pixel that leaves the frame, and padding to whole stages, meet the row of zeros.
-  __device__ int make_terms(int tile, int dx, int dy, Term* terms) const {
-    const int n = n_positions[tile];
+  // A pixel that leaves the frame meets the row of zeros, and so does the padding to whole stages.
+  __device__ int make_terms(int group, int dx, int dy, Term* terms) const {
+    const int n = n_positions[group];
     for (int k = static_cast<int>(threadIdx.x); k < round_up(n, kDepth); k += kThreads) {
       terms[k] = {0, kPixels};
       if (k >= n) continue;
-      const int p = position[static_cast<std::int64_t>(tile) * kPixels + k];
+      const int p = position[static_cast<std::int64_t>(group) * kPixels + k];
       const int y = p / kImageSize + dy, x = p % kImageSize + dx;
       const bool stays = y >= 0 && y < kImageSize && x >= 0 && x < kImageSize;
       terms[k] = {static_cast<std::int16_t>(k),
@@ -47,15 +48,15 @@ struct MlpModel {
   }
 
   void prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-               unsigned n_tiles, cudaStream_t stream) const;
+               unsigned n_groups, cudaStream_t stream) const;
 };
 
-// Block x: which pixels have ink in tile x.
+// Block x: which pixels have ink in group x.
 __global__ void __launch_bounds__(kThreads)
     list_ink(MlpModel model, const std::uint8_t* images, std::int64_t n_images) {
   __shared__ unsigned char has_ink[round_up(kPixels, kWarp)];
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kTileImages;
-  const int n = static_cast<int>(smaller(n_images - first, kTileImages));
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kGroupImages;
+  const int n = static_cast<int>(smaller(n_images - first, kGroupImages));
   for (int p = static_cast<int>(threadIdx.x); p < round_up(kPixels, kWarp); p += kThreads) {
     int any = 0;
     if (p < kPixels)
@@ -77,24 +78,25 @@ __global__ void __launch_bounds__(kThreads)
   if (lane == 0) model.n_positions[blockIdx.x] = before;
 }
 
-// Block (x, y): the values of tile x, images 32 y ... 32 y + 31 of it.
+// Block (x, y): the values of group x, images 32 y ... 32 y + 31 of it.
 __global__ void __launch_bounds__(kThreads)
     gather_pixels(MlpModel model, const std::uint8_t* images, std::int64_t n_images) {
   std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
-  const std::int64_t tile = blockIdx.x, first = tile * kTileImages + blockIdx.y * kStaged;
+  const std::int64_t group = blockIdx.x, first = group * kGroupImages + blockIdx.y * kStagedImages;
   stage_images(images, first, n_images, staged);
-  const int lane = threadIdx.x % kWarp, n = model.n_positions[tile];
-  float* const target = model.values + tile * kPixels * kTileImages + blockIdx.y * kStaged + lane;
+  const int lane = threadIdx.x % kWarp, n = model.n_positions[group];
+  float* const target =
+      model.values + group * kPixels * kGroupImages + blockIdx.y * kStagedImages + lane;
   for (int k = static_cast<int>(threadIdx.x) / kWarp; k < n; k += kWarps)
-    target[k * kTileImages] =
-        static_cast<float>(staged[lane * kStagedPitch + model.position[tile * kPixels + k]]);
+    target[k * kGroupImages] =
+        static_cast<float>(staged[lane * kStagedPitch + model.position[group * kPixels + k]]);
 }
 
 void MlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-                       unsigned n_tiles, cudaStream_t stream) const {
-  launch(name, list_ink, n_tiles, 0, stream, *this, images, n_images);
-  launch(name, gather_pixels, dim3(n_tiles, kTileImages / kStaged), kStaged * kStagedPitch,
-         stream, *this, images, n_images);
+                       unsigned n_groups, cudaStream_t stream) const {
+  launch(name, list_ink, n_groups, 0, stream, *this, images, n_images);
+  launch(name, gather_pixels, dim3(n_groups, kGroupImages / kStagedImages),
+         kStagedImages * kStagedPitch, stream, *this, images, n_images);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // predict_shifts for the pooled MLP. A moved image's pooled pixel (i, j) is the sum of the 4 x 4
 // window of the unmoved image, blank outside its frame, at row 4 i - dy, column 4 j - dx: the
-// windows tile the frame, so what a shift pushes out of it is in none of them. Every window's sum
-// is computed once for all shifts, exactly: it is a whole number.
+// windows cover the frame without overlap, so what a shift pushes out of it is in none of them.
+// Every window's sum is computed once for all shifts, exactly: it is a whole number.
 #include "cuda/cuda_kernels.h"
 #include "cuda/perceptron/predict.h"
 
@@ -19,16 +19,16 @@ struct PooledMlpModel {
   // Of the weights: the mean of 16 pixels of 0 ... 255.
   static float scale() { return 1.0f / (255 * kPool * kPool); }
 
-  std::int64_t tiles;  // of a chunk
-  float* values;       // [tiles][windows and a blank one][128]
+  std::int64_t groups;  // of a chunk
+  float* values;       // [groups][windows and a blank one][128]
 
   PooledMlpModel(Arena& arena, std::int64_t n_images) {
-    tiles = chunk_tiles(n_images, n_values * kTileImages * sizeof(float));
-    values = arena.take<float>(tiles * n_values * kTileImages);
+    groups = chunk_groups(n_images, n_values * kGroupImages * sizeof(float));
+    values = arena.take<float>(groups * n_values * kGroupImages);
   }
 
-  __device__ const float* values_of(int tile) const {
-    return values + static_cast<std::int64_t>(tile) * n_values * kTileImages;
+  __device__ const float* values_of(int group) const {
+    return values + static_cast<std::int64_t>(group) * n_values * kGroupImages;
   }
   __device__ int make_terms(int, int dx, int dy, Term* terms) const {
     for (int k = static_cast<int>(threadIdx.x); k < round_up(n_inputs, kDepth); k += kThreads) {
@@ -44,21 +44,21 @@ struct PooledMlpModel {
   }
 
   void prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-               unsigned n_tiles, cudaStream_t stream) const;
+               unsigned n_groups, cudaStream_t stream) const;
 };
 
-// Block (x, y): the windows of tile x, images 32 y ... 32 y + 31 of it: an image in each lane, a
-// column of windows at a time in each warp.
+// Block (x, y): the windows of group x, images 32 y ... 32 y + 31 of it. Each lane takes an image,
+// each warp a column of windows at a time.
 __global__ void __launch_bounds__(kThreads)
     sum_windows(PooledMlpModel model, const std::uint8_t* images, std::int64_t n_images) {
   std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
-  const std::int64_t tile = blockIdx.x, first = tile * kTileImages + blockIdx.y * kStaged;
+  const std::int64_t group = blockIdx.x, first = group * kGroupImages + blockIdx.y * kStagedImages;
   stage_images(images, first, n_images, staged);
   const int lane = threadIdx.x % kWarp;
   const std::uint8_t* const image = staged + lane * kStagedPitch;
-  float* const target = model.values + tile * PooledMlpModel::n_values * kTileImages +
-                        blockIdx.y * kStaged + lane;
-  if (threadIdx.x < kWarp) target[kNoWindow * kTileImages] = 0;
+  float* const target = model.values + group * PooledMlpModel::n_values * kGroupImages +
+                        blockIdx.y * kStagedImages + lane;
+  if (threadIdx.x < kWarp) target[kNoWindow * kGroupImages] = 0;
   for (int column = threadIdx.x / kWarp; column < kWindows; column += kWarps) {
     const int x0 = larger(column + kFirstWindow, 0);
     const int x1 = smaller(column + kFirstWindow + kPool, kImageSize);
@@ -69,16 +69,16 @@ __global__ void __launch_bounds__(kThreads)
       rows[kPool - 1] = 0;
       if (y < kImageSize)
         for (int x = x0; x < x1; ++x) rows[kPool - 1] += image[y * kImageSize + x];
-      target[(y * kWindows + column) * kTileImages] =
+      target[(y * kWindows + column) * kGroupImages] =
           static_cast<float>(rows[0] + rows[1] + rows[2] + rows[3]);
     }
   }
 }
 
 void PooledMlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-                             unsigned n_tiles, cudaStream_t stream) const {
-  launch(name, sum_windows, dim3(n_tiles, kTileImages / kStaged), kStaged * kStagedPitch, stream,
-         *this, images, n_images);
+                             unsigned n_groups, cudaStream_t stream) const {
+  launch(name, sum_windows, dim3(n_groups, kGroupImages / kStagedImages),
+         kStagedImages * kStagedPitch, stream, *this, images, n_images);
 }
 
 }  // namespace

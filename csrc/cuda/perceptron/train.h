@@ -1,9 +1,22 @@
 // One epoch of SGD on a perceptron with one hidden layer. Input gives the network's inputs of an
-// image: pixels, or means of pixels. A step is three kernels:
-// 1. The hidden layer of the batch, a matrix product: a tile of 32 images x 16 units a block.
-// 2. The output layer, loss and gradients, an image a block.
-// 3. The updates: a tile of 32 units x 112 inputs a block sums its gradients over the batch;
-//    further blocks take the output layer and the mean loss.
+// image: pixels, or means of pixels.
+//
+// The algorithm, for each step: hidden = act(bias + weight * inputs) and the logits of its images,
+// their mean cross-entropy, and parameter -= learning_rate * its gradient for every parameter.
+//
+// The schedule, three kernels for each step:
+//   perceptron_hidden: a block for 32 images x 16 hidden units
+//     for each 112 inputs of 784             a stage of shared memory
+//       a thread keeps 2 images x 1 unit in registers
+//   perceptron_output: a block for each image
+//     output layer, loss, gradients back to the hidden units
+//   perceptron_update: a block for 32 hidden units x 112 inputs
+//     for each 32 images of the batch        a stage of shared memory
+//       a thread keeps 2 units x 7 inputs of the gradient in registers
+//     more blocks for the output layer, a thread for each parameter, and one for the mean loss
+//
+// It is bound by latency: a step of 64 images is too small for a card. All steps are enqueued at
+// once.
 #pragma once
 
 #include "cuda/math/sgd.h"
@@ -12,10 +25,10 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-constexpr int kBatchTile = 32;   // images in shared memory at a time
 constexpr int kForwardUnits = 16, kUpdateUnits = 32;
-constexpr int kInputTile = 112;  // 784 = 7 * 112
-constexpr int kInputPitch = kInputTile + 1;  // odd: lanes that read a column use different banks
+constexpr int kStageImages = 32;   // in shared memory at a time
+constexpr int kStageInputs = 112;  // likewise; 784 = 7 * 112
+constexpr int kInputPitch = kStageInputs + 1;  // odd: lanes that read a column use different banks
 
 struct PerceptronTraining {
   float *hidden, *hidden_grad;  // [batch][n_hidden]
@@ -34,46 +47,46 @@ struct PerceptronTraining {
 // zero beyond the batch and the inputs.
 template <class Input>
 __device__ void load_inputs(const Batch& batch, int first_image, int first, float* x) {
-  for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kInputTile; i += kThreads) {
-    const int image = first_image + i / kInputTile, k = first + i % kInputTile;
-    x[i / kInputTile * kInputPitch + i % kInputTile] =
+  for (int i = static_cast<int>(threadIdx.x); i < kStageImages * kStageInputs; i += kThreads) {
+    const int image = first_image + i / kStageInputs, k = first + i % kStageInputs;
+    x[i / kStageInputs * kInputPitch + i % kStageInputs] =
         image < batch.n && k < Input::n ? Input::value(batch.image(image), k) : 0.0f;
   }
 }
 
-// hidden [batch][n_hidden], after the activation. Block (x, y): a tile of images, of units.
+// hidden [batch][n_hidden], after the activation. Block (x, y): images 32 x ..., units 16 y ...
 template <class Input>
 __global__ void __launch_bounds__(kThreads)
     perceptron_hidden(Act act, MlpParameters p, Batch batch, PerceptronTraining w) {
-  __shared__ float x[kBatchTile * kInputPitch];
+  __shared__ float x[kStageImages * kInputPitch];
   __shared__ float weight[kForwardUnits * kInputPitch];
-  const int first_image = static_cast<int>(blockIdx.x) * kBatchTile;
+  const int first_image = static_cast<int>(blockIdx.x) * kStageImages;
   const int first_unit = static_cast<int>(blockIdx.y) * kForwardUnits;
-  // Two images a thread, 16 apart.
+  // A thread takes two images, 16 apart.
   const int unit = threadIdx.x % kForwardUnits, image = threadIdx.x / kForwardUnits;
-  static_assert(kThreads == kForwardUnits * kBatchTile / 2);
+  static_assert(kThreads == kForwardUnits * kStageImages / 2);
   float sum[2] = {};
-  for (int first = 0; first < Input::n; first += kInputTile) {
+  for (int first = 0; first < Input::n; first += kStageInputs) {
     load_inputs<Input>(batch, first_image, first, x);
-    for (int i = static_cast<int>(threadIdx.x); i < kForwardUnits * kInputTile; i += kThreads) {
-      const int h = first_unit + i / kInputTile, k = first + i % kInputTile;
-      weight[i / kInputTile * kInputPitch + i % kInputTile] =
+    for (int i = static_cast<int>(threadIdx.x); i < kForwardUnits * kStageInputs; i += kThreads) {
+      const int h = first_unit + i / kStageInputs, k = first + i % kStageInputs;
+      weight[i / kStageInputs * kInputPitch + i % kStageInputs] =
           h < p.n_hidden && k < Input::n ? p.hidden.weight[std::int64_t{h} * Input::n + k] : 0.0f;
     }
     __syncthreads();
 #pragma unroll 8
-    for (int k = 0; k < kInputTile; ++k) {
+    for (int k = 0; k < kStageInputs; ++k) {
       const float v = weight[unit * kInputPitch + k];
 #pragma unroll
       for (int i = 0; i < 2; ++i)
-        sum[i] = fmaf(v, x[(image + i * kBatchTile / 2) * kInputPitch + k], sum[i]);
+        sum[i] = fmaf(v, x[(image + i * kStageImages / 2) * kInputPitch + k], sum[i]);
     }
     __syncthreads();
   }
   const int h = first_unit + unit;
   if (h >= p.n_hidden) return;
   for (int i = 0; i < 2; ++i) {
-    const int n = first_image + image + i * kBatchTile / 2;
+    const int n = first_image + image + i * kStageImages / 2;
     if (n < batch.n)
       w.hidden[static_cast<std::int64_t>(n) * p.n_hidden + h] =
           act.value(sum[i] + p.hidden.bias[h]);
@@ -97,19 +110,19 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // The hidden layer's update for units first_unit ..., inputs first ...; with the first inputs go
-// the biases. Two units, 16 apart, and seven inputs, 16 apart, a thread.
+// the biases. A thread takes two units, 16 apart, and seven inputs, 16 apart.
 template <class Input>
 __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
                               const PerceptronTraining& w, int first_unit, int first) {
-  constexpr int lanes = 16, n_inputs = kInputTile / lanes, n_units = kUpdateUnits / lanes;
+  constexpr int lanes = 16, n_inputs = kStageInputs / lanes, n_units = kUpdateUnits / lanes;
   static_assert(lanes * lanes == kThreads);
-  __shared__ float x[kBatchTile * kInputPitch];
-  __shared__ float grad[kBatchTile * kUpdateUnits];
+  __shared__ float x[kStageImages * kInputPitch];
+  __shared__ float grad[kStageImages * kUpdateUnits];
   const int lane = threadIdx.x % lanes, unit = threadIdx.x / lanes;
   float sum[n_units][n_inputs] = {}, bias_sum[n_units] = {};
-  for (int image = 0; image < batch.n; image += kBatchTile) {
+  for (int image = 0; image < batch.n; image += kStageImages) {
     load_inputs<Input>(batch, image, first, x);
-    for (int i = static_cast<int>(threadIdx.x); i < kBatchTile * kUpdateUnits; i += kThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < kStageImages * kUpdateUnits; i += kThreads) {
       const int n = image + i / kUpdateUnits, h = first_unit + i % kUpdateUnits;
       grad[i] = n < batch.n && h < p.n_hidden
                     ? w.hidden_grad[static_cast<std::int64_t>(n) * p.n_hidden + h]
@@ -117,7 +130,7 @@ __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
     }
     __syncthreads();
 #pragma unroll 2
-    for (int n = 0; n < kBatchTile; ++n)
+    for (int n = 0; n < kStageImages; ++n)
 #pragma unroll
       for (int j = 0; j < n_units; ++j) {
         const float g = grad[n * kUpdateUnits + unit + j * lanes];
@@ -141,16 +154,16 @@ __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
   }
 }
 
-// Blocks (x, y): y < the number of input tiles: the hidden layer; the row after: the output layer,
-// a parameter a thread, and in its last block the mean loss.
+// Block (x, y): for y < input_blocks the hidden layer; in the row of blocks after these the output
+// layer, a thread for each parameter, and in the row's last block the mean loss.
 template <class Input>
 __global__ void __launch_bounds__(kThreads)
     perceptron_update(MlpParameters p, Batch batch, PerceptronTraining w) {
-  constexpr int tiles = divide_up(Input::n, kInputTile);
+  constexpr int input_blocks = divide_up(Input::n, kStageInputs);
   const int x = static_cast<int>(blockIdx.x), y = static_cast<int>(blockIdx.y);
-  if (y < tiles) {
+  if (y < input_blocks) {
     if (x * kUpdateUnits < p.n_hidden)
-      update_hidden<Input>(p, batch, w, x * kUpdateUnits, y * kInputTile);
+      update_hidden<Input>(p, batch, w, x * kUpdateUnits, y * kStageInputs);
   } else if (blockIdx.x == gridDim.x - 1) {
     mean_loss(w.loss, batch.n, batch.loss);
   } else {
@@ -171,12 +184,12 @@ void train_perceptron(const char* name, Activation activation, const MlpParamete
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
     launch(name, perceptron_hidden<Input>,
-           dim3(blocks_for(batch.n, kBatchTile), blocks_for(parameters.n_hidden, kForwardUnits)), 0,
-           stream, Act{activation}, parameters, batch, w);
+           dim3(blocks_for(batch.n, kStageImages), blocks_for(parameters.n_hidden, kForwardUnits)),
+           0, stream, Act{activation}, parameters, batch, w);
     launch(name, perceptron_output, static_cast<unsigned>(batch.n), 0, stream, Act{activation},
            parameters, batch, w);
     launch(name, perceptron_update<Input>,
-           dim3(update_blocks, static_cast<unsigned>(divide_up(Input::n, kInputTile) + 1)), 0,
+           dim3(update_blocks, static_cast<unsigned>(divide_up(Input::n, kStageInputs) + 1)), 0,
            stream, parameters, batch, w);
   }
 }
