@@ -20,7 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
+from lenetshift.ops._transforms import (
+    Grads,
+    register_batches,
+    register_derivatives,
+    register_float32_autocast,
+)
 
 Flags = Sequence[bool]
 
@@ -135,3 +140,4 @@ def register() -> None:
     )
     register_batches("c3_conv", at_once=True)
     register_batches("c3_conv_backward", at_once=False)
+    register_float32_autocast("c3_conv")

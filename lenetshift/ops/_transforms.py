@@ -16,11 +16,12 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from lenetshift.ops._common import library
+from lenetshift.ops._common import in_first_import, library
 
 Grads = tuple[Tensor | None, ...]
 
 
+@in_first_import
 def register_derivatives(
     name: str,
     *,
@@ -85,6 +86,7 @@ def register_derivatives(
     library.impl(name, differentiable, "Autograd", with_keyset=True)
 
 
+@in_first_import
 def register_no_derivatives(name: str, instead: str) -> None:
     """Register that asking for a derivative of an op's outputs is an error, which says what to use
     ``instead``; without it, gradients would be missing and tangents zeros."""
@@ -122,6 +124,7 @@ def register_no_derivatives(name: str, instead: str) -> None:
     library.impl(name, differentiable, "Autograd", with_keyset=True)
 
 
+@in_first_import
 def register_batches(name: str, *, at_once: bool) -> None:
     """Register how ``torch.func.vmap`` runs an op: for one of the batch after the other.
 
@@ -149,3 +152,10 @@ def register_batches(name: str, *, at_once: bool) -> None:
         return tuple(map(torch.stack, zip(*outputs, strict=True))), (0,) * len(outputs[0])
 
     torch.library.register_vmap(f"lenetshift::{name}", batched, lib=library)
+
+
+@in_first_import
+def register_float32_autocast(name: str) -> None:
+    """Register that under autocast an op's float16 and bfloat16 tensors come to it as float32."""
+    for device in ("cpu", "cuda"):
+        torch.library.register_autocast(f"lenetshift::{name}", device, torch.float32, lib=library)

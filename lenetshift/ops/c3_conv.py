@@ -17,13 +17,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from lenetshift.c3_table import MAX_INPUTS
 from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor
 from lenetshift.ops import _c3_derivatives
-from lenetshift.ops._common import define, library, run_kernel
+from lenetshift.ops._common import define, run_kernel
 
 
 @functools.lru_cache(maxsize=64)
@@ -131,5 +130,3 @@ define(
     _c3_conv_backward_fake,
 )
 _c3_derivatives.register()
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("lenetshift::c3_conv", _device, torch.float32, lib=library)

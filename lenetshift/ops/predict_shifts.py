@@ -23,9 +23,9 @@ from torch import Tensor
 
 from lenetshift.activations import ACTIVATIONS
 from lenetshift.checks import check_choice, check_first_and_stop, check_images
-from lenetshift.ops._common import define, library, run_kernel
+from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
-from lenetshift.ops._transforms import register_no_derivatives
+from lenetshift.ops._transforms import register_float32_autocast, register_no_derivatives
 
 
 def _register(model: FusedModel) -> None:
@@ -90,10 +90,7 @@ def _register(model: FusedModel) -> None:
     register_no_derivatives(
         f"predict_shifts_{model.name}", "the model's forward of torch.ops.lenetshift.translate"
     )
-    for device in ("cpu", "cuda"):
-        torch.library.register_autocast(
-            f"lenetshift::predict_shifts_{model.name}", device, torch.float32, lib=library
-        )
+    register_float32_autocast(f"predict_shifts_{model.name}")
 
 
 for _model in FUSED_MODELS:
