@@ -27,6 +27,9 @@ MAX_SEED = 2**32 - 1
 FLOATS = (torch.float32, torch.float64)
 """The floating-point types that the ops compute in."""
 
+HALF_FLOATS = (torch.float16, torch.bfloat16)
+"""Those of which they compute in float32 and round the results."""
+
 
 def check(condition: bool, message: Callable[[], str]) -> None:
     """Raise ValueError with the message, which is made only then, unless ``condition`` holds."""

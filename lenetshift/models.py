@@ -28,7 +28,8 @@ from .seeds import generator
 class C3Conv(nn.Module):
     """5x5 convolution in which each output map sees only some input maps.
 
-    ``[N, n_inputs, H, W]`` float32 or float64 -> ``[N, len(table), H - 4, W - 4]``.
+    ``[N, n_inputs, H, W]`` of any floating dtype -> ``[N, len(table), H - 4, W - 4]``, computed in
+    float64 for float64, else in float32.
 
     Initialised as PyTorch initialises its convolutions: weights and bias uniform in
     +-1/sqrt(fan_in), with each output map's own fan_in, 25 times the number of its inputs.

@@ -123,14 +123,6 @@ def test_opcheck() -> None:
         )
 
 
-def test_second_derivative_is_an_error() -> None:
-    inputs = [t.requires_grad_() for t in random_problem(2, "ragged", (6, 7), torch.float64)]
-    output = torch.ops.lenetshift.c3_conv(*inputs, table_masks(TABLES["ragged"][0]))
-    first = torch.autograd.grad(output.square().sum(), inputs, create_graph=True)
-    with pytest.raises(NotImplementedError, match=r"^lenetshift::c3_conv: got a second derivative"):
-        first[0].sum().backward()
-
-
 def test_compile_without_graph_break() -> None:
     inputs = [t.requires_grad_() for t in random_problem(3, "1998", (14, 14), torch.float32)]
     masks = table_masks(C3_TABLE)
@@ -164,7 +156,7 @@ def test_most_input_maps() -> None:
             "input: got maps of 4 x 14, expected 5 x 5 or larger",
         ),
         ({"input": torch.zeros(6, 14, 14)}, "input: got shape [6, 14, 14], expected [*, *, *, *]"),
-        ({"input": torch.zeros(2, 6, 14, 14).half()}, "input: got float16, expected float32"),
+        ({"input": torch.zeros(2, 6, 14, 14).int()}, "input: got int32, expected float32"),
         ({"input": torch.zeros(2, 5, 14, 14)}, "table: got"),
         ({"weight": torch.zeros(59, 5, 5)}, "weight: got shape [59, 5, 5], expected [60, 5, 5]"),
         ({"weight": torch.zeros(60, 5, 5).double()}, "weight: got float64, expected float32"),

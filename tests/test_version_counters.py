@@ -48,3 +48,14 @@ def test_in_modes_without_graphs(mode: Any) -> None:
     assert all(p._version > v for p, v in zip(model.parameters(), versions, strict=True))
     for got, expected in zip(inference_made.parameters(), model.parameters(), strict=True):
         assert torch.equal(got, expected)
+
+
+def test_the_op_refuses_weights_of_a_graph_as_torchs_in_place_ops_do() -> None:
+    parameters = list(build_model("pooled_mlp", seed=0).parameters())
+    arguments = (DATASET.images, DATASET.labels, torch.arange(9), parameters, 0.1, 4)
+    with pytest.raises(ValueError, match=r"^parameters: got some that require grad, expected"):
+        torch.ops.lenetshift.train_epoch_pooled_mlp(*arguments)
+    versions = [parameter._version for parameter in parameters]
+    with torch.no_grad():
+        torch.ops.lenetshift.train_epoch_pooled_mlp(*arguments)
+    assert [parameter._version for parameter in parameters] == [v + 1 for v in versions]

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from lenetshift._native import core
 
-library = torch.library.Library("lenetshift", "DEF")
+library = torch.library.Library("lenetshift", "FRAGMENT")
+
+_registered = hasattr(torch.ops.lenetshift, "c3_conv")
 
 ALIGNMENT = 64
 """Bytes: the alignment that the CPU kernels' workspace needs."""
@@ -74,6 +76,16 @@ def _without_cuda(name: str) -> Callable[..., Any]:
     return refuse
 
 
+def in_first_import(register: Callable[..., None]) -> Callable[..., None]:
+    """Makes a registration one of the process's first import of the package only.
+
+    Where ``sys.modules`` has lost the package and it is imported again, torch still has the ops, and
+    these their code; as with every extension, other code needs another process.
+    """
+    return (lambda *_, **__: None) if _registered else register
+
+
+@in_first_import
 def define(schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> None:
     """Define an op with one implementation for CPU and CUDA, and a fake one for tracing."""
     name = schema.split("(", 1)[0]

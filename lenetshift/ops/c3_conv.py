@@ -1,17 +1,28 @@
-"""``c3_conv``: sparse 5 x 5 convolution by connection table, and its gradients."""
+"""``c3_conv``: sparse 5 x 5 convolution by connection table, and its gradients.
+
+``c3_conv(input, weight, bias, table)``:
+
+- ``input`` ``[N, C_in, H, W]``, float32 or float64, maps of 5 x 5 or larger; float16 and bfloat16 are
+  computed in float32 and rounded once. Under autocast all is computed in float32;
+- ``weight`` ``[n_connections, 5, 5]``, ``bias`` ``[C_out]``, of the same dtype;
+- ``table`` a bit mask for each output map, bit c set where it sees input map c;
+- returns ``[N, C_out, H - 4, W - 4]``.
+
+Derivatives of every order, forward mode and ``torch.func`` work. The twin is
+:func:`lenetshift.reference.c3_conv`.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from lenetshift.c3_table import MAX_INPUTS
-from lenetshift.checks import FLOATS, check, check_tensor
-from lenetshift.ops._common import define, library, run_kernel
+from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor
+from lenetshift.ops import _c3_derivatives
+from lenetshift.ops._common import define, run_kernel
 
 
 @functools.lru_cache(maxsize=64)
@@ -32,7 +43,7 @@ def _n_connections(table: tuple[int, ...], n_inputs: int) -> int:
 
 
 def _check_c3_conv(input: Tensor, weight: Tensor, table: Sequence[int]) -> None:
-    check_tensor("input", input, FLOATS, (None, None, None, None))
+    check_tensor("input", input, (*FLOATS, *HALF_FLOATS), (None, None, None, None))
     _, n_inputs, height, width = input.shape
     n_connections = _n_connections(tuple(table), n_inputs)
     if height < 5 or width < 5:
@@ -48,6 +59,8 @@ def _output_shape(input: Tensor, table: Sequence[int]) -> tuple[int, int, int, i
 def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
     _check_c3_conv(input, weight, table)
     check_tensor("bias", bias, (input.dtype,), (len(table),), input.device)
+    if input.dtype in HALF_FLOATS:
+        return _c3_conv(input.float(), weight.float(), bias.float(), table).to(input.dtype)
     input, weight, bias = input.contiguous(), weight.contiguous(), bias.contiguous()
     output = input.new_empty(_output_shape(input, table))
     shape = (*input.shape, list(table), input.element_size())
@@ -75,6 +88,10 @@ def _c3_conv_backward(
     check_tensor(
         "grad_output", grad_output, (input.dtype,), _output_shape(input, table), input.device
     )
+    if input.dtype in HALF_FLOATS:
+        in_float = (grad_output.float(), input.float(), weight.float())
+        grads = _c3_conv_backward(*in_float, table, wanted)
+        return grads[0].to(input.dtype), grads[1].to(input.dtype), grads[2].to(input.dtype)
     grad_output, input, weight = grad_output.contiguous(), input.contiguous(), weight.contiguous()
     grads = _c3_conv_backward_fake(grad_output, input, weight, table, wanted)
     shape = (*input.shape, list(table), input.element_size())
@@ -101,26 +118,6 @@ def _c3_conv_backward_fake(
     )
 
 
-def _c3_conv_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    input, weight, _, table = inputs
-    ctx.save_for_backward(input, weight)
-    ctx.table = table
-
-
-def _c3_conv_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-    input, weight = ctx.saved_tensors
-    wanted = list(ctx.needs_input_grad[:3])
-    grads = torch.ops.lenetshift.c3_conv_backward(grad_output, input, weight, ctx.table, wanted)
-    return *(grad if want else None for grad, want in zip(grads, wanted, strict=True)), None
-
-
-def _c3_conv_backward_autograd(ctx: Any, *grads: Tensor) -> NoReturn:
-    raise NotImplementedError(
-        "lenetshift::c3_conv: got a second derivative, expected first ones only; "
-        "lenetshift.reference.c3_conv has both"
-    )
-
-
 define(
     "c3_conv(Tensor input, Tensor weight, Tensor bias, int[] table) -> Tensor",
     _c3_conv,
@@ -132,9 +129,4 @@ define(
     _c3_conv_backward,
     _c3_conv_backward_fake,
 )
-torch.library.register_autograd(
-    "lenetshift::c3_conv", _c3_conv_autograd, setup_context=_c3_conv_setup, lib=library
-)
-torch.library.register_autograd(
-    "lenetshift::c3_conv_backward", _c3_conv_backward_autograd, lib=library
-)
+_c3_derivatives.register()

@@ -6,8 +6,10 @@ activation="tanh")``, and ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likew
 - ``images`` uint8 ``[N, 28, 28]``, ``labels`` int64 ``[N]`` in 0..9; the model sees pixel / 255;
 - ``permutation`` int64 ``[n]``, the images in the order in which they are used, the last batch may
   be smaller;
-- ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``,
-  updated in place: by -learning_rate * gradient a step; a graph made before raises in backward;
+- ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``, without
+  a graph, and finite (:func:`lenetshift.fused.sums_stay_finite`): ``lenetshift.train`` sees to both.
+  They are updated in place, by -learning_rate * gradient a step; what autograd recorded of them
+  before raises in its backward pass;
 - returns losses float32 ``[n_steps]``, each step's mean loss before its update.
 
 The twin is :func:`lenetshift.reference.sgd_epoch`.
@@ -60,6 +62,10 @@ def _register(model: FusedModel) -> None:
         check_indices("permutation", permutation, images.shape[0])
         check_choice("activation", activation, ACTIVATIONS)
         model.check_parameters(parameters, images.device)
+        check(
+            not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters)),
+            lambda: "parameters: got some that require grad, expected those of p.detach()",
+        )
         images, labels = images.contiguous(), labels.contiguous()
         permutation = permutation.contiguous()
         # A batch larger than the whole is the whole: the workspace need not grow beyond.

@@ -1,4 +1,14 @@
-"""``translate``: a batch of images moved by a list of shifts, and its gradient."""
+"""``translate``: a batch of images moved by a list of shifts, and its gradient.
+
+``translate(images, shifts)``:
+
+- ``images`` ``[N, ..., height, width]`` of any dtype, which the output has too, also under autocast;
+- ``shifts`` int64 ``[S, 2]``, rows (dx, dy) in pixels;
+- returns ``[N, S, ..., height, width]``.
+
+Derivatives of every order, forward mode and ``torch.func`` work for float16, bfloat16, float32 and
+float64. The twin is :func:`lenetshift.reference.translate`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift.checks import FLOATS, check, check_tensor, dtype_name
-from lenetshift.ops._common import define, library, run_kernel
+from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor, dtype_name
+from lenetshift.ops._common import define, run_kernel
+from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
 
 
 def _check_shifts(shifts: Tensor, device: torch.device) -> None:
@@ -47,8 +58,8 @@ def _translate_fake(images: Tensor, shifts: Tensor) -> Tensor:
 
 def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
     check(
-        grad_output.dtype in FLOATS,
-        lambda: f"images: gradients need float32 or float64, got {dtype_name(grad_output.dtype)}",
+        grad_output.dtype in (*FLOATS, *HALF_FLOATS),
+        lambda: f"images: gradients need real numbers, got {dtype_name(grad_output.dtype)}",
     )
     _check_shifts(shifts, grad_output.device)
     check(
@@ -58,6 +69,8 @@ def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
             f"[N, {shifts.shape[0]}, ..., height, width]"
         ),
     )
+    if grad_output.dtype in HALF_FLOATS:  # summed in float32, rounded once
+        return _translate_backward(grad_output.float(), shifts).to(grad_output.dtype)
     grad_output, shifts = grad_output.contiguous(), shifts.contiguous()
     grad_images = _translate_backward_fake(grad_output, shifts)
     run_kernel(
@@ -76,18 +89,33 @@ def _translate_backward_fake(grad_output: Tensor, shifts: Tensor) -> Tensor:
     return grad_output.new_empty((grad_output.shape[0], *grad_output.shape[2:]))
 
 
-def _translate_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(inputs[1])
+def _save(ctx: Any, _: Tensor, shifts: Tensor) -> None:
+    ctx.save_for_backward(shifts)
 
 
-def _translate_autograd(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
+# Both ops are linear in their first argument, and each is the other's gradient.
+def _translate_grads(ctx: Any, grad_output: Tensor | None) -> Grads:
     (shifts,) = ctx.saved_tensors
+    if grad_output is None:
+        return None, None
     return torch.ops.lenetshift.translate_backward(grad_output, shifts), None
 
 
-def _translate_backward_autograd(ctx: Any, grad_images: Tensor) -> tuple[Tensor, None]:
+def _translate_jvp(ctx: Any, images: Tensor, _: None) -> Tensor:
+    moved: Tensor = torch.ops.lenetshift.translate(images, *ctx.saved_tensors)
+    return moved
+
+
+def _backward_grads(ctx: Any, grad_images: Tensor | None) -> Grads:
     (shifts,) = ctx.saved_tensors
+    if grad_images is None:
+        return None, None
     return torch.ops.lenetshift.translate(grad_images, shifts), None
+
+
+def _backward_jvp(ctx: Any, grad_output: Tensor, _: None) -> Tensor:
+    moved_back: Tensor = torch.ops.lenetshift.translate_backward(grad_output, *ctx.saved_tensors)
+    return moved_back
 
 
 define("translate(Tensor images, Tensor shifts) -> Tensor", _translate, _translate_fake)
@@ -96,12 +124,7 @@ define(
     _translate_backward,
     _translate_backward_fake,
 )
-torch.library.register_autograd(
-    "lenetshift::translate", _translate_autograd, setup_context=_translate_setup, lib=library
-)
-torch.library.register_autograd(  # linear: its gradient is translate itself
-    "lenetshift::translate_backward",
-    _translate_backward_autograd,
-    setup_context=_translate_setup,
-    lib=library,
-)
+register_derivatives("translate", save=_save, backward=_translate_grads, jvp=_translate_jvp)
+register_derivatives("translate_backward", save=_save, backward=_backward_grads, jvp=_backward_jvp)
+register_batches("translate", at_once=True)
+register_batches("translate_backward", at_once=True)

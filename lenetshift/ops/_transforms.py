@@ -1,0 +1,161 @@
+"""Derivatives and batches of an op in every way that torch asks for them: backward, forward mode,
+``torch.func``'s transforms.
+
+``torch.library.register_autograd`` gives the first of them only: tangents in forward mode would be
+zeros without a word, and ``torch.func.grad`` an error about a ``setup_context``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch._functorch.utils import enable_single_level_autograd_function
+from torch.autograd import forward_ad
+from torch.autograd.function import _SingleLevelFunction
+
+from lenetshift.ops._common import in_first_import, library
+
+Grads = tuple[Tensor | None, ...]
+
+
+@in_first_import
+def register_derivatives(
+    name: str,
+    *,
+    save: Callable[..., None],
+    backward: Callable[..., Grads],
+    jvp: Callable[..., Tensor | Grads | None],
+) -> None:
+    """Register how an op is differentiated, once and, by formulas of differentiable ops, again.
+
+    Args:
+        name: of the op ``lenetshift::<name>``.
+        save: ``save(ctx, *inputs)`` keeps on ``ctx`` what the other two need, tensors by
+            ``ctx.save_for_backward``.
+        backward: ``backward(ctx, *grads)``, the gradient of each input or None. Of an output that
+            nothing used, the gradient that comes is None.
+        jvp: ``jvp(ctx, *tangents)``, the tangent of each output; those of inputs may be None.
+    """
+    op = getattr(torch.ops.lenetshift, name).default
+
+    class Derivatives(_SingleLevelFunction):
+        """Below ``torch.autograd.Function``: the dispatcher has come here for one level of
+        ``torch.func``'s transforms already."""
+
+        @staticmethod
+        def forward(ctx: Any, *inputs_and_run: Any) -> Any:
+            *inputs, run = inputs_and_run
+            output = run(*inputs)
+            save(ctx, *inputs)
+            ctx.save_for_forward(*ctx.to_save)
+            ctx.set_materialize_grads(False)
+            return output
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor | None) -> Grads:
+            return *backward(ctx, *grads), None
+
+        @staticmethod
+        def jvp(ctx: Any, *tangents_and_none: Tensor | None) -> Tensor | Grads | None:
+            return jvp(ctx, *tangents_and_none[:-1])
+
+    def differentiable(keys: torch._C.DispatchKeySet, *inputs: Any) -> Any:
+        backward_mode, forward_mode = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
+        keys = keys & torch._C._after_autograd_keyset
+        if forward_ad._current_level < 0 and not (
+            backward_mode and torch._C._any_requires_grad(*inputs)
+        ):  # nothing is differentiated: no node is made
+            with torch._C._AutoDispatchBelowAutograd():
+                return op.redispatch(keys, *inputs)
+
+        def run(*inputs: Any) -> Any:
+            # A Function's forward runs without both modes, which outer levels still need.
+            with (
+                torch.set_grad_enabled(backward_mode),
+                forward_ad._set_fwd_grad_enabled(forward_mode),
+                torch._C._AutoDispatchBelowAutograd(),
+            ):
+                return op.redispatch(keys, *inputs)
+
+        with enable_single_level_autograd_function():
+            return Derivatives.apply(*inputs, run)  # type: ignore[attr-defined]
+
+    library.impl(name, differentiable, "Autograd", with_keyset=True)
+
+
+@in_first_import
+def register_no_derivatives(name: str, instead: str) -> None:
+    """Register that asking for a derivative of an op's outputs is an error, which says what to use
+    ``instead``; without it, gradients would be missing and tangents zeros."""
+    op = getattr(torch.ops.lenetshift, name).default
+
+    message = f"lenetshift::{name}: has no derivative; {instead} has"
+
+    class NoDerivatives(_SingleLevelFunction):
+        @staticmethod
+        def forward(ctx: Any, run: Callable[[], tuple[Tensor, ...]], *_: Tensor) -> Any:
+            outputs = run()
+            ctx.mark_non_differentiable(*(o for o in outputs if not o.is_floating_point()))
+            return outputs
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> NoReturn:
+            raise NotImplementedError(message)
+
+        @staticmethod
+        def jvp(ctx: Any, *tangents: Any) -> NoReturn:
+            raise NotImplementedError(message)
+
+    def differentiable(keys: torch._C.DispatchKeySet, *inputs: Any) -> Any:
+        keys = keys & torch._C._after_autograd_keyset
+
+        def run() -> Any:
+            with torch._C._AutoDispatchBelowAutograd():
+                return op.redispatch(keys, *inputs)
+
+        lists = (value if isinstance(value, (list, tuple)) else [value] for value in inputs)
+        tensors = [value for values in lists for value in values if isinstance(value, Tensor)]
+        with enable_single_level_autograd_function():
+            return NoDerivatives.apply(run, *tensors)  # type: ignore[attr-defined]
+
+    library.impl(name, differentiable, "Autograd", with_keyset=True)
+
+
+@in_first_import
+def register_batches(name: str, *, at_once: bool) -> None:
+    """Register how ``torch.func.vmap`` runs an op: for one of the batch after the other.
+
+    Args:
+        name: of the op ``lenetshift::<name>``.
+        at_once: whether the first dimension of the first argument, and of the only output, is
+            images: a batch of that argument alone is then one call on all of them.
+    """
+    op = getattr(torch.ops.lenetshift, name).default
+
+    def batched(info: Any, in_dims: Sequence[Any], *inputs: Any) -> tuple[Any, Any]:
+        rows = [
+            value.movedim(dim, 0) if isinstance(value, Tensor) and dim is not None else None
+            for value, dim in zip(inputs, in_dims, strict=True)
+        ]
+        images = rows[0]
+        if at_once and images is not None and all(row is None for row in rows[1:]):
+            return op(images.flatten(0, 1), *inputs[1:]).unflatten(0, images.shape[:2]), 0
+        outputs = [
+            op(*(value if row is None else row[i] for value, row in zip(inputs, rows, strict=True)))
+            for i in range(info.batch_size)
+        ]
+        if isinstance(outputs[0], Tensor):
+            return torch.stack(outputs), 0
+        return tuple(map(torch.stack, zip(*outputs, strict=True))), (0,) * len(outputs[0])
+
+    torch.library.register_vmap(f"lenetshift::{name}", batched, lib=library)
+
+
+@in_first_import
+def register_float32_autocast(name: str) -> None:
+    """Register that under autocast an op's float16 and bfloat16 tensors come to it as float32."""
+    for device in ("cpu", "cuda"):
+        torch.library.register_autocast(f"lenetshift::{name}", device, torch.float32, lib=library)
