@@ -252,8 +252,8 @@ FAULTS = {
     ),
     "train: write beyond the slot": (
         ("address", BEYOND), train("lenet5"), "lenet5/train.cu", "",
-        "slots = arena.take<float>(static_cast<std::int64_t>(n_slots) * n_grads)",
-        "slots = arena.take<float>(n_slots)",
+        "slots = workspace.take<float>(static_cast<std::int64_t>(n_slots) * n_grads)",
+        "slots = workspace.take<float>(n_slots)",
     ),
     "train: missing barrier of a perceptron": (
         ("thread", RACE), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",

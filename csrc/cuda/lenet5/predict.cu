@@ -16,42 +16,42 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-struct Lenet5Workspace {
+struct Lenet5Memory {
   Lenet5Weights weights;
   std::int64_t chunk;         // images
   float* s4;                  // [chunk][kS4Size]
   LossyShifts* lossy_shifts;  // [chunk]
 
-  Lenet5Workspace(Arena& arena, const Lenet5Parameters& parameters, std::int64_t n_images)
-      : weights(arena, parameters) {
+  Lenet5Memory(Workspace& workspace, const Lenet5Parameters& parameters, std::int64_t n_images)
+      : weights(workspace, parameters) {
     chunk = smaller(n_images, kChunkBytes / static_cast<int>(kS4Size * sizeof(float)));
-    s4 = arena.take<float>(chunk * kS4Size);
-    lossy_shifts = arena.take<LossyShifts>(chunk);
+    s4 = workspace.take<float>(chunk * kS4Size);
+    lossy_shifts = workspace.take<LossyShifts>(chunk);
   }
 };
 
 template <class Table>
 void predict(Activation activation, const Lenet5Parameters& parameters, const ShiftedImages& job,
-             void* memory, cudaStream_t stream) {
+             void* workspace, cudaStream_t stream) {
   if (job.n_images == 0) return;
-  Arena arena(memory);
-  const Lenet5Workspace workspace(arena, parameters, job.n_images);
-  const Lenet5Weights& w = workspace.weights;
+  Workspace parts(workspace);
+  const Lenet5Memory memory(parts, parameters, job.n_images);
+  const Lenet5Weights& w = memory.weights;
   launch("predict_shifts_lenet5: pack", pack_lenet5, blocks_for(Lenet5Weights::n_all, kThreads),
          0, stream, w, TableRows(Table::table, 0, kMaps3));
-  for (std::int64_t first = 0; first < job.n_images; first += workspace.chunk) {
-    const std::int64_t n = smaller(job.n_images - first, workspace.chunk);
+  for (std::int64_t first = 0; first < job.n_images; first += memory.chunk) {
+    const std::int64_t n = smaller(job.n_images - first, memory.chunk);
     for (int row = 0; row < subgrids_dy(job.grid); ++row)
       for (int column = 0; column < subgrids_dx(job.grid); ++column) {
         const Subgrid subgrid = subgrid_of(job.grid, row, column);
         launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Table>,
                static_cast<unsigned>(n), kS4Shared * sizeof(float), stream, Act{activation},
-               subgrid.canvas, w, job.images + first * kPixels, workspace.s4,
-               workspace.lossy_shifts);
+               subgrid.canvas, w, job.images + first * kPixels, memory.s4,
+               memory.lossy_shifts);
         const std::int64_t n_patterns = n * subgrid.n_patterns();
         launch("predict_shifts_lenet5: C5 to answers", lenet5_answers,
                blocks_for(n_patterns, kPatterns), kC5Shared * sizeof(float), stream,
-               Act{activation}, subgrid, w, workspace.s4, workspace.lossy_shifts, first,
+               Act{activation}, subgrid, w, memory.s4, memory.lossy_shifts, first,
                n_patterns, job.predictions, job.logits);
       }
   }
@@ -60,9 +60,9 @@ void predict(Activation activation, const Lenet5Parameters& parameters, const Sh
 }  // namespace
 
 std::int64_t predict_shifts_lenet5_workspace(C3Form, ShiftGrid, std::int64_t n_images) {
-  Arena arena(nullptr);
-  Lenet5Workspace(arena, {}, n_images);
-  return arena.bytes();
+  Workspace parts(nullptr);
+  Lenet5Memory(parts, {}, n_images);
+  return parts.bytes();
 }
 
 void predict_shifts_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters,

@@ -32,17 +32,17 @@ struct Lenet5Training {
   float *c5_grad, *f6_grad, *output_grad;  // [batch][120 | 84 | 10]
   float* loss;                             // [batch]
 
-  Lenet5Training(Arena& arena, int n_grads, int batch_size) {
+  Lenet5Training(Workspace& workspace, int n_grads, int batch_size) {
     const std::int64_t batch = batch_size;
     n_slots = smaller(batch_size, kMaxSlots);
-    slots = arena.take<float>(static_cast<std::int64_t>(n_slots) * n_grads);
-    s4 = arena.take<float>(batch * kS4Units);
-    c5 = arena.take<float>(batch * kC5Units);
-    f6 = arena.take<float>(batch * kF6Units);
-    c5_grad = arena.take<float>(batch * kC5Units);
-    f6_grad = arena.take<float>(batch * kF6Units);
-    output_grad = arena.take<float>(batch * kClasses);
-    loss = arena.take<float>(batch);
+    slots = workspace.take<float>(static_cast<std::int64_t>(n_slots) * n_grads);
+    s4 = workspace.take<float>(batch * kS4Units);
+    c5 = workspace.take<float>(batch * kC5Units);
+    f6 = workspace.take<float>(batch * kF6Units);
+    c5_grad = workspace.take<float>(batch * kC5Units);
+    f6_grad = workspace.take<float>(batch * kF6Units);
+    output_grad = workspace.take<float>(batch * kClasses);
+    loss = workspace.take<float>(batch);
   }
 };
 
@@ -157,16 +157,16 @@ TableRows table_of(C3Form form) {
 }  // namespace
 
 std::int64_t train_epoch_lenet5_workspace(C3Form form, int batch_size) {
-  Arena arena(nullptr);
-  Lenet5Training(arena, n_conv_grads(table_of(form)), batch_size);
-  return arena.bytes();
+  Workspace parts(nullptr);
+  Lenet5Training(parts, n_conv_grads(table_of(form)), batch_size);
+  return parts.bytes();
 }
 
 void train_epoch_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters,
                         const Epoch& epoch, void* workspace, void* stream) {
   const TableRows table = table_of(form);
-  Arena arena(workspace);
-  const Lenet5Training w(arena, n_conv_grads(table), epoch.batch_size);
+  Workspace parts(workspace);
+  const Lenet5Training w(parts, n_conv_grads(table), epoch.batch_size);
   const int n_parameters = kC5Parameters + kF6Parameters + kOutputParameters + n_conv_grads(table);
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);

@@ -42,12 +42,12 @@ struct Lenet5Weights {
   static constexpr int n_output = kF6Units * kClasses;
   static constexpr int n_all = n_c1 + n_c3 + n_c5 + n_f6 + n_output;
 
-  Lenet5Weights(Arena& arena, const Lenet5Parameters& p) : parameters(p) {
-    c1 = arena.take<float>(n_c1);
-    c3 = arena.take<float>(n_c3);
-    c5 = arena.take<float>(n_c5);
-    f6 = arena.take<float>(n_f6);
-    output = arena.take<float>(n_output);
+  Lenet5Weights(Workspace& workspace, const Lenet5Parameters& p) : parameters(p) {
+    c1 = workspace.take<float>(n_c1);
+    c3 = workspace.take<float>(n_c3);
+    c5 = workspace.take<float>(n_c5);
+    f6 = workspace.take<float>(n_f6);
+    output = workspace.take<float>(n_output);
   }
 };
 

@@ -13,10 +13,10 @@ __host__ __device__ constexpr int clamp(int x, int low, int high) {
   return x < low ? low : x > high ? high : x;
 }
 
-// Hands out a workspace, or, from null, measures it.
-class Arena {
+// Hands out the parts of a workspace, one after the other; from null it only counts their bytes.
+class Workspace {
  public:
-  explicit Arena(void* start) : start_(static_cast<char*>(start)) {}
+  explicit Workspace(void* start) : start_(static_cast<char*>(start)) {}
   template <class T>
   T* take(std::int64_t n) {
     char* const address = start_ == nullptr ? nullptr : start_ + bytes_;

@@ -39,11 +39,11 @@ struct PerceptronWeights {
   float* output;          // [n_units][2][kLogitsStride]: classes 0 ... 4, 5 ... 9
   const float* output_bias;
 
-  PerceptronWeights(Arena& arena, int n_inputs, const MlpParameters& parameters)
+  PerceptronWeights(Workspace& workspace, int n_inputs, const MlpParameters& parameters)
       : n_hidden(parameters.n_hidden), n_units(round_up(parameters.n_hidden, kStripUnits)) {
-    hidden = arena.take<float>(static_cast<std::int64_t>(n_inputs + 1) * n_units);
-    bias = arena.take<float>(n_units);
-    output = arena.take<float>(static_cast<std::int64_t>(n_units) * 2 * kLogitsStride);
+    hidden = workspace.take<float>(static_cast<std::int64_t>(n_inputs + 1) * n_units);
+    bias = workspace.take<float>(n_units);
+    output = workspace.take<float>(static_cast<std::int64_t>(n_units) * 2 * kLogitsStride);
     output_bias = parameters.output.bias;
   }
 };
@@ -232,11 +232,11 @@ inline std::int64_t chunk_groups(std::int64_t n_images, std::int64_t group_bytes
 // A prediction with Model: pack, then for each chunk of groups prepare the values and answer.
 template <class Model>
 void predict_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
-                        const ShiftedImages& job, void* memory, cudaStream_t stream) {
+                        const ShiftedImages& job, void* workspace, cudaStream_t stream) {
   if (job.n_images == 0) return;
-  Arena arena(memory);
-  const PerceptronWeights w(arena, Model::n_inputs, parameters);
-  const Model model(arena, job.n_images);
+  Workspace parts(workspace);
+  const PerceptronWeights w(parts, Model::n_inputs, parameters);
+  const Model model(parts, job.n_images);
   launch(name, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
          parameters, Model::n_inputs, Model::scale());
   const std::int64_t chunk = model.groups * kGroupImages;
@@ -252,10 +252,10 @@ void predict_perceptron(const char* name, Activation activation, const MlpParame
 
 template <class Model>
 std::int64_t perceptron_workspace(int n_hidden, std::int64_t n_images) {
-  Arena arena(nullptr);
-  PerceptronWeights(arena, Model::n_inputs, {{}, {}, n_hidden});
-  Model(arena, n_images);
-  return arena.bytes();
+  Workspace parts(nullptr);
+  PerceptronWeights(parts, Model::n_inputs, {{}, {}, n_hidden});
+  Model(parts, n_images);
+  return parts.bytes();
 }
 
 }  // namespace

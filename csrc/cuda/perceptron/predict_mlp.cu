@@ -22,11 +22,11 @@ struct MlpModel {
   int* n_positions;        // [groups]
   float* values;           // [groups][784 pixels in that order][128]
 
-  MlpModel(Arena& arena, std::int64_t n_images) {
+  MlpModel(Workspace& workspace, std::int64_t n_images) {
     groups = chunk_groups(n_images, kPixels * kGroupImages * sizeof(float));
-    position = arena.take<std::int16_t>(groups * kPixels);
-    n_positions = arena.take<int>(groups);
-    values = arena.take<float>(groups * kPixels * kGroupImages);
+    position = workspace.take<std::int16_t>(groups * kPixels);
+    n_positions = workspace.take<int>(groups);
+    values = workspace.take<float>(groups * kPixels * kGroupImages);
   }
 
   __device__ const float* values_of(int group) const {

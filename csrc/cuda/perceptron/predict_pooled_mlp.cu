@@ -22,9 +22,9 @@ struct PooledMlpModel {
   std::int64_t groups;  // of a chunk
   float* values;       // [groups][windows and a blank one][128]
 
-  PooledMlpModel(Arena& arena, std::int64_t n_images) {
+  PooledMlpModel(Workspace& workspace, std::int64_t n_images) {
     groups = chunk_groups(n_images, n_values * kGroupImages * sizeof(float));
-    values = arena.take<float>(groups * n_values * kGroupImages);
+    values = workspace.take<float>(groups * n_values * kGroupImages);
   }
 
   __device__ const float* values_of(int group) const {

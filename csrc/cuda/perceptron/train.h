@@ -35,11 +35,11 @@ struct PerceptronTraining {
   float* output_grad;           // [batch][10]
   float* loss;                  // [batch]
 
-  PerceptronTraining(Arena& arena, int n_hidden, int batch_size) {
-    hidden = arena.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
-    hidden_grad = arena.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
-    output_grad = arena.take<float>(static_cast<std::int64_t>(batch_size) * kClasses);
-    loss = arena.take<float>(batch_size);
+  PerceptronTraining(Workspace& workspace, int n_hidden, int batch_size) {
+    hidden = workspace.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
+    hidden_grad = workspace.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
+    output_grad = workspace.take<float>(static_cast<std::int64_t>(batch_size) * kClasses);
+    loss = workspace.take<float>(batch_size);
   }
 };
 
@@ -176,8 +176,8 @@ __global__ void __launch_bounds__(kThreads)
 template <class Input>
 void train_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
                       const Epoch& epoch, void* workspace, cudaStream_t stream) {
-  Arena arena(workspace);
-  const PerceptronTraining w(arena, parameters.n_hidden, epoch.batch_size);
+  Workspace parts(workspace);
+  const PerceptronTraining w(parts, parameters.n_hidden, epoch.batch_size);
   const unsigned update_blocks = static_cast<unsigned>(
       larger(divide_up(parameters.n_hidden, kUpdateUnits),
              divide_up(kClasses * (parameters.n_hidden + 1), kThreads) + 1));
@@ -195,9 +195,9 @@ void train_perceptron(const char* name, Activation activation, const MlpParamete
 }
 
 inline std::int64_t perceptron_training_workspace(int n_hidden, int batch_size) {
-  Arena arena(nullptr);
-  PerceptronTraining(arena, n_hidden, batch_size);
-  return arena.bytes();
+  Workspace parts(nullptr);
+  PerceptronTraining(parts, n_hidden, batch_size);
+  return parts.bytes();
 }
 
 }  // namespace
