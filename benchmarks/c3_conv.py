@@ -121,20 +121,17 @@ def forward_backward(
 
 def core_call(x: Tensor, weight: Tensor, bias: Tensor, upstream: Tensor | None) -> Work:
     """The compiled kernels without torch around them; all memory is there already."""
-    shape, n_threads = (*x.shape, MASKS, x.element_size()), torch.get_num_threads()
+    c3 = core.C3(*x.shape, table=MASKS, value_bytes=x.element_size())
+    n_threads = torch.get_num_threads()
     output = x.new_empty(x.shape[0], 16, 10, 10)
     grads = [torch.empty_like(tensor) for tensor in (x, weight, bias)]
-    memory = torch.empty(core.c3_conv_workspace(*shape, n_threads) + 64, dtype=torch.uint8)
-    address = (memory.data_ptr() + 63) // 64 * 64  # the kernels want 64-byte aligned workspace
 
     def work() -> tuple[Tensor, ...]:
-        assert memory.numel()  # held here: the core is given addresses only
-        pointers = [tensor.data_ptr() for tensor in (x, weight, bias, output)]
-        core.c3_conv(*shape, *pointers, address, n_threads)
+        core.c3_conv(c3, *(tensor.data_ptr() for tensor in (x, weight, bias, output)), n_threads)
         if upstream is None:
             return (output,)
-        pointers = [tensor.data_ptr() for tensor in (upstream, x, weight, *grads)]
-        core.c3_conv_backward(*shape, *pointers, address, n_threads)
+        addresses = [tensor.data_ptr() for tensor in (upstream, x, weight, *grads)]
+        core.c3_conv_backward(c3, *addresses, n_threads)
         return (output, *grads)
 
     return work

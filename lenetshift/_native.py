@@ -2,7 +2,8 @@
 
 ``python -m lenetshift.reproduce`` in the repository's root imports the source folder, which holds no
 compiled core after a plain ``pip install .``; the installed package does. Both are looked through.
-What is found may be older than the source folder, and take other arguments: then it is refused.
+What is found may be older than the source folder, whose kernels would then not be those that run:
+it is refused.
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ import lenetshift
 
 HOW_TO_BUILD = "build and install it with `pip install .` in the repository's root"
 
-_BINDINGS = (
-    "csrc/host/bindings.cpp",
-    "csrc/host/bindings.h",
-    "csrc/cuda/host/bindings_cuda.h",
-)
-"""The sources whose SHA-256 CMakeLists.txt compiles into the core, in its order."""
+SOURCES = ("csrc/**/*.h", "csrc/**/*.cpp", "csrc/**/*.cu", "cmake/**/*.cmake", "CMakeLists.txt")
+"""What the core is compiled from, below the repository's root."""
+
+
+def sources_sha256(root: Path) -> str | None:
+    """What ``cmake/sources_sha256.cmake`` compiles into the core; None where no sources are.
+
+    The SHA-256 of a text with a line for each file, as ``sha256sum`` prints it, sorted by name.
+    """
+    paths = [path for pattern in SOURCES for path in root.glob(pattern)]
+    names = sorted(path.relative_to(root).as_posix() for path in paths)
+    if "CMakeLists.txt" not in names or "csrc/kernels.h" not in names:
+        return None
+    digests = (hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names)
+    lines = (f"{digest}  {name}\n" for digest, name in zip(digests, names, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def load_core() -> ModuleType:
@@ -40,14 +51,13 @@ def load_core() -> ModuleType:
             f"lenetshift's compiled core is of version {core.__version__}, the package of "
             f"{lenetshift.__version__}: {HOW_TO_BUILD}"
         )
-    sources = [Path(__file__).parents[1] / name for name in _BINDINGS]
-    if all(path.is_file() for path in sources):  # a source folder
-        sha256 = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sources)
-        if getattr(core, "bindings_sha256", None) != sha256:
-            raise ImportError(
-                f"lenetshift's compiled core, {core.__file__}, was not built from the bindings in "
-                f"{sources[0].parent}: {HOW_TO_BUILD}"
-            )
+    root = Path(__file__).parents[1]
+    sha256 = sources_sha256(root)
+    if sha256 is not None and getattr(core, "sources_sha256", None) != sha256:
+        raise ImportError(
+            f"lenetshift's compiled core, {core.__file__}, was not built from the sources in "
+            f"{root}: {HOW_TO_BUILD}"
+        )
     return core
 
 

@@ -5,30 +5,21 @@
 #include <chrono>
 
 #include "host/dispatch.h"
+#include "host/kept_memory.h"
+#include "host/team.h"
 
 #if defined(LENETSHIFT_HAS_CUDA)
 #include "cuda/host/bindings_cuda.h"
 #endif
 
 namespace lenetshift {
+
+extern const char* const kSourcesSha256;  // cmake/sources_sha256.cmake
+
 namespace {
 
-const Kernels& kernels() { return *current_implementation().kernels; }
-
-// Takes the last argument, n_threads, then calls run(n_threads) without the GIL.
-template <class Run>
-py::object run_on(Arguments& a, Run&& run) {
-  const int n_threads = a.integer();
-  a.end();
-  {
-    py::gil_scoped_release release;
-    run(n_threads);
-  }
-  return py::none();
-}
-
 // Asks Python for pending signals (Ctrl-C) at most every 50 ms. The exception that a signal handler
-// raises stays set and is thrown by run_interruptibly().
+// raises stays set, and call() throws it.
 bool should_stop() {
   using Clock = std::chrono::steady_clock;
   static thread_local Clock::time_point asked = Clock::now();
@@ -36,202 +27,206 @@ bool should_stop() {
   if (now - asked < std::chrono::milliseconds(50)) return false;
   asked = now;
   py::gil_scoped_acquire gil;
+  const ForeignCode handlers;
   return PyErr_CheckSignals() != 0;
 }
 
-template <class Run>
-py::object run_interruptibly(Arguments& a, Run&& run) {
-  bool finished;
-  run_on(a, [&](int n_threads) { finished = run(Execution{n_threads, should_stop}); });
-  if (!finished) throw py::error_already_set();
-  return py::none();
-}
-
-py::object c3_conv_workspace(Arguments& a) {
-  const C3Arguments c3(a);
-  const int n_threads = a.integer();
-  a.end();
-  return py::int_(kernels().c3_conv_workspace(c3.shape(), c3.value_bytes, n_threads));
-}
-
-template <class T, class Kernel>
-py::object c3_conv_of(const C3Shape& shape, Kernel kernel, Arguments& a) {
-  const T *const input = a.array<T>(), *const weight = a.array<T>(), *const bias = a.array<T>();
-  T* const output = a.array<T>();
-  void* const workspace = a.array<void>();
-  return run_on(a, [&](int n_threads) {
-    kernel(shape, input, weight, bias, output, workspace, n_threads);
-  });
-}
-py::object c3_conv(Arguments& a) {
-  const C3Arguments c3(a);
-  return c3.value_bytes == 4 ? c3_conv_of<float>(c3.shape(), kernels().c3_conv_f32, a)
-                             : c3_conv_of<double>(c3.shape(), kernels().c3_conv_f64, a);
-}
-
-template <class T, class Kernel>
-py::object c3_conv_backward_of(const C3Shape& shape, Kernel kernel, Arguments& a) {
-  const C3Backward<T> arrays = c3_backward<T>(a);
-  void* const workspace = a.array<void>();
-  return run_on(a, [&](int n_threads) { kernel(shape, arrays, workspace, n_threads); });
-}
-py::object c3_conv_backward(Arguments& a) {
-  const C3Arguments c3(a);
-  return c3.value_bytes == 4
-             ? c3_conv_backward_of<float>(c3.shape(), kernels().c3_conv_backward_f32, a)
-             : c3_conv_backward_of<double>(c3.shape(), kernels().c3_conv_backward_f64, a);
-}
-
-py::object translate_images(Arguments& a) {
-  const TranslateShape shape = translate_shape(a);
-  const void* const images = a.array<void>();
-  const std::int64_t* const shifts = a.array<std::int64_t>();
-  void* const output = a.array<void>();
-  return run_on(a, [&](int n_threads) { translate(shape, images, shifts, output, n_threads); });
-}
-
-template <class T>
-py::object translate_backward_of(const TranslateShape& shape, Arguments& a) {
-  const T* const grad_output = a.array<T>();
-  const std::int64_t* const shifts = a.array<std::int64_t>();
-  T* const grad_images = a.array<T>();
-  return run_on(a, [&](int n_threads) {
-    translate_backward<T>(shape, grad_output, shifts, grad_images, n_threads);
-  });
-}
-py::object translate_images_backward(Arguments& a) {
-  const TranslateShape shape = translate_shape(a);
-  return (shape.value_bytes == 4 ? translate_backward_of<float> : translate_backward_of<double>)(
-      shape, a);
-}
-
-// A fused kernel: its model, its job, the workspace.
-template <class Model, class Job, class Kernel>
-py::object run_fused(Arguments& a, Model (*model_of)(Arguments&), Job (*job_of)(Arguments&),
-                     Kernel kernel) {
-  const Model model = model_of(a);
-  const Job job = job_of(a);
-  void* const workspace = a.array<void>();
-  return run_interruptibly(
-      a, [&](Execution execution) { return model.call(kernel, job, workspace, execution); });
-}
-
-py::object predict_shifts_lenet5(Arguments& a) {
-  return run_fused(a, lenet5_model, shifted_images, kernels().predict_shifts_lenet5);
-}
-py::object predict_shifts_mlp(Arguments& a) {
-  return run_fused(a, mlp_model, shifted_images, kernels().predict_shifts_mlp);
-}
-py::object predict_shifts_pooled_mlp(Arguments& a) {
-  return run_fused(a, mlp_model, shifted_images, kernels().predict_shifts_pooled_mlp);
-}
-py::object train_epoch_lenet5(Arguments& a) {
-  return run_fused(a, lenet5_model, epoch, kernels().train_epoch_lenet5);
-}
-py::object train_epoch_mlp(Arguments& a) {
-  return run_fused(a, mlp_model, epoch, kernels().train_epoch_mlp);
-}
-py::object train_epoch_pooled_mlp(Arguments& a) {
-  return run_fused(a, mlp_model, epoch, kernels().train_epoch_pooled_mlp);
-}
-
-py::object predict_shifts_lenet5_workspace(Arguments& a) {
-  const C3Form form = a.form();
-  const ShiftGrid grid = a.grid();
-  const int n_threads = a.integer();
-  a.end();
-  return py::int_(kernels().predict_shifts_lenet5_workspace(form, grid, n_threads));
-}
-py::object train_epoch_lenet5_workspace(Arguments& a) {
-  const C3Form form = a.form();
-  const int batch_size = a.integer(), n_threads = a.integer();
-  a.end();
-  return py::int_(kernels().train_epoch_lenet5_workspace(form, batch_size, n_threads));
-}
-template <std::int64_t (*Kernels::*kernel)(int, ShiftGrid, int)>
-py::object predict_mlp_workspace(Arguments& a) {
-  const int n_hidden = a.integer();
-  const ShiftGrid grid = a.grid();
-  const int n_threads = a.integer();
-  a.end();
-  return py::int_((kernels().*kernel)(n_hidden, grid, n_threads));
-}
-template <std::int64_t (*Kernels::*kernel)(int, int, int)>
-py::object train_mlp_workspace(Arguments& a) {
-  const int n_hidden = a.integer(), batch_size = a.integer(), n_threads = a.integer();
-  a.end();
-  return py::int_((kernels().*kernel)(n_hidden, batch_size, n_threads));
-}
-
-constexpr Bound kKernels[] = {
-    {"c3_conv", c3_conv},
-    {"c3_conv_workspace", c3_conv_workspace},
-    {"c3_conv_backward", c3_conv_backward},
-    {"c3_conv_backward_workspace", c3_conv_workspace},
-    {"translate", translate_images},
-    {"translate_backward", translate_images_backward},
-    {"predict_shifts_lenet5", predict_shifts_lenet5},
-    {"predict_shifts_lenet5_workspace", predict_shifts_lenet5_workspace},
-    {"predict_shifts_mlp", predict_shifts_mlp},
-    {"predict_shifts_mlp_workspace", predict_mlp_workspace<&Kernels::predict_shifts_mlp_workspace>},
-    {"predict_shifts_pooled_mlp", predict_shifts_pooled_mlp},
-    {"predict_shifts_pooled_mlp_workspace",
-     predict_mlp_workspace<&Kernels::predict_shifts_pooled_mlp_workspace>},
-    {"train_epoch_lenet5", train_epoch_lenet5},
-    {"train_epoch_lenet5_workspace", train_epoch_lenet5_workspace},
-    {"train_epoch_mlp", train_epoch_mlp},
-    {"train_epoch_mlp_workspace", train_mlp_workspace<&Kernels::train_epoch_mlp_workspace>},
-    {"train_epoch_pooled_mlp", train_epoch_pooled_mlp},
-    {"train_epoch_pooled_mlp_workspace",
-     train_mlp_workspace<&Kernels::train_epoch_pooled_mlp_workspace>},
-};
-
-// The name of the ISA in use.
-py::object isa(Arguments& a) {
-  a.end();
-  return py::str(current_implementation().name);
-}
-py::object set_isa(Arguments& a) {
-  set_implementation(a.text());
-  a.end();
-  return py::none();
-}
-// [(name, whether this machine supports it)]
-py::object isas(Arguments& a) {
-  a.end();
-  py::list all;
-  for (const Implementation& i : implementations())
-    all.append(py::make_tuple(i.name, i.supported()));
-  return all;
-}
-py::object lanes(Arguments& a) {
-  a.end();
-  return py::int_(kernels().lanes);
-}
-// x, y, n: y = tanh(x)
-py::object tanh_array(Arguments& a) {
-  const float* const x = a.array<float>();
-  float* const y = a.array<float>();
-  const std::int64_t n = a.number();
-  a.end();
+// Everything about a call but its kernel. The instruction set is looked up once, whoever changes it
+// meanwhile; so is the number of threads. Both say how large the workspace is.
+//   workspace(kernels, n_threads)           its bytes
+//   run(kernels, workspace, execution)      false when stopped
+template <class Workspace, class Run>
+void call(int n_threads, Workspace&& workspace, Run&& run) {
+  if (n_threads < 1)
+    throw std::invalid_argument("n_threads: got " + std::to_string(n_threads) +
+                                ", expected 1 or more");
+  bool finished = false;
   {
     py::gil_scoped_release release;
-    kernels().tanh(x, y, n);
+    const Kernels& kernels = *current_implementation().kernels;
+    const Team team(n_threads, should_stop);
+    if (team.n_threads() > 0) {
+      const KeptMemory memory(workspace(kernels, team.n_threads()));
+      finished = run(kernels, memory.address(), Execution{team.n_threads(), should_stop});
+    }
   }
-  return py::none();
-}
-// n_rounds, n_threads: how many multiply-adds it was
-py::object multiply_adds(Arguments& a) {
-  const std::int64_t n_rounds = a.number();
-  double n;
-  run_on(a, [&](int n_threads) { n = kernels().multiply_adds(n_rounds, n_threads); });
-  return py::float_(n);
+  if (!finished) throw py::error_already_set();
 }
 
-constexpr Bound kMachine[] = {
-    {"isa", isa},     {"set_isa", set_isa},     {"isas", isas},
-    {"lanes", lanes}, {"tanh", tanh_array}, {"multiply_adds", multiply_adds},
-};
+// Of a kernel that takes no workspace and is never stopped.
+template <class Run>
+void call(int n_threads, Run&& run) {
+  call(
+      n_threads, [](const Kernels&, int) { return 0; },
+      [&](const Kernels& kernels, void*, Execution execution) {
+        run(kernels, execution.n_threads);
+        return true;
+      });
+}
+
+void c3_conv(const C3& c3, Address input, Address weight, Address bias, Address output,
+             int n_threads) {
+  with_value_type(c3.value_bytes(), [&](auto value) {
+    using T = decltype(value);
+    call(
+        n_threads,
+        [&](const Kernels& k, int n) {
+          return k.c3_conv_workspace(c3.shape(), c3.value_bytes(), n);
+        },
+        [&](const Kernels& k, void* workspace, Execution execution) {
+          const auto kernel = [&] {
+            if constexpr (sizeof(T) == 4) return k.c3_conv_f32; else return k.c3_conv_f64;
+          }();
+          kernel(c3.shape(), input, weight, bias, output, workspace, execution.n_threads);
+          return true;
+        });
+  });
+}
+
+void c3_conv_backward(const C3& c3, Address grad_output, Address input, Address weight,
+                      Address grad_input, Address grad_weight, Address grad_bias, int n_threads) {
+  with_value_type(c3.value_bytes(), [&](auto value) {
+    using T = decltype(value);
+    const C3Backward<T> arrays = {grad_output, input, weight, grad_input, grad_weight, grad_bias};
+    call(
+        n_threads,
+        [&](const Kernels& k, int n) {
+          return k.c3_conv_workspace(c3.shape(), c3.value_bytes(), n);
+        },
+        [&](const Kernels& k, void* workspace, Execution execution) {
+          const auto kernel = [&] {
+            if constexpr (sizeof(T) == 4) return k.c3_conv_backward_f32; else return k.c3_conv_backward_f64;
+          }();
+          kernel(c3.shape(), arrays, workspace, execution.n_threads);
+          return true;
+        });
+  });
+}
+
+void translate_images(const TranslateShape& shape, Address images, Address shifts, Address output,
+                      int n_threads) {
+  call(n_threads, [&](const Kernels&, int n) {
+    translate(shape, images.pointer, shifts, output.pointer, n);
+  });
+}
+
+void translate_images_backward(const TranslateShape& shape, Address grad_output, Address shifts,
+                               Address grad_images, int n_threads) {
+  with_value_type(shape.value_bytes, [&](auto value) {
+    call(n_threads, [&](const Kernels&, int n) {
+      translate_backward<decltype(value)>(shape, grad_output, shifts, grad_images, n);
+    });
+  });
+}
+
+void predict_shifts_lenet5(const Lenet5& model, const ShiftedImages& job, int n_threads) {
+  call(
+      n_threads,
+      [&](const Kernels& k, int n) {
+        return k.predict_shifts_lenet5_workspace(model.form, job.grid, n);
+      },
+      [&](const Kernels& k, void* workspace, Execution execution) {
+        return k.predict_shifts_lenet5(model.form, model.activation, model.parameters, job,
+                                       workspace, execution);
+      });
+}
+
+void train_epoch_lenet5(const Lenet5& model, const Epoch& job, int n_threads) {
+  call(
+      n_threads,
+      [&](const Kernels& k, int n) {
+        return k.train_epoch_lenet5_workspace(model.form, job.batch_size, n);
+      },
+      [&](const Kernels& k, void* workspace, Execution execution) {
+        return k.train_epoch_lenet5(model.form, model.activation, model.parameters, job, workspace,
+                                    execution);
+      });
+}
+
+// The MLP and the pooled MLP.
+template <auto kernel_workspace, auto kernel>
+void predict_shifts_mlp(const Mlp& model, const ShiftedImages& job, int n_threads) {
+  call(
+      n_threads,
+      [&](const Kernels& k, int n) {
+        return (k.*kernel_workspace)(model.parameters.n_hidden, job.grid, n);
+      },
+      [&](const Kernels& k, void* workspace, Execution execution) {
+        return (k.*kernel)(model.activation, model.parameters, job, workspace, execution);
+      });
+}
+template <auto kernel_workspace, auto kernel>
+void train_epoch_mlp(const Mlp& model, const Epoch& job, int n_threads) {
+  call(
+      n_threads,
+      [&](const Kernels& k, int n) {
+        return (k.*kernel_workspace)(model.parameters.n_hidden, job.batch_size, n);
+      },
+      [&](const Kernels& k, void* workspace, Execution execution) {
+        return (k.*kernel)(model.activation, model.parameters, job, workspace, execution);
+      });
+}
+
+void bind_kernels(py::module_& m) {
+  using py::arg;
+  m.def("c3_conv", c3_conv, arg("c3"), arg("input"), arg("weight"), arg("bias"), arg("output"),
+        arg("n_threads"));
+  m.def("c3_conv_backward", c3_conv_backward, arg("c3"), arg("grad_output"), arg("input"),
+        arg("weight"), arg("grad_input"), arg("grad_weight"), arg("grad_bias"), arg("n_threads"),
+        "Gradients whose address is 0 are not computed.");
+  m.def("translate", translate_images, arg("shape"), arg("images"), arg("shifts"), arg("output"),
+        arg("n_threads"));
+  m.def("translate_backward", translate_images_backward, arg("shape"), arg("grad_output"),
+        arg("shifts"), arg("grad_images"), arg("n_threads"));
+
+  const auto model = arg("model"), job = arg("job"), n_threads = arg("n_threads");
+  m.def("predict_shifts_lenet5", predict_shifts_lenet5, model, job, n_threads);
+  m.def("predict_shifts_mlp",
+        predict_shifts_mlp<&Kernels::predict_shifts_mlp_workspace, &Kernels::predict_shifts_mlp>,
+        model, job, n_threads);
+  m.def("predict_shifts_pooled_mlp",
+        predict_shifts_mlp<&Kernels::predict_shifts_pooled_mlp_workspace,
+                           &Kernels::predict_shifts_pooled_mlp>,
+        model, job, n_threads);
+  m.def("train_epoch_lenet5", train_epoch_lenet5, model, job, n_threads);
+  m.def("train_epoch_mlp",
+        train_epoch_mlp<&Kernels::train_epoch_mlp_workspace, &Kernels::train_epoch_mlp>, model,
+        job, n_threads);
+  m.def("train_epoch_pooled_mlp",
+        train_epoch_mlp<&Kernels::train_epoch_pooled_mlp_workspace,
+                        &Kernels::train_epoch_pooled_mlp>,
+        model, job, n_threads);
+}
+
+void bind_machine(py::module_& m) {
+  using py::arg;
+  m.def("isa", [] { return current_implementation().name; }, "The instruction set in use.");
+  m.def("set_isa", set_implementation, arg("name"));
+  m.def(
+      "isas",
+      [] {
+        std::vector<std::pair<const char*, bool>> all;
+        for (const Implementation& i : implementations()) all.emplace_back(i.name, i.supported());
+        return all;
+      },
+      "Of this build: (name, whether this machine supports it).");
+  m.def("lanes", [] { return current_implementation().kernels->lanes; },
+        "float32 values in a vector.");
+  m.def(
+      "tanh",
+      [](Address x, Address y, std::int64_t n) {
+        call(1, [&](const Kernels& k, int) { k.tanh(x, y, n); });
+      },
+      arg("x"), arg("y"), arg("n"));
+  m.def(
+      "multiply_adds",
+      [](std::int64_t n_rounds, int n_threads) {
+        double n_done = 0;
+        call(n_threads, [&](const Kernels& k, int n) { n_done = k.multiply_adds(n_rounds, n); });
+        return n_done;
+      },
+      arg("n_rounds"), arg("n_threads"), "How many multiply-adds it was.");
+}
 
 }  // namespace
 }  // namespace lenetshift
@@ -239,13 +234,14 @@ constexpr Bound kMachine[] = {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "lenetshift's compiled kernels; call them through lenetshift.ops.";
   m.attr("__version__") = LENETSHIFT_VERSION;
-  m.attr("bindings_sha256") = LENETSHIFT_BINDINGS_SHA256;
-  lenetshift::bind(m, lenetshift::kKernels);
-  lenetshift::bind(m, lenetshift::kMachine);
+  m.attr("sources_sha256") = lenetshift::kSourcesSha256;
+  lenetshift::bind_structs(m);
+  lenetshift::bind_kernels(m);
+  lenetshift::bind_machine(m);
 #if defined(LENETSHIFT_HAS_CUDA)
   m.attr("has_cuda") = true;
   py::module_ cuda = m.def_submodule("cuda", "The CUDA kernels.");
-  lenetshift::bind(cuda, lenetshift::cuda_bindings::kKernels);
+  lenetshift::cuda_bindings::bind(cuda);
 #else
   m.attr("has_cuda") = false;
 #endif

@@ -1,13 +1,15 @@
-// How Python's arguments become the structs of kernels.h, for CPU and CUDA.
-//
-// All bound functions have one C++ signature and take their arguments off a list: pybind11 would
-// make its templates anew for each signature, and the build would take seconds more.
+// What the core's functions take, for CPU and CUDA: the structs of kernels.h as Python classes. Arrays
+// are addresses, as Tensor.data_ptr() gives them; 0 is null.
 #pragma once
 
+#include <pybind11/native_enum.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels.h"
@@ -16,140 +18,132 @@ namespace py = pybind11;
 
 namespace lenetshift {
 
-// A call's arguments, taken in their order (as the initialisers within braces are).
-class Arguments {
- public:
-  explicit Arguments(const py::args& all) : all_(all) {}
+// An integer in Python, whatever pointer is wanted here.
+struct Address {
+  void* pointer = nullptr;
 
-  std::int64_t number() { return next().cast<std::int64_t>(); }
-  int integer() { return next().cast<int>(); }
-  float real() { return next().cast<float>(); }
-  std::string text() { return next().cast<std::string>(); }
   template <class T>
-  T* array() {
-    return reinterpret_cast<T*>(next().cast<std::uintptr_t>());
+  operator T*() const {
+    return static_cast<T*>(pointer);
   }
-  std::vector<std::int64_t> numbers() {
-    std::vector<std::int64_t> all;
-    for (const py::handle one : next()) all.push_back(one.cast<std::int64_t>());
-    return all;
-  }
-  // dx, dy: each (first, stop).
-  ShiftGrid grid() {
-    const std::vector<std::int64_t> dx = numbers(), dy = numbers();
-    const auto n = [](const std::vector<std::int64_t>& r) { return r.at(1) - r.at(0); };
-    return {static_cast<int>(dx.at(0)), static_cast<int>(n(dx)), static_cast<int>(dy.at(0)),
-            static_cast<int>(n(dy))};
-  }
-  // "sparse" or "dense"
-  C3Form form() { return text() == "sparse" ? C3Form::sparse : C3Form::dense; }
-  // "tanh" or "relu"
-  Activation activation() { return text() == "tanh" ? Activation::tanh : Activation::relu; }
+};
 
-  void end() const {
-    if (i_ != all_.size())
-      throw py::type_error("got " + std::to_string(all_.size()) + " arguments, expected " +
-                           std::to_string(i_));
+}  // namespace lenetshift
+
+template <>
+struct py::detail::type_caster<lenetshift::Address> {
+  PYBIND11_TYPE_CASTER(lenetshift::Address, const_name("int"));
+  bool load(handle source, bool) {
+    make_caster<std::uintptr_t> number;
+    if (!number.load(source, false)) return false;
+    value.pointer = reinterpret_cast<void*>(cast_op<std::uintptr_t>(number));
+    return true;
   }
+};
+
+namespace lenetshift {
+
+// C3Shape with its table, and whether the values are float or double.
+class C3 {
+ public:
+  C3(std::int64_t n_images, int n_inputs, int height, int width, std::vector<std::int64_t> table,
+     int value_bytes)
+      : table_(std::move(table)),
+        shape_{n_images, n_inputs, static_cast<int>(table_.size()), height, width, table_.data()},
+        value_bytes_(value_bytes) {}
+  C3(const C3&) = delete;  // shape_ points into table_
+  C3& operator=(const C3&) = delete;
+
+  const C3Shape& shape() const { return shape_; }
+  int value_bytes() const { return value_bytes_; }
 
  private:
-  const py::args& all_;
-  std::size_t i_ = 0;
-
-  py::object next() {
-    if (i_ == all_.size()) throw py::type_error("got too few arguments");
-    return all_[i_++];
-  }
+  const std::vector<std::int64_t> table_;
+  const C3Shape shape_;
+  const int value_bytes_;
 };
 
-struct Bound {
-  const char* name;
-  py::object (*function)(Arguments&);
-};
-
-template <std::size_t n>
-void bind(py::module_& m, const Bound (&functions)[n]) {
-  for (const Bound& bound : functions)
-    m.def(bound.name, [function = bound.function](const py::args& all) {
-      Arguments a(all);
-      return function(a);
-    });
+// f(float{}) or f(double{}), whichever has so many bytes.
+template <class F>
+auto with_value_type(int value_bytes, F&& f) {
+  if (value_bytes == sizeof(float)) return f(float{});
+  if (value_bytes == sizeof(double)) return f(double{});
+  throw std::invalid_argument("value_bytes: got " + std::to_string(value_bytes) +
+                              ", expected 4 or 8");
 }
 
-// c3_conv: n_images, n_inputs, height, width, table, value_bytes.
-struct C3Arguments {
-  std::int64_t n_images;
-  int n_inputs, height, width;
-  std::vector<std::int64_t> table;
-  int value_bytes;
-
-  explicit C3Arguments(Arguments& a)
-      : n_images(a.number()), n_inputs(a.integer()), height(a.integer()), width(a.integer()),
-        table(a.numbers()), value_bytes(a.integer()) {}
-  C3Shape shape() const {
-    return {n_images, n_inputs, static_cast<int>(table.size()), height, width, table.data()};
-  }
-};
-
-// c3_conv_backward: grad_output, input, weight, grad_input, grad_weight, grad_bias.
-template <class T>
-C3Backward<T> c3_backward(Arguments& a) {
-  return {a.array<T>(), a.array<T>(), a.array<T>(), a.array<T>(), a.array<T>(), a.array<T>()};
-}
-
-// translate: n_images, n_shifts, n_planes, height, width, value_bytes.
-inline TranslateShape translate_shape(Arguments& a) {
-  return {a.number(), a.number(), a.number(), a.integer(), a.integer(), a.integer()};
-}
-
-// The fused kernels' model: form, activation, parameters.
-struct Lenet5Model {
+struct Lenet5 {
   C3Form form;
   Activation activation;
   Lenet5Parameters parameters;
-
-  template <class Kernel, class... Rest>
-  auto call(Kernel kernel, const Rest&... rest) const {
-    return kernel(form, activation, parameters, rest...);
-  }
 };
-// The fused kernels' model: activation, parameters, n_hidden.
-struct MlpModel {
+
+struct Mlp {
   Activation activation;
   MlpParameters parameters;
-
-  template <class Kernel, class... Rest>
-  auto call(Kernel kernel, const Rest&... rest) const {
-    return kernel(activation, parameters, rest...);
-  }
 };
 
-inline Layer layer_at(const std::vector<std::int64_t>& addresses, int i) {
-  return {reinterpret_cast<const float*>(addresses.at(2 * i)),
-          reinterpret_cast<const float*>(addresses.at(2 * i + 1))};
-}
-inline Lenet5Model lenet5_model(Arguments& a) {
-  const C3Form form = a.form();
-  const Activation activation = a.activation();
-  const std::vector<std::int64_t> p = a.numbers();
-  return {form, activation,
-          {layer_at(p, 0), layer_at(p, 1), layer_at(p, 2), layer_at(p, 3), layer_at(p, 4)}};
-}
-inline MlpModel mlp_model(Arguments& a) {
-  const Activation activation = a.activation();
-  const std::vector<std::int64_t> p = a.numbers();
-  return {activation, {layer_at(p, 0), layer_at(p, 1), a.integer()}};
-}
+inline void bind_structs(py::module_& m) {
+  using py::arg;
+  using Range = std::pair<int, int>;  // first, stop
 
-// The fused kernels' job: images, n_images, dx, dy, predictions, logits.
-inline ShiftedImages shifted_images(Arguments& a) {
-  return {a.array<std::uint8_t>(), a.number(), a.grid(), a.array<std::uint8_t>(),
-          a.array<float>()};
-}
-// The fused kernels' job: images, labels, permutation, n_images, batch_size, learning_rate, losses.
-inline Epoch epoch(Arguments& a) {
-  return {a.array<std::uint8_t>(), a.array<std::int64_t>(), a.array<std::int64_t>(),
-          a.number(), a.integer(), a.real(), a.array<float>()};
+  // Not py::enum_: its templates alone would take two seconds to compile.
+  py::native_enum<C3Form>(m, "C3Form", "enum.Enum")
+      .value("sparse", C3Form::sparse)
+      .value("dense", C3Form::dense)
+      .finalize();
+  py::native_enum<Activation>(m, "Activation", "enum.Enum")
+      .value("tanh", Activation::tanh)
+      .value("relu", Activation::relu)
+      .finalize();
+
+  py::class_<C3>(m, "C3")
+      .def(py::init<std::int64_t, int, int, int, std::vector<std::int64_t>, int>(),
+           arg("n_images"), arg("n_inputs"), arg("height"), arg("width"), arg("table"),
+           arg("value_bytes"));
+  py::class_<TranslateShape>(m, "TranslateShape")
+      .def(py::init<std::int64_t, std::int64_t, std::int64_t, int, int, int>(), arg("n_images"),
+           arg("n_shifts"), arg("n_planes"), arg("height"), arg("width"), arg("value_bytes"));
+  py::class_<Lenet5>(m, "Lenet5")
+      .def(py::init([](C3Form form, Activation activation, Address c1_weight, Address c1_bias,
+                       Address c3_weight, Address c3_bias, Address c5_weight, Address c5_bias,
+                       Address f6_weight, Address f6_bias, Address output_weight,
+                       Address output_bias) {
+             return Lenet5{form, activation,
+                           {{c1_weight, c1_bias},
+                            {c3_weight, c3_bias},
+                            {c5_weight, c5_bias},
+                            {f6_weight, f6_bias},
+                            {output_weight, output_bias}}};
+           }),
+           arg("form"), arg("activation"), arg("c1_weight"), arg("c1_bias"), arg("c3_weight"),
+           arg("c3_bias"), arg("c5_weight"), arg("c5_bias"), arg("f6_weight"), arg("f6_bias"),
+           arg("output_weight"), arg("output_bias"));
+  py::class_<Mlp>(m, "Mlp")
+      .def(py::init([](int n_hidden, Activation activation, Address hidden_weight,
+                       Address hidden_bias, Address output_weight, Address output_bias) {
+             return Mlp{activation,
+                        {{hidden_weight, hidden_bias}, {output_weight, output_bias}, n_hidden}};
+           }),
+           arg("n_hidden"), arg("activation"), arg("hidden_weight"), arg("hidden_bias"),
+           arg("output_weight"), arg("output_bias"));
+  py::class_<ShiftedImages>(m, "ShiftedImages")
+      .def(py::init([](Address images, std::int64_t n_images, Range dx, Range dy,
+                       Address predictions, Address logits) {
+             const ShiftGrid grid = {dx.first, dx.second - dx.first, dy.first,
+                                     dy.second - dy.first};
+             return ShiftedImages{images, n_images, grid, predictions, logits};
+           }),
+           arg("images"), arg("n_images"), arg("dx"), arg("dy"), arg("predictions"),
+           arg("logits"));
+  py::class_<Epoch>(m, "Epoch")
+      .def(py::init([](Address images, Address labels, Address permutation, std::int64_t n_images,
+                       int batch_size, float learning_rate, Address losses) {
+             return Epoch{images,     labels,        permutation, n_images,
+                          batch_size, learning_rate, losses};
+           }),
+           arg("images"), arg("labels"), arg("permutation"), arg("n_images"), arg("batch_size"),
+           arg("learning_rate"), arg("losses"));
 }
 
 }  // namespace lenetshift

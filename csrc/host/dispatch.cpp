@@ -36,7 +36,8 @@ const Implementation& find(const std::string& name, const std::string& source) {
 }
 
 const Implementation& choose() {
-  if (const char* name = std::getenv("LENETSHIFT_ISA")) return find(name, "LENETSHIFT_ISA");
+  const char* const name = std::getenv("LENETSHIFT_ISA");
+  if (name != nullptr && *name != '\0') return find(name, "LENETSHIFT_ISA");
   const Implementation* best = nullptr;
   for (const Implementation& i : implementations())
     if (i.supported()) best = &i;

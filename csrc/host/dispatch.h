@@ -17,8 +17,8 @@ struct Implementation {
 // Every implementation in this build, from the most portable to the fastest.
 const std::vector<Implementation>& implementations();
 
-// The one in use: at first what the environment variable LENETSHIFT_ISA names, else the fastest
-// that this machine supports. Throws std::invalid_argument where the named one is unknown or
+// The one in use: at first what the environment variable LENETSHIFT_ISA names; where that is unset or
+// empty, the fastest that this machine supports. Throws std::invalid_argument where the named one is unknown or
 // impossible here.
 const Implementation& current_implementation();
 

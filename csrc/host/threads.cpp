@@ -1,17 +1,46 @@
 #include "host/threads.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <climits>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <thread>
+
+#include "host/team.h"
 
 namespace lenetshift {
 namespace {
 
-// An op that follows at once finds its threads awake: they spin for some tens of microseconds, then
-// offer their core to others for about as long, and only then sleep.
-constexpr int kSpins = 2000, kYields = 100;
+using std::chrono::microseconds;
+using Clock = std::chrono::steady_clock;
+
+// How a thread waits, for its next job or at a barrier.
+//
+// To sleep and to be woken takes some 5 us, where the core has gone idle 50 us and more, on a
+// virtual machine above all: as long as a small op. What is waited for mostly comes sooner: the
+// other threads finish a stage of a training step at about the same time, and between two ops in a
+// loop lie some tens of microseconds of Python. So a thread spins first, for about what waking costs.
+//
+// Then it yields: where others want the core, they get it, and where none does, it is still awake.
+//
+// And then it sleeps: what has not come by now may be a long time coming, and until then the core
+// and its power are others'. With more threads than cores it sleeps at once: the thread that it
+// waits for needs the core on which it would spin, and with a thousand of them yielding passes it
+// round all those that have nothing to do.
+constexpr microseconds kSpin{50}, kAwake{200};
+
+// How often a call that waits for its turn looks up.
+constexpr std::chrono::milliseconds kRound{20};
 
 void pause() {
 #if defined(__x86_64__)
@@ -19,86 +48,197 @@ void pause() {
 #endif
 }
 
+// As std::atomic::wait() of C++20 does it.
+void sleep_while(std::uint32_t* word, std::uint32_t value) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+void wake_all(std::uint32_t* word) {
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+// Those that the calling thread may use.
+int n_cores() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
+  return std::max(1u, std::thread::hardware_concurrency());  // more than a cpu_set_t holds
+}
+
+// Each worker has a number of its own that sends it to work, so that a job wakes those that take
+// part in it and no other. On a cache line of its own, since it spins there.
+struct alignas(64) Worker {
+  Event job;
+};
+
 struct Pool {
-  std::mutex caller;  // one caller at a time
-  std::mutex mutex;   // guards what follows
-  std::condition_variable wake;
+  std::mutex mutex;  // guards the next four
+  std::condition_variable free;
+  bool taken = false;      // it is some call's turn
+  unsigned n_foreign = 0;  // how often such a call has come to ForeignCode
+  unsigned foreign = 0;    // n_foreign while one runs it, else 0
+
+  // The rest belongs to the call whose turn it is.
+  std::deque<Worker> workers;  // those that were started; they stay until the process ends
+  bool crowd = false;          // it has more threads than there are cores
   void (*body)(void*, int) = nullptr;
   void* context = nullptr;
-  int n_workers = 0;           // threads started, beside the callers
-  int n_wanted = 0;            // of them, how many take part in this job
-  std::uint64_t job = 0;       // counts jobs
-  int running = 0;             // workers that have not finished this job
+  int n_running = 0;  // workers that have not finished this job
+  Event finished;     // changes when none is left
 
-  void work(int thread) {
-    std::uint64_t seen = 0;
-    for (;;) {
-      for (int i = 0; i < kSpins + kYields && __atomic_load_n(&job, __ATOMIC_ACQUIRE) == seen; ++i)
-        i < kSpins ? pause() : std::this_thread::yield();
-      {
-        std::unique_lock<std::mutex> lock(mutex);
-        wake.wait(lock, [&] { return job != seen; });
-        seen = job;
-        if (thread > n_wanted) continue;
+  // Starts workers until there are n, as far as the system lets it; returns how many of n there are.
+  int start(int n) {
+    while (static_cast<int>(workers.size()) < n) {
+      const int thread = static_cast<int>(workers.size()) + 1;
+      workers.emplace_back();
+      try {
+        std::thread(&Pool::work, this, std::ref(workers.back()), thread).detach();
+      } catch (const std::exception&) {  // no more threads, or no memory for one
+        workers.pop_back();
+        return static_cast<int>(workers.size());
       }
+    }
+    return n;
+  }
+
+  void work(Worker& self, int thread) {
+    pthread_setname_np(pthread_self(), "lenetshift");  // in top and in debuggers
+    bool in_crowd = false;
+    for (std::uint32_t seen = 0;;) {
+      self.job.wait_while(seen, in_crowd);
+      seen = self.job.value();
+      in_crowd = crowd;
       body(context, thread);
-      __atomic_fetch_sub(&running, 1, __ATOMIC_RELEASE);
+      if (__atomic_sub_fetch(&n_running, 1, __ATOMIC_ACQ_REL) == 0)
+        finished.set(finished.value() + 1);
     }
   }
 
   void run(int n_threads, void (*new_body)(void*, int), void* new_context) {
-    std::lock_guard<std::mutex> turn(caller);
-    {
-      std::lock_guard<std::mutex> lock(mutex);
-      for (; n_workers < n_threads - 1; ++n_workers)
-        std::thread(&Pool::work, this, n_workers + 1).detach();
-      body = new_body;
-      context = new_context;
-      n_wanted = n_threads - 1;
-      running = n_wanted;
-      __atomic_store_n(&job, job + 1, __ATOMIC_RELEASE);
-    }
-    wake.notify_all();
-    new_body(new_context, 0);
-    for (int i = 0; __atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0; ++i)
-      i < kSpins ? pause() : std::this_thread::yield();
+    body = new_body;
+    context = new_context;
+    n_running = n_threads - 1;
+    const std::uint32_t before = finished.value();
+    for (int i = 0; i < n_threads - 1; ++i) workers[i].job.set(workers[i].job.value() + 1);
+    body(context, 0);
+    finished.wait_while(before, crowd);
   }
 };
 
 // Never destroyed: its detached threads sleep in it until the process ends.
 Pool* pool = nullptr;
 
+// Of the calling thread:
+thread_local bool has_turn = false;
+thread_local int team_size = 1;  // of the innermost Team
+
 Pool& the_pool() {
   static std::once_flag once;
   std::call_once(once, [] {
     pool = new Pool;
     // A forked child has none of its parent's threads: it starts with a pool of its own.
-    pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
+    pthread_atfork(nullptr, nullptr, [] {
+      pool = new Pool;
+      has_turn = false;
+      team_size = 1;
+    });
   });
   return *pool;
 }
 
 }  // namespace
 
+Team::Team(int n_wanted, bool (*should_stop)()) : n_threads_(1), outer_size_(team_size) {
+  const int cores = n_wanted > 1 ? n_cores() : 1;
+  n_wanted = std::min(n_wanted, kMostPerCore * cores);
+  unsigned foreign = 0;  // of the last round
+  while (n_wanted > 1 && !has_turn) {
+    Pool& p = the_pool();  // looked up in each round: should_stop may fork
+    std::unique_lock<std::mutex> lock(p.mutex);
+    if (p.free.wait_for(lock, kRound, [&] { return !p.taken; })) {
+      n_threads_ = 1 + p.start(n_wanted - 1);
+      p.crowd = n_threads_ > cores;
+      p.taken = has_turn_ = has_turn = n_threads_ > 1;
+      break;
+    }
+    // Each question whether to stop is ForeignCode, but only a signal's handler lasts for a round.
+    if (p.foreign != 0 && p.foreign == foreign) break;
+    foreign = p.foreign;
+    lock.unlock();
+    if (should_stop != nullptr && should_stop()) {
+      n_threads_ = 0;
+      break;
+    }
+  }
+  team_size = std::max(n_threads_, 1);
+}
+
+Team::~Team() {
+  team_size = outer_size_;
+  if (!has_turn_ || !has_turn) return;  // the latter in a forked child, whose pool is another
+  has_turn = false;
+  {
+    std::lock_guard<std::mutex> lock(pool->mutex);
+    pool->taken = false;
+  }
+  pool->free.notify_one();
+}
+
+ForeignCode::ForeignCode() {
+  if (!has_turn) return;
+  std::lock_guard<std::mutex> lock(pool->mutex);
+  if (pool->foreign != 0) return;
+  pool->foreign = ++pool->n_foreign;
+  outermost_ = true;
+}
+
+ForeignCode::~ForeignCode() {
+  if (!outermost_ || !has_turn) return;
+  std::lock_guard<std::mutex> lock(pool->mutex);
+  pool->foreign = 0;
+}
+
 void run_body_on_threads(int n_threads, void (*body)(void* context, int thread), void* context) {
+  if (n_threads > team_size)
+    throw std::logic_error("run_on_threads: got " + std::to_string(n_threads) +
+                           " threads, expected at most the Team's " + std::to_string(team_size));
   if (n_threads <= 1)
     body(context, 0);
   else
-    the_pool().run(n_threads, body, context);
+    pool->run(n_threads, body, context);
 }
 
-Barrier::Barrier(int n_threads) : n_threads_(n_threads) {}
+std::uint32_t Event::value() const { return __atomic_load_n(&value_, __ATOMIC_ACQUIRE); }
+
+void Event::wait_while(std::uint32_t value, bool crowd) {
+  if (!crowd) {
+    const Clock::time_point start = Clock::now();
+    for (Clock::duration waited{}; waited < kAwake; waited = Clock::now() - start) {
+      if (waited > kSpin) std::this_thread::yield();
+      for (int i = 0; i < 16; ++i, pause())
+        if (this->value() != value) return;
+    }
+  }
+  // Either the sleeper sees the new value, or set() sees the sleeper: hence sequential consistency.
+  __atomic_fetch_add(&sleepers_, 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(&value_, __ATOMIC_SEQ_CST) == value) sleep_while(&value_, value);
+  __atomic_fetch_sub(&sleepers_, 1, __ATOMIC_RELAXED);
+}
+
+void Event::set(std::uint32_t value) {
+  __atomic_store_n(&value_, value, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&sleepers_, __ATOMIC_SEQ_CST) > 0) wake_all(&value_);
+}
+
+Barrier::Barrier(int n_threads) : n_threads_(n_threads), crowd_(pool != nullptr && pool->crowd) {}
 
 void Barrier::wait() {
   if (n_threads_ == 1) return;
-  const int generation = __atomic_load_n(&generation_, __ATOMIC_ACQUIRE);
+  const std::uint32_t generation = generation_.value();
   if (__atomic_add_fetch(&arrived_, 1, __ATOMIC_ACQ_REL) == n_threads_) {
     __atomic_store_n(&arrived_, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&generation_, generation + 1, __ATOMIC_RELEASE);
-    return;
+    generation_.set(generation + 1);
+  } else {
+    generation_.wait_while(generation, crowd_);
   }
-  for (int i = 0; __atomic_load_n(&generation_, __ATOMIC_ACQUIRE) == generation; ++i)
-    i < kSpins ? pause() : std::this_thread::yield();
 }
 
 }  // namespace lenetshift

@@ -1,5 +1,8 @@
 // Threads of our own: a pool that lives as long as the process, so that the core needs no OpenMP
 // runtime beside torch's. No standard library here: files compiled for one ISA include this.
+//
+// A call of the core has a Team (host/team.h), which says how many threads there are: no
+// run_on_threads() and no Barrier of the call counts on more.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +10,26 @@
 namespace lenetshift {
 
 // Calls body(context, thread) for thread = 0 ... n_threads - 1, each on a thread of its own, the
-// caller's being thread 0, and returns when all have returned. Calls from several threads at once
-// take turns.
+// caller's being thread 0, and returns when all have returned. The body does not throw. Throws
+// std::logic_error for more threads than the caller's Team has.
 void run_body_on_threads(int n_threads, void (*body)(void* context, int thread), void* context);
 
-// All n_threads threads wait for each other; used between the stages of a training step, where
-// sleeping would cost more than the stage. Yields the core when the wait is long.
+// A number that one thread changes and others wait for. They spin, then yield, then sleep:
+// threads.cpp says why.
+class Event {
+ public:
+  std::uint32_t value() const;
+  // Returns once the value is another. In a crowd (more threads than cores) it sleeps at once.
+  void wait_while(std::uint32_t value, bool crowd);
+  // Who has waited sees everything that was written before.
+  void set(std::uint32_t value);
+
+ private:
+  std::uint32_t value_ = 0;
+  std::uint32_t sleepers_ = 0;
+};
+
+// All n_threads threads wait for each other; used between the stages of a training step.
 class Barrier {
  public:
   explicit Barrier(int n_threads);
@@ -20,8 +37,9 @@ class Barrier {
 
  private:
   int n_threads_;
+  bool crowd_;
   int arrived_ = 0;
-  int generation_ = 0;
+  Event generation_;
 };
 
 // What follows is inline, so each file gets its own copy (see cpu/simd/vec.h for why).

@@ -1,9 +1,8 @@
-"""What every op needs: workspace and registration."""
+"""What every op needs: its call of the core, and its registration."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,55 +14,29 @@ library = torch.library.Library("lenetshift", "FRAGMENT")
 
 _registered = hasattr(torch.ops.lenetshift, "c3_conv")
 
-ALIGNMENT = 64
-"""Bytes: the alignment that the CPU kernels' workspace needs."""
 
-KEPT_BYTES = 8 << 20
-"""Each thread keeps a CPU workspace of at most so many: allocated anew, its pages would be zeroed in
-every call, which takes as long as a small ``c3_conv``."""
-
-_kept = threading.local()
-
-
-def run_kernel(
-    kernel: str, device: torch.device, workspace_for: Sequence[Any] | None, *arguments: Any
-) -> None:
+def run_kernel(kernel: str, device: torch.device, *arguments: Any) -> None:
     """Call a kernel of the core on torch's threads, or on the device's current stream.
 
     Args:
         kernel: its name, the same for CPU and CUDA.
         device: where all its arrays are.
-        workspace_for: what the size of its workspace depends on; None where it takes none.
-        arguments: the kernel's, up to the workspace.
+        arguments: the kernel's, the same for CPU and CUDA.
     """
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            workspace = []
-            if workspace_for is not None:
-                n_bytes = getattr(core.cuda, f"{kernel}_workspace")(*workspace_for)
-                # Freed on return, while the kernel still runs: whoever gets this memory next uses
-                # it on the same stream, so later.
-                memory = torch.empty(n_bytes, dtype=torch.uint8, device=device)
-                workspace = [memory.data_ptr()]
-            stream = torch.cuda.current_stream(device)
-            getattr(core.cuda, kernel)(*arguments, *workspace, device.index, stream.cuda_stream)
+    if device.type == "cpu":
+        getattr(core, kernel)(*arguments, torch.get_num_threads())
         return
-    n_threads = torch.get_num_threads()
-    workspace = []
-    if workspace_for is not None:
-        memory = _workspace(getattr(core, f"{kernel}_workspace")(*workspace_for, n_threads))
-        workspace = [(memory.data_ptr() + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT]
-    getattr(core, kernel)(*arguments, *workspace, n_threads)
+    workspace: list[Tensor] = []
 
+    def allocate(n_bytes: int) -> int:
+        # Freed on return, while the kernel still runs: whoever gets this memory next uses it on the
+        # same stream, so later.
+        workspace.append(torch.empty(n_bytes, dtype=torch.uint8, device=device))
+        return workspace[0].data_ptr()
 
-def _workspace(n_bytes: int) -> Tensor:
-    """Memory for a kernel's workspace and its alignment, the last call's where that is enough."""
-    memory: Tensor | None = getattr(_kept, "workspace", None)
-    if memory is None or memory.numel() < n_bytes + ALIGNMENT:
-        memory = torch.empty(n_bytes + ALIGNMENT, dtype=torch.uint8, device="cpu")
-        if n_bytes <= KEPT_BYTES:
-            _kept.workspace = memory
-    return memory
+    with torch.cuda.device(device):
+        stream = torch.cuda.current_stream(device).cuda_stream
+        getattr(core.cuda, kernel)(*arguments, core.cuda.Stream(device.index, stream, allocate))
 
 
 def _without_cuda(name: str) -> Callable[..., Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lenetshift._native import core
 from lenetshift.checks import check, check_tensor
 
 Shape = tuple[int | None, ...]
@@ -45,9 +47,13 @@ class FusedModel:
                 )
         check(n_hidden != 0, lambda: "parameters[0]: got no hidden units, expected at least 1")
 
-    def family(self, parameters: Sequence[Tensor]) -> str | int:
-        """The kernel's first argument: the form of C3, or the number of hidden units."""
-        return self.form if self.form is not None else parameters[0].shape[0]
+    def for_core(self, parameters: Sequence[Tensor], activation: str) -> Any:
+        """The model as the core's kernels take it; the core is given addresses only."""
+        addresses = [parameter.data_ptr() for parameter in parameters]
+        activation = core.Activation[activation]
+        if self.form is None:
+            return core.Mlp(parameters[0].shape[0], activation, *addresses)
+        return core.Lenet5(core.C3Form[self.form], activation, *addresses)
 
 
 def _lenet5(name: str, form: str, c3_shape: Shape) -> FusedModel:

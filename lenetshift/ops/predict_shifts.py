@@ -21,6 +21,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lenetshift._native import core
 from lenetshift.activations import ACTIVATIONS
 from lenetshift.checks import check_choice, check_first_and_stop, check_images
 from lenetshift.ops._common import define, run_kernel
@@ -63,21 +64,18 @@ def _register(model: FusedModel) -> None:
         model.check_parameters(parameters, images.device)
         images = images.contiguous()
         predictions, logits = outputs(images, dx, dy, return_logits)
-        family, grid = model.family(parameters), (tuple(dx), tuple(dy))
-        addresses = [parameter.data_ptr() for parameter in parameters]
-        head = (family, activation, addresses) if model.form else (activation, addresses, family)
-        # The CPU's workspace is each thread's, the card's is for many images at once.
-        n_images = (images.shape[0],) if images.is_cuda else ()
         run_kernel(
             f"predict_shifts_{model.kernel}",
             images.device,
-            (family, *grid, *n_images),
-            *head,
-            images.data_ptr(),
-            images.shape[0],
-            *grid,
-            predictions.data_ptr(),
-            logits.data_ptr() if return_logits else 0,
+            model.for_core(parameters, activation),
+            core.ShiftedImages(
+                images=images.data_ptr(),
+                n_images=images.shape[0],
+                dx=tuple(dx),
+                dy=tuple(dy),
+                predictions=predictions.data_ptr(),
+                logits=logits.data_ptr() if return_logits else 0,
+            ),
         )
         return predictions, logits
 

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lenetshift._native import core
 from lenetshift.activations import ACTIVATIONS
 from lenetshift.checks import check, check_choice, check_images, check_indices, check_tensor
 from lenetshift.ops._common import define, run_kernel
@@ -71,22 +72,20 @@ def _register(model: FusedModel) -> None:
         # A batch larger than the whole is the whole: the workspace need not grow beyond.
         batch_size = min(batch_size, max(permutation.shape[0], 1))
         losses = _losses(images, permutation, batch_size)
-        family = model.family(parameters)
-        addresses = [parameter.data_ptr() for parameter in parameters]
-        head = (family, activation, addresses) if model.form else (activation, addresses, family)
         try:
             run_kernel(
                 f"train_epoch_{model.kernel}",
                 images.device,
-                (family, batch_size),
-                *head,
-                images.data_ptr(),
-                labels.data_ptr(),
-                permutation.data_ptr(),
-                permutation.shape[0],
-                batch_size,
-                learning_rate,
-                losses.data_ptr(),
+                model.for_core(parameters, activation),
+                core.Epoch(
+                    images=images.data_ptr(),
+                    labels=labels.data_ptr(),
+                    permutation=permutation.data_ptr(),
+                    n_images=permutation.shape[0],
+                    batch_size=batch_size,
+                    learning_rate=learning_rate,
+                    losses=losses.data_ptr(),
+                ),
             )
         finally:  # also for the steps before an interrupt
             for parameter in parameters:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lenetshift._native import core
 from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor, dtype_name
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
@@ -27,9 +28,15 @@ def _check_shifts(shifts: Tensor, device: torch.device) -> None:
     check_tensor("shifts", shifts, (torch.int64,), (None, 2), device)
 
 
-def _translate_shape(images: Tensor, n_shifts: int, value_bytes: int) -> tuple[int, ...]:
-    n_planes = math.prod(images.shape[1:-2])
-    return (images.shape[0], n_shifts, n_planes, *images.shape[-2:], value_bytes)
+def _translate_shape(images: Tensor, n_shifts: int) -> Any:
+    return core.TranslateShape(
+        n_images=images.shape[0],
+        n_shifts=n_shifts,
+        n_planes=math.prod(images.shape[1:-2]),
+        height=images.shape[-2],
+        width=images.shape[-1],
+        value_bytes=images.element_size(),
+    )
 
 
 def _translate(images: Tensor, shifts: Tensor) -> Tensor:
@@ -43,8 +50,7 @@ def _translate(images: Tensor, shifts: Tensor) -> Tensor:
     run_kernel(
         "translate",
         images.device,
-        None,
-        *_translate_shape(images, shifts.shape[0], images.element_size()),
+        _translate_shape(images, shifts.shape[0]),
         images.data_ptr(),
         shifts.data_ptr(),
         output.data_ptr(),
@@ -76,8 +82,7 @@ def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
     run_kernel(
         "translate_backward",
         grad_output.device,
-        None,
-        *_translate_shape(grad_images, shifts.shape[0], grad_images.element_size()),
+        _translate_shape(grad_images, shifts.shape[0]),
         grad_output.data_ptr(),
         shifts.data_ptr(),
         grad_images.data_ptr(),
