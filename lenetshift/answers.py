@@ -43,35 +43,36 @@ class Collected:
     ) -> None:
         """Wait for the first answers, which tell the number of classes."""
         self.n, self.shape, self.device, self.keeps_logits = n, shape, device, keeps_logits
-        self._predictions: Tensor | None = None  # [N, n_dy * n_dx]
-        self._logits: Tensor | None = None  # [N, n_dy * n_dx, K]
+        self._predictions: Tensor | None = None  # [N * n_dy * n_dx]
+        self._logits: Tensor | None = None  # [N * n_dy * n_dx, K]
 
-    def put(self, images: slice, shifts: slice, logits: Tensor) -> None:
-        """Keep logits ``[images, shifts, K]``."""
-        n_shifts, n_classes = self.shape[0] * self.shape[1], logits.shape[-1]
+    def put(self, first: int, logits: Tensor) -> None:
+        """Keep logits ``[B, K]``, those of pattern ``first`` and the following: all shifts of the
+        first image, then all of the second, ..."""
+        n_patterns, n_classes = self.n * self.shape[0] * self.shape[1], logits.shape[1]
         with torch.inference_mode(False):  # what is returned are ordinary tensors
             if self._predictions is None:
                 dtype = torch.uint8 if n_classes <= MAX_CLASSES_IN_A_BYTE else torch.int32
-                self._predictions = torch.empty(self.n, n_shifts, dtype=dtype, device=self.device)
+                self._predictions = torch.empty(n_patterns, dtype=dtype, device=self.device)
             if self._logits is None and self.keeps_logits:
                 self._logits = torch.empty(
-                    self.n, n_shifts, n_classes, dtype=logits.dtype, device=self.device
+                    n_patterns, n_classes, dtype=logits.dtype, device=self.device
                 )
-        self._predictions[images, shifts] = logits.argmax(-1).to(self._predictions)
+        part = slice(first, first + len(logits))
+        self._predictions[part] = logits.argmax(1).to(self._predictions)
         if self._logits is not None:
-            self._logits[images, shifts] = logits.to(self.device)
+            self._logits[part] = logits.to(self.device)
 
     def answers(self, method: str, reason: str) -> Answers:
         """All of them; without any image, of a model with 0 classes."""
         predictions, logits = self._predictions, self._logits
         if predictions is None:
-            n_shifts = self.shape[0] * self.shape[1]
-            predictions = torch.empty(self.n, n_shifts, dtype=torch.uint8, device=self.device)
+            predictions = torch.empty(0, dtype=torch.uint8, device=self.device)
             if self.keeps_logits:
-                logits = torch.empty(self.n, n_shifts, 0, device=self.device)
+                logits = torch.empty(0, 0, device=self.device)
         return Answers(
-            predictions.unflatten(1, self.shape),
-            None if logits is None else logits.unflatten(1, self.shape),
+            predictions.view(self.n, *self.shape),
+            None if logits is None else logits.view(self.n, *self.shape, logits.shape[1]),
             method,
             reason,
         )

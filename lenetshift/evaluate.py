@@ -115,10 +115,12 @@ class ShiftEvaluator:
                     reason = _shared(way, patterns, collected, on_progress)
                     return collected.answers("shared", reason)
                 why = str(way)
-            for rows, shifts, logits in plain.answers(self._ask, patterns, self.batch_size):
-                collected.put(rows, shifts, logits)
-                if on_progress and shifts.stop == len(self.grid):
-                    on_progress(rows.stop - rows.start)
+            done = 0
+            for first, logits in plain.answers(self._ask, patterns, self.batch_size):
+                collected.put(first, logits)
+                before, done = done, (first + len(logits)) // len(self.grid)
+                if on_progress and done > before:
+                    on_progress(done - before)
         return collected.answers("plain", f"plain: {why}")
 
     def _frame(self, pictures: Tensor) -> Frame:
@@ -287,12 +289,11 @@ def _shared(
     """Fill in the answers of the shared way; how it was, in a sentence."""
     n_cut = 0
     for first in range(0, len(patterns), way.block):
-        images = slice(first, min(len(patterns), first + way.block))
-        answers = way.answer(patterns.unmoved(images))
+        answers = way.answer(patterns.unmoved(slice(first, first + way.block)))
         n_cut += int(answers.cut.sum())
-        collected.put(images, slice(0, patterns.n_shifts), answers.logits.flatten(1, 2))
+        collected.put(first * patterns.n_shifts, answers.logits.flatten(0, 2))
         if on_progress:
-            on_progress(images.stop - images.start)
+            on_progress(len(answers.logits))
     height, width = way.canvas_size
     sentence = f"shared: all {patterns.n_shifts} windows of a {height} x {width} canvas at once"
     if n_cut:

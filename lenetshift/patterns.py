@@ -35,28 +35,41 @@ class Patterns:
     def _shifts(self) -> Tensor:
         return self.frame.grid.shifts().to(self.device)
 
+    @property
+    def bytes_each(self) -> int:
+        """Of a moved image as it is made."""
+        height, width = self.frame.window
+        channels = self.images[0].numel() // (self.images.shape[-2] * self.images.shape[-1])
+        dtype = self.images.dtype if self.frame.is_plain else self.dtype
+        return height * width * channels * dtype.itemsize
+
+    def as_input(self, images: Tensor) -> Tensor:
+        """Images or patterns as the network takes them: its dtype, 0..1, ``[B, C, h, w]``."""
+        return as_input(images, self.dtype)
+
     def unmoved(self, images: slice | Tensor) -> Tensor:
-        """Some images as the network's dtype, in 0..1: ``[n, C, H, W]`` on its device."""
-        return as_input(self.images[images].to(self.device), self.dtype)
+        """Some images so, on the network's device: ``[n, C, H, W]``."""
+        return self.as_input(self.images[images].to(self.device))
 
     def moved(self, images: slice, shifts: slice) -> Tensor:
-        """Some patterns as the network takes them, all shifts of the first image first.
+        """Some patterns.
 
         Args:
             images: which.
             shifts: which of the grid's, all dx of the first dy first.
 
         Returns:
-            ``[images * shifts, C, h, w]``.
+            ``[images, shifts, ...]``, for :meth:`as_input` when flattened.
         """
         if self.frame.is_plain:
-            moved = torch.ops.lenetshift.translate(
+            moved: Tensor = torch.ops.lenetshift.translate(
                 self.images[images].to(self.device), self._shifts[shifts]
             )
-            return as_input(moved.flatten(0, 1), self.dtype)
+            return moved
         unmoved = self.unmoved(images)
         place = torch.arange(self.n_shifts, device=self.device)[shifts]
         n = torch.arange(len(unmoved), device=self.device).repeat_interleave(len(place))
         place = place.repeat(len(unmoved))
         n_dx = self.frame.grid.n_dx
-        return self.frame.patterns(unmoved, n, place // n_dx, place % n_dx)
+        patterns = self.frame.patterns(unmoved, n, place // n_dx, place % n_dx)
+        return patterns.unflatten(0, (len(unmoved), -1))

@@ -29,6 +29,10 @@ MOST_BYTES = 256 << 20
 """What the tensors of a forward pass may hold at once, where the batch size is ours to choose."""
 
 
+MOVED_BYTES = 8 << 20
+"""Moved images that are made at once."""
+
+
 class Ask:
     """A model as a function of patterns, its transform before it and its output checked.
 
@@ -79,16 +83,14 @@ class Ask:
         return seen
 
 
-def answers(
-    ask: Ask, patterns: Patterns, batch_size: int | None
-) -> Iterator[tuple[slice, slice, Tensor]]:
+def answers(ask: Ask, patterns: Patterns, batch_size: int | None) -> Iterator[tuple[int, Tensor]]:
     """Ask about all patterns.
 
     Args:
         batch_size: patterns a forward pass at most; None finds it out.
 
     Yields:
-        Which images and which shifts, and their logits ``[images, shifts, K]``.
+        The number of the first pattern, and the logits ``[B, K]`` of it and those that follow.
     """
     if not len(patterns):
         return
@@ -97,12 +99,19 @@ def answers(
     seconds = dict.fromkeys(sizes, float("inf"))  # a pattern, by batch size
     first = 0
     while first < len(patterns):
-        size = trials.pop(0) if trials else min(sizes, key=seconds.__getitem__)
-        images = slice(first, min(len(patterns), first + max(1, size // patterns.n_shifts)))
+        if trials:
+            size = at_once = trials.pop(0)
+        else:
+            size = min(sizes, key=seconds.__getitem__)
+            at_once = max(size, MOVED_BYTES // patterns.bytes_each)
+        images = slice(first, min(len(patterns), first + max(1, at_once // patterns.n_shifts)))
         start = _now(patterns.device)
-        for shifts in _pieces(patterns.n_shifts, size):
-            logits = ask(patterns.moved(images, shifts))
-            yield images, shifts, logits.unflatten(0, (images.stop - images.start, -1))
+        for shifts in _pieces(patterns.n_shifts, at_once):
+            moved = patterns.moved(images, shifts)  # [images, shifts, C, h, w]
+            at = images.start * patterns.n_shifts + shifts.start
+            for batch in moved.flatten(0, 1).tensor_split(-(-moved.shape[:2].numel() // size)):
+                yield at, ask(patterns.as_input(batch))
+                at += len(batch)
         n = (images.stop - images.start) * patterns.n_shifts
         seconds[size] = min(seconds[size], (_now(patterns.device) - start) / n)
         first = images.stop
@@ -124,7 +133,7 @@ def _now(device: torch.device) -> float:
 def _batch_sizes(ask: Ask, patterns: Patterns) -> list[int]:
     """Those worth a trial: as many as fit the memory."""
     with _LiveBytes() as live:
-        ask(patterns.moved(slice(0, 1), slice(0, 1)))
+        ask(patterns.as_input(patterns.moved(slice(0, 1), slice(0, 1)).flatten(0, 1)))
     most = max(1, MOST_BYTES // max(1, live.peak))
     return [n for n in BATCH_SIZES.get(patterns.device.type, (128,)) if n <= most] or [most]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..shifts import ShiftGrid
 from .canvas import Frame
-from .network import tolerance
+from .network import agreeing
 from .way import Ask, SharedAnswers
 
 RANDOM = 4
@@ -31,9 +31,8 @@ def difference(frame: Frame, images: Tensor, answers: SharedAnswers, ask: Ask) -
     plain = ask(frame.patterns(images, n, i, j))
     if shared.shape != plain.shape:
         return f"it gives {shared.shape[1]} numbers a pattern, the model {plain.shape[1]}"
-    scale = plain.nan_to_num(0, 0, 0).abs().max().item()
-    allowed = tolerance(plain) * scale
-    agree = torch.isclose(shared, plain, rtol=0, atol=allowed, equal_nan=True).all(1)
+    agreed, allowed = agreeing(shared, plain)
+    agree = agreed.all(1)
     if agree.all():
         return None
     differences = (shared - plain).abs().amax(1).nan_to_num(torch.inf).masked_fill(agree, -1)

@@ -94,7 +94,7 @@ def _check_saving(way: SharedWay) -> None:
     cut = tried.cut.float().mean().item()
     if cut > 0.5:
         raise NotShared(
-            f"around {cut:.0%} of the patterns something else lies than the first layer pads its "
-            "input with, so sharing would save nothing"
+            f"around {cut:.0%} of the patterns lies something else than what the first layer pads "
+            "them with, so sharing would save nothing"
         )
     raise NotShared("its convolutions have nothing that the shifts could share")

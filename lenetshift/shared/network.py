@@ -86,10 +86,9 @@ class Network:
         self.nodes = list(graph.nodes)
         self.modules = dict(module.named_modules())
         self._two, self._three = (self._record(module, images[:n].clone()) for n in (2, 3))
-        outputs = [values[self.nodes[-1]] for values in (self._two, self._three)]
-        check_alone(outputs[0], outputs[1][:2])
-        self.last_use = _last_uses(self.nodes)
         self._moving = self._find_moving()
+        check_alone(self._two[self.nodes[-1]], self._three[self.nodes[-1]])
+        self.last_use = _last_uses(self.nodes)
 
     @staticmethod
     def _record(module: fx.GraphModule, images: Tensor) -> dict[fx.Node, Any]:
@@ -148,20 +147,19 @@ def name_of(node: fx.Node) -> str:
     return name if any(map(str.isalpha, name)) else f"layer {name}"
 
 
-def check_alone(two: Any, of_three: Any) -> None:
-    """NotShared unless a network answers each image by itself: two are answered as among three."""
-    if not isinstance(two, Tensor) or not isinstance(of_three, Tensor):
-        raise NotShared("its output is no tensor")
-    scale = two.abs().max().item() if two.numel() else 0.0
-    if two.shape != of_three.shape or not close(two, of_three, scale):
+def check_alone(two: Any, three: Any) -> None:
+    """NotShared unless a network answers two images as it does beside a third."""
+    if not isinstance(two, Tensor) or not isinstance(three, Tensor) or not two.dim():
+        raise NotShared("its output is no tensor with a row for each image")
+    if two.shape != three[:2].shape or not agreeing(two, three[:2])[0].all():
         raise NotShared("its answer to an image depends on the other images of the batch")
 
 
-def close(first: Tensor, second: Tensor, scale: float) -> bool:
-    """Whether two results differ by no more than the rounding of sums in another order does."""
-    return bool(
-        torch.allclose(first, second, rtol=0, atol=tolerance(first) * scale, equal_nan=True)
-    )
+def agreeing(first: Tensor, second: Tensor) -> tuple[Tensor, float]:
+    """Which values of two results differ by no more than rounding, and how much that is."""
+    scale = second.nan_to_num(0, 0, 0).abs().max().item() if second.numel() else 0.0
+    allowed = tolerance(second) * scale
+    return torch.isclose(first, second, rtol=0, atol=allowed, equal_nan=True), allowed
 
 
 def tolerance(values: Tensor) -> float:

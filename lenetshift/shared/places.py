@@ -78,6 +78,11 @@ def batch_norm(call: Call, maps: Any, *args: Any, **kwargs: Any) -> Any:
     return by_channel(call, maps, *args, **kwargs)
 
 
+def over_window(call: Call, *args: Any, **kwargs: Any) -> Any:
+    """Normalisation over more than a place."""
+    raise NotShared("normalises over the whole window")
+
+
 def dropout(
     call: Call, value: Any, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Any:

@@ -44,6 +44,7 @@ NAMES: dict[str, Rule] = {
     **dict.fromkeys(("cat", "concat", "concatenate"), places.concatenated),
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "alpha_dropout"), places.dropout),
     "feature_alpha_dropout": places.dropout,
+    **dict.fromkeys(("layer_norm", "group_norm", "instance_norm"), places.over_window),
     "contiguous": places.unchanged,
     **dict.fromkeys(("max", "min"), whole.extreme),
     "prelu": places.by_channel,
@@ -134,6 +135,9 @@ MODULES: dict[type[nn.Module], Callable[[Any], Bound]] = {
     nn.Softmax: lambda m: (places.softmax_module, (m.dim,)),
     nn.LogSoftmax: lambda m: (places.softmax_module, (m.dim,)),
     nn.Identity: lambda m: (places.unchanged, ()),
+    **dict.fromkeys(
+        (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d), lambda m: (places.over_window, ())
+    ),
     Normalize: _each_place,
 }
 _MODULES_OF_EACH_PLACE = """
