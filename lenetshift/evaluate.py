@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from . import plain
+from . import fused, plain
 from .answers import Answers, Collected
 from .checks import (
     check_batch_size,
@@ -31,6 +31,7 @@ from .checks import (
 )
 from .data import evenly_spaced
 from .models import device_and_dtype, fused_name
+from .modes import eval_mode
 from .patterns import Patterns
 from .plain import Ask, Transform
 from .shared import Differs, NotShared, SharedWay, shared_way
@@ -41,9 +42,6 @@ METHODS = ("auto", "fused", "shared", "plain")
 
 N_TRIED = 12
 """Images, drawn evenly, on which the shared way is tried and compared with the plain one."""
-
-FUSED_PATTERNS = 1 << 22
-"""At most so many at once go through a fused op where a grid with steps takes some of its answers."""
 
 Images = Tensor | NDArray[Any]
 Fill = str | float | Sequence[float]
@@ -104,7 +102,7 @@ class ShiftEvaluator:
         if self.method == "fused" and obstacle:
             raise ValueError(f"method: got 'fused', but {obstacle}")
         if self.method in ("auto", "fused") and not obstacle:
-            return _fused(self.model, pictures, self.grid, return_logits)
+            return fused.answers(self.model, pictures, self.grid, return_logits)
         patterns = Patterns(pictures, frame, *device_and_dtype(self.model))
         collected = Collected(len(pictures), self.grid.shape, pictures.device, return_logits)
         why = "as asked"
@@ -138,6 +136,8 @@ class ShiftEvaluator:
         """Why the model's fused op cannot be used, the end of a sentence; None if it can."""
         if fused_name(self.model) is None:
             return "only the package's four models, unchanged and in float32, have a fused op"
+        if not fused.sums_stay_finite(fused.packed_parameters(self.model)):
+            return "a fused op needs weights whose sums stay finite"
         if self.transform is not None:
             return "a fused op has no transform"
         if not frame.is_plain:
@@ -152,7 +152,7 @@ class ShiftEvaluator:
         with ExitStack() as stack:
             for part in (self.model, self.transform):
                 if isinstance(part, nn.Module):
-                    stack.enter_context(_eval_mode(part))
+                    stack.enter_context(eval_mode(part))
             yield
 
     def _way(self, patterns: Patterns) -> SharedWay | NotShared:
@@ -237,7 +237,8 @@ def predict_shifts(
 
     Args:
         model: takes ``[B, C, h, w]``, pixels in 0..1 behind the ``transform``; gives logits
-            ``[B, K]``. Left as it was, its training mode included.
+            ``[B, K]``. Left as it was, its training mode included. Several threads may ask one
+            model, but not while another trains it: a module's mode is one for all threads.
         images: ``[N, H, W]`` (one channel) or ``[N, C, H, W]``, uint8 (divided by 255) or floating
             (taken as they are, finite); a tensor or an array, contiguous or not.
         grid: the shifts, in pixels: |dx| < W and |dy| < H.
@@ -300,48 +301,3 @@ def _shared(
         share = n_cut / (len(patterns) * patterns.n_shifts)
         sentence += f", {share:.1%} of the patterns on canvases that are cut at the frame"
     return sentence
-
-
-def _fused(model: nn.Module, pictures: Tensor, grid: ShiftGrid, return_logits: bool) -> Answers:
-    """The answers of a model's own op, on all shifts within the grid's first and last."""
-    parameters = [p.detach().contiguous() for p in model.parameters()]
-    predict = getattr(torch.ops.lenetshift, f"predict_shifts_{fused_name(model)}")
-    images = pictures.reshape(-1, 28, 28).to(parameters[0].device)
-    dx, dy = ([shifts[0], shifts[-1] + 1] for shifts in (grid.dx, grid.dy))
-    within = (dx[1] - dx[0]) * (dy[1] - dy[0])
-    at_once = len(images) if within == len(grid) else max(1, FUSED_PATTERNS // within)
-    predictions, logits = [], []
-    for part in images.split(max(1, at_once)):
-        every = predict(
-            part.contiguous(),
-            dx,
-            dy,
-            parameters,
-            activation=model.activation,
-            return_logits=return_logits,
-        )
-        predictions.append(every[0][:, :: grid.dy.step, :: grid.dx.step])
-        if return_logits:
-            logits.append(every[1][:, :: grid.dy.step, :: grid.dx.step])
-    return Answers(
-        _joined(predictions).to(pictures.device),
-        _joined(logits).to(pictures.device) if return_logits else None,
-        "fused",
-        f"fused: {type(model).__name__} has an op of its own",
-    )
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
-
-
-@contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode within; afterwards every submodule has its own mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -71,5 +71,5 @@ class Patterns:
         n = torch.arange(len(unmoved), device=self.device).repeat_interleave(len(place))
         place = place.repeat(len(unmoved))
         n_dx = self.frame.grid.n_dx
-        patterns = self.frame.patterns(unmoved, n, place // n_dx, place % n_dx)
-        return patterns.unflatten(0, (len(unmoved), -1))
+        patterns: Tensor = self.frame.patterns(unmoved, n, place // n_dx, place % n_dx)
+        return patterns.view(len(unmoved), -1, *patterns.shape[1:])

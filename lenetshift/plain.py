@@ -52,17 +52,20 @@ class Ask:
         Raises:
             ValueError: the transform or the model gives something else.
         """
-        output = self.model(patterns if self.transform is None else self._transformed(patterns))
-        n, known = len(patterns), self._n_classes
-        if (
-            not isinstance(output, Tensor)
-            or output.dim() != 2
-            or len(output) != n
-            or output.shape[1] != (known or max(1, output.shape[1]))
-        ):
-            expected = "K] with K >= 1" if known is None else f"{known}] as for patterns before"
+        output: Tensor = self.model(
+            patterns if self.transform is None else self._transformed(patterns)
+        )
+        n = len(patterns)
+        fits = isinstance(output, Tensor) and output.dim() == 2 and len(output) == n
+        if not fits or output.shape[1] == 0:
             raise ValueError(
-                f"model: got output {describe(output)} for {n} images, expected [{n}, {expected}"
+                f"model: got output {describe(output)} for {n} images, "
+                f"expected [{n}, K] with K >= 1"
+            )
+        if self._n_classes not in (None, output.shape[1]):
+            raise ValueError(
+                f"model: got output {describe(output)} for {n} images, "
+                f"expected [{n}, {self._n_classes}] as for those before"
             )
         self._n_classes = output.shape[1]
         return output

@@ -72,7 +72,7 @@ def one_thread() -> Iterator[None]:
 
 
 @settings(
-    max_examples=400,
+    max_examples=120,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -50,13 +50,13 @@ def _chosen(grid: ShiftGrid, cut: Tensor) -> Tensor:
     middle = (_nearest_to_0(grid.dy), _nearest_to_0(grid.dx))
     corners = [(i, j) for i in (0, n_dy - 1) for j in (0, n_dx - 1)]
     fixed = [(k, *place) for k in range(n) for place in (middle, *corners)]
-    generator = torch.Generator().manual_seed(0)
-    anywhere = torch.ones(n, n_dy, n_dx).nonzero()
-    drawn = [
-        rows[torch.randperm(len(rows), generator=generator)[: RANDOM * n]]
-        for rows in (anywhere, cut.cpu().nonzero())
-    ]
-    chosen: Tensor = torch.cat([torch.tensor(fixed), *drawn]).unique(dim=0)
+    generator = torch.Generator("cpu").manual_seed(0)
+    cut = cut.cpu()
+    drawn = []
+    for places in (torch.ones_like(cut).nonzero(), cut.nonzero()):
+        order = torch.randperm(len(places), generator=generator, device="cpu")
+        drawn.append(places[order[: RANDOM * n]])
+    chosen: Tensor = torch.cat([torch.tensor(fixed, device="cpu"), *drawn]).unique(dim=0)
     return chosen
 
 

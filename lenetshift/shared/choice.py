@@ -14,7 +14,7 @@ from .network import Network
 from .way import Ask, SharedWay
 
 LEAST_IMAGES = 2
-"""Tried at once: what only one image allows is no rule."""
+"""Tried at once: what works for a single pattern only is no rule."""
 
 
 class Differs(NotShared):
@@ -56,11 +56,10 @@ def shared_way(
         NotShared: why it is not to be taken.
     """
     _check_hooks(model)
-    images = images[torch.arange(max(LEAST_IMAGES, len(images))) % len(images)]
-    network = Network(
-        model if transform is None else _Transformed(transform, model),
-        frame.patterns(images, *_three_patterns(frame, images)),
-    )
+    images = images.repeat(LEAST_IMAGES, 1, 1, 1) if len(images) < LEAST_IMAGES else images
+    patterns = frame.patterns(images, *_three_patterns(frame, images))
+    ask(patterns.clone())  # a model or transform that is no good is to fail by its own fault
+    network = Network(model if transform is None else _Transformed(transform, model), patterns)
     way = SharedWay(network, frame, images, ask)
     if not even_if_slower:
         _check_saving(way)

@@ -63,6 +63,8 @@ def run(network: Network, canvases: Tensor, y: Axis, x: Axis) -> Pass:
             del values[used]
     n = len(canvases)
     logits = whole.taken_apart(values[network.nodes[-1].args[0]])
+    if len(logits) != images.rows:
+        raise NotShared("it gives no row of numbers for each image")
     spoiled_y, spoiled_x = (
         canvases.new_zeros(n, axis.windows, dtype=torch.bool) if spoiled is None else spoiled
         for axis, spoiled in ((y, tally.spoiled_y), (x, tally.spoiled_x))

@@ -38,11 +38,10 @@ def c3_convolution(call: Call, maps: Any, weight: Tensor, bias: Tensor, masks: A
     """``torch.ops.lenetshift.c3_conv``: a convolution whose missing connections are zeros."""
     if not isinstance(maps, Map):
         raise NotShared("takes its kernel from the image")
-    connected = torch.tensor(
-        [[mask >> i & 1 for i in range(maps.tensor.shape[1])] for mask in masks]
-    )
-    dense = weight.new_zeros(*connected.shape, 5, 5)
-    dense[connected.bool().to(weight.device)] = weight
+    n_inputs = maps.tensor.shape[1]
+    connected = [[bool(mask >> i & 1) for i in range(n_inputs)] for mask in masks]
+    dense = weight.new_zeros(len(masks), n_inputs, 5, 5)
+    dense[torch.tensor(connected, device=weight.device)] = weight
     return conv2d(maps, dense, bias, (1, 1), (1, 1), groups=1)
 
 
