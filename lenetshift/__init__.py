@@ -12,6 +12,7 @@ from lenetshift.experiments.settings import Config
 from lenetshift.idx import DataError
 from lenetshift.metrics import summarize
 from lenetshift.models import MLP, LeNet5, PooledMLP, SymmetricLeNet5, build_model
+from lenetshift.normalize import Normalize
 from lenetshift.ops import isa
 from lenetshift.shifts import ShiftGrid
 from lenetshift.train import position_biased, train
@@ -23,6 +24,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "LeNet5",
+    "Normalize",
     "PooledMLP",
     "ShiftGrid",
     "SymmetricLeNet5",

@@ -12,6 +12,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -144,6 +145,89 @@ def check_images(images: Tensor) -> None:
         raise ValueError(f"images: got {describe(images)}, expected uint8 [N, 28, 28]")
 
 
+def check_pictures(images: object) -> Tensor:
+    """The images as a tensor; ValueError unless they are uint8 or floating and finite, of shape
+    ``[N, H, W]`` or ``[N, C, H, W]``, in a tensor or an array."""
+    tensor = images
+    if isinstance(images, np.ndarray):
+        with contextlib.suppress(TypeError, ValueError):  # a dtype that torch lacks
+            array = np.ascontiguousarray(images)
+            tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+    got = (
+        f"{images.dtype} {list(images.shape)}"
+        if isinstance(images, np.ndarray)
+        else describe(images)
+    )
+    check(
+        isinstance(tensor, Tensor)
+        and (tensor.dtype == torch.uint8 or tensor.is_floating_point())
+        and tensor.dim() in (3, 4)
+        and 0 not in tensor.shape[1:],
+        lambda: (
+            f"images: got {got}, expected uint8 or floating [N, H, W] or [N, C, H, W], "
+            "a tensor or an array"
+        ),
+    )
+    assert isinstance(tensor, Tensor)
+    if tensor.is_floating_point() and len(tensor):
+        low, high = torch.aminmax(tensor)  # NaN if there is one
+        check(
+            math.isfinite(low) and math.isfinite(high),
+            lambda: f"images: got values from {low:g} to {high:g}, expected finite ones",
+        )
+    return tensor
+
+
+def check_crop(crop: tuple[int, int] | None, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width that a model sees of images of that size; ValueError unless they fit in."""
+    if crop is None:
+        return size
+    if (
+        not isinstance(crop, Sequence)
+        or len(crop) != 2
+        or not all(is_int(n) and 1 <= n <= most for n, most in zip(crop, size, strict=True))
+    ):
+        raise ValueError(
+            f"crop: got {crop!r}, expected (height, width) within images of {size[0]} x {size[1]}"
+        )
+    return int(crop[0]), int(crop[1])
+
+
+def check_grid_fits(dx: range, dy: range, size: tuple[int, int], window: tuple[int, int]) -> None:
+    """Raise ValueError unless images of that size can be moved so: something of them must stay in
+    sight, and behind a window that is smaller they must fill it."""
+    for name, shifts, n, seen in (("dy", dy, size[0], window[0]), ("dx", dx, size[1], window[1])):
+        before = (n - seen) // 2
+        low, high = (1 - n, n - 1) if window == size else (before + seen - n, before)
+        if shifts[0] < low or shifts[-1] > high:
+            images = f"images of {size[0]} x {size[1]}"
+            if window != size:
+                images += f" behind a crop of {window[0]} x {window[1]}"
+            raise ValueError(
+                f"grid: got {name} {shifts[0]}..{shifts[-1]}, expected it within {low}..{high} "
+                f"for {images}"
+            )
+
+
+def check_fill(fill: object, n_channels: int) -> Tensor | str:
+    """The fill as one number a channel, float64 ``[n_channels]``, or ``"circular"``; ValueError
+    unless it is that, or a finite number, or as many as there are channels."""
+    if isinstance(fill, str) and fill == "circular":
+        return fill
+    numbers_given = None
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        numbers_given = torch.as_tensor(fill, dtype=torch.float64, device="cpu").reshape(-1)
+    if (
+        isinstance(fill, (str, bool))
+        or numbers_given is None
+        or len(numbers_given) not in (1, n_channels)
+        or not bool(numbers_given.isfinite().all())
+    ):
+        count = "one a channel" if n_channels == 1 else f"{n_channels}, one a channel"
+        raise ValueError(f"fill: got {fill!r}, expected a finite number, or {count}, or 'circular'")
+    return numbers_given.expand(n_channels)
+
+
 def check_labels(labels: Tensor, n: int) -> None:
     """Raise ValueError unless ``labels`` is int64 ``[n]``."""
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (n,):
@@ -196,8 +280,15 @@ def check_indices(name: str, values: Tensor, stop: int) -> None:
     )
 
 
+def check_range(name: str, values: range) -> None:
+    """Raise ValueError unless ``values`` is an ascending range of one or more shifts."""
+    if not isinstance(values, range) or values.step < 1 or len(values) == 0:
+        raise ValueError(f"{name}: got {values!r}, expected a non-empty, ascending range")
+
+
 def check_shifts(name: str, values: range) -> None:
-    """Raise ValueError unless ``values`` is a range of one or more shifts, one pixel apart."""
+    """Raise ValueError unless ``values`` is a range of one or more shifts, one pixel apart, that a
+    28x28 image can make."""
     if not isinstance(values, range) or values.step != 1 or len(values) == 0:
         raise ValueError(f"{name}: got {values!r}, expected a non-empty range with step 1")
     if values[0] < -MAX_SHIFT or values[-1] > MAX_SHIFT:

@@ -122,9 +122,15 @@ def evenly_spaced(n: int, total: int) -> Tensor:
 
 
 def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """What the models see: uint8 ``[N, 28, 28]`` -> ``dtype`` ``[N, 1, 28, 28]``, pixel / 255."""
+    """What the models see: images ``[N, H, W]`` or ``[N, C, H, W]`` -> ``dtype [N, C, H, W]``.
+
+    uint8 is divided by 255; floating images are taken as they are.
+    """
+    images = images.unsqueeze(1) if images.dim() == 3 else images
+    if images.is_floating_point():
+        return images.to(dtype)
     exact = torch.promote_types(dtype, torch.float32)  # half precision: divide first, then round
-    return images.to(exact).div(255).to(dtype).unsqueeze(1)
+    return images.to(exact).div_(255).to(dtype)
 
 
 def _load(folder: Path, part: str, sha256: dict[str, str] | None = None) -> Dataset:

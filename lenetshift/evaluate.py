@@ -1,39 +1,204 @@
 """What a model answers to every image under every shift: the one product of an evaluation.
 
-The predictions, uint8 ``[N, n_dy, n_dx]``, are all that tables, figures and metrics need; nothing
-downstream runs a model again.
+The predictions, ``[N, n_dy, n_dx]``, are all that tables, figures and metrics need; nothing
+downstream runs a model again. There are three ways to the same answers: the fused ops of the
+package's own models, features that the shifts share (:mod:`lenetshift.shared`), and pattern by
+pattern (:mod:`lenetshift.plain`).
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Literal, overload
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal, overload
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .checks import check_batch_size, check_images, check_type, describe
-from .data import as_input
-from .fused import packed_parameters, sums_stay_finite
+from . import fused, plain
+from .answers import Answers, Collected
+from .checks import (
+    check_batch_size,
+    check_choice,
+    check_crop,
+    check_fill,
+    check_grid_fits,
+    check_pictures,
+    check_type,
+    describe,
+)
+from .data import evenly_spaced
 from .models import device_and_dtype, fused_name
+from .modes import eval_mode
+from .patterns import Patterns
+from .plain import Ask, Transform
+from .shared import Differs, NotShared, SharedWay, shared_way
+from .shared.canvas import Frame
 from .shifts import ShiftGrid
 
-MAX_CLASSES = 256
-"""Most classes a model may tell apart: predictions are uint8."""
+METHODS = ("auto", "fused", "shared", "plain")
 
-_asked: dict[int, tuple[int, bool]] = {}  # id of a module -> calls that now ask it, its own mode
-_lock = threading.RLock()  # of _asked and the modes; an eval() of another's module may ask, too
+N_TRIED = 12
+"""Images, drawn evenly, on which the shared way is tried and compared with the plain one."""
+
+Images = Tensor | NDArray[Any]
+Fill = str | float | Sequence[float]
+
+
+class ShiftEvaluator:
+    """A model and how it is asked about moved images; :func:`predict_shifts` in two steps.
+
+    The way is chosen and tried on the first images, and kept for all that come later. The model is
+    not to be changed in between.
+
+    Args: as in :func:`predict_shifts`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        grid: ShiftGrid = ShiftGrid(),  # noqa: B008 (immutable)
+        *,
+        method: str = "auto",
+        fill: Fill = 0,
+        crop: tuple[int, int] | None = None,
+        transform: Transform | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        """Check all but what depends on the images."""
+        check_type("model", model, nn.Module)
+        check_type("grid", grid, ShiftGrid)
+        check_choice("method", method, METHODS)
+        if transform is not None and not callable(transform):
+            raise ValueError(f"transform: got {transform!r}, expected a callable or None")
+        self.model, self.grid, self.method, self.transform = model, grid, method, transform
+        self.fill, self.crop = fill, crop
+        self.batch_size = None if batch_size is None else check_batch_size(batch_size)
+        self._ask = Ask(model, transform)
+        self._ways: dict[Any, SharedWay | NotShared] = {}  # by shape and dtype of the images
+
+    def answer(
+        self,
+        images: Images,
+        *,
+        return_logits: bool = False,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Answers:
+        """The model's answers to some images under every shift.
+
+        Args:
+            images: as in :func:`predict_shifts`.
+            return_logits: whether the answers hold the logits as well.
+            on_progress: called with the number of images that have been answered since.
+
+        Raises:
+            ValueError: as :func:`predict_shifts`.
+        """
+        pictures = check_pictures(images)
+        frame = self._frame(pictures)
+        obstacle = self._obstacle_to_fused(pictures, frame)
+        if self.method == "fused" and obstacle:
+            raise ValueError(f"method: got 'fused', but {obstacle}")
+        if self.method in ("auto", "fused") and not obstacle:
+            return fused.answers(self.model, pictures, self.grid, return_logits)
+        patterns = Patterns(pictures, frame, *device_and_dtype(self.model))
+        collected = Collected(len(pictures), self.grid.shape, pictures.device, return_logits)
+        why = "as asked"
+        with torch.inference_mode(), self._eval_mode():
+            if self.method != "plain":
+                way = self._way(patterns)
+                if isinstance(way, SharedWay):
+                    reason = _shared(way, patterns, collected, on_progress)
+                    return collected.answers("shared", reason)
+                why = str(way)
+            done = 0
+            for first, logits in plain.answers(self._ask, patterns, self.batch_size):
+                collected.put(first, logits)
+                before, done = done, (first + len(logits)) // len(self.grid)
+                if on_progress and done > before:
+                    on_progress(done - before)
+        return collected.answers("plain", f"plain: {why}")
+
+    def _frame(self, pictures: Tensor) -> Frame:
+        """What the network sees of the images; ValueError if crop, fill or grid do not fit them."""
+        size = (pictures.shape[-2], pictures.shape[-1])
+        n_channels = 1 if pictures.dim() == 3 else pictures.shape[1]
+        window = check_crop(self.crop, size)
+        check_grid_fits(self.grid.dx, self.grid.dy, size, window)
+        fill = check_fill(self.fill, n_channels)
+        if isinstance(fill, Tensor) and not pictures.is_floating_point():
+            fill = fill / 255
+        return Frame(self.grid, size, window, fill)
+
+    def _obstacle_to_fused(self, pictures: Tensor, frame: Frame) -> str | None:
+        """Why the model's fused op cannot be used, the end of a sentence; None if it can."""
+        if fused_name(self.model) is None:
+            return "only the package's four models, unchanged and in float32, have a fused op"
+        if not fused.sums_stay_finite(fused.packed_parameters(self.model)):
+            return "a fused op needs weights whose sums stay finite"
+        if self.transform is not None:
+            return "a fused op has no transform"
+        if not frame.is_plain:
+            return "a fused op moves 0 into the image, and nothing else"
+        if pictures.dtype != torch.uint8 or pictures.numel() != len(pictures) * 28 * 28:
+            return f"a fused op takes uint8 images of 28 x 28, not {describe(pictures)}"
+        return None
+
+    @contextmanager
+    def _eval_mode(self) -> Iterator[None]:
+        """Eval mode of the model, and of a transform that is a module, within."""
+        with ExitStack() as stack:
+            for part in (self.model, self.transform):
+                if isinstance(part, nn.Module):
+                    stack.enter_context(eval_mode(part))
+            yield
+
+    def _way(self, patterns: Patterns) -> SharedWay | NotShared:
+        """The shared way for such images, or why there is none.
+
+        Raises:
+            ValueError: it was asked for, and there is none.
+        """
+        if not len(patterns):
+            return NotShared("there are no images")
+        kind = (*patterns.images.shape[1:], patterns.images.dtype)
+        if kind not in self._ways:
+            self._ways[kind] = self._try_to_share(patterns)
+        way = self._ways[kind]
+        if self.method == "shared" and isinstance(way, NotShared):
+            raise ValueError(f"method: got 'shared', but {way}") from way
+        return way
+
+    def _try_to_share(self, patterns: Patterns) -> SharedWay | NotShared:
+        rows = evenly_spaced(min(N_TRIED, len(patterns)), len(patterns))
+        try:
+            return shared_way(
+                self.model,
+                self.transform,
+                patterns.frame,
+                patterns.unmoved(rows.to(patterns.images.device)),
+                self._ask,
+                even_if_slower=self.method == "shared",
+            )
+        except NotShared as reason:
+            if self.method == "auto" and isinstance(reason, Differs):
+                warnings.warn(f"{reason}; the plain way is taken", RuntimeWarning, stacklevel=4)
+            return reason
 
 
 @overload
 def predict_shifts(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     grid: ShiftGrid = ...,
     *,
-    batch_size: int = ...,
+    method: str = ...,
+    fill: Fill = ...,
+    crop: tuple[int, int] | None = ...,
+    transform: Transform | None = ...,
+    batch_size: int | None = ...,
     return_logits: Literal[False] = ...,
 ) -> Tensor: ...
 
@@ -41,137 +206,98 @@ def predict_shifts(
 @overload
 def predict_shifts(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     grid: ShiftGrid = ...,
     *,
-    batch_size: int = ...,
+    method: str = ...,
+    fill: Fill = ...,
+    crop: tuple[int, int] | None = ...,
+    transform: Transform | None = ...,
+    batch_size: int | None = ...,
     return_logits: Literal[True],
 ) -> tuple[Tensor, Tensor]: ...
 
 
 def predict_shifts(
     model: nn.Module,
-    images: Tensor,
+    images: Images,
     grid: ShiftGrid = ShiftGrid(),  # noqa: B008 (immutable)
     *,
-    batch_size: int = 1024,
+    method: str = "auto",
+    fill: Fill = 0,
+    crop: tuple[int, int] | None = None,
+    transform: Transform | None = None,
+    batch_size: int | None = None,
     return_logits: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Classify every image moved by every shift of the grid.
 
-    Each answer is that of the translated 28x28 image: pixels that a move uncovers are 0, what
-    leaves the frame is lost. The models of the package, unchanged, in float32 and with weights
-    whose sums cannot overflow, go through their fused op; any other module is run in eval mode on
-    batches of translated images, in its own floating dtype. Computed on the model's device.
+    Each answer is that of the moved image: what leaves the frame is lost, and ``fill`` comes in.
+    The model is run in eval mode, in its own floating dtype, on its device.
 
     Args:
-        model: takes ``[B, 1, 28, 28]`` in [0, 1] (pixel / 255), gives ``[B, K]`` with K <= 256.
-            Left as it was, its training mode included. Several threads may ask one model, but
-            not while another trains it: a module's mode is one for all threads.
-        images: uint8 ``[N, 28, 28]``.
-        grid: the shifts, in pixels.
-        batch_size: most translated images a forward pass; of no effect on fused ops.
+        model: takes ``[B, C, h, w]``, pixels in 0..1 behind the ``transform``; gives logits
+            ``[B, K]``. Left as it was, its training mode included. Several threads may ask one
+            model, but not while another trains it: a module's mode is one for all threads.
+        images: ``[N, H, W]`` (one channel) or ``[N, C, H, W]``, uint8 (divided by 255) or floating
+            (taken as they are, finite); a tensor or an array, contiguous or not.
+        grid: the shifts, in pixels: |dx| < W and |dy| < H.
+        method: ``"auto"``, or the only way that is to be taken: ``"fused"``, the op of a model of
+            the package; ``"shared"``, features that the shifts share; ``"plain"``, pattern by
+            pattern. They give the same answers, but for rounding.
+        fill: what comes in where a shift uncovers pixels, in the images' own units (0..255 for
+            uint8): a number, or one a channel; or ``"circular"``: what left on the other side
+            (Zhang 2019; Chaman and Dokmanić 2021).
+        crop: ``(h, w)``, the network sees the middle of the image only, and shifts move the image
+            behind it, at most so far that nothing comes in.
+        transform: what stands between pixels and model, on ``[B, C, h, w]`` in 0..1, such as
+            :class:`lenetshift.Normalize`; may change the number of channels only.
+        batch_size: most patterns a forward pass in the plain way; None takes what proves fastest on
+            the first images and fits in 256 MiB.
         return_logits: whether to return the model's outputs as well.
 
     Returns:
-        ``predictions``, uint8 ``[N, n_dy, n_dx]``, the index of the largest output, of equal ones
-        the first; or ``(predictions, logits)``, logits ``[N, n_dy, n_dx, K]`` in the dtype of the
-        model's output. On the device of ``images``. (Without images, K is 0 for a model that
-        has no fused op.)
+        ``predictions [N, n_dy, n_dx]``, the index of the largest output, of equal ones the first,
+        uint8 for K <= 256, else int32; or ``(predictions, logits)``, logits ``[N, n_dy, n_dx, K]``
+        in the dtype of the model's output. On the device of ``images``. (Without images, K is 0 for
+        a model that has no fused op.)
 
     Raises:
-        ValueError: ``images``, ``batch_size`` or the model's output is not as described.
+        ValueError: an argument, or an output of model or transform, is not as described; or the
+            method is not possible, in a sentence that says why.
     """
-    check_type("model", model, nn.Module)
-    check_images(images)
-    check_type("grid", grid, ShiftGrid)
-    batch_size = check_batch_size(batch_size)
-    name = fused_name(model)
-    packed = packed_parameters(model) if name else []
-    if name and sums_stay_finite(packed):
-        predictions, logits = _predict_fused(name, model, packed, images, grid, return_logits)
-    else:
-        predictions, logits = _predict_by_forward(model, images, grid, batch_size, return_logits)
-    predictions = predictions.to(images.device)
-    return (predictions, logits.to(images.device)) if return_logits else predictions
-
-
-def _predict_fused(
-    name: str,
-    model: nn.Module,
-    parameters: Sequence[Tensor],
-    images: Tensor,
-    grid: ShiftGrid,
-    return_logits: bool,
-) -> tuple[Tensor, Tensor]:
-    predict = getattr(torch.ops.lenetshift, f"predict_shifts_{name}")
-    predictions, logits = predict(
-        images.to(parameters[0].device).contiguous(),
-        [grid.dx.start, grid.dx.stop],
-        [grid.dy.start, grid.dy.stop],
-        parameters,
-        activation=model.activation,
-        return_logits=return_logits,
+    evaluator = ShiftEvaluator(
+        model,
+        grid,
+        method=method,
+        fill=fill,
+        crop=crop,
+        transform=transform,
+        batch_size=batch_size,
     )
-    return predictions, logits
+    answers = evaluator.answer(images, return_logits=return_logits)
+    if answers.logits is None:
+        return answers.predictions
+    return answers.predictions, answers.logits
 
 
-def _predict_by_forward(
-    model: nn.Module, images: Tensor, grid: ShiftGrid, batch_size: int, return_logits: bool
-) -> tuple[Tensor, Tensor]:
-    device, dtype = device_and_dtype(model)
-    shifts = grid.shifts().to(device)
-    predictions = []
-    logits = []
-    with torch.inference_mode(), _eval_mode(model):
-        for chunk in torch.split(images, max(1, batch_size // len(grid))):
-            moved = torch.ops.lenetshift.translate(chunk.to(device), shifts)  # [b, S, 28, 28]
-            for batch in torch.split(moved.flatten(0, 1), batch_size):
-                output = model(as_input(batch, dtype))
-                _check_output(output, len(batch))
-                predictions.append(output.argmax(1).to(torch.uint8))
-                if return_logits:
-                    logits.append(output)
-    # Outside inference mode, so that the results are ordinary tensors.
-    shape = (len(images), *grid.shape)
-    if not predictions:
-        predictions = [torch.empty(0, dtype=torch.uint8, device=device)]
-    answers = torch.cat(predictions)
-    if not logits:
-        return answers.view(shape), torch.empty(*shape, 0, device=device)
-    outputs = torch.cat(logits)
-    return answers.view(shape), outputs.view(*shape, outputs.shape[1])
-
-
-def _check_output(output: object, n: int) -> None:
-    if (
-        not isinstance(output, Tensor)
-        or output.dim() != 2
-        or len(output) != n
-        or not 1 <= output.shape[1] <= MAX_CLASSES
-    ):
-        raise ValueError(
-            f"model: got output {describe(output)} for {n} images, "
-            f"expected [{n}, K] with K in 1..{MAX_CLASSES}"
-        )
-
-
-@contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode within; after the last of the threads that ask it every module has its own back."""
-    modules = list(model.modules())
-    with _lock:
-        for module in modules:
-            n_calls, training = _asked.get(id(module), (0, module.training))
-            _asked[id(module)] = (n_calls + 1, training)
-        model.eval()
-    try:
-        yield
-    finally:
-        with _lock:
-            for module in modules:
-                n_calls, training = _asked.pop(id(module))
-                if n_calls > 1:
-                    _asked[id(module)] = (n_calls - 1, training)
-                else:
-                    module.training = training
+def _shared(
+    way: SharedWay,
+    patterns: Patterns,
+    collected: Collected,
+    on_progress: Callable[[int], None] | None,
+) -> str:
+    """Fill in the answers of the shared way; how it was, in a sentence."""
+    n_cut = 0
+    for first in range(0, len(patterns), way.block):
+        answers = way.answer(patterns.unmoved(slice(first, first + way.block)))
+        n_cut += int(answers.cut.sum())
+        collected.put(first * patterns.n_shifts, answers.logits.flatten(0, 2))
+        if on_progress:
+            on_progress(len(answers.logits))
+    height, width = way.canvas_size
+    sentence = f"shared: all {patterns.n_shifts} windows of a {height} x {width} canvas at once"
+    if n_cut:
+        share = n_cut / (len(patterns) * patterns.n_shifts)
+        sentence += f", {share:.1%} of the patterns on canvases that are cut at the frame"
+    return sentence

@@ -1,7 +1,6 @@
 """Which translations are asked about: a rectangle of whole-pixel shifts.
 
-``dx`` > 0 moves the digit to the right, ``dy`` > 0 down. Pixels that a move uncovers are 0, and
-what leaves the 28x28 frame is lost.
+``dx`` > 0 moves the image to the right, ``dy`` > 0 down.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_shifts
+from .checks import check_range
 
 ShiftRule = Mapping[int, tuple[int, int]]
 """Digit (0..9) -> (dx, dy), the shift in pixels of every image with that label."""
@@ -25,11 +24,12 @@ class ShiftGrid:
     The default is the grid of the report (Tanaka 2024): dx -5..5, dy -2..2, 55 shifts.
 
     Args:
-        dx: horizontal shifts, a range with step 1, within -27..27.
+        dx: horizontal shifts, an ascending range, of any step; how far it may go depends on the
+            images.
         dy: vertical shifts, the same.
 
     Raises:
-        ValueError: not a range, an empty one, a step other than 1, or shifts beyond 27 pixels.
+        ValueError: not a range, an empty or a descending one.
     """
 
     dx: range = range(-5, 6)
@@ -37,8 +37,8 @@ class ShiftGrid:
 
     def __post_init__(self) -> None:
         """Check both ranges."""
-        check_shifts("dx", self.dx)
-        check_shifts("dy", self.dy)
+        check_range("dx", self.dx)
+        check_range("dy", self.dy)
 
     @property
     def n_dx(self) -> int:
@@ -87,4 +87,5 @@ class ShiftGrid:
 
 
 def _span(values: range) -> str:
-    return f"{values[0]}..{values[-1]}"
+    every = f" in steps of {values.step}" if values.step > 1 else ""
+    return f"{values[0]}..{values[-1]}{every}"

@@ -67,6 +67,32 @@ def test_models_train_and_answer(name: str, method: str) -> None:
         assert all(map(torch.equal, got, expected))
 
 
+@pytest.mark.parametrize("method", ["shared", "plain"])
+@pytest.mark.parametrize("settings", [{}, {"fill": 9}, {"fill": "circular"}, {"crop": (28, 28)}])
+def test_networks_answer_every_way(method: str, settings: dict[str, Any]) -> None:
+    images = make_data(3).images
+    if "crop" in settings:
+        images = nn.functional.pad(images, (2, 2, 2, 2))
+
+    def run() -> torch.Tensor:
+        model = lenetshift.build_model("lenet5", seed=0).double()
+        transform = lenetshift.Normalize(0.1, [0.3])
+        logits = lenetshift.predict_shifts(
+            model,
+            images,
+            GRID,
+            method=method,
+            transform=transform,
+            return_logits=True,
+            **settings,
+        )[1]
+        assert isinstance(logits, torch.Tensor)
+        return logits
+
+    got = on_the_default_device("meta", run)
+    assert torch.equal(got, on_the_default_device(None, run))
+
+
 def test_data_permutations_and_the_reference() -> None:
     train, test = lenetshift.load_mnist()
     assert len(dataset_sha256(train)) == 2

@@ -36,7 +36,10 @@ def test_the_first_to_finish_does_not_end_the_others_eval_mode() -> None:
     arguments = (model, images, ShiftGrid(range(1), range(1)))
     threads = {
         name: threading.Thread(
-            target=predict_shifts, args=arguments, kwargs={"batch_size": 1}, name=name
+            target=predict_shifts,
+            args=arguments,
+            kwargs={"method": "plain", "batch_size": 1},
+            name=name,
         )
         for name in model.modes
     }

@@ -15,6 +15,7 @@ from ..checks import (
     check_positive,
     check_rule,
     check_seed,
+    check_shifts,
     check_type,
 )
 from ..shifts import ShiftGrid
@@ -39,8 +40,8 @@ class Config:
         batch_size: images a step. Chosen: 64, likewise.
         activation: ``"tanh"`` or ``"relu"``. Chosen: tanh, LeNet-5's own kind (LeCun et al.
             1998).
-        grid: the shifts of the evaluation, in pixels, (0, 0) among them: Table 1 counts the unmoved
-            images too. The report's: dx -5..5, dy -2..2.
+        grid: the shifts of the evaluation, pixel by pixel within -27..27, (0, 0) among them: Table 1
+            counts the unmoved images too. The report's: dx -5..5, dy -2..2.
         bias_rule: digit -> (dx, dy) in pixels, how the training images of the second experiment
             are moved. The report's: every 3 by 3 to the right, every 2 by 3 to the left.
         n_train: train on so many images only, drawn evenly over the set; None, all 60,000, is
@@ -67,6 +68,8 @@ class Config:
     def __post_init__(self) -> None:
         """Check every setting, and keep it in Python's own types, as JSON holds them."""
         check_type("grid", self.grid, ShiftGrid)
+        check_shifts("grid.dx", self.grid.dx)
+        check_shifts("grid.dy", self.grid.dy)
         check(
             self.grid.has_centre,
             lambda: f"grid: got {self.grid}, expected one with the unmoved image, shift (0, 0)",

@@ -1,0 +1,75 @@
+"""The patterns of an evaluation: images moved by every shift of a grid."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .data import as_input
+from .shared.canvas import Frame
+
+
+class Patterns:
+    """What a network is asked about.
+
+    Args:
+        images: uint8 or floating ``[N, C, H, W]``.
+        frame: the grid, and what the network sees of a moved image.
+        device, dtype: what the network takes.
+    """
+
+    def __init__(
+        self, images: Tensor, frame: Frame, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        """Keep them."""
+        self.images, self.frame, self.device, self.dtype = images, frame, device, dtype
+        self.n_shifts = len(frame.grid)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    @cached_property
+    def _shifts(self) -> Tensor:
+        return self.frame.grid.shifts().to(self.device)
+
+    @property
+    def bytes_each(self) -> int:
+        """Of a moved image as it is made."""
+        height, width = self.frame.window
+        channels = self.images[0].numel() // (self.images.shape[-2] * self.images.shape[-1])
+        dtype = self.images.dtype if self.frame.is_plain else self.dtype
+        return height * width * channels * dtype.itemsize
+
+    def as_input(self, images: Tensor) -> Tensor:
+        """Images or patterns as the network takes them: its dtype, 0..1, ``[B, C, h, w]``."""
+        return as_input(images, self.dtype)
+
+    def unmoved(self, images: slice | Tensor) -> Tensor:
+        """Some images so, on the network's device: ``[n, C, H, W]``."""
+        return self.as_input(self.images[images].to(self.device))
+
+    def moved(self, images: slice, shifts: slice) -> Tensor:
+        """Some patterns.
+
+        Args:
+            images: which.
+            shifts: which of the grid's, all dx of the first dy first.
+
+        Returns:
+            ``[images, shifts, ...]``, for :meth:`as_input` when flattened.
+        """
+        if self.frame.is_plain:
+            moved: Tensor = torch.ops.lenetshift.translate(
+                self.images[images].to(self.device), self._shifts[shifts]
+            )
+            return moved
+        unmoved = self.unmoved(images)
+        place = torch.arange(self.n_shifts, device=self.device)[shifts]
+        n = torch.arange(len(unmoved), device=self.device).repeat_interleave(len(place))
+        place = place.repeat(len(unmoved))
+        n_dx = self.frame.grid.n_dx
+        patterns: Tensor = self.frame.patterns(unmoved, n, place // n_dx, place % n_dx)
+        return patterns.view(len(unmoved), -1, *patterns.shape[1:])

@@ -1,0 +1,261 @@
+"""Networks drawn at random from what the shared way takes, as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+
+class Lambda(nn.Module):
+    """A layer written as a function."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+class Scaled(nn.Module):
+    """A number for each channel times an activation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.rand(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.leaky_relu(x, 0.2) * self.scale.exp() + 1
+
+
+class FunctionalConv(nn.Module):
+    """A convolution called as ``F.conv2d`` on parameters of one's own."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self.settings = (conv.stride, conv.padding, conv.dilation, conv.groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, *self.settings)
+
+
+class Residual(nn.Module):
+    """``x + f(x)``, f of kernel 1."""
+
+    def __init__(self, inner: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.projection = inner, projection
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.inner(x)
+        out += self.projection(x)
+        return out.relu_()
+
+
+class Branches(nn.Module):
+    """Branches of equal stride and window, their channels joined."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class Blur(nn.Module):
+    """Zhang 2019's blurred subsampling, without padding: [1, 2, 1] in x and y, stride 2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        taps = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer("kernel", (taps[:, None] * taps).expand(channels, 1, 3, 3).clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.kernel, stride=2, groups=x.shape[1])
+
+
+class Head(nn.Module):
+    """From maps to logits, ``how`` so many ways to write it."""
+
+    WAYS = 10
+
+    def __init__(self, how: int, size: tuple[int, int, int], n_classes: int) -> None:
+        super().__init__()
+        channels, height, width = size
+        self.how, self.n = how, channels * height * width
+        self.first = nn.Linear(self.n if how < 4 else channels, 7)
+        self.last = nn.Linear(7, n_classes)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.whole = nn.Conv2d(channels, 7, (height, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch = x.size(0)
+        if self.how == 0:
+            x = x.contiguous().view(batch, -1)
+        elif self.how == 1:
+            x = x.reshape(-1, self.n)
+        elif self.how == 2:
+            x = torch.flatten(x, 1)
+        elif self.how == 3:
+            x = F.dropout(x.flatten(start_dim=1), training=self.training)
+        elif self.how == 4:
+            x = self.pool(x).view(batch, -1)
+        elif self.how == 5:
+            x = F.relu(x).mean((2, 3))
+        elif self.how == 6:
+            x = torch.amax(x, dim=(-2, -1), keepdim=True)[:, :, 0, 0]
+        elif self.how == 7:
+            x = F.avg_pool2d(x, x.size()[2:]).squeeze(-1).squeeze(-1)
+        elif self.how == 8:
+            x = x.flatten(2).max(2).values
+        else:
+            return self.last(torch.tanh(self.whole(x)).flatten(1))
+        x = F.relu(self.first(x))
+        return F.log_softmax(self.last(x), dim=1)
+
+
+def _pair(draw: st.DrawFn, low: int, high: int) -> tuple[int, int]:
+    return draw(st.integers(low, high)), draw(st.integers(low, high))
+
+
+def _convolution(draw: st.DrawFn, size: tuple[int, int, int], padded: bool) -> nn.Module:
+    channels = size[0]
+    kernel = _pair(draw, 1, 3)
+    dilation = _pair(draw, 1, 2)
+    groups = draw(st.sampled_from([g for g in (1, 2, channels) if channels % g == 0]))
+    padding: tuple[int, int] | str = (0, 0)
+    stride = _pair(draw, 1, 3)
+    if padded:
+        padding = draw(st.sampled_from([(1, 2), (1, 1), (0, 1), "same"]))
+        stride = (1, 1) if padding == "same" else stride
+    conv = nn.Conv2d(
+        channels,
+        groups * draw(st.integers(1, 3)),
+        kernel,
+        stride,
+        padding,
+        dilation,
+        groups,
+        bias=draw(st.booleans()),
+    )
+    return FunctionalConv(conv) if draw(st.booleans()) else conv
+
+
+def _pooling(draw: st.DrawFn) -> nn.Module:
+    kernel, stride = _pair(draw, 1, 4), _pair(draw, 1, 3)
+    return draw(
+        st.sampled_from(
+            [
+                nn.MaxPool2d(kernel, stride),
+                nn.AvgPool2d(kernel, stride),
+                nn.MaxPool2d((2, 2), stride, dilation=2),
+                Lambda(lambda x: F.max_pool2d(x, 2)),
+                Lambda(lambda x: F.avg_pool2d(x, kernel, stride, divisor_override=3)),
+                Lambda(lambda x: F.max_pool2d(x, kernel, stride=1)),
+            ]
+        )
+    )
+
+
+def _normalisation(channels: int) -> nn.Module:
+    layer = nn.BatchNorm2d(channels)
+    with torch.no_grad():
+        for numbers in (layer.weight, layer.bias, layer.running_mean, layer.running_var):
+            numbers.uniform_(0.5, 1.5)
+    return layer
+
+
+def _each_place(draw: st.DrawFn, channels: int) -> nn.Module:
+    layers = [
+        nn.ReLU(inplace=True),
+        nn.Tanh(),
+        nn.PReLU(channels),
+        nn.Dropout2d(0.3),
+        nn.Hardswish(),
+        nn.Softmax(dim=1),
+        nn.LocalResponseNorm(2),
+        _normalisation(channels),
+        Lambda(lambda x: (x - 0.1) / 0.3),
+        Scaled(channels),
+        Lambda(lambda x: 1 - x.sigmoid() ** 2),
+        Lambda(lambda x: x.clamp(min=-0.5, max=0.5)),
+        Lambda(lambda x: torch.max(x, -x)),
+        Lambda(lambda x: x * x.mean(1, keepdim=True)),
+        Lambda(lambda x: torch.cat(x.chunk(2, 1) if channels % 2 == 0 else (x, x), 1)),
+    ]
+    return draw(st.sampled_from(layers))
+
+
+def _subsampling(draw: st.DrawFn) -> nn.Module:
+    return draw(
+        st.sampled_from(
+            [
+                Lambda(lambda x: x[:, :, ::2, ::2]),
+                Lambda(lambda x: x[..., 1::2, ::3]),
+                Lambda(lambda x: x[:, :, 1:-1, 2:]),
+                Lambda(lambda x: x[:, :, :-2]),
+            ]
+        )
+    )
+
+
+def _joined(draw: st.DrawFn, channels: int) -> nn.Module:
+    stride = draw(st.integers(1, 2))
+    inner = nn.Sequential(nn.Conv2d(channels, 3, 1, stride), nn.Tanh(), nn.Conv2d(3, 4, 1))
+    return draw(
+        st.sampled_from(
+            [
+                Residual(inner, nn.Conv2d(channels, 4, 1, stride)),
+                Branches(
+                    nn.Conv2d(channels, 2, 3, stride),
+                    nn.MaxPool2d(3, stride),
+                    nn.Sequential(
+                        nn.Conv2d(channels, 2, (3, 1), stride), nn.AvgPool2d((1, 3), (1, stride))
+                    )
+                    if stride == 1
+                    else nn.AvgPool2d(3, stride),
+                ),
+                Blur(channels),
+            ]
+        )
+    )
+
+
+@st.composite
+def networks(draw: st.DrawFn, size: tuple[int, int, int], n_classes: int = 4) -> nn.Module:
+    """A network, in float64 and eval mode, for images of ``size`` (C, h, w)."""
+    torch.manual_seed(draw(st.integers(0, 2**16)))
+    layers: list[nn.Module] = []
+    x = torch.zeros(2, *size)
+    padded = draw(st.booleans())
+    for depth in range(draw(st.integers(1, 6))):
+        channels = x.shape[1]
+        kind = draw(st.integers(0, 5))
+        if (depth == 0 and padded) or kind <= 1:
+            layer = _convolution(draw, tuple(x.shape[1:]), padded=depth == 0 and padded)
+        elif kind == 2:
+            layer = _pooling(draw)
+        elif kind == 3:
+            layer = _each_place(draw, channels)
+        elif kind == 4:
+            layer = _subsampling(draw)
+        else:
+            layer = _joined(draw, channels)
+        try:
+            after = layer.eval()(x.clone())
+        except RuntimeError:  # the map is too small for it
+            continue
+        if 0 in after.shape:
+            continue
+        layers.append(layer)
+        x = after.detach()
+    head = Head(draw(st.integers(0, Head.WAYS - 1)), tuple(x.shape[1:]), n_classes)
+    if draw(st.booleans()):  # modules within modules
+        layers = [nn.Sequential(*layers)]
+    return nn.Sequential(*layers, head).double().eval()
