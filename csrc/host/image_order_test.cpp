@@ -5,20 +5,23 @@
 #include <atomic>
 #include <vector>
 
+#include "host/team.h"
+
 using namespace lenetshift;
 
 namespace {
 
-const Execution kTwoThreads{2, [] { return false; }};
+Execution of(const Team& team, bool (*should_stop)()) { return {team.n_threads(), should_stop}; }
 
 }  // namespace
 
 TEST_CASE("order_images sorts by what is asked, and equal images by their number") {
   for (int n : {0, 1, 2, 1000, kChunk})
-    for (int n_threads : {1, 3}) {
+    for (int n_wanted : {1, 3}) {
+      const Team team(n_wanted, nullptr);
       std::vector<std::uint64_t> keys(n);
       const auto by = [](int i) { return static_cast<std::uint64_t>(i * 7919 % 13) << 47; };
-      order_images(n, n_threads, keys.data(), by);
+      order_images(n, team.n_threads(), keys.data(), by);
       std::vector<bool> seen(n);
       bool right = true;
       for (int i = 0; i < n; ++i) {
@@ -53,16 +56,17 @@ TEST_CASE("for_chunks ends with the first chunk that returns false") {
 
 TEST_CASE("run_pieces gives every piece to one worker") {
   std::vector<std::atomic<int>> taken(100);
-  CHECK(run_pieces(100, kTwoThreads, [&](int, auto&& next, auto&&) {
+  const Team team(2, nullptr);
+  CHECK(run_pieces(100, of(team, [] { return false; }), [&](int, auto&& next, auto&&) {
     for (int i; (i = next()) >= 0;) ++taken[i];
   }));
   for (const std::atomic<int>& times : taken) CHECK(times == 1);
 }
 
 TEST_CASE("run_pieces stops all workers when the caller is asked to stop") {
-  const Execution stopping{2, [] { return true; }};
+  const Team team(2, nullptr);
   std::atomic<int> taken{0};
-  CHECK_FALSE(run_pieces(1 << 20, stopping, [&](int, auto&& next, auto&& stopped) {
+  CHECK_FALSE(run_pieces(1 << 20, of(team, [] { return true; }), [&](int, auto&& next, auto&& stopped) {
     while (next() >= 0 && !stopped()) ++taken;
   }));
   CHECK(taken < 1 << 20);

@@ -4,60 +4,96 @@
 
 #include <algorithm>
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include "host/team.h"
+
 using namespace lenetshift;
 
-TEST_CASE("run_on_threads calls the body once for each thread") {
-  for (int n_threads : {1, 2, 3, 8, 33, 2}) {
-    std::vector<std::atomic<int>> calls(n_threads);
-    run_on_threads(n_threads, [&](int thread) { ++calls[thread]; });
-    for (int thread = 0; thread < n_threads; ++thread) CHECK(calls[thread] == 1);
+TEST_CASE("run_on_threads calls the body once for each thread of the team") {
+  for (int n_wanted : {1, 2, 3, 8, 2, 1000}) {
+    const Team team(n_wanted, nullptr);
+    CHECK(team.n_threads() >= 1);
+    CHECK(team.n_threads() <= n_wanted);
+    std::vector<std::atomic<int>> calls(team.n_threads());
+    run_on_threads(team.n_threads(), [&](int thread) { ++calls[thread]; });
+    for (const std::atomic<int>& times : calls) CHECK(times == 1);
   }
 }
 
+TEST_CASE("run_on_threads refuses more threads than the team has") {
+  CHECK_THROWS_AS(run_on_threads(2, [](int) {}), std::logic_error);
+  const Team team(2, nullptr);
+  CHECK_THROWS_AS(run_on_threads(team.n_threads() + 1, [](int) {}), std::logic_error);
+}
+
 TEST_CASE("run_on_threads: thread 0 is the caller") {
+  const Team team(4, nullptr);
   std::thread::id first;
-  run_on_threads(4, [&](int thread) {
+  run_on_threads(team.n_threads(), [&](int thread) {
     if (thread == 0) first = std::this_thread::get_id();
   });
   CHECK((first == std::this_thread::get_id()));
 }
 
 TEST_CASE("run_on_threads: what the threads wrote is seen after it, in thousands of short jobs") {
-  std::vector<int> values(4);
+  const Team team(4, nullptr);
+  std::vector<int> values(team.n_threads());
   int wrong = 0;
   for (int job = 1; job <= 5000; ++job) {
-    run_on_threads(4, [&](int thread) { values[thread] = job; });
+    run_on_threads(team.n_threads(), [&](int thread) { values[thread] = job; });
     for (int value : values) wrong += value != job;
   }
   CHECK(wrong == 0);
 }
 
-TEST_CASE("run_on_threads: calls from several threads at once each get all their threads") {
-  std::atomic<int> wrong{0};
+TEST_CASE("teams of several threads at once take turns, and each job gets all its threads") {
+  std::atomic<int> wrong{0}, at_once{0};
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 8; ++caller)
     callers.emplace_back([&] {
       for (int job = 0; job < 200; ++job) {
-        std::vector<int> calls(3);
-        run_on_threads(3, [&](int thread) { ++calls[thread]; });
-        wrong += calls != std::vector<int>{1, 1, 1};
+        const Team team(2, nullptr);
+        if (team.n_threads() > 1) wrong += ++at_once != 1;
+        std::vector<int> calls(team.n_threads());
+        run_on_threads(team.n_threads(), [&](int thread) { ++calls[thread]; });
+        for (int times : calls) wrong += times != 1;
+        if (team.n_threads() > 1) --at_once;
       }
     });
   for (std::thread& caller : callers) caller.join();
   CHECK(wrong == 0);
 }
 
-TEST_CASE("run_on_threads within run_on_threads runs every thread of both") {
-  std::atomic<int> inner{0};
-  run_on_threads(2, [&](int) { run_on_threads(2, [&](int) { ++inner; }); });
-  CHECK(inner == 4);
+TEST_CASE("a team in the midst of another has its caller's thread alone") {
+  const Team outer(2, nullptr);
+  const Team inner(2, nullptr);
+  CHECK(inner.n_threads() == 1);
+  int calls = 0;
+  run_on_threads(inner.n_threads(), [&](int) { ++calls; });
+  CHECK(calls == 1);
+}
+
+TEST_CASE("a call that waits for its turn gives up where it is asked to stop") {
+  std::atomic<bool> held{false}, release{false};
+  std::thread other([&] {
+    const Team team(2, nullptr);
+    held = true;
+    while (!release) std::this_thread::yield();
+  });
+  while (!held) std::this_thread::yield();
+  const Team team(2, [] { return true; });
+  CHECK(team.n_threads() == 0);
+  release = true;
+  other.join();
 }
 
 TEST_CASE("Barrier: no thread is a stage ahead of another") {
-  constexpr int n_threads = 4, n_stages = 2000;
+  constexpr int n_stages = 2000;
+  const Team team(4, nullptr);
+  const int n_threads = team.n_threads();
   Barrier barrier(n_threads);
   std::vector<int> stage(n_threads * 16);  // a cache line each
   std::atomic<int> wrong{0};
@@ -76,7 +112,8 @@ TEST_CASE("WorkQueue hands out each piece once, to several threads") {
   for (std::int64_t n : {0, 1, 7, 10000}) {
     WorkQueue queue(n);
     std::vector<std::atomic<int>> taken(n + 1);
-    run_on_threads(4, [&](int) {
+    const Team team(4, nullptr);
+    run_on_threads(team.n_threads(), [&](int) {
       for (std::int64_t i; (i = queue.next()) >= 0;) ++taken[i];
     });
     bool once = taken[n] == 0;
