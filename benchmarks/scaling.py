@@ -19,8 +19,8 @@ from common import Context
 from timing import best_of
 
 import lenetshift
+from lenetshift._matplotlib import figure_settings
 from lenetshift._native import core
-from lenetshift.report.figures import figure_settings
 
 N_IMAGES = (10_000, 60_000, 1_000_000)
 GRIDS = (

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import torch
 
+from .._matplotlib import figure_settings
 from ..data import dataset_sha256, evenly_spaced, load_mnist
 from ..dossier.environment import available_cpus
 from ..dossier.files import StorageError
@@ -25,7 +26,6 @@ from ..experiments.settings import Config
 from ..idx import DataError
 from ..ops import isa
 from ..report import tables
-from ..report.figures import figure_settings
 from ..report.products import write_products
 from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, STDERR_LOST, STDOUT_LOST, parser
 from .progress import Progress

@@ -11,18 +11,17 @@ import numpy as np
 import torch
 
 from .. import __version__
+from .._matplotlib import import_matplotlib
 from ..ops import isa
 
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What a run ran on: versions, machine, instruction set, threads. All plain values."""
-    import matplotlib  # here: a command that fails early should not wait for it
-
     return {
         "lenetshift": __version__,
         "torch": str(torch.__version__),
         "numpy": np.__version__,
-        "matplotlib": matplotlib.__version__,
+        "matplotlib": import_matplotlib().__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),

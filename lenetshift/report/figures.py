@@ -9,10 +9,7 @@ that any one of the three is enough.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._matplotlib import INK, figure_settings
 from ..checks import check_tensor, check_type
 from ..dossier.files import write_atomically
 from ..reference import translate
@@ -35,26 +33,17 @@ if TYPE_CHECKING:
 Fractions = Sequence[Sequence[float]] | Tensor
 """Accuracies, fractions [n_dy, n_dx], as ``metrics.summarize(...)["accuracy_map"]`` gives them."""
 
-_RIGHT, _WRONG, _INK = "#0072B2", "#D55E00", "#222222"
+_RIGHT, _WRONG = "#0072B2", "#D55E00"
 _RIGHT_MARK, _WRONG_MARK = "\N{CHECK MARK}", "\N{BALLOT X}"
 # Frames stay where they are put, on whole pixels or not; one at the edge of the axes is drawn whole.
 _FRAME: dict[str, Any] = {"facecolor": "none", "snap": False, "clip_on": False}
 _RIGHT_FRAME = {**_FRAME, "edgecolor": _RIGHT, "linewidth": 2.2}
 _WRONG_FRAME = {**_RIGHT_FRAME, "edgecolor": _WRONG, "linestyle": (0, (3, 1.5))}
-_UNMOVED_FRAME = {**_FRAME, "edgecolor": _INK, "linewidth": 2.4}
-
-_SETTINGS: dict[Any, Any] = {
-    "font.size": 11,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "svg.hashsalt": "lenetshift",  # the same figure gives the same file
-}
+_UNMOVED_FRAME = {**_FRAME, "edgecolor": INK, "linewidth": 2.4}
 
 # Whole figures are laid out in screen pixels, from the top left corner.
 _DPI = 100
-_LEAST_WIDTH = 920  # room for a title, and for a note, above a small grid
+_LEAST_WIDTH = 940  # room for a title, and for a note, above a small grid
 _HEAD = 70  # title and second line
 _NOTE = 22  # one line more
 
@@ -69,43 +58,6 @@ _UNMOVED_MARGIN = 3
 # Accuracy maps: a cell's size, and what lies around the cells of a panel.
 _CELL_WIDTH, _CELL_HEIGHT = 50, 46
 _PANEL_LEFT, _PANEL_RIGHT, _PANEL_TOP, _PANEL_BOTTOM = 76, 14, 48, 34
-
-
-@contextmanager
-def figure_settings() -> Iterator[None]:
-    """Matplotlib's defaults and the few changes of this package, whatever a person has set.
-
-    A ``matplotlibrc`` or the calling code may ask for LaTeX, or for fonts that are not there. What
-    they have set holds again afterwards. Whole figures are made and saved under these settings;
-    ``plot_*`` leaves them to the caller, whose axes it draws on.
-    """
-    _import_matplotlib()
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS)
-        yield
-
-
-def _import_matplotlib() -> None:
-    """Import Matplotlib, even where MPLBACKEND names a backend that is not installed.
-
-    Such a name makes the import raise, and a notebook's ``!python`` passes on the notebook's own.
-    No figure here needs a backend.
-    """
-    if "matplotlib" in sys.modules:
-        return
-    backend = os.environ.pop("MPLBACKEND", "")
-    try:
-        # Not at the top of the file: a command that fails early should not wait for Matplotlib.
-        import matplotlib
-    finally:
-        if backend:
-            os.environ["MPLBACKEND"] = backend
-    if backend:
-        with suppress(ValueError):
-            matplotlib.rcParams["backend"] = backend  # for the calling code's pyplot
 
 
 def signed(value: int) -> str:
@@ -379,7 +331,7 @@ def _label_shifts(
     axes.set_yticks(rows, labels=[signed(dy) for dy in grid.dy], va="center")
     axes.set_xlabel("dx (pixels; > 0 is right)")
     axes.set_ylabel("dy (pixels; > 0 is down)")
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, bottom=False, left=False)
     axes.spines[:].set_visible(False)
 
 
