@@ -1,7 +1,7 @@
-# The library cuda_kernels, where nvcc works; where not, cuda_missing is the reason.
+# The library cuda_kernels, where nvcc works. Where it does not, cuda_missing says why.
 #
-# nvcc is run by commands of our own. CMake's CUDA language compiles test programs for ten seconds
-# before it starts, and would run nvcc's front end once for each architecture.
+# Our own commands run nvcc: CMake's CUDA language first compiles test programs for ten seconds, and
+# would run nvcc's front end once for each architecture.
 
 set(cuda_missing "")
 find_package(CUDAToolkit QUIET)
@@ -11,11 +11,11 @@ in the environment variable CUDAToolkit_ROOT")
   return()
 endif()
 
-# PTX of compute capability 7.5, the oldest, serves every card from there on, newer ones included: the
-# driver compiles it at the first launch and keeps the result. But a driver older than the toolkit
-# refuses its PTX, so machine code is embedded beside it, wherever this is built: of the first card of
-# each generation, whose code the later ones run (80 serves 86 and 89). The kernels use nothing newer
-# than 7.5, so machine code is made of the same PTX: two seconds of compiling for each.
+# PTX of compute capability 7.5 serves every card from there on, future ones included: the driver
+# compiles it at the first launch and keeps the result. But a driver older than the toolkit refuses its
+# PTX, so every build also embeds machine code for the first card of each generation, which the later
+# ones run too (80 serves 86 and 89). The kernels use nothing newer than 7.5, so machine code is made
+# from the same PTX, in two seconds for each architecture.
 execute_process(COMMAND "${CUDAToolkit_NVCC_EXECUTABLE}" --list-gpu-code
   OUTPUT_VARIABLE known ERROR_QUIET)
 set(generations "")
@@ -26,32 +26,33 @@ foreach(architecture 75 80 90 100 120)
 endforeach()
 set(LENETSHIFT_CUDA_ARCHITECTURES "${generations}" CACHE STRING
   "Compute capabilities (90;120) for which machine code is embedded, beside PTX of 7.5")
-# With lines for profilers and compute-sanitizer, compressed, since they would triple the size.
+# With line numbers for profilers and compute-sanitizer; compressed, since they would triple the size.
 set(nvcc "${CUDAToolkit_NVCC_EXECUTABLE}" -std=c++17 -lineinfo -Xfatbin=-compress-all
   -ccbin "${CMAKE_CXX_COMPILER}" -gencode=arch=compute_75,code=compute_75)
 foreach(architecture IN LISTS LENETSHIFT_CUDA_ARCHITECTURES)
   list(APPEND nvcc "-gencode=arch=compute_75,code=sm_${architecture}")
 endforeach()
 
-# An nvcc that does not work with this host compiler, or knows one of the architectures not, says so.
+# nvcc's own message says that it does not work with this host compiler, or does not know one of the
+# architectures.
 file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/cuda/probe.cu" "__global__ void probe() {}\n")
 execute_process(COMMAND ${nvcc} -fatbin cuda/probe.cu -o cuda/probe.fatbin
   WORKING_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}"
-  RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  RESULT_VARIABLE failed OUTPUT_VARIABLE nvcc_output ERROR_VARIABLE nvcc_output)
 if(failed)
-  string(STRIP "${said}" said)
-  set(cuda_missing "${CUDAToolkit_NVCC_EXECUTABLE} does not work: ${said}")
+  string(STRIP "${nvcc_output}" nvcc_output)
+  set(cuda_missing "${CUDAToolkit_NVCC_EXECUTABLE} does not work: ${nvcc_output}")
   return()
 endif()
-list(JOIN LENETSHIFT_CUDA_ARCHITECTURES ", " said)
-if(said STREQUAL "")
-  set(said "none")
+list(JOIN LENETSHIFT_CUDA_ARCHITECTURES ", " architectures)
+if(architectures STREQUAL "")
+  set(architectures "none")
 endif()
 message(STATUS "CUDA kernels: built, LENETSHIFT_CUDA=${LENETSHIFT_CUDA} found "
-  "${CUDAToolkit_NVCC_EXECUTABLE} ${CUDAToolkit_VERSION}; PTX of 75, machine code of ${said}")
+  "${CUDAToolkit_NVCC_EXECUTABLE} ${CUDAToolkit_VERSION}; PTX of 75, machine code of ${architectures}")
 
-# All kernels are compiled as one file: nvcc takes some 4 s for its headers alone. The host compiler
-# sees only launches, so that -O3, which device code has by itself, is not wanted for it.
+# All kernels are compiled as one file, since nvcc takes some 4 s for its headers alone. Device code is
+# optimised without being asked; the host compiler sees only launches and needs no -O3.
 file(GLOB_RECURSE cuda_files CONFIGURE_DEPENDS csrc/cuda/*.cu)
 file(GLOB_RECURSE cuda_headers CONFIGURE_DEPENDS csrc/*.h)
 set(unit "${CMAKE_CURRENT_BINARY_DIR}/cuda/kernels")
@@ -67,5 +68,5 @@ add_custom_command(OUTPUT "${unit}.o"
   COMMENT "Compiling the CUDA kernels" VERBATIM)
 add_library(cuda_kernels STATIC "${unit}.o")
 set_target_properties(cuda_kernels PROPERTIES LINKER_LANGUAGE CXX)
-# Static, so that the core imports without CUDA or a driver and torch may bring its own runtime.
+# Linked statically, so that the core imports without CUDA or a driver, and torch may bring its own runtime.
 target_link_libraries(cuda_kernels PUBLIC CUDA::cudart_static)

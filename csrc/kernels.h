@@ -16,8 +16,8 @@ constexpr int kClasses = 10;
 
 enum class Activation : int { tanh = 0, relu = 1 };
 
-// How to run: threads, and a callback that the calling thread asks now and then whether to stop
-// (Ctrl-C). An op that was stopped returns false; its outputs are then incomplete.
+// How to run: threads, and a callback by which the calling thread asks from time to time whether
+// to stop (Ctrl-C). A kernel that was stopped returns false; its outputs are then incomplete.
 struct Execution {
   int n_threads;
   bool (*should_stop)();
@@ -35,8 +35,8 @@ struct Layer {
   const float* bias;
 };
 
-// LeNet-5 and symmetric LeNet-5. C3's weight is packed per connection, [n_connections, 5, 5], for
-// the table of 1998, and [16, 6, 5, 5] for the dense one.
+// LeNet-5 and symmetric LeNet-5. C3's weight is [60 connections, 5, 5] for the table of 1998
+// (c3_table.h), and [16, 6, 5, 5] for the dense one.
 struct Lenet5Parameters {
   Layer c1, c3, c5, f6, output;
 };
@@ -131,8 +131,8 @@ struct Kernels {
 
   // y[i] = tanh(x[i]), as the kernels compute it.
   void (*tanh)(const float* x, float* y, std::int64_t n);
-  // Runs n_rounds of independent fused multiply-adds on each thread and returns how many
-  // multiply-adds that was: the peak that benchmarks compare with.
+  // Runs n_rounds of independent fused multiply-adds on each thread and returns their number: the
+  // peak that benchmarks compare with.
   double (*multiply_adds)(std::int64_t n_rounds, int n_threads);
 };
 

@@ -1,6 +1,9 @@
 // How an evaluation goes through its images: in chunks, so that memory does not grow with their
-// number; within a chunk in an order that brings those together that are alike in where they have
-// ink; and in pieces of it, which go to the threads.
+// number; within a chunk sorted, so that images with ink in the same places are neighbours; and in
+// pieces of the sorted chunk, which the threads take one after the other.
+//
+// What images are sorted by is the model's choice (cpu/lenet5/predict.h, cpu/perceptron/). The order
+// changes no answer, only the time: what images share is computed once for those that are neighbours.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +13,7 @@
 
 namespace lenetshift {
 
-// Ascending.
+// Sorts ascending.
 void sort_keys(std::uint64_t* keys, int n);
 
 // What follows is inline, so each file gets its own copy (see cpu/simd/vec.h for why).
@@ -19,11 +22,11 @@ namespace {
 constexpr int kChunkBits = 13;
 constexpr int kChunk = 1 << kChunkBits;  // images
 
-// A key holds what images are sorted by and, below it, the image's number in the chunk.
+// A key holds what its image is sorted by and, in the low bits, the image's number in the chunk.
 inline int number_of(std::uint64_t key) { return static_cast<int>(key % kChunk); }
 inline std::uint64_t sorted_by(std::uint64_t key) { return key >> kChunkBits; }
 
-// keys [n], n <= kChunk, sorted by what by(image) says, at most 51 bits.
+// Writes keys [n], n <= kChunk, sorted by by(image), a value of at most 51 bits.
 template <class By>
 void order_images(int n, int n_threads, std::uint64_t* keys, By&& by) {
   run_on_threads(n_threads, [&](int thread) {
@@ -35,8 +38,9 @@ void order_images(int n, int n_threads, std::uint64_t* keys, By&& by) {
   sort_keys(keys, n);
 }
 
-// Hands n pieces to threads: worker(thread, next, stopped) takes pieces with next() until that is
-// negative, and may ask stopped() in between. False when stopped.
+// Shares n pieces among the threads. Each calls worker(thread, next, stopped), which takes piece
+// after piece from next() until that is negative, and may ask stopped() in between. False when
+// stopped.
 template <class Worker>
 bool run_pieces(int n, Execution execution, Worker&& worker) {
   WorkQueue queue(n);

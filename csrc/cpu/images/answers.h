@@ -1,5 +1,5 @@
 // From logits to answers: the argmax of ten logits for as many patterns as a vector has lanes, and
-// where it goes. A pattern is one image under one shift; its number is
+// its place in the predictions. A pattern is one image under one shift; its number is
 // (image * n_dy + row of dy) * n_dx + column of dx, the index into predictions.
 #pragma once
 

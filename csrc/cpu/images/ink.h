@@ -1,4 +1,5 @@
-// Images as they come, uint8 [28, 28]: where their ink is, and their pixels in the lanes.
+// Images as the caller gives them, uint8 [28, 28]: where they have ink, and their pixels in the
+// lanes.
 #pragma once
 
 #include "cpu/simd/transpose.h"
@@ -9,8 +10,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// Where an image, or any of some images, has ink: rows y0 ... y1, columns x0 ... x1.
-// None: y0 > y1.
+// The rows y0 ... y1 and columns x0 ... x1 within which an image, or any of some images, has ink.
+// Without ink y0 > y1.
 struct InkBox {
   int y0 = kImageSize, y1 = -1, x0 = kImageSize, x1 = -1;
   bool empty() const { return y0 > y1; }
@@ -60,7 +61,7 @@ inline vec load_pixels(const std::uint8_t* p) {
 #endif
 }
 
-// Pixel i of n_images images, times scale, side by side in the lanes: place(i) = ...; the lanes
+// Puts pixel i of n_images images, times scale, side by side in the lanes of place(i); lanes
 // without an image get zeros.
 template <class Place>
 inline void pixels_to_lanes(const std::uint8_t* const* images, int n_images, float scale,

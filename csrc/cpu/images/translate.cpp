@@ -1,4 +1,4 @@
-// The translate op and its gradient: rows are copied whole, nothing is computed.
+// The translate op and its gradient. Forward computes nothing: it copies what stays of each row.
 #include <cstring>
 
 #include "host/threads.h"

@@ -8,7 +8,7 @@
 // The schedule:
 //   pack the weights (weights.h); answer a blank image
 //   for each chunk of 8192 images                memory does not grow with their number
-//     sort them by what they lose (loss_order)   threads share the keys
+//     sort them by what they lose (lossy_order)  threads share the keys
 //     for each lane group, a piece to a thread   as many images as a vector has lanes
 //       shifts that leave no ink of them: the blank answer
 //       the others are a subgrid; on its canvas (canvas.h)
@@ -36,9 +36,10 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// What images are sorted by: whether the grid's outermost dy push ink out above and below, then
-// the depth of the loss on the left, then on the right, up and down in turn.
-inline int loss_order(const InkBox& box, ShiftGrid grid) {
+// What images are sorted by: whether the grid's outermost dy push ink out at the top and bottom,
+// then how many columns of ink its outermost dx push out at the left, then at the right, up and
+// down in turn.
+inline int lossy_order(const InkBox& box, ShiftGrid grid) {
   if (box.empty()) return 0;
   constexpr int kDepths = kImageSize + 1;
   const auto depth = [](int lost) { return lost < 0 ? 0 : lost < kImageSize ? lost : kImageSize; };
@@ -226,7 +227,7 @@ class Lenet5Predictor {
   bool run_chunk(std::int64_t first, int n, Execution execution) {
     order_images(n, n_threads_, keys_, [&](int i) {
       boxes_[i] = ink_box(image(first + i));
-      return loss_order(boxes_[i], job_.grid);
+      return lossy_order(boxes_[i], job_.grid);
     });
     const auto worker = [&](int thread, auto&& next, auto&& stopped) {
       Lenet5Scratch scratch = scratch_of(thread);

@@ -1,5 +1,10 @@
 // The canvases of C1 to S4 for one lane group, in one run down the rows.
 //
+// The algorithm, on the canvas (canvas.h):
+//   S2(y, x) = C1(y, x) + C1(y, x + 1) + C1(y + 1, x) + C1(y + 1, x + 1)
+//   C3(y, x) from S2(y + 2u, x + 2v)                    c3.h
+//   S4(y, x) = C3(y, x) + C3(y, x + 2) + C3(y + 2, x) + C3(y + 2, x + 2) - blank value
+//
 // The schedule:
 //   for each row r of S2
 //     C1's row r + 1, pooled along x                      c1.h; row r is there already
@@ -13,8 +18,9 @@
 //     S4's row y - 2 = the x-sums of rows y - 2 and y
 //
 // Rows, so that what lies between C1 and S4 stays in the second-level cache: on the default grid,
-// with 16 images in the lanes, a row of S2 takes 14 KB, its points 56 KB, a row of C3 30 KB. The
-// products of C3 are half of the run's time, C1 and the activations a third.
+// with 16 images in the lanes, a row of S2 takes 14 KB, its points 26 KB, a row of C3 30 KB. Of
+// the run's instructions (AVX2, MNIST) the products of C3 are 56 %, its activation and pooling 16
+// %, C1 14 %, the ways to the points and back 9 %, edge columns and rows 4 %.
 #pragma once
 
 #include "cpu/lenet5/frame.h"

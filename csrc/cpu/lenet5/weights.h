@@ -1,7 +1,7 @@
-// LeNet-5's parameters in the order in which the shared evaluation reads them, packed once.
-// Pooling's 1/4 is folded into the weights of the next layer: canvases of S2 and S4 hold sums.
-// From S4's sums the value far from all ink is subtracted, so that they are 0 there; C5's bias
-// makes up for it.
+// LeNet-5's parameters in the order in which predict_shifts reads them, packed once a call.
+// Pooling's factor 1/4 goes into the weights of the next layer: the canvases of S2 and S4 hold
+// sums. From S4's sums the blank value is subtracted, the value far from all ink, so that they are
+// 0 there; C5's bias makes up for it.
 #pragma once
 
 #include "c3_table.h"
