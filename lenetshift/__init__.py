@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 from lenetshift.c3_table import C3_TABLE, from_masked_dense, to_masked_dense
 from lenetshift.data import Dataset, load_mnist
 from lenetshift.evaluate import predict_shifts
+from lenetshift.evaluation import Evaluation, evaluate_shifts
 from lenetshift.experiments.settings import Config
 from lenetshift.idx import DataError
 from lenetshift.metrics import summarize
@@ -23,12 +24,14 @@ __all__ = [
     "Config",
     "DataError",
     "Dataset",
+    "Evaluation",
     "LeNet5",
     "Normalize",
     "PooledMLP",
     "ShiftGrid",
     "SymmetricLeNet5",
     "build_model",
+    "evaluate_shifts",
     "from_masked_dense",
     "isa",
     "load_mnist",

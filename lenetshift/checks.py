@@ -11,10 +11,14 @@ import contextlib
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Array = Tensor | NDArray[Any]
 
 MAX_SHIFT = 27
 """Largest shift, in pixels either way; one more would empty a 28x28 image."""
@@ -50,6 +54,13 @@ def describe(value: object) -> str:
     return f"{dtype_name(value.dtype)} {list(value.shape)}"
 
 
+def describe_array(value: object) -> str:
+    """The same where an array would do, with an array's own dtype and shape."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {list(value.shape)}"
+    return describe(value)
+
+
 def is_int(value: object) -> bool:
     """Whether a value is a whole number by type, Python's or NumPy's; a bool is none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
@@ -82,6 +93,13 @@ def check_positive(name: str, value: float) -> float:
     if not 0 < number < math.inf:
         raise ValueError(f"{name}: got {value!r}, expected a positive number")
     return number
+
+
+def check_fraction(name: str, value: float) -> float:
+    """The value as a float; ValueError unless it is a number between 0 and 1, neither of them."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < 1:
+        raise ValueError(f"{name}: got {value!r}, expected a number between 0 and 1")
+    return float(value)
 
 
 def check_type(name: str, value: object, expected: type) -> None:
@@ -151,21 +169,15 @@ def check_pictures(images: object) -> Tensor:
     tensor = images
     if isinstance(images, np.ndarray):
         with contextlib.suppress(TypeError, ValueError):  # a dtype that torch lacks
-            array = np.ascontiguousarray(images)
-            tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
-    got = (
-        f"{images.dtype} {list(images.shape)}"
-        if isinstance(images, np.ndarray)
-        else describe(images)
-    )
+            tensor = as_tensor(images)
     check(
         isinstance(tensor, Tensor)
         and (tensor.dtype == torch.uint8 or tensor.is_floating_point())
         and tensor.dim() in (3, 4)
         and 0 not in tensor.shape[1:],
         lambda: (
-            f"images: got {got}, expected uint8 or floating [N, H, W] or [N, C, H, W], "
-            "a tensor or an array"
+            f"images: got {describe_array(images)}, expected uint8 or floating [N, H, W] or "
+            "[N, C, H, W], a tensor or an array"
         ),
     )
     assert isinstance(tensor, Tensor)
@@ -228,37 +240,58 @@ def check_fill(fill: object, n_channels: int) -> Tensor | str:
     return numbers_given.expand(n_channels)
 
 
-def check_labels(labels: Tensor, n: int) -> None:
-    """Raise ValueError unless ``labels`` is int64 ``[n]``."""
+def check_digits(labels: Tensor, n: int) -> None:
+    """Raise ValueError unless ``labels`` is int64 ``[n]``, digits 0..9."""
+    expected = f"expected int64 [{n}], a digit 0..9 per image"
     if not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != (n,):
-        raise ValueError(
-            f"labels: got {describe(labels)}, expected int64 [{n}], a digit 0..9 per image"
-        )
-
-
-def check_digits(labels: Tensor) -> None:
-    """Raise ValueError unless all ``labels``, int64 ``[N]``, are digits 0..9."""
-    low, high = _extremes(labels) if len(labels) else (0, 0)
+        raise ValueError(f"labels: got {describe(labels)}, {expected}")
+    low, high = _extremes(labels) if n else (0, 0)
     if low < 0 or high > 9:
+        raise ValueError(f"labels: got values in {low}..{high}, {expected}")
+
+
+def check_labels(labels: Array, n: int) -> NDArray[np.int64]:
+    """The labels as an array; ValueError unless they are integers ``[n]``, in a tensor or an array."""
+    array = as_array(labels)
+    if array is None or array.dtype.kind not in "iu" or array.shape != (n,):
         raise ValueError(
-            f"labels: got values in {low}..{high}, expected int64 [{len(labels)}], "
-            "a digit 0..9 per image"
+            f"labels: got {describe_array(labels)}, expected integers [{n}], one per image"
         )
+    return array.astype(np.int64)
 
 
-def check_predictions(predictions: Tensor, grid_shape: tuple[int, int]) -> None:
-    """Raise ValueError unless ``predictions`` is uint8 ``[N, *grid_shape]`` with N >= 1."""
+def check_predictions(
+    predictions: Array, grid_shape: tuple[int, int] | None = None
+) -> NDArray[np.integer]:
+    """The predictions as an array; ValueError unless they are integers ``[N, n_dy, n_dx]`` with
+    N >= 1, of any grid or of that shape, in a tensor or an array."""
+    array = as_array(predictions)
     if (
-        not isinstance(predictions, Tensor)
-        or predictions.dtype != torch.uint8
-        or predictions.dim() != 3
-        or len(predictions) == 0
-        or predictions.shape[1:] != grid_shape
+        array is None
+        or array.dtype.kind not in "iu"
+        or array.ndim != 3
+        or array.size == 0
+        or array.shape[1:] != (grid_shape or array.shape[1:])
     ):
-        n_dy, n_dx = grid_shape
+        n_dy, n_dx = grid_shape or ("n_dy", "n_dx")
         raise ValueError(
-            f"predictions: got {describe(predictions)}, expected uint8 [N, {n_dy}, {n_dx}], N >= 1"
+            f"predictions: got {describe_array(predictions)}, "
+            f"expected integers [N, {n_dy}, {n_dx}], N >= 1"
         )
+    return array
+
+
+class _Grid(Protocol):
+    @property
+    def has_centre(self) -> bool: ...
+
+
+def check_has_centre(name: str, grid: _Grid) -> None:
+    """Raise ValueError unless the unmoved image, shift (0, 0), is one of the grid's."""
+    check(
+        grid.has_centre,
+        lambda: f"{name}: got {grid}, expected one with the unmoved image, shift (0, 0)",
+    )
 
 
 def check_indices(name: str, values: Tensor, stop: int) -> None:
@@ -334,3 +367,18 @@ def _extremes(values: Tensor) -> tuple[int, int]:
     for so many values, hang in a forked child."""
     array = values.cpu().numpy()
     return int(array.min()), int(array.max())
+
+
+def as_array(value: object) -> NDArray[Any] | None:
+    """A tensor or an array as an array, on the CPU and without a copy where that is possible; None
+    of anything else."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return value.float().numpy() if value.dtype in HALF_FLOATS else value.numpy()
+    return value if isinstance(value, np.ndarray) else None
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """An array as a tensor, which shares its memory where torch can."""
+    array = np.ascontiguousarray(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

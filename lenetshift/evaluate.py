@@ -22,9 +22,6 @@ from .answers import Answers, Collected
 from .checks import (
     check_batch_size,
     check_choice,
-    check_crop,
-    check_fill,
-    check_grid_fits,
     check_pictures,
     check_type,
     describe,
@@ -32,7 +29,7 @@ from .checks import (
 from .data import evenly_spaced
 from .models import device_and_dtype, fused_name
 from .modes import eval_mode
-from .patterns import Patterns
+from .patterns import Patterns, frame_of
 from .plain import Ask, Transform
 from .shared import Differs, NotShared, SharedWay, shared_way
 from .shared.canvas import Frame
@@ -97,7 +94,7 @@ class ShiftEvaluator:
             ValueError: as :func:`predict_shifts`.
         """
         pictures = check_pictures(images)
-        frame = self._frame(pictures)
+        frame = frame_of(pictures, self.grid, self.fill, self.crop)
         obstacle = self._obstacle_to_fused(pictures, frame)
         if self.method == "fused" and obstacle:
             raise ValueError(f"method: got 'fused', but {obstacle}")
@@ -120,17 +117,6 @@ class ShiftEvaluator:
                 if on_progress and done > before:
                     on_progress(done - before)
         return collected.answers("plain", f"plain: {why}")
-
-    def _frame(self, pictures: Tensor) -> Frame:
-        """What the network sees of the images; ValueError if crop, fill or grid do not fit them."""
-        size = (pictures.shape[-2], pictures.shape[-1])
-        n_channels = 1 if pictures.dim() == 3 else pictures.shape[1]
-        window = check_crop(self.crop, size)
-        check_grid_fits(self.grid.dx, self.grid.dy, size, window)
-        fill = check_fill(self.fill, n_channels)
-        if isinstance(fill, Tensor) and not pictures.is_floating_point():
-            fill = fill / 255
-        return Frame(self.grid, size, window, fill)
 
     def _obstacle_to_fused(self, pictures: Tensor, frame: Frame) -> str | None:
         """Why the model's fused op cannot be used, the end of a sentence; None if it can."""

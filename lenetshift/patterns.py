@@ -7,8 +7,27 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .checks import check_crop, check_fill, check_grid_fits
 from .data import as_input
-from .shared.canvas import Frame
+from .shared.canvas import Fill, Frame
+from .shifts import ShiftGrid
+
+
+def frame_of(pictures: Tensor, grid: ShiftGrid, fill: Fill, crop: tuple[int, int] | None) -> Frame:
+    """What a network sees of the images; ValueError if crop, fill or grid do not fit them.
+
+    Args:
+        pictures: uint8 or floating, ``[N, H, W]`` or ``[N, C, H, W]``.
+        grid, fill, crop: as for :func:`lenetshift.predict_shifts`.
+    """
+    size = (pictures.shape[-2], pictures.shape[-1])
+    n_channels = 1 if pictures.dim() == 3 else pictures.shape[1]
+    window = check_crop(crop, size)
+    check_grid_fits(grid.dx, grid.dy, size, window)
+    blank = check_fill(fill, n_channels)
+    if isinstance(blank, Tensor) and not pictures.is_floating_point():
+        blank = blank / 255
+    return Frame(grid, size, window, blank)
 
 
 class Patterns:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from lenetshift._native import core
 from lenetshift.data import load_mnist
+
+settings.register_profile("lenetshift", deadline=None)  # a busy machine is no failure
+settings.load_profile("lenetshift")
 
 
 @pytest.fixture(params=[name for name, _ in core.isas()])

@@ -1,79 +1,437 @@
-"""Counts and fractions against a loop."""
+"""Every metric against a count by hand, over all shifts and all pairs of them."""
 
+from __future__ import annotations
+
+import itertools
 import json
+import math
 
+import numpy as np
 import pytest
+import scipy.stats
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lenetshift.metrics import summarize
+from lenetshift import metrics, reference
+from lenetshift.metrics import ImageMean
+from lenetshift.metrics.image_mean import over_images
 from lenetshift.shifts import ShiftGrid
 
+GRIDS = [
+    ShiftGrid(),
+    ShiftGrid(range(1), range(1)),
+    ShiftGrid(range(-1, 4), range(3)),
+    ShiftGrid(range(-6, 7, 3), range(-2, 3, 2)),
+    ShiftGrid(range(2, 9, 3), range(-1, 1)),
+    ShiftGrid(range(-2, 3), range(1)),
+]
 
-def random_case(n: int, grid: ShiftGrid) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(n)
-    predictions = torch.randint(0, 3, (n, *grid.shape), dtype=torch.uint8, generator=generator)
-    return predictions, torch.randint(0, 3, (n,), generator=generator)
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, ShiftGrid]:
+    """Answers and labels of few classes, so that they often agree, over any grid; labels may be what
+    no model answers."""
+    grid = draw(st.sampled_from(GRIDS))
+    n = draw(st.integers(1, 6))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    many = draw(st.booleans())
+    dtype, largest = (np.int32, 70_000) if many else (np.uint8, 255)
+    classes = np.array([0, 1, largest][: draw(st.integers(1, 3))])
+    predictions = rng.choice(classes, (n, *grid.shape)).astype(dtype)
+    if draw(st.booleans()):  # some images that keep their answer
+        predictions[: n // 2] = predictions[: n // 2, :1, :1]
+    labels = rng.choice(np.append(classes, [-5, 256]), n)
+    return predictions, labels, grid
 
 
-@pytest.mark.parametrize("n", [1, 17])
-@pytest.mark.parametrize(
-    "grid", [ShiftGrid(), ShiftGrid(range(1), range(1)), ShiftGrid(range(-1, 4), range(3))]
-)
-def test_against_a_loop(grid: ShiftGrid, n: int) -> None:
-    predictions, labels = random_case(n, grid)
+def answers(predictions: np.ndarray, grid: ShiftGrid) -> list[dict[tuple[int, int], int]]:
+    """For each image its answer by shift."""
+    return [
+        {shift: int(image[grid.index(*shift)]) for shift in map(tuple, grid.shifts().tolist())}
+        for image in predictions
+    ]
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
+
+
+def same(got: float, expected: float) -> bool:
+    return math.isclose(got, expected, rel_tol=1e-12, abs_tol=1e-15) or (
+        math.isnan(got) and math.isnan(expected)
+    )
+
+
+@given(cases())
+def test_accuracies(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
+    predictions, labels, grid = case
+    right = [
+        {shift: answer == label for shift, answer in image.items()}
+        for image, label in zip(answers(predictions, grid), labels, strict=True)
+    ]
+    moved = metrics.moved_accuracy(predictions, labels).value
+    assert same(moved, mean([is_right for image in right for is_right in image.values()]))
+    worst = metrics.worst_case_accuracy(predictions, labels).value
+    assert worst == mean([all(image.values()) for image in right])
+    if grid.has_centre:
+        unmoved = metrics.unmoved_accuracy(predictions, labels, grid).value
+        assert unmoved == mean([image[0, 0] for image in right])
+
+    def map_of(images: list[dict[tuple[int, int], bool]]) -> list[list[float]]:
+        return [[mean([image[dx, dy] for image in images]) for dx in grid.dx] for dy in grid.dy]
+
+    assert metrics.accuracy_map(predictions, labels).tolist() == map_of(right)
+    maps = metrics.class_maps(predictions, labels)
+    assert list(maps) == sorted(set(labels.tolist()))
+    for label, class_map in maps.items():
+        of_class = [image for image, truth in zip(right, labels, strict=True) if truth == label]
+        assert class_map.tolist() == map_of(of_class)
+
+
+@given(cases())
+def test_flip_rate(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
+    predictions, _, grid = case
+    flips = [
+        image[a] != image[b]
+        for image in answers(predictions, grid)
+        for a, b in itertools.combinations(image, 2)
+        if (abs(a[0] - b[0]), abs(a[1] - b[1])) in ((grid.dx.step, 0), (0, grid.dy.step))
+    ]
+    if len(grid) == 1:
+        with pytest.raises(ValueError, match=r"^grid: got a single shift, expected two or more"):
+            metrics.flip_rate(predictions)
+    else:
+        assert same(metrics.flip_rate(predictions).value, mean(flips))
+
+
+@given(cases())
+def test_consistency(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
+    predictions, labels, grid = case
+    pairs = [
+        mean([a == b for a, b in itertools.product(image.values(), repeat=2)])
+        for image in answers(predictions, grid)
+    ]
+    got = metrics.consistency(predictions, labels, grid)
+    assert same(got.overall.value, mean(pairs))
+    assert got.accuracy.value == metrics.moved_accuracy(predictions, labels).value
+    if not grid.has_centre:
+        assert got.right_when_unmoved is None
+        return
+    chosen = [
+        pair
+        for pair, image, label in zip(pairs, answers(predictions, grid), labels, strict=True)
+        if image[0, 0] == label
+    ]
+    assert got.right_when_unmoved is not None
+    assert got.right_when_unmoved.n_images == len(chosen)
+    assert same(got.right_when_unmoved.value, mean(chosen))
+
+
+@given(cases())
+def test_agreement(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
+    predictions, _, grid = case
+    if not grid.has_centre or len(grid) == 1:
+        with pytest.raises(ValueError, match=r"^grid: got [^\n]*, expected [^\n]*$"):
+            metrics.agreement(predictions, grid)
+        return
+    agree = [
+        answer == image[0, 0]
+        for image in answers(predictions, grid)
+        for shift, answer in image.items()
+        if shift != (0, 0)
+    ]
+    assert same(metrics.agreement(predictions, grid).value, mean(agree))
+
+
+@given(cases())
+def test_confusion(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
+    predictions, labels, grid = case
+    classes, counts = metrics.confusion(predictions, labels)
+    assert classes.tolist() == sorted({*labels.tolist(), *predictions.reshape(-1).tolist()})
+    by_hand = np.zeros_like(counts)
+    place = {int(value): k for k, value in enumerate(classes)}
+    for image, label in zip(answers(predictions, grid), labels, strict=True):
+        for shift, answer in image.items():
+            by_hand[(*grid.index(*shift), place[int(label)], place[answer])] += 1
+    assert (counts == by_hand).all()
+
+
+@given(cases())
+def test_summarize(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
+    predictions, labels, grid = case
     right = {
-        (dx, dy): sum(int(predictions[i][grid.index(dx, dy)] == labels[i]) for i in range(n))
-        for dx, dy in grid.shifts().tolist()
+        shift: sum(
+            image[shift] == label
+            for image, label in zip(answers(predictions, grid), labels, strict=True)
+        )
+        for shift in map(tuple, grid.shifts().tolist())
     }
-    total = sum(right.values())
-    centre = right[0, 0]
-    assert summarize(predictions, labels, grid) == {
-        "unmoved": {"correct": centre, "wrong": n - centre, "accuracy": centre / n},
-        "moved": {
-            "correct": total,
-            "wrong": n * len(grid) - total,
-            "accuracy": total / (n * len(grid)),
-        },
+    n, total = len(labels), sum(right.values())
+
+    def counts(correct: int, of: int) -> dict[str, float]:
+        return {"correct": correct, "wrong": of - correct, "accuracy": correct / of}
+
+    summary = metrics.summarize(torch.from_numpy(predictions), torch.from_numpy(labels), grid)
+    assert summary == {
+        "unmoved": counts(right[0, 0], n) if grid.has_centre else None,
+        "moved": counts(total, n * len(grid)),
         "accuracy_map": [[right[dx, dy] / n for dx in grid.dx] for dy in grid.dy],
     }
-
-
-@pytest.mark.parametrize(
-    "grid", [ShiftGrid(dx=range(1, 4)), ShiftGrid(dy=range(-2, 0)), ShiftGrid(range(5, 6))]
-)
-def test_a_grid_without_centre(grid: ShiftGrid) -> None:
-    predictions, labels = random_case(5, grid)
-    summary = summarize(predictions, labels, grid)
-    assert summary["unmoved"] is None
-    assert summary["moved"]["correct"] + summary["moved"]["wrong"] == 5 * len(grid)
-    assert len(summary["accuracy_map"]) == grid.n_dy
-    assert {len(row) for row in summary["accuracy_map"]} == {grid.n_dx}
-
-
-def test_a_label_of_256_is_not_a_prediction_of_0() -> None:
-    grid = ShiftGrid(range(1), range(1))
-    summary = summarize(torch.zeros(1, 1, 1, dtype=torch.uint8), torch.tensor([256]), grid)
-    assert summary["moved"]["correct"] == 0
-
-
-def test_the_summary_is_json() -> None:
-    summary = summarize(*random_case(4, ShiftGrid()), ShiftGrid())
     assert json.loads(json.dumps(summary)) == summary
 
 
+@given(st.sampled_from(GRIDS), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_score_change(grid: ShiftGrid, n: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(n, *grid.shape, 4, generator=generator)
+    labels = torch.randint(0, 4, (n,), generator=generator)
+    if len(grid) == 1:
+        with pytest.raises(ValueError, match=r"^grid: got a single shift"):
+            metrics.score_change(logits, labels, grid)
+        return
+    scores = logits.double().softmax(-1)
+    changes = []
+    for image, label in zip(scores, labels.tolist(), strict=True):
+        score = {
+            (dx, dy): float(image[grid.index(dx, dy)][label]) for dx, dy in grid.shifts().tolist()
+        }
+        for a, b in itertools.combinations(score, 2):
+            pixels = abs(a[0] - b[0]) + abs(a[1] - b[1])
+            if (abs(a[0] - b[0]), abs(a[1] - b[1])) in ((grid.dx.step, 0), (0, grid.dy.step)):
+                changes.append(abs(score[a] - score[b]) / pixels)
+    assert same(metrics.score_change(logits, labels, grid).value, mean(changes))
+
+
+def test_scores_of_large_logits_do_not_overflow() -> None:
+    grid = ShiftGrid(range(2), range(1))
+    logits = np.array([[[[1000.0, 0.0], [0.0, 1000.0]]]])
+    assert metrics.score_change(logits, np.array([0]), grid).value == 1
+
+
+def random_images(kind: str, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (4, 2, 7, 9) if "channels" in kind else (4, 7, 9)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    images[torch.rand(shape, generator=generator) < 0.8] = 0
+    images[0] = 0  # without ink
+    return images / 255 if "float" in kind else images
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bytes, channels", "floats", "floats, channels"])
+@pytest.mark.parametrize("fill", [0, 0.1])
+def test_lost_ink(kind: str, fill: float) -> None:
+    grid = ShiftGrid(range(-8, 9, 2), range(-6, 7))
+    images = random_images(kind, seed=1)
+    if fill:
+        images = torch.where(images == 0, torch.tensor(fill, dtype=images.dtype), images)
+    blank = torch.tensor(fill, dtype=images.dtype if "floats" in kind else torch.float64)
+    ink = (images.double() - blank.double()).abs()
+    moved = reference.translate(ink, grid.shifts())  # [N, S, ..., H, W]
+    total = ink.flatten(1).sum(1)
+    stays = moved.flatten(2).sum(2)
+    expected = torch.where(total[:, None] > 0, 1 - stays / total[:, None], 0.0)
+    lost = metrics.lost_ink(images, grid, fill)
+    assert lost.dtype == np.float32
+    np.testing.assert_allclose(lost.reshape(4, -1), expected, atol=1e-6)
+    # Whether any is lost is not a question of rounding: as many pixels with ink stay as there were.
+    whole = (moved > 0).flatten(2).sum(2) == (ink > 0).flatten(1).sum(1)[:, None]
+    assert ((lost.reshape(4, -1) == 0) == whole.numpy()).all()
+    if not (fill and "bytes" in kind):
+        assert 0 < whole.sum() < whole.numel()
+
+
+def test_circular_shifts_lose_nothing() -> None:
+    images = random_images("bytes", seed=2)
+    assert not metrics.lost_ink(images, ShiftGrid(), "circular").any()
+
+
+def test_lost_ink_of_many_images_is_that_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = random_images("bytes, channels", seed=3)
+    at_once = metrics.lost_ink(images, ShiftGrid())
+    monkeypatch.setattr("lenetshift.metrics.ink._PIXELS_AT_ONCE", 3 * 7 * 9)
+    assert (metrics.lost_ink(images, ShiftGrid()) == at_once).all()
+
+
+@given(cases(), st.integers(0, 2**32 - 1))
+def test_accuracy_without_loss(case: tuple[np.ndarray, np.ndarray, ShiftGrid], seed: int) -> None:
+    predictions, labels, _ = case
+    rng = np.random.default_rng(seed)
+    lost = rng.choice(np.array([0, 0.25], np.float32), predictions.shape)
+    lost[: len(lost) // 2] = 0.5  # images that lose ink everywhere do not count
+    by_hand = [
+        bool(predictions[at] == labels[at[0]]) for at in np.ndindex(*lost.shape) if lost[at] == 0
+    ]
+    got = metrics.accuracy_without_loss(predictions, labels, lost)
+    assert same(got.value, mean(by_hand))
+    assert got.n_images == sum((image == 0).any() for image in lost)
+
+
+def test_a_label_of_256_is_not_a_prediction_of_0() -> None:
+    predictions = torch.zeros(1, 1, 1, dtype=torch.uint8)
+    assert metrics.moved_accuracy(predictions, torch.tensor([256])).value == 0
+
+
+class TestInterval:
+    def test_of_a_fraction_is_that_of_the_binomial_distribution(self) -> None:
+        """For 1,000 images the normal interval p +- z sqrt(p (1 - p) / n) is exact to some parts in a
+        hundred, which the 2,000 resamples are as well."""
+        right = np.arange(1000) < 700
+        metric = over_images(right)
+        for level in (0.68, 0.95, 0.99):
+            low, high = metric.interval(level, seed=1)
+            half = scipy.stats.norm.ppf((1 + level) / 2) * math.sqrt(0.7 * 0.3 / 1000)
+            assert low == pytest.approx(0.7 - half, abs=0.12 * half)
+            assert high == pytest.approx(0.7 + half, abs=0.12 * half)
+
+    def test_covers_the_truth_as_often_as_it_says(self) -> None:
+        """200 samples of 60 images, of whose values the mean is 1: with 90 %, 154 to 198 intervals hold it
+        in all but one of a million series (a binomial distribution; BCa on 60 skewed values
+        comes short by some per cent, too)."""
+        rng = np.random.default_rng(0)
+        covered = 0
+        for _ in range(200):
+            low, high = over_images(rng.exponential(1, 60)).interval(0.9, n_resamples=999)
+            covered += low <= 1 <= high
+        assert 154 <= covered <= 198
+
+    def test_takes_the_patterns_of_an_image_for_one_observation(self) -> None:
+        """55 patterns an image that are all right or all wrong say no more than one does."""
+        labels = np.zeros(400, dtype=np.int64)
+        one = (np.arange(400) % 4 == 0).astype(np.uint8)[:, None, None]
+        many = np.broadcast_to(one, (400, 5, 11)).copy()
+        intervals = [metrics.moved_accuracy(p, labels).interval() for p in (one, many)]
+        assert intervals[0] == intervals[1]
+
+    def test_is_over_the_images_that_count(self) -> None:
+        values = np.array([0.2, 0.9, 0.4, 0.7] * 50)
+        chosen = np.array([1, 0, 1, 0] * 50)
+        values[chosen == 0] = np.nan
+        metric = over_images(values, chosen)
+        assert metric.value == pytest.approx(0.3)
+        assert metric.n_images == 100
+        assert metric.interval() == over_images(values[chosen == 1]).interval()
+
+    def test_resamples_values_with_their_weights(self) -> None:
+        """A ratio of sums: its normal interval has the variance of ``w (v - ratio) / mean(w)``."""
+        rng = np.random.default_rng(3)
+        weights = rng.integers(1, 50, 2000).astype(np.float64)
+        values = rng.binomial(weights.astype(int), 1 / (1 + weights / 20)) / weights
+        metric = ImageMean(values, weights)
+        residuals = weights * (values - metric.value) / weights.mean()
+        half = 1.96 * residuals.std() / math.sqrt(2000)
+        low, high = metric.interval()
+        assert low == pytest.approx(metric.value - half, abs=0.12 * half)
+        assert high == pytest.approx(metric.value + half, abs=0.12 * half)
+        unweighted = over_images(values).interval()
+        assert high < unweighted.low  # the trap: another value altogether
+
+    def test_is_a_function_of_its_seed(self) -> None:
+        metric = over_images(np.random.default_rng(0).random(50))
+        assert metric.interval(seed=1) == metric.interval(seed=1)
+        assert metric.interval(seed=1) != metric.interval(seed=2)
+
+    @pytest.mark.filterwarnings("error")
+    def test_of_images_that_are_alike_has_no_width(self) -> None:
+        assert over_images(np.ones(10)).interval() == (1, 1)
+
+    @pytest.mark.parametrize(
+        ("settings", "complaint"),
+        [
+            ({"level": 0}, "level: got 0, expected a number between 0 and 1"),
+            ({"level": 95}, "level: got 95, expected a number between 0 and 1"),
+            ({"level": "0.95"}, "level: got '0.95', expected a number between 0 and 1"),
+            ({"n_resamples": 0}, "n_resamples: got 0, expected an int of 1 or more"),
+            ({"seed": -1}, "seed: got -1, expected an int in 0"),
+        ],
+    )
+    def test_bad_settings(self, settings: dict[str, float], complaint: str) -> None:
+        with pytest.raises(ValueError, match=rf"^{complaint}[^\n]*$"):
+            over_images(np.arange(5)).interval(**settings)
+
+    @pytest.mark.parametrize("counted", [[0, 0, 0], [0, 1, 0]])
+    def test_needs_two_images(self, counted: list[int]) -> None:
+        metric = over_images(np.arange(3), np.array(counted))
+        with pytest.raises(
+            ValueError, match=r"^images: got [01] that the metric counts, expected 2"
+        ):
+            metric.interval()
+
+
+PREDICTIONS, LABELS = torch.zeros(2, 5, 11).byte(), torch.zeros(2).long()
+
+
 @pytest.mark.parametrize(
-    ("predictions", "labels", "complaint"),
+    ("call", "complaint"),
     [
-        (torch.zeros(2, 5, 11), torch.zeros(2).long(), r"predictions: got float32 \[2, 5, 11\]"),
-        (torch.zeros(2, 11, 5).byte(), torch.zeros(2).long(), r"predictions: got uint8 \[2, 11"),
-        (torch.zeros(2, 55).byte(), torch.zeros(2).long(), r"predictions: got uint8 \[2, 55\]"),
-        (torch.zeros(0, 5, 11).byte(), torch.zeros(0).long(), r"predictions: got uint8 \[0, 5, 11"),
-        (torch.zeros(2, 5, 11).byte(), torch.zeros(2), r"labels: got float32 \[2\]"),
-        (torch.zeros(2, 5, 11).byte(), torch.zeros(1).long(), r"labels: got int64 \[1\]"),
+        (
+            lambda: metrics.summarize(PREDICTIONS.float(), LABELS, ShiftGrid()),
+            "predictions: got float32 [2, 5, 11], expected integers [N, 5, 11], N >= 1",
+        ),
+        (
+            lambda: metrics.summarize(torch.zeros(2, 11, 5).byte(), LABELS, ShiftGrid()),
+            "predictions: got uint8 [2, 11, 5], expected integers [N, 5, 11], N >= 1",
+        ),
+        (
+            lambda: metrics.flip_rate(np.zeros((2, 55), np.uint8)),
+            "predictions: got uint8 [2, 55], expected integers [N, n_dy, n_dx], N >= 1",
+        ),
+        (
+            lambda: metrics.worst_case_accuracy(PREDICTIONS[:0], LABELS[:0]),
+            "predictions: got uint8 [0, 5, 11], expected integers [N, n_dy, n_dx], N >= 1",
+        ),
+        (
+            lambda: metrics.confusion(PREDICTIONS > 0, LABELS),
+            "predictions: got bool [2, 5, 11], expected integers [N, n_dy, n_dx], N >= 1",
+        ),
+        (
+            lambda: metrics.summarize(PREDICTIONS, LABELS.float(), ShiftGrid()),
+            "labels: got float32 [2], expected integers [2], one per image",
+        ),
+        (
+            lambda: metrics.moved_accuracy(PREDICTIONS, np.zeros(1, np.int8)),
+            "labels: got int8 [1], expected integers [2], one per image",
+        ),
+        (
+            lambda: metrics.unmoved_accuracy(PREDICTIONS, [0, 0], ShiftGrid()),
+            "labels: got list, expected integers [2], one per image",
+        ),
+        (
+            lambda: metrics.summarize(PREDICTIONS, LABELS, (5, 11)),
+            "grid: got tuple, expected a ShiftGrid",
+        ),
+        (
+            lambda: metrics.agreement(PREDICTIONS, ShiftGrid(range(1, 12))),
+            "grid: got ShiftGrid(dx=range(1, 12), dy=range(-2, 3)), expected one with the unmoved ",
+        ),
+        (
+            lambda: metrics.score_change(None, LABELS, ShiftGrid()),
+            "logits: got NoneType, expected floating [N, 5, 11, K], N, K >= 1",
+        ),
+        (
+            lambda: metrics.score_change(torch.zeros(2, 5, 11), LABELS, ShiftGrid()),
+            "logits: got float32 [2, 5, 11], expected floating [N, 5, 11, K], N, K >= 1",
+        ),
+        (
+            lambda: metrics.score_change(torch.zeros(2, 5, 11, 3), LABELS + 3, ShiftGrid()),
+            "labels: got values in 3..3, expected 0..2: only a class of the model has a score",
+        ),
+        (
+            lambda: metrics.accuracy_without_loss(PREDICTIONS, LABELS, np.zeros((2, 5, 10))),
+            "lost: got float64 [2, 5, 10], expected an array [2, 5, 11] as of lost_ink",
+        ),
+        (
+            lambda: metrics.lost_ink(torch.zeros(2, 4, 4), ShiftGrid()),
+            "grid: got dx -5..5, expected it within -3..3 for images of 4 x 4",
+        ),
+        (
+            lambda: metrics.lost_ink(torch.zeros(2, 28, 28).long(), ShiftGrid()),
+            "images: got int64 [2, 28, 28], expected uint8 or floating",
+        ),
     ],
 )
-def test_bad_arguments_are_refused(
-    predictions: torch.Tensor, labels: torch.Tensor, complaint: str
-) -> None:
-    with pytest.raises(ValueError, match=rf"^{complaint}.*, expected [^\n]*$"):
-        summarize(predictions, labels, ShiftGrid())
+def test_bad_arguments_are_refused(call, complaint) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+        call()
+    assert str(error.value).startswith(complaint)
+    assert "\n" not in str(error.value)

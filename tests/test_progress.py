@@ -7,7 +7,7 @@ import io
 import os
 import pty
 
-from lenetshift.cli.progress import Progress
+from lenetshift.progress import Progress
 
 
 def report(progress: Progress) -> None:

@@ -25,10 +25,10 @@ from ..experiments import position_bias
 from ..experiments.settings import Config
 from ..idx import DataError
 from ..ops import isa
+from ..progress import Progress
 from ..report import tables
 from ..report.products import write_products
 from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, STDERR_LOST, STDOUT_LOST, parser
-from .progress import Progress
 from .streams import guarded_streams, say
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..activations import ACTIVATIONS
 from ..checks import (
-    check,
     check_batch_size,
     check_choice,
+    check_has_centre,
     check_int,
     check_positive,
     check_rule,
@@ -70,10 +70,7 @@ class Config:
         check_type("grid", self.grid, ShiftGrid)
         check_shifts("grid.dx", self.grid.dx)
         check_shifts("grid.dy", self.grid.dy)
-        check(
-            self.grid.has_centre,
-            lambda: f"grid: got {self.grid}, expected one with the unmoved image, shift (0, 0)",
-        )
+        check_has_centre("grid", self.grid)
         check_choice("activation", self.activation, ACTIVATIONS)
         checked: dict[str, Any] = {
             "seed": check_seed(self.seed),

@@ -83,14 +83,28 @@ def plot_answers(
     Raises:
         ValueError: ``image`` or ``predictions`` is not as stated.
     """
+    _check_answers(image, predictions, grid)
+    moved = translate(image.cpu()[None], grid.shifts())[0]  # [n_shifts, H, W]
+    plot_moved(axes, moved.numpy(), label, predictions, grid)
+
+
+def plot_moved(
+    axes: Axes, moved: NDArray[np.uint8], label: int, predictions: Tensor, grid: ShiftGrid
+) -> None:
+    """Draw what ``plot_answers`` does, of an image that is moved already.
+
+    Args:
+        axes, label, predictions, grid: as there.
+        moved: ``[n_dy * n_dx, H, W]`` grey, or ``[n_dy * n_dx, H, W, 3]`` in colour, what the model
+            saw at each shift, all dx of the first dy first.
+    """
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
-    _check_answers(image, predictions, grid)
-    height, width = image.shape
-    cells = _cells(image, grid)
-    _, cell_height, _, cell_width = cells.shape
-    page = cells.reshape(grid.n_dy * cell_height, grid.n_dx * cell_width)
+    height, width = moved.shape[1:3]
+    cells = _cells(moved, grid)
+    cell_height, cell_width = cells.shape[1], cells.shape[3]
+    page = cells.reshape(grid.n_dy * cell_height, grid.n_dx * cell_width, *moved.shape[3:])
     extent = (0, page.shape[1], page.shape[0], 0)
     axes.imshow(page, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="none")
 
@@ -124,13 +138,12 @@ def plot_answers(
     _label_shifts(axes, grid, [x + width / 2 for x in left], [y + height / 2 for y in top])
 
 
-def _cells(image: Tensor, grid: ShiftGrid) -> NDArray[np.uint8]:
-    """An image under every shift with white around it, [n_dy, cell height, n_dx, cell width]."""
-    moved = translate(image.cpu()[None], grid.shifts())[0].numpy()  # [n_shifts, H, W]
-    around = ((0, 0), (_CELL_TOP, _CELL_FOOT), (_CELL_SIDE, _CELL_SIDE))
-    cells = np.pad(moved, around, constant_values=255)
+def _cells(moved: NDArray[np.uint8], grid: ShiftGrid) -> NDArray[np.uint8]:
+    """Moved images with white around each, [n_dy, cell height, n_dx, cell width, ...]."""
+    around = [(0, 0), (_CELL_TOP, _CELL_FOOT), (_CELL_SIDE, _CELL_SIDE), (0, 0)]
+    cells = np.pad(moved, around[: moved.ndim], constant_values=255)
     cells = cells.reshape(*grid.shape, *cells.shape[1:])
-    return np.asarray(cells.transpose(0, 2, 1, 3))
+    return np.asarray(cells.swapaxes(1, 2))
 
 
 def answer_handles() -> list[Patch]:
@@ -142,6 +155,30 @@ def answer_handles() -> list[Patch]:
         Patch(label=f"{_WRONG_MARK} wrong answer", **_WRONG_FRAME),
         Patch(label="unmoved image", **_UNMOVED_FRAME),
     ]
+
+
+def answers_size(grid: ShiftGrid, height: int, width: int) -> tuple[int, int]:
+    """Width and height, in screen pixels, of ``plot_answers`` for images of height x width."""
+    return (
+        grid.n_dx * (width + 2 * _CELL_SIDE) * _SCALE,
+        grid.n_dy * (height + _CELL_TOP + _CELL_FOOT) * _SCALE,
+    )
+
+
+def accuracy_size(grid: ShiftGrid) -> tuple[int, int]:
+    """Width and height, in screen pixels, of ``plot_accuracy``."""
+    return grid.n_dx * _CELL_WIDTH, grid.n_dy * _CELL_HEIGHT
+
+
+def new_axes(width: int, height: int) -> Axes:
+    """Axes of about that size, in screen pixels, in a new figure of pyplot."""
+    _import_matplotlib()
+    from matplotlib import pyplot
+
+    around = 80  # numbers and names of the shifts
+    size = ((width + around) / _DPI, (height + around) / _DPI)
+    _, axes = pyplot.subplots(figsize=size, dpi=_DPI, layout="constrained")
+    return axes
 
 
 @figure_settings()
@@ -159,8 +196,7 @@ def shift_figure(
         ValueError: ``image`` or ``predictions`` is not as stated.
     """
     _check_answers(image, predictions, grid)
-    width = grid.n_dx * (image.shape[1] + 2 * _CELL_SIDE) * _SCALE
-    height = grid.n_dy * (image.shape[0] + _CELL_TOP + _CELL_FOOT) * _SCALE
+    width, height = answers_size(grid, *image.shape)
     left, top = 80, 10 + _HEAD + (_NOTE if note else 0)
     n_right = int((predictions == label).sum())
     figure = _page(left + width + 24, top + height + 96)
@@ -199,7 +235,8 @@ def plot_accuracy(axes: Axes, fractions: Fractions, grid: ShiftGrid) -> AxesImag
         ValueError: ``fractions`` has another shape than stated.
     """
     cells = _accuracies("fractions", fractions, grid).numpy()
-    extent = (grid.dx[0] - 0.5, grid.dx[-1] + 0.5, grid.dy[-1] + 0.5, grid.dy[0] - 0.5)
+    x, y = grid.dx.step / 2, grid.dy.step / 2  # from a cell's middle to its edge
+    extent = (grid.dx[0] - x, grid.dx[-1] + x, grid.dy[-1] + y, grid.dy[0] - y)
     # Viridis is even in lightness, so it can be read without hue.
     colours = axes.imshow(
         cells, cmap="viridis", vmin=0, vmax=1, extent=extent, aspect="auto", interpolation="none"
@@ -236,7 +273,7 @@ def accuracy_figure(maps: Mapping[str, Fractions], grid: ShiftGrid, note: str = 
 
     n_columns = min(2, len(values))
     n_rows = -(-len(values) // n_columns)
-    width, height = grid.n_dx * _CELL_WIDTH, grid.n_dy * _CELL_HEIGHT
+    width, height = accuracy_size(grid)
     panel_width = _PANEL_LEFT + width + _PANEL_RIGHT
     panel_height = _PANEL_TOP + height + _PANEL_BOTTOM
     head, foot, scale_width = _HEAD + (_NOTE if note else 0), 40, 104

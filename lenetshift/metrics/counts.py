@@ -1,13 +1,15 @@
-"""Counts and fractions from a prediction array; no model is run here."""
+"""The report's two columns: how many answers are right and wrong, unmoved and moved."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from .checks import check_labels, check_predictions, check_type
-from .shifts import ShiftGrid
+from ..checks import Array, check_predictions, check_type
+from ..shifts import ShiftGrid
+from .accuracy import accuracy_map, is_right
 
 
 class Counts(TypedDict):
@@ -26,12 +28,12 @@ class Summary(TypedDict):
     accuracy_map: list[list[float]]
 
 
-def summarize(predictions: Tensor, labels: Tensor, grid: ShiftGrid) -> Summary:
+def summarize(predictions: Array, labels: Array, grid: ShiftGrid) -> Summary:
     """The report's two columns (Tanaka 2024, Table 1), and the accuracy under each shift.
 
     Args:
-        predictions: uint8 ``[N, n_dy, n_dx]``, N >= 1.
-        labels: int64 ``[N]``, the true digits.
+        predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
+        labels: integers ``[N]``, the true classes.
         grid: the shifts that the predictions belong to.
 
     Returns:
@@ -44,23 +46,19 @@ def summarize(predictions: Tensor, labels: Tensor, grid: ShiftGrid) -> Summary:
         ValueError: dtypes or shapes are not as described.
     """
     check_type("grid", grid, ShiftGrid)
-    check_predictions(predictions, grid.shape)
-    n = len(predictions)
-    check_labels(labels, n)
-
-    # In NumPy: torch's threads, which it uses for so many values, hang in a forked child.
-    right = predictions.cpu().numpy() == labels.cpu().numpy()[:, None, None]
-    correct = right.sum(0).tolist()  # [n_dy][n_dx]
+    right = is_right(check_predictions(predictions, grid.shape), labels)
     unmoved = None
     if grid.has_centre:
         row, column = grid.index(0, 0)
-        unmoved = _counts(correct[row][column], n)
+        unmoved = counts(right[:, row, column])
     return {
         "unmoved": unmoved,
-        "moved": _counts(sum(map(sum, correct)), n * len(grid)),
-        "accuracy_map": [[count / n for count in row] for row in correct],
+        "moved": counts(right),
+        "accuracy_map": accuracy_map(predictions, labels).tolist(),
     }
 
 
-def _counts(correct: int, total: int) -> Counts:
+def counts(right: NDArray[np.bool_]) -> Counts:
+    """The counts of one or more answers, right or not."""
+    correct, total = int(np.count_nonzero(right)), right.size
     return {"correct": correct, "wrong": total - correct, "accuracy": correct / total}

@@ -13,15 +13,18 @@ class Progress:
     Anywhere else (a pipe, a file) there are the lines only, without carriage returns.
 
     Args:
-        total: units of work in the whole job.
+        total: units of work in the whole job; None where nobody knows.
         stream: where to report; by default standard error.
+        shown: whether there is a bar at all.
     """
 
-    def __init__(self, total: float, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, total: float | None, stream: TextIO | None = None, *, shown: bool = True
+    ) -> None:
         """Start reporting."""
         self._stream = sys.stderr if stream is None else stream
         self._bar: Any = None
-        if self._stream.isatty():
+        if shown and self._stream is not None and self._stream.isatty():
             from tqdm import tqdm  # type: ignore[import-untyped]
 
             layout = "{l_bar}{bar}| {elapsed} < {remaining}"

@@ -1,0 +1,119 @@
+"""Ink that a shift moves out of the frame, where no classifier can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import (
+    Array,
+    as_array,
+    check_fill,
+    check_grid_fits,
+    check_pictures,
+    check_type,
+    describe_array,
+)
+from ..shifts import ShiftGrid
+from .accuracy import is_right
+from .image_mean import ImageMean, over_images
+
+_PIXELS_AT_ONCE = 1 << 20
+
+
+def lost_ink(
+    images: Array, grid: ShiftGrid, fill: float | Sequence[float] | str = 0
+) -> NDArray[np.float32]:
+    """The fraction of each image's ink that each shift moves out of the frame.
+
+    Ink is what differs from the fill: the sum of ``|pixel - fill|`` over all channels. Where none is
+    lost the fraction is exactly 0, so also for an image without ink, and everywhere for a circular
+    fill.
+
+    Args:
+        images: ``[N, H, W]`` or ``[N, C, H, W]``, uint8 or floating and finite, a tensor or an
+            array.
+        grid: the shifts, in pixels.
+        fill: what uncovered pixels hold, in the images' units: a number, or one a channel; or
+            ``"circular"``.
+
+    Returns:
+        float32 ``[N, n_dy, n_dx]``, 0 to 1.
+
+    Raises:
+        ValueError: an argument is not as described.
+    """
+    check_type("grid", grid, ShiftGrid)
+    pictures = check_pictures(images)
+    height, width = pictures.shape[-2:]
+    check_grid_fits(grid.dx, grid.dy, (height, width), (height, width))
+    n_channels = 1 if pictures.dim() == 3 else pictures.shape[1]
+    blank = check_fill(fill, n_channels)
+    lost = np.zeros((len(pictures), *grid.shape), dtype=np.float32)
+    if isinstance(blank, str):
+        return lost
+    if pictures.is_floating_point():
+        blank = blank.to(pictures.dtype)  # as a pixel that equals it
+    blank_pixel = blank.double().numpy()[:, None, None]
+    at_once = max(1, _PIXELS_AT_ONCE // max(1, pictures[:1].numel()))
+    for first in range(0, len(pictures), at_once):
+        part = as_array(pictures[first : first + at_once])
+        assert part is not None
+        channels = part.reshape(-1, n_channels, height, width)
+        ink = np.abs(channels - blank_pixel).sum(1)  # [n, H, W]
+        lost[first : first + at_once] = _lost_fractions(ink, grid)
+    return lost
+
+
+def _lost_fractions(ink: NDArray[np.float64], grid: ShiftGrid) -> NDArray[np.float64]:
+    """``[n, n_dy, n_dx]`` of ink ``[n, H, W]``, 0 or more each.
+
+    Only sums of what is lost, no differences: they are 0 where nothing is, whatever the rounding.
+    """
+    rows = ink.sum(2)
+    lost = np.empty((len(ink), *grid.shape))
+    for i, dy in enumerate(grid.dy):
+        kept = _kept(dy, ink.shape[1])
+        in_lost_rows = rows[:, : kept.start].sum(1) + rows[:, kept.stop :].sum(1)
+        columns = ink[:, kept].sum(1)  # of the rows that stay
+        for j, dx in enumerate(grid.dx):
+            stay = _kept(dx, ink.shape[2])
+            in_lost_columns = columns[:, : stay.start].sum(1) + columns[:, stay.stop :].sum(1)
+            lost[:, i, j] = in_lost_rows + in_lost_columns
+    total = rows.sum(1)[:, None, None]
+    fractions: NDArray[np.float64] = np.divide(lost, total, out=lost, where=total > 0)
+    return fractions
+
+
+def _kept(shift: int, n: int) -> slice:
+    """Which of ``n`` rows or columns stay in the frame."""
+    return slice(max(0, -shift), n - max(0, shift))
+
+
+def accuracy_without_loss(
+    predictions: Array, labels: Array, lost: NDArray[np.float32] | None
+) -> ImageMean:
+    """The fraction answered right of those patterns that lose no ink at all.
+
+    What is lost is not the classifier's fault: this is its accuracy where all of the image is there.
+    An image counts by its patterns without loss.
+
+    Args:
+        predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
+        labels: integers ``[N]``.
+        lost: ``[N, n_dy, n_dx]``, of :func:`lost_ink`.
+
+    Raises:
+        ValueError: dtypes or shapes are not as described.
+    """
+    right = is_right(predictions, labels)
+    if not isinstance(lost, np.ndarray) or lost.shape != right.shape:
+        raise ValueError(
+            f"lost: got {describe_array(lost)}, expected an array {list(right.shape)} as of lost_ink"
+        )
+    whole = lost == 0
+    n_whole = whole.sum((1, 2))
+    n_right = (right & whole).sum((1, 2))
+    return over_images(n_right / np.maximum(n_whole, 1), n_whole)

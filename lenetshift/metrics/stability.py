@@ -1,0 +1,126 @@
+"""Whether the answer stays the same when the image moves, right or wrong.
+
+A network that always says 7 is perfectly stable: none of these says anything without the accuracy.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checks import Array, check_has_centre, check_predictions
+from ..shifts import ShiftGrid
+from .accuracy import moved_accuracy, right_when_unmoved
+from .image_mean import ImageMean, over_images
+
+
+def flip_rate(predictions: Array) -> ImageMean:
+    """The fraction of neighbouring shifts whose answers differ, over all such pairs.
+
+    Neighbours are one step apart in dx, or one in dy: one pixel in a grid whose ranges have step 1,
+    and only there is this the flip rate of a move by one pixel. Such pairs are what Azulay and Weiss
+    compare (2019, "Why do deep convolutional networks generalize so poorly to small image
+    transformations?", JMLR 20), with a pair drawn for each image where all are counted here.
+
+    Args:
+        predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array; n_dy * n_dx >= 2.
+
+    Raises:
+        ValueError: dtype or shape is not as described.
+    """
+    answers = check_predictions(predictions)
+    n_pairs = n_neighbours(answers.shape[1:])
+    n_flips = (answers[:, 1:] != answers[:, :-1]).sum((1, 2))
+    n_flips += (answers[:, :, 1:] != answers[:, :, :-1]).sum((1, 2))
+    return over_images(n_flips / n_pairs)
+
+
+def n_neighbours(shape: tuple[int, ...]) -> int:
+    """How many pairs of neighbours a grid of ``(n_dy, n_dx)`` shifts has.
+
+    Raises:
+        ValueError: there are none.
+    """
+    n_dy, n_dx = shape
+    n_pairs = n_dy * (n_dx - 1) + (n_dy - 1) * n_dx
+    if n_pairs == 0:
+        raise ValueError("grid: got a single shift, expected two or more to compare")
+    return n_pairs
+
+
+class Consistency(NamedTuple):
+    """How often two shifts give the same answer, beside how often the answer is right.
+
+    Attributes:
+        accuracy: over all patterns (:func:`~lenetshift.metrics.moved_accuracy`).
+        overall: over all images.
+        right_when_unmoved: over the images that are answered right at shift (0, 0); None if the
+            grid lacks it.
+    """
+
+    accuracy: ImageMean
+    overall: ImageMean
+    right_when_unmoved: ImageMean | None
+
+
+def consistency(predictions: Array, labels: Array, grid: ShiftGrid) -> Consistency:
+    """The probability that two shifts, drawn independently, give the same answer to an image.
+
+    Zhang (2019, "Making Convolutional Networks Shift-Invariant Again", ICML, section 4) draws a pair
+    for each image; here all ``(n_dy * n_dx)**2`` pairs count, a shift paired with itself among them,
+    from the counts of each answer: ``sum over k of (n_k / (n_dy * n_dx))**2``.
+
+    Args:
+        predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
+        labels: integers ``[N]``.
+        grid: the shifts that the predictions belong to.
+
+    Raises:
+        ValueError: dtypes or shapes are not as described.
+    """
+    answers = check_predictions(predictions, grid.shape)
+    same = _same_twice(answers.reshape(len(answers), -1))
+    right = right_when_unmoved(answers, labels, grid) if grid.has_centre else None
+    return Consistency(
+        accuracy=moved_accuracy(answers, labels),
+        overall=over_images(same),
+        right_when_unmoved=None if right is None else over_images(same, right),
+    )
+
+
+def _same_twice(answers: NDArray[np.integer]) -> NDArray[np.float64]:
+    """For each row of ``[N, S]`` the fraction of its S**2 pairs that are equal: float64 ``[N]``."""
+    n, n_shifts = answers.shape
+    in_order = np.sort(answers, axis=1)
+    starts = np.ones((n, n_shifts), dtype=bool)  # of a run of equal answers
+    starts[:, 1:] = in_order[:, 1:] != in_order[:, :-1]
+    first = np.flatnonzero(starts)
+    lengths = np.diff(first, append=starts.size)
+    squares = np.bincount(first // n_shifts, weights=lengths.astype(np.float64) ** 2)
+    same: NDArray[np.float64] = squares / n_shifts**2
+    return same
+
+
+def agreement(predictions: Array, grid: ShiftGrid) -> ImageMean:
+    """The fraction of moved patterns that get the answer of their unmoved image, right or wrong.
+
+    One minus the flip probability against the first frame, as ImageNet-P has it for its noise
+    sequences (Hendrycks and Dietterich 2019, "Benchmarking Neural Network Robustness to Common
+    Corruptions and Perturbations"), and Michaeli et al. for translations (2023, "Alias-Free Convnets:
+    Fractional Shift Invariance via Polynomial Activations"). Shift (0, 0) itself does not count.
+
+    Args:
+        predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
+        grid: the shifts that the predictions belong to, (0, 0) and others.
+
+    Raises:
+        ValueError: dtype or shape is not as described, or the grid has no such shifts.
+    """
+    check_has_centre("grid", grid)
+    answers = check_predictions(predictions, grid.shape)
+    n_neighbours(grid.shape)
+    row, column = grid.index(0, 0)
+    same = answers == answers[:, row, column][:, None, None]
+    return over_images((same.sum((1, 2)) - 1) / (len(grid) - 1))
