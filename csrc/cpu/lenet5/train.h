@@ -1,16 +1,25 @@
-// One epoch of SGD on LeNet-5. A step has two stages with a barrier after each:
+// One epoch of SGD on LeNet-5 or symmetric LeNet-5.
 //
-// 1. Each lane group of the batch, images in the lanes, goes forward and backward by itself:
-//      image [32, 32] (28 x 28 in a frame of zeros)
-//      C1 [6, 28, 28] -> S2 [6, 14, 14] -> C3 [16, 10, 10] -> S4 [16, 5, 5] = [400]
-//      -> C5 [120] -> F6 [84] -> logits [10]
-//    and back; the activations are overwritten by their gradients. What it leaves behind is its
-//    share of the convolutions' weight gradients and, for the other layers' update, the inputs as
-//    rows and the output gradients as lanes.
-// 2. The weights, divided among the threads, are updated.
+// The algorithm, for each step:
+//   for each image of the batch, forward and backward:
+//     image [32, 32] (28 x 28 in a border of zeros)
+//     C1 [6, 28, 28] -> S2 [6, 14, 14] -> C3 [16, 10, 10] -> S4 [16, 5, 5] = [400]
+//     -> C5 [120] -> F6 [84] -> logits [10] -> cross-entropy
+//   parameter -= learning_rate * its gradient, averaged over the batch
 //
-// The lane groups add their convolution gradients to a number of slots that depends on the batch
-// size alone, and every sum runs in a fixed order: the thread count does not change a bit.
+// The schedule, for each step, on every thread:
+//   stage 1: for each slot of the thread
+//     for each lane group of the slot      16 images in the lanes (AVX-512)
+//       forward and backward               activations are overwritten by their gradients
+//       C1's and C3's weight gradients are added to the slot; for the other layers' update remain
+//       their inputs as rows and their output gradients as lanes
+//   barrier
+//   stage 2: the thread's share of the weights is updated
+//   barrier
+//
+// The number of slots depends on the batch size alone, and every sum runs in a fixed order, so the
+// number of threads does not change a bit. The convolutions, in the form F(5, 5), are half of a
+// step, the dense layers a quarter, tanh a tenth: it is bound by multiply-adds.
 #pragma once
 
 #include "cpu/conv/conv5x5.h"
@@ -94,7 +103,7 @@ struct LenetWorkspace {
   }
 };
 
-// Puts a lane group's images side by side in the lanes, inside the frame, as pixel / 255.
+// Puts a lane group's images side by side in the lanes, inside the border, as pixel / 255.
 inline void load_images(const Epoch& epoch, std::int64_t first, int n_images, vec* frame) {
   const std::uint8_t* images[kLanes];
   for (int lane = 0; lane < n_images; ++lane) images[lane] = image_of(epoch, first + lane);
@@ -219,7 +228,8 @@ inline bool train_epoch_lenet5(C3Form form, Activation activation,
   StopSign stop;
   run_on_threads(n_threads, [&](int thread) {
     const LenetWorkspace w(shape, epoch.batch_size, n_threads, workspace, thread);
-    // The frame, and the lanes and rows that only pad, are written once: nothing may be NaN there.
+    // The border, and lanes and rows that are only padding, are written once: nothing may be NaN
+    // there.
     for (int i = 0; i < kFrame * kFrame; ++i) w.image[i] = vec{};
     for (int i = kC5Units; i < dense_stride(kC5Units); ++i) w.c5[i] = vec{};
     for (int i = kF6Units; i < dense_stride(kF6Units); ++i) w.f6[i] = vec{};
