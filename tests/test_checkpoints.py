@@ -56,6 +56,8 @@ def test_where_training_diverged() -> None:
 
     assert divergence([]) == ""
     assert divergence([[1, 2], [1e30, 3]]) == ""
+    assert divergence([[3e31, 2e31], [1, 2]]) == ""
+    assert divergence([[1, 2], [3e31, 2e31]]) == "median loss 2e+31 in epoch 2, guessing has 2.3"
     assert divergence([[1, 2], [1, nan]]) == "loss nan at step 2 of epoch 2"
     assert divergence([[inf, nan], [nan, nan]]) == "loss inf at step 1 of epoch 1"
     assert divergence([[1, 2]], torch.tensor([1, inf])) == "w is not finite after 1 epochs"

@@ -9,6 +9,7 @@ name, type and shape. What proves wrong is refused in one line. Nothing in a fil
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,12 @@ from .proofs import Expectation, check_entries, check_progress, check_seal, seal
 
 SCHEMA = 2
 """Version of the layout of ``results.json``, ``predictions.npz`` and the checkpoints."""
+
+
+_GUESSING = math.log(10)
+"""The mean cross-entropy of ten equal probabilities."""
+
+_ASTRAY = 10 * _GUESSING
 
 
 @dataclass
@@ -55,15 +62,22 @@ class Checkpoint:
         return self.predictions
 
     def divergence(self) -> str:
-        """Where training left the finite numbers, such as "loss nan at step 3 of epoch 1"; empty
-        where it did not."""
+        """How training went astray, such as "loss nan at step 3 of epoch 1"; empty where it did not.
+        It did where a number is not finite, and where the loss ends far beyond that of guessing: a
+        model whose weights have grown that large answers what its last steps made of it."""
         for epoch, losses in enumerate(self.losses, 1):
             steps = (~losses.isfinite()).nonzero()
             if len(steps):
                 step = int(steps[0])
                 return f"loss {float(losses[step])} at step {step + 1} of epoch {epoch}"
         weights = [name for name, w in self.state_dict.items() if not bool(w.isfinite().all())]
-        return f"{weights[0]} is not finite after {len(self.losses)} epochs" if weights else ""
+        if weights:
+            return f"{weights[0]} is not finite after {len(self.losses)} epochs"
+        if self.losses and (last := float(self.losses[-1].median())) > _ASTRAY:
+            return (
+                f"median loss {last:.3g} in epoch {len(self.losses)}, guessing has {_GUESSING:.3g}"
+            )
+        return ""
 
 
 def checkpoint_path(folder: Path, model: str) -> Path:
