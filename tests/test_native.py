@@ -149,4 +149,3 @@ def test_values_are_floats_or_doubles(value_bytes: int) -> None:
 def test_a_call_has_a_thread(n_threads: int) -> None:
     with pytest.raises(ValueError, match=f"^n_threads: got {n_threads}, expected 1 or more$"):
         core.multiply_adds(1, n_threads)
-
