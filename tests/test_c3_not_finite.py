@@ -28,18 +28,15 @@ def plain(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 def results(op: bool, values: dict[str, Tensor], upstream: Tensor) -> list[Tensor]:
     inputs = [value.clone().requires_grad_() for value in values.values()]
-    if op:
-        output = torch.ops.lenetshift.c3_conv(*inputs, table_masks(TABLE))
-    else:
-        output = plain(*inputs)
+    masks = table_masks(TABLE)
+    output = torch.ops.lenetshift.c3_conv(*inputs, masks) if op else plain(*inputs)
     return [output.detach(), *torch.autograd.grad(output, inputs, upstream)]
 
 
 def make_values(dtype: torch.dtype) -> tuple[dict[str, Tensor], Tensor]:
     generator = torch.Generator().manual_seed(0)
     values = {
-        name: torch.randn(shape, dtype=dtype, generator=generator)
-        for name, shape in SHAPES.items()
+        name: torch.randn(shape, dtype=dtype, generator=generator) for name, shape in SHAPES.items()
     }
     output = (N, len(TABLE), HEIGHT - 4, WIDTH - 4)
     return values, torch.randn(output, dtype=dtype, generator=generator)
