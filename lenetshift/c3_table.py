@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .checks import check_type
+from .checks import check_int, check_type, is_int
 
 Table = Sequence[Sequence[int]]
 """For each output map the ascending input maps that it sees."""
@@ -51,8 +51,10 @@ def table_masks(table: Table) -> list[int]:
     Raises:
         ValueError: an output map without input, inputs that do not ascend or are out of 0..61.
     """
+    check_type("table", table, Sequence)
     for output, inputs in enumerate(table):
-        if not inputs or list(inputs) != sorted(set(inputs)):
+        check_type(f"table[{output}]", inputs, Sequence)
+        if not inputs or not all(map(is_int, inputs)) or list(inputs) != sorted(set(inputs)):
             raise ValueError(
                 f"table[{output}]: got {tuple(inputs)}, expected one or more ascending input maps"
             )
@@ -60,7 +62,7 @@ def table_masks(table: Table) -> list[int]:
             raise ValueError(
                 f"table[{output}]: got {tuple(inputs)}, expected input maps in 0..{MAX_INPUTS - 1}"
             )
-    return [sum(1 << c for c in inputs) for inputs in table]
+    return [sum(1 << int(c) for c in inputs) for inputs in table]
 
 
 def n_connections(table: Table) -> int:
@@ -85,8 +87,7 @@ def to_dense(weight: Tensor, table: Table, n_inputs: int) -> Tensor:
     check_type("weight", weight, Tensor)
     outputs, inputs = _connections(table)
     least = max(inputs, default=-1) + 1
-    if n_inputs < least:
-        raise ValueError(f"n_inputs: got {n_inputs}, expected {least} or more")
+    n_inputs = check_int("n_inputs", n_inputs, least)
     if weight.dim() != 3 or len(weight) != len(inputs):
         raise ValueError(
             f"weight: got shape {list(weight.shape)}, expected [{len(inputs)}, 5, 5], "
@@ -164,6 +165,7 @@ def from_masked_dense(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _c3_weight(state_dict: Mapping[str, Tensor], shape: list[int]) -> Tensor:
+    check_type("state_dict", state_dict, Mapping)
     if "c3.weight" not in state_dict:
         raise ValueError(f"state_dict: got no c3.weight, expected one of shape {shape}")
     weight = state_dict["c3.weight"]

@@ -61,6 +61,12 @@ def describe_array(value: object) -> str:
     return describe(value)
 
 
+def shown(value: object) -> str:
+    """A value as the messages write it: itself where that is a short line, else its type."""
+    text = repr(value)
+    return text if len(text) <= 80 and "\n" not in text else describe(value)
+
+
 def is_int(value: object) -> bool:
     """Whether a value is a whole number by type, Python's or NumPy's; a bool is none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
@@ -70,7 +76,7 @@ def check_int(name: str, value: int, least: int, most: int | None = None) -> int
     """The value as an int; ValueError unless it is one within ``least..most``."""
     if not is_int(value) or value < least or (most is not None and value > most):
         bounds = f"of {least} or more" if most is None else f"in {least}..{most}"
-        raise ValueError(f"{name}: got {value!r}, expected an int {bounds}")
+        raise ValueError(f"{name}: got {shown(value)}, expected an int {bounds}")
     return int(value)
 
 
@@ -91,14 +97,14 @@ def check_positive(name: str, value: float) -> float:
         with contextlib.suppress(OverflowError):  # an int beyond all floats
             number = float(value)
     if not 0 < number < math.inf:
-        raise ValueError(f"{name}: got {value!r}, expected a positive number")
+        raise ValueError(f"{name}: got {shown(value)}, expected a positive number")
     return number
 
 
 def check_fraction(name: str, value: float) -> float:
     """The value as a float; ValueError unless it is a number between 0 and 1, neither of them."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < 1:
-        raise ValueError(f"{name}: got {value!r}, expected a number between 0 and 1")
+        raise ValueError(f"{name}: got {shown(value)}, expected a number between 0 and 1")
     return float(value)
 
 
@@ -109,12 +115,24 @@ def check_type(name: str, value: object, expected: type) -> None:
         raise ValueError(f"{name}: got {describe(value)}, expected {article} {expected.__name__}")
 
 
+def check_flag(name: str, value: bool) -> None:
+    """Raise ValueError unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: got {describe(value)}, expected True or False")
+
+
+def check_callable(name: str, value: Callable[..., object] | None) -> None:
+    """Raise ValueError unless ``value`` can be called, or is None."""
+    if value is not None and not callable(value):
+        raise ValueError(f"{name}: got {describe(value)}, expected a function, or None")
+
+
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Raise ValueError unless ``value`` is one of the names in ``choices``."""
     choices = tuple(choices)
     if not isinstance(value, str) or value not in choices:
         known = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name}: got {value!r}, expected {known}")
+        raise ValueError(f"{name}: got {shown(value)}, expected {known}")
 
 
 def check_tensor(
@@ -126,6 +144,7 @@ def check_tensor(
 ) -> None:
     """Raise ValueError unless a tensor has one of the dtypes, the shape (None: any size) and, where
     one is given, the device."""
+    check_type(name, tensor, Tensor)
     sizes = tensor.shape
     fits = len(sizes) == len(shape) and (
         sizes == shape
@@ -316,14 +335,14 @@ def check_indices(name: str, values: Tensor, stop: int) -> None:
 def check_range(name: str, values: range) -> None:
     """Raise ValueError unless ``values`` is an ascending range of one or more shifts."""
     if not isinstance(values, range) or values.step < 1 or len(values) == 0:
-        raise ValueError(f"{name}: got {values!r}, expected a non-empty, ascending range")
+        raise ValueError(f"{name}: got {shown(values)}, expected a non-empty, ascending range")
 
 
 def check_shifts(name: str, values: range) -> None:
     """Raise ValueError unless ``values`` is a range of one or more shifts, one pixel apart, that a
     28x28 image can make."""
     if not isinstance(values, range) or values.step != 1 or len(values) == 0:
-        raise ValueError(f"{name}: got {values!r}, expected a non-empty range with step 1")
+        raise ValueError(f"{name}: got {shown(values)}, expected a non-empty range with step 1")
     if values[0] < -MAX_SHIFT or values[-1] > MAX_SHIFT:
         raise ValueError(
             f"{name}: got shifts {values[0]}..{values[-1]}, "
@@ -348,14 +367,14 @@ def check_rule(rule: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]
     checked = {}
     for label, shift in rule.items():
         if not is_int(label) or not 0 <= label <= 9:
-            raise ValueError(f"rule: got label {label!r}, expected a digit 0..9")
+            raise ValueError(f"rule: got label {shown(label)}, expected a digit 0..9")
         if (
             not isinstance(shift, (tuple, list))
             or len(shift) != 2
             or not all(is_int(step) and abs(step) <= MAX_SHIFT for step in shift)
         ):
             raise ValueError(
-                f"rule[{label}]: got {shift!r}, "
+                f"rule[{label}]: got {shown(shift)}, "
                 f"expected (dx, dy), two ints within -{MAX_SHIFT}..{MAX_SHIFT}"
             )
         checked[int(label)] = (int(shift[0]), int(shift[1]))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import check_digits, check_images, check_int, describe
+from .checks import check_digits, check_images, check_int, check_type, describe
 from .idx import DataError, check_folder, find_idx, read_idx
 
 MNIST_FOLDER = Path(__file__).with_name("mnist")
@@ -108,6 +108,7 @@ def dataset_sha256(dataset: Dataset) -> dict[str, str]:
         ``{"images": ..., "labels": ...}``, the hexadecimal SHA-256 of the pixels and of the
         labels, one byte each, in order: of an IDX file's contents without its header.
     """
+    check_type("dataset", dataset, Dataset)
     return {
         "images": _sha256(dataset.images),
         "labels": _sha256(dataset.labels),

@@ -21,7 +21,9 @@ from . import fused, plain
 from .answers import Answers, Collected
 from .checks import (
     check_batch_size,
+    check_callable,
     check_choice,
+    check_flag,
     check_pictures,
     check_type,
     describe,
@@ -68,8 +70,7 @@ class ShiftEvaluator:
         check_type("model", model, nn.Module)
         check_type("grid", grid, ShiftGrid)
         check_choice("method", method, METHODS)
-        if transform is not None and not callable(transform):
-            raise ValueError(f"transform: got {transform!r}, expected a callable or None")
+        check_callable("transform", transform)
         self.model, self.grid, self.method, self.transform = model, grid, method, transform
         self.fill, self.crop = fill, crop
         self.batch_size = None if batch_size is None else check_batch_size(batch_size)
@@ -94,6 +95,8 @@ class ShiftEvaluator:
             ValueError: as :func:`predict_shifts`.
         """
         pictures = check_pictures(images)
+        check_flag("return_logits", return_logits)
+        check_callable("on_progress", on_progress)
         frame = frame_of(pictures, self.grid, self.fill, self.crop)
         obstacle = self._obstacle_to_fused(pictures, frame)
         if self.method == "fused" and obstacle:

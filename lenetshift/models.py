@@ -21,7 +21,7 @@ from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_h
 
 from .activations import ACTIVATIONS
 from .c3_table import C3_TABLE, Table, n_connections, table_masks
-from .checks import check_choice, check_seed
+from .checks import check_choice, check_seed, shown
 from .seeds import generator
 
 
@@ -203,8 +203,8 @@ def build_model(name: str, activation: str = "tanh", *, seed: int | None = None)
     Raises:
         ValueError: an unknown name or activation, or a seed out of range.
     """
-    if name not in MODELS:
-        raise ValueError(f"name: got {name!r}, expected one of {', '.join(MODEL_NAMES)}")
+    if not isinstance(name, str) or name not in MODELS:
+        raise ValueError(f"name: got {shown(name)}, expected one of {', '.join(MODEL_NAMES)}")
     if seed is None:
         return MODELS[name](activation)
     seed = check_seed(seed)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .checks import shown
+
 
 class Normalize(nn.Module):
     """``(x - mean) / std``, channel by channel: images ``[B, C, h, w]`` in 0..1 to the same shape.
@@ -47,5 +49,5 @@ def _numbers(name: str, value: float | Sequence[float], above: float) -> tuple[f
         numbers = ()
     if not numbers or not all(above < number < math.inf for number in numbers):
         least = "finite" if above < 0 else "positive, finite"
-        raise ValueError(f"{name}: got {value!r}, expected a {least} number, or one a channel")
+        raise ValueError(f"{name}: got {shown(value)}, expected a {least} number, or one a channel")
     return numbers

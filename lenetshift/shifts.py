@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_range
+from .checks import check_range, is_int, shown
 
 ShiftRule = Mapping[int, tuple[int, int]]
 """Digit (0..9) -> (dx, dy), the shift in pixels of every image with that label."""
@@ -78,9 +78,9 @@ class ShiftGrid:
         Raises:
             ValueError: the grid lacks that shift.
         """
-        if dx not in self.dx or dy not in self.dy:
+        if not is_int(dx) or not is_int(dy) or dx not in self.dx or dy not in self.dy:
             raise ValueError(
-                f"shift: got (dx, dy) = ({dx}, {dy}), expected dx in {_span(self.dx)} "
+                f"shift: got (dx, dy) = ({shown(dx)}, {shown(dy)}), expected dx in {_span(self.dx)} "
                 f"and dy in {_span(self.dy)}"
             )
         return self.dy.index(dy), self.dx.index(dx)

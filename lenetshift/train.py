@@ -16,6 +16,7 @@ from torch.nn.modules.module import _global_backward_hooks, _global_backward_pre
 
 from .checks import (
     check_batch_size,
+    check_callable,
     check_choice,
     check_int,
     check_positive,
@@ -86,6 +87,7 @@ def train(
     seed = check_seed(seed)
     first_epoch = check_int("first_epoch", first_epoch, 0)
     check_choice("method", method, METHODS)
+    check_callable("on_progress", on_progress)
     if len(dataset) == 0:
         raise ValueError("dataset: got no images, expected at least one")
     run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)

@@ -71,7 +71,7 @@ def test_gradients_flow_through_both() -> None:
 def test_wrong_weights_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^weight: got shape \[59, 5, 5\], expected \[60, 5, 5\]"):
         to_dense(torch.zeros(59, 5, 5), C3_TABLE, 6)
-    with pytest.raises(ValueError, match=r"^n_inputs: got 5, expected 6 or more$"):
+    with pytest.raises(ValueError, match=r"^n_inputs: got 5, expected an int of 6 or more$"):
         to_dense(torch.zeros(60, 5, 5), C3_TABLE, 5)
     with pytest.raises(ValueError, match=r"^weight: got shape \[16, 5, 5, 5\], expected \[16, "):
         from_dense(torch.zeros(16, 5, 5, 5), C3_TABLE)

@@ -11,7 +11,9 @@ import torch
 
 import lenetshift
 from lenetshift import Config, Dataset, ShiftGrid, checks
-from lenetshift.c3_table import C3_TABLE, from_dense, to_dense
+from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
+from lenetshift.data import dataset_sha256
+from lenetshift.models import C3Conv
 
 SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 1, "seed": 0}
 
@@ -149,6 +151,51 @@ def test_numpy_numbers_settle_the_same_run_as_pythons() -> None:
         (
             lambda images: lenetshift.to_masked_dense({"c3.weight": np.zeros((60, 5, 5))}),
             "c3.weight: got ndarray, expected a Tensor",
+        ),
+        (
+            lambda images: lenetshift.to_masked_dense(None),
+            "state_dict: got NoneType, expected a Mapping",
+        ),
+        (
+            lambda images: lenetshift.from_masked_dense(images),
+            "state_dict: got uint8 [2, 28, 28], expected a Mapping",
+        ),
+        (lambda images: table_masks(None), "table: got NoneType, expected a Sequence"),
+        (lambda images: table_masks([1]), "table[0]: got int, expected a Sequence"),
+        (lambda images: C3Conv(((0, 1.0),)), "table[0]: got (0, 1.0), expected one or more"),
+        (
+            lambda images: to_dense(torch.zeros(60, 5, 5), C3_TABLE, None),
+            "n_inputs: got None, expected an int of 6 or more",
+        ),
+        (lambda images: dataset_sha256([images]), "dataset: got list, expected a Dataset"),
+        (lambda images: lenetshift.build_model(["mlp"]), "name: got ['mlp'], expected one of"),
+        (
+            lambda images: lenetshift.predict_shifts(lenetshift.MLP(), images, return_logits=[]),
+            "return_logits: got list, expected True or False",
+        ),
+        (
+            lambda images: lenetshift.train(
+                lenetshift.MLP(),
+                Dataset(images, torch.ones(2).long()),
+                on_progress=[print],
+                **SETTINGS,
+            ),
+            "on_progress: got list, expected a function, or None",
+        ),
+        (
+            lambda images: ShiftGrid().index(images, 0),
+            "shift: got (dx, dy) = (uint8 [2, 28, 28], 0), expected dx in",
+        ),
+        (
+            lambda images: lenetshift.build_model("mlp", seed=images),
+            "seed: got uint8 [2, 28, 28], expected an int",
+        ),
+        (lambda images: ShiftGrid(dx=images), "dx: got uint8 [2, 28, 28], expected a non-empty"),
+        (lambda images: lenetshift.build_model(images), "name: got uint8 [2, 28, 28], expected"),
+        (lambda images: C3Conv()(None), "input: got NoneType, expected a Tensor"),
+        (
+            lambda images: torch.ops.lenetshift.translate(images, None),
+            "shifts: got NoneType, expected a Tensor",
         ),
     ],
 )

@@ -333,7 +333,7 @@ def test_images_that_are_not_finite_are_refused(value: float) -> None:
             {"method": "quick"},
             r"^method: got 'quick', expected 'auto' or 'fused' or 'shared' or 'plain'$",
         ),
-        ({"transform": 3}, r"^transform: got 3, expected a callable or None$"),
+        ({"transform": 3}, r"^transform: got int, expected a function, or None$"),
         (
             {"transform": lambda x: x[..., :20]},
             r"^transform: got output float32 \[\d+, 1, 28, 20\] for \d+ images, "

@@ -8,6 +8,13 @@
 - ``table`` a bit mask for each output map, bit c set where it sees input map c;
 - returns ``[N, C_out, H - 4, W - 4]``.
 
+Infinities and NaNs, in any argument, give what the sum over the connections gives: a map has no
+influence where the table does not connect it, as it has by 0 * inf in a dense convolution with zeros.
+On CUDA that holds for the output; its gradients meet zeros beyond the frame, and so have further NaNs:
+``grad_input`` within four pixels of the frame for a weight that is not finite, ``grad_weight`` for an
+input within four pixels of the frame that is not. Rounding errors are relative to the largest terms of
+five neighbouring columns.
+
 Derivatives of every order, forward mode and ``torch.func`` work. The twin is
 :func:`lenetshift.reference.c3_conv`.
 """

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/conv/conv5x5.h"
+#include "cpu/conv/not_finite.h"
 #include "cpu/simd/transpose.h"
 #include "host/threads.h"
 #include "kernels.h"
@@ -85,8 +86,12 @@ void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bia
     const Share share = share_of(lane_groups<T>(shape), thread, n_threads);
     for_lane_groups<T>(shape, share.first, share.stop, 1, [&](std::int64_t image, int n_images) {
       rows_to_lanes<T>(input + image * n_in, n_in, n_images, n_in, w.input);
-      conv5x5_forward<T>(conv, w.input, w.weight, bias, w.scratch, w.output);
+      const Vec<T> check =
+          conv5x5_forward<T, true>(conv, w.input, w.weight, bias, w.scratch, w.output);
       lanes_to_rows<T>(w.output, output + image * n_out, n_out, n_images, n_out);
+      if (is_finite(sum_of_lanes<T>(check))) return;
+      for (std::int64_t i = image; i < image + n_images; ++i)
+        mend_output(shape, input + i * n_in, weight, bias, output + i * n_out);
     });
   });
 }
@@ -111,11 +116,17 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
             rows_to_lanes<T>(g.grad_output + image * n_out, n_out, n_images, n_out, w.output);
             if (wants_weight)
               rows_to_lanes<T>(g.input + image * n_in, n_in, n_images, n_in, w.input);
-            conv5x5_backward<T>(conv, w.output, w.input, w.weight, w.scratch,
-                                wants_weight ? grad_weight : nullptr, grad_bias,
-                                g.grad_input ? w.grad_input : nullptr);
-            if (g.grad_input)
-              lanes_to_rows<T>(w.grad_input, g.grad_input + image * n_in, n_in, n_images, n_in);
+            const Vec<T> check = conv5x5_backward<T, true>(
+                conv, w.output, w.input, w.weight, w.scratch,
+                wants_weight ? grad_weight : nullptr, grad_bias,
+                g.grad_input ? w.grad_input : nullptr);
+            if (!g.grad_input) return;
+            T* const grad_input = g.grad_input + image * n_in;
+            lanes_to_rows<T>(w.grad_input, grad_input, n_in, n_images, n_in);
+            if (is_finite(sum_of_lanes<T>(check))) return;
+            for (int i = 0; i < n_images; ++i)
+              mend_grad_input(shape, g.grad_output + (image + i) * n_out, g.weight,
+                              grad_input + i * n_in);
           });
     }
   });
@@ -128,12 +139,19 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
   };
   run_on_threads(n_threads, [&](int thread) {
     const Share rows = share_of(conv.n_connections() * kTaps, thread, n_threads);
-    for (std::int64_t row = rows.first; g.grad_weight && row < rows.stop; ++row)
+    for (std::int64_t row = rows.first; g.grad_weight && row < rows.stop; ++row) {
+      T* const taps = g.grad_weight + row * kTaps;
+      bool finite = true;
       conv5x5_sum_taps<T>([&](int p) { return sum_of_slots(row * kPoints + p); },
-                          [&](int v, T sum) { g.grad_weight[row * kTaps + v] = sum; });
+                          [&](int v, T sum) { taps[v] = sum, finite &= is_finite(sum); });
+      if (!finite) mend_grad_weight(shape, g.grad_output, g.input, row, taps);
+    }
     const Share maps = share_of(conv.n_outputs, thread, n_threads);
-    for (std::int64_t o = maps.first; g.grad_bias && o < maps.stop; ++o)
+    for (std::int64_t o = maps.first; g.grad_bias && o < maps.stop; ++o) {
       g.grad_bias[o] = sum_of_lanes<T>(sum_of_slots(conv.n_weight_points() + o));
+      if (!is_finite(g.grad_bias[o]))
+        g.grad_bias[o] = direct_grad_bias(shape, g.grad_output, static_cast<int>(o));
+    }
   });
 }
 

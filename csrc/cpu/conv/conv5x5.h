@@ -182,10 +182,13 @@ template <class T, int n>
   for (int y = 0; y < n; ++y) product[y] = sum[y];
 }
 
-template <class T>
-[[gnu::noinline]] void conv5x5_forward(const Conv5x5& conv, const Vec<T>* input,
-                                       const T* weight_points, const T* bias,
-                                       const ConvScratch<T>& scratch, Vec<T>* output) {
+// With `checked`, returns what is finite if every point was; cpu/conv/not_finite.h has the rest. The
+// last two outputs of a tile are made from all of its points.
+template <class T, bool checked = false>
+[[gnu::noinline]] Vec<T> conv5x5_forward(const Conv5x5& conv, const Vec<T>* input,
+                                         const T* weight_points, const T* bias,
+                                         const ConvScratch<T>& scratch, Vec<T>* output) {
+  Vec<T> check = {};
   const int rows = conv.out_height(), out_width = conv.out_width();
   const std::int64_t map_size = kPoints * conv.height;
   for (int tile = 0; tile < conv.n_tiles(); ++tile) {
@@ -208,9 +211,11 @@ template <class T>
 #pragma GCC unroll 5
         for (int k = 0; k < kTileOutputs; ++k)
           if (k < left) target[k] = out[k] + bias_o;
+        if (checked) check += out[kTileOutputs - 2] + out[kTileOutputs - 1];
       }
     }
   }
+  return check;
 }
 
 // One point of the gradient of one input map: adds to rows 0 ... n + 3 of `sums`, from rows
@@ -243,9 +248,10 @@ template <class T, int n>
 }
 
 // Adds to grad_input the share of tile `first + i`, from scratch.grad.
-template <class T>
-[[gnu::noinline]] void add_grad_input(const Conv5x5& conv, const T* weight_points, Tiles tiles,
-                                      int i, const ConvScratch<T>& scratch, Vec<T>* grad_input) {
+template <class T, bool checked>
+[[gnu::noinline]] Vec<T> add_grad_input(const Conv5x5& conv, const T* weight_points, Tiles tiles,
+                                        int i, const ConvScratch<T>& scratch, Vec<T>* grad_input) {
+  Vec<T> check = {};
   const int rows = conv.out_height(), x0 = (tiles.first + i) * kTileOutputs;
   Vec<T>* target = grad_input + x0;
   for (int c = 0; c < conv.n_inputs; ++c) {
@@ -262,8 +268,11 @@ template <class T>
 #pragma GCC unroll 9
       for (int k = 0; k < kTileInputs; ++k)
         if (x0 + k < conv.width) target[k] += d[k];
+      if (checked)  // the last three are made from all points
+        check += d[kTileInputs - 3] + d[kTileInputs - 2] + d[kTileInputs - 1];
     }
   }
+  return check;
 }
 
 // Output maps whose weight gradients a pass accumulates, one row of taps at one point for each: an
@@ -329,12 +338,13 @@ template <class T>
 
 // The gradients of a lane group. grad_weight (its points) and grad_bias [n_outputs] get its share
 // added, lane by lane: the caller sums the lanes at the end. grad_input is written; it, or the
-// other two with input, may be null.
-template <class T>
-[[gnu::noinline]] void conv5x5_backward(const Conv5x5& conv, const Vec<T>* grad_output,
-                                        const Vec<T>* input, const T* weight_points,
-                                        const ConvScratch<T>& scratch, Vec<T>* grad_weight,
-                                        Vec<T>* grad_bias, Vec<T>* grad_input) {
+// other two with input, may be null. `checked` as above, for grad_input.
+template <class T, bool checked = false>
+[[gnu::noinline]] Vec<T> conv5x5_backward(const Conv5x5& conv, const Vec<T>* grad_output,
+                                          const Vec<T>* input, const T* weight_points,
+                                          const ConvScratch<T>& scratch, Vec<T>* grad_weight,
+                                          Vec<T>* grad_bias, Vec<T>* grad_input) {
+  Vec<T> check = {};
   for (int i = 0; grad_input && i < conv.input_size(); ++i) grad_input[i] = Vec<T>{};
   for (Tiles tiles = {0, 0}; tiles.first < conv.n_tiles(); tiles.first += tiles.n) {
     const int left = conv.n_tiles() - tiles.first;
@@ -349,8 +359,9 @@ template <class T>
           grad_bias[o] += scratch.grad[(o * kPoints + kPointOne) * size + i];
     }
     for (int i = 0; grad_input && i < tiles.n; ++i)
-      add_grad_input<T>(conv, weight_points, tiles, i, scratch, grad_input);
+      check += add_grad_input<T, checked>(conv, weight_points, tiles, i, scratch, grad_input);
   }
+  return check;
 }
 
 }  // namespace

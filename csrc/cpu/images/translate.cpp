@@ -24,6 +24,7 @@ void translate(const TranslateShape& s, const void* images, const std::int64_t* 
                void* output, int n_threads) {
   const std::int64_t row = static_cast<std::int64_t>(s.width) * s.value_bytes;
   const std::int64_t plane = row * s.height;
+  if (s.n_planes * plane == 0) return;  // no pixels, and perhaps no memory to set to 0
   run_on_threads(n_threads, [&](int thread) {
     const Share share = share_of(s.n_images * s.n_shifts, thread, n_threads);
     for (std::int64_t i = share.first; i < share.stop; ++i) {
@@ -50,6 +51,7 @@ template <class T>
 void translate_backward(const TranslateShape& s, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, int n_threads) {
   const std::int64_t plane = static_cast<std::int64_t>(s.height) * s.width;
+  if (s.n_planes * plane == 0) return;
   run_on_threads(n_threads, [&](int thread) {
     const Share share = share_of(s.n_images, thread, n_threads);
     for (std::int64_t n = share.first; n < share.stop; ++n) {
