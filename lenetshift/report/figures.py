@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._matplotlib import INK, figure_settings
+from .._matplotlib import INK, figure_settings, import_matplotlib
 from ..checks import check_tensor, check_type
 from ..dossier.files import write_atomically
 from ..reference import translate
@@ -172,7 +172,7 @@ def accuracy_size(grid: ShiftGrid) -> tuple[int, int]:
 
 def new_axes(width: int, height: int) -> Axes:
     """Axes of about that size, in screen pixels, in a new figure of pyplot."""
-    _import_matplotlib()
+    import_matplotlib()
     from matplotlib import pyplot
 
     around = 80  # numbers and names of the shifts
