@@ -393,7 +393,8 @@ def _shown(
     pictures = check_pictures(image[None] if isinstance(image, (Tensor, np.ndarray)) else image)
     frame = frame_of(pictures, grid, fill, crop)
     patterns = Patterns(pictures, frame, torch.device("cpu"), torch.float32)
-    moved = patterns.moved(slice(0, 1), slice(0, len(grid))).numpy()  # [S, C, h, w]
+    every = patterns.moved(slice(0, 1), slice(0, len(grid))).flatten(0, 1)
+    moved = patterns.as_input(every).numpy()  # [S, C, h, w]
     low, high = min(0.0, float(moved.min())), max(1.0, float(moved.max()))
     pixels = np.rint((moved - low) * (255 / (high - low))).astype(np.uint8)
     if pixels.shape[1] == 3:
