@@ -68,17 +68,17 @@ void translate_backward(const TranslateShape& shape, Address grad_output, Addres
 }
 
 void predict_shifts_lenet5(const Lenet5& model, const ShiftedImages& job, const Stream& on) {
-  enqueue(on, cuda::predict_shifts_lenet5_workspace(model.form, job.grid, job.n_images),
+  enqueue(on, cuda::predict_shifts_lenet5_workspace(model.table, job.grid, job.n_images),
           [&](void* workspace, void* stream) {
-            cuda::predict_shifts_lenet5(model.form, model.activation, model.parameters, job,
+            cuda::predict_shifts_lenet5(model.table, model.activation, model.parameters, job,
                                         workspace, stream);
           });
 }
 
 void train_epoch_lenet5(const Lenet5& model, const Epoch& job, const Stream& on) {
-  enqueue(on, cuda::train_epoch_lenet5_workspace(model.form, job.batch_size),
+  enqueue(on, cuda::train_epoch_lenet5_workspace(model.table, job.batch_size),
           [&](void* workspace, void* stream) {
-            cuda::train_epoch_lenet5(model.form, model.activation, model.parameters, job,
+            cuda::train_epoch_lenet5(model.table, model.activation, model.parameters, job,
                                      workspace, stream);
           });
 }

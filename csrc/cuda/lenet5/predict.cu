@@ -59,15 +59,15 @@ void predict(Activation activation, const Lenet5Parameters& parameters, const Sh
 
 }  // namespace
 
-std::int64_t predict_shifts_lenet5_workspace(C3Form, ShiftGrid, std::int64_t n_images) {
+std::int64_t predict_shifts_lenet5_workspace(C3Table, ShiftGrid, std::int64_t n_images) {
   Workspace parts(nullptr);
   Lenet5Memory(parts, {}, n_images);
   return parts.bytes();
 }
 
-void predict_shifts_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters,
+void predict_shifts_lenet5(C3Table table, Activation activation, const Lenet5Parameters& parameters,
                            const ShiftedImages& job, void* workspace, void* stream) {
-  const auto run = form == C3Form::sparse ? predict<SparseC3> : predict<DenseC3>;
+  const auto run = table == C3Table::sparse ? predict<SparseC3> : predict<DenseC3>;
   run(activation, parameters, job, workspace, static_cast<cudaStream_t>(stream));
 }
 
