@@ -90,7 +90,8 @@ struct Epoch {
   float* losses;
 };
 
-// The connection tables of the fused LeNet-5 kernels (c3_table.h): that of 1998, or all connections.
+// The connection tables of the fused LeNet-5 kernels (c3_table.h): that of 1998, or all
+// connections.
 enum class C3Table : int { sparse = 0, dense = 1 };
 
 // What one ISA offers. `workspace` is 64-byte aligned memory of at least the bytes that the
@@ -101,8 +102,8 @@ struct Kernels {
   std::int64_t (*c3_conv_workspace)(const C3Shape&, int value_bytes, int n_threads);
   void (*c3_conv_f32)(const C3Shape&, const float* input, const float* weight, const float* bias,
                       float* output, void* workspace, int n_threads);
-  void (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight,
-                      const double* bias, double* output, void* workspace, int n_threads);
+  void (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight, const double* bias,
+                      double* output, void* workspace, int n_threads);
   void (*c3_conv_backward_f32)(const C3Shape&, const C3Backward<float>&, void* workspace,
                                int n_threads);
   void (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,

@@ -42,8 +42,7 @@ std::int64_t train_epoch_lenet5_workspace(C3Table, int batch_size);
 void train_epoch_lenet5(C3Table, Activation, const Lenet5Parameters&, const Epoch&, void* workspace,
                         void* stream);
 std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size);
-void train_epoch_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace,
-                     void* stream);
+void train_epoch_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace, void* stream);
 std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size);
 void train_epoch_pooled_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace,
                             void* stream);

@@ -1,5 +1,5 @@
-// The submodule `cuda` of the compiled core: the CUDA kernels under the names of their CPU twins. In
-// place of n_threads they take a Stream, and they return when the work is enqueued.
+// The submodule `cuda` of the compiled core: the CUDA kernels under the names of their CPU twins.
+// In place of n_threads they take a Stream, and they return when the work is enqueued.
 //
 // A part of host/bindings.cpp, since pybind11's headers take longer to compile than this.
 #pragma once
@@ -123,8 +123,8 @@ void bind(py::module_& m) {
                            cuda::predict_shifts_pooled_mlp>,
         model, job, on);
   m.def("train_epoch_lenet5", train_epoch_lenet5, model, job, on);
-  m.def("train_epoch_mlp",
-        train_epoch_mlp<cuda::train_epoch_mlp_workspace, cuda::train_epoch_mlp>, model, job, on);
+  m.def("train_epoch_mlp", train_epoch_mlp<cuda::train_epoch_mlp_workspace, cuda::train_epoch_mlp>,
+        model, job, on);
   m.def("train_epoch_pooled_mlp",
         train_epoch_mlp<cuda::train_epoch_pooled_mlp_workspace, cuda::train_epoch_pooled_mlp>,
         model, job, on);

@@ -142,11 +142,10 @@ __global__ void __launch_bounds__(kThreads)
   float sum = 0;
 #pragma unroll 8
   for (int slot = 0; slot < n_slots; ++slot) sum += w.slots[slot * n_grads + i];
-  float* const target =
-      i < kC1BiasAt           ? updated(p.c1.weight) + i
-      : i < kC3WeightAt       ? updated(p.c1.bias) + (i - kC1BiasAt)
-      : i < c3_bias_at(table) ? updated(p.c3.weight) + (i - kC3WeightAt)
-                              : updated(p.c3.bias) + (i - c3_bias_at(table));
+  float* const target = i < kC1BiasAt           ? updated(p.c1.weight) + i
+                        : i < kC3WeightAt       ? updated(p.c1.bias) + (i - kC1BiasAt)
+                        : i < c3_bias_at(table) ? updated(p.c3.weight) + (i - kC3WeightAt)
+                                                : updated(p.c3.bias) + (i - c3_bias_at(table));
   *target -= sum;
 }
 
