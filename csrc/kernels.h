@@ -90,8 +90,9 @@ struct Epoch {
   float* losses;
 };
 
-// The two C3 forms that the fused LeNet-5 kernels know.
-enum class C3Form : int { sparse = 0, dense = 1 };
+// The connection tables of the fused LeNet-5 kernels (c3_table.h): that of 1998, or all
+// connections.
+enum class C3Table : int { sparse = 0, dense = 1 };
 
 // What one ISA offers. `workspace` is 64-byte aligned memory of at least the bytes that the
 // function of the same name plus _workspace says.
@@ -101,15 +102,15 @@ struct Kernels {
   std::int64_t (*c3_conv_workspace)(const C3Shape&, int value_bytes, int n_threads);
   void (*c3_conv_f32)(const C3Shape&, const float* input, const float* weight, const float* bias,
                       float* output, void* workspace, int n_threads);
-  void (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight,
-                      const double* bias, double* output, void* workspace, int n_threads);
+  void (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight, const double* bias,
+                      double* output, void* workspace, int n_threads);
   void (*c3_conv_backward_f32)(const C3Shape&, const C3Backward<float>&, void* workspace,
                                int n_threads);
   void (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,
                                int n_threads);
 
-  std::int64_t (*predict_shifts_lenet5_workspace)(C3Form, ShiftGrid, int n_threads);
-  bool (*predict_shifts_lenet5)(C3Form, Activation, const Lenet5Parameters&, const ShiftedImages&,
+  std::int64_t (*predict_shifts_lenet5_workspace)(C3Table, ShiftGrid, int n_threads);
+  bool (*predict_shifts_lenet5)(C3Table, Activation, const Lenet5Parameters&, const ShiftedImages&,
                                 void* workspace, Execution);
   std::int64_t (*predict_shifts_mlp_workspace)(int n_hidden, ShiftGrid, int n_threads);
   bool (*predict_shifts_mlp)(Activation, const MlpParameters&, const ShiftedImages&,
@@ -119,8 +120,8 @@ struct Kernels {
                                     void* workspace, Execution);
 
   // The parameters are updated in place: the pointers of Layer are written through.
-  std::int64_t (*train_epoch_lenet5_workspace)(C3Form, int batch_size, int n_threads);
-  bool (*train_epoch_lenet5)(C3Form, Activation, const Lenet5Parameters&, const Epoch&,
+  std::int64_t (*train_epoch_lenet5_workspace)(C3Table, int batch_size, int n_threads);
+  bool (*train_epoch_lenet5)(C3Table, Activation, const Lenet5Parameters&, const Epoch&,
                              void* workspace, Execution);
   std::int64_t (*train_epoch_mlp_workspace)(int n_hidden, int batch_size, int n_threads);
   bool (*train_epoch_mlp)(Activation, const MlpParameters&, const Epoch&, void* workspace,

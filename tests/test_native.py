@@ -85,24 +85,24 @@ def test_all_sources_count() -> None:
 
 
 def test_unknown_names_have_no_member() -> None:
-    assert [form.name for form in core.C3Form] == ["sparse", "dense"]
+    assert [table.name for table in core.C3Table] == ["sparse", "dense"]
     assert [activation.name for activation in core.Activation] == ["tanh", "relu"]
     with pytest.raises(KeyError):
         core.Activation["sigmoid"]
 
 
-@pytest.mark.parametrize("activation", ["tanh", "sigmoid", 0, 1, 7, None, core.C3Form.sparse])
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", 0, 1, 7, None, core.C3Table.sparse])
 def test_an_activation_is_one_of_two(activation: Any) -> None:
     with pytest.raises(TypeError):
         core.Mlp(5, activation, 0, 0, 0, 0)
     with pytest.raises(TypeError):
-        core.Lenet5(core.C3Form.sparse, activation, *[0] * 10)
+        core.Lenet5(core.C3Table.sparse, activation, *[0] * 10)
 
 
-@pytest.mark.parametrize("form", ["sparse", "banana", 0, 7, None, core.Activation.tanh])
-def test_a_form_of_c3_is_one_of_two(form: Any) -> None:
+@pytest.mark.parametrize("table", ["sparse", "banana", 0, 7, None, core.Activation.tanh])
+def test_a_table_of_c3_is_one_of_two(table: Any) -> None:
     with pytest.raises(TypeError):
-        core.Lenet5(form, core.Activation.tanh, *[0] * 10)
+        core.Lenet5(table, core.Activation.tanh, *[0] * 10)
 
 
 C3 = {"n_images": 1, "n_inputs": 1, "height": 5, "width": 5, "table": [1], "value_bytes": 4}

@@ -107,8 +107,7 @@ inline unsigned blocks_for(std::int64_t n, int each) {
 template <class T>
 __device__ T warp_sum(T value) {
 #pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2)
-    value += __shfl_xor_sync(kAllLanes, value, step);
+  for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
   return value;
 }
 

@@ -123,10 +123,10 @@ void predict_shifts_lenet5(const Lenet5& model, const ShiftedImages& job, int n_
   call(
       n_threads,
       [&](const Kernels& k, int n) {
-        return k.predict_shifts_lenet5_workspace(model.form, job.grid, n);
+        return k.predict_shifts_lenet5_workspace(model.table, job.grid, n);
       },
       [&](const Kernels& k, void* workspace, Execution execution) {
-        return k.predict_shifts_lenet5(model.form, model.activation, model.parameters, job,
+        return k.predict_shifts_lenet5(model.table, model.activation, model.parameters, job,
                                        workspace, execution);
       });
 }
@@ -135,10 +135,10 @@ void train_epoch_lenet5(const Lenet5& model, const Epoch& job, int n_threads) {
   call(
       n_threads,
       [&](const Kernels& k, int n) {
-        return k.train_epoch_lenet5_workspace(model.form, job.batch_size, n);
+        return k.train_epoch_lenet5_workspace(model.table, job.batch_size, n);
       },
       [&](const Kernels& k, void* workspace, Execution execution) {
-        return k.train_epoch_lenet5(model.form, model.activation, model.parameters, job, workspace,
+        return k.train_epoch_lenet5(model.table, model.activation, model.parameters, job, workspace,
                                     execution);
       });
 }

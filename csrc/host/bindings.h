@@ -73,7 +73,7 @@ auto with_value_type(int value_bytes, F&& f) {
 }
 
 struct Lenet5 {
-  C3Form form;
+  C3Table table;
   Activation activation;
   Lenet5Parameters parameters;
 };
@@ -88,9 +88,9 @@ inline void bind_structs(py::module_& m) {
   using Range = std::pair<int, int>;  // first, stop
 
   // Not py::enum_: its templates alone would take two seconds to compile.
-  py::native_enum<C3Form>(m, "C3Form", "enum.Enum")
-      .value("sparse", C3Form::sparse)
-      .value("dense", C3Form::dense)
+  py::native_enum<C3Table>(m, "C3Table", "enum.Enum")
+      .value("sparse", C3Table::sparse)
+      .value("dense", C3Table::dense)
       .finalize();
   py::native_enum<Activation>(m, "Activation", "enum.Enum")
       .value("tanh", Activation::tanh)
@@ -105,18 +105,18 @@ inline void bind_structs(py::module_& m) {
       .def(py::init<std::int64_t, std::int64_t, std::int64_t, int, int, int>(), arg("n_images"),
            arg("n_shifts"), arg("n_planes"), arg("height"), arg("width"), arg("value_bytes"));
   py::class_<Lenet5>(m, "Lenet5")
-      .def(py::init([](C3Form form, Activation activation, Address c1_weight, Address c1_bias,
+      .def(py::init([](C3Table table, Activation activation, Address c1_weight, Address c1_bias,
                        Address c3_weight, Address c3_bias, Address c5_weight, Address c5_bias,
                        Address f6_weight, Address f6_bias, Address output_weight,
                        Address output_bias) {
-             return Lenet5{form, activation,
+             return Lenet5{table, activation,
                            {{c1_weight, c1_bias},
                             {c3_weight, c3_bias},
                             {c5_weight, c5_bias},
                             {f6_weight, f6_bias},
                             {output_weight, output_bias}}};
            }),
-           arg("form"), arg("activation"), arg("c1_weight"), arg("c1_bias"), arg("c3_weight"),
+           arg("table"), arg("activation"), arg("c1_weight"), arg("c1_bias"), arg("c3_weight"),
            arg("c3_bias"), arg("c5_weight"), arg("c5_bias"), arg("f6_weight"), arg("f6_bias"),
            arg("output_weight"), arg("output_bias"));
   py::class_<Mlp>(m, "Mlp")

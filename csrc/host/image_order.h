@@ -2,8 +2,9 @@
 // number; within a chunk sorted, so that images with ink in the same places are neighbours; and in
 // pieces of the sorted chunk, which the threads take one after the other.
 //
-// What images are sorted by is the model's choice (cpu/lenet5/predict.h, cpu/perceptron/). The order
-// changes no answer, only the time: what images share is computed once for those that are neighbours.
+// What images are sorted by is the model's choice (cpu/lenet5/predict.h, cpu/perceptron/). The
+// order changes no answer, only the time: what images share is computed once for those that are
+// neighbours.
 #pragma once
 
 #include <cstdint>

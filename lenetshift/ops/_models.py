@@ -22,13 +22,13 @@ class FusedModel:
     Attributes:
         name: the model's name, the end of the ops' names.
         kernel: the core's name of the kernel family: LeNet-5 serves two models.
-        form: the LeNets' C3, ``"sparse"`` or ``"dense"``; None for the perceptrons.
+        c3_table: of the LeNets, ``"sparse"`` or ``"dense"``; None for the perceptrons.
         shapes: of the parameters in the order of ``model.parameters()``; None: any size >= 1.
     """
 
     name: str
     kernel: str
-    form: str | None
+    c3_table: str | None
     shapes: tuple[Shape, ...]
 
     def check_parameters(self, parameters: Sequence[Tensor], device: torch.device) -> None:
@@ -37,7 +37,7 @@ class FusedModel:
             len(parameters) == len(self.shapes),
             lambda: f"parameters: got {len(parameters)} tensors, expected {len(self.shapes)}",
         )
-        n_hidden = parameters[0].shape[0] if self.form is None and parameters[0].dim() else None
+        n_hidden = parameters[0].shape[0] if self.c3_table is None and parameters[0].dim() else None
         for i, (parameter, shape) in enumerate(zip(parameters, self.shapes, strict=True)):
             shape = tuple(n_hidden if n is None else n for n in shape)
             check_tensor(f"parameters[{i}]", parameter, (torch.float32,), shape, device)
@@ -51,19 +51,19 @@ class FusedModel:
         """The model as the core's kernels take it; the core is given addresses only."""
         addresses = [parameter.data_ptr() for parameter in parameters]
         activation = core.Activation[activation]
-        if self.form is None:
+        if self.c3_table is None:
             return core.Mlp(parameters[0].shape[0], activation, *addresses)
-        return core.Lenet5(core.C3Form[self.form], activation, *addresses)
+        return core.Lenet5(core.C3Table[self.c3_table], activation, *addresses)
 
 
-def _lenet5(name: str, form: str, c3_shape: Shape) -> FusedModel:
+def _lenet5(name: str, c3_table: str, c3_shape: Shape) -> FusedModel:
     c1, c5, f6, output = (
         ((6, 1, 5, 5), (6,)),
         ((120, 400), (120,)),
         ((84, 120), (84,)),
         ((10, 84), (10,)),
     )
-    return FusedModel(name, "lenet5", form, (*c1, c3_shape, (16,), *c5, *f6, *output))
+    return FusedModel(name, "lenet5", c3_table, (*c1, c3_shape, (16,), *c5, *f6, *output))
 
 
 def _mlp(name: str, n_inputs: int) -> FusedModel:

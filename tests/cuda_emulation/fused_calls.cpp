@@ -17,7 +17,7 @@ MlpParameters mlp(Call& call, std::size_t i) {
   return {layer(call, i), layer(call, i + 2), static_cast<int>(call.number(1))};
 }
 
-// numbers: activation, C3 form or hidden units, n_images, dx_first, n_dx, dy_first, n_dy;
+// numbers: activation, C3 table or hidden units, n_images, dx_first, n_dx, dy_first, n_dy;
 // arrays: images, parameters, predictions, logits.
 ShiftedImages job(Call& call) {
   const auto number = [&](int i) { return static_cast<int>(call.number(i)); };
@@ -28,11 +28,11 @@ ShiftedImages job(Call& call) {
 }
 
 const Register predict_lenet5("predict_shifts_lenet5", [](Call& call) {
-  const C3Form form = static_cast<C3Form>(call.number(1));
+  const C3Table table = static_cast<C3Table>(call.number(1));
   const ShiftedImages images = job(call);
   Workspace workspace(
-      cuda::predict_shifts_lenet5_workspace(form, images.grid, images.n_images));
-  cuda::predict_shifts_lenet5(form, activation(call), lenet5(call, 1), images, workspace, nullptr);
+      cuda::predict_shifts_lenet5_workspace(table, images.grid, images.n_images));
+  cuda::predict_shifts_lenet5(table, activation(call), lenet5(call, 1), images, workspace, nullptr);
 });
 
 template <class WorkspaceBytes, class Predict>
@@ -50,7 +50,7 @@ const Register predict_pooled_mlp("predict_shifts_pooled_mlp",
                                   predict_op(cuda::predict_shifts_pooled_mlp_workspace,
                                              cuda::predict_shifts_pooled_mlp));
 
-// numbers: activation, C3 form or hidden units, n_images, batch size;
+// numbers: activation, C3 table or hidden units, n_images, batch size;
 // arrays: images, labels, permutation, learning rate, parameters, losses.
 Epoch epoch(Call& call) {
   return {call.array<std::uint8_t>(0), call.array<std::int64_t>(1), call.array<std::int64_t>(2),
@@ -59,10 +59,10 @@ Epoch epoch(Call& call) {
 }
 
 const Register train_lenet5("train_epoch_lenet5", [](Call& call) {
-  const C3Form form = static_cast<C3Form>(call.number(1));
+  const C3Table table = static_cast<C3Table>(call.number(1));
   const Epoch all = epoch(call);
-  Workspace workspace(cuda::train_epoch_lenet5_workspace(form, all.batch_size));
-  cuda::train_epoch_lenet5(form, activation(call), lenet5(call, 4), all, workspace, nullptr);
+  Workspace workspace(cuda::train_epoch_lenet5_workspace(table, all.batch_size));
+  cuda::train_epoch_lenet5(table, activation(call), lenet5(call, 4), all, workspace, nullptr);
 });
 
 template <class WorkspaceBytes, class Train>

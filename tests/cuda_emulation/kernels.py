@@ -25,7 +25,7 @@ def suffix(dtype: torch.dtype) -> str:
 
 
 def first_numbers(name: str, model: nn.Module, activation: str) -> list[int]:
-    """Activation, and the C3 form or the number of hidden units, as the calls want them."""
+    """Activation, and the C3 table or the number of hidden units, as the calls want them."""
     size = LENETS.index(name) if name in LENETS else model.hidden.out_features
     return [("tanh", "relu").index(activation), size]
 

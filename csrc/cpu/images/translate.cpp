@@ -75,7 +75,7 @@ void translate_backward(const TranslateShape& s, const T* grad_output, const std
 
 template void translate_backward(const TranslateShape&, const float*, const std::int64_t*, float*,
                                  int);
-template void translate_backward(const TranslateShape&, const double*, const std::int64_t*,
-                                 double*, int);
+template void translate_backward(const TranslateShape&, const double*, const std::int64_t*, double*,
+                                 int);
 
 }  // namespace lenetshift

@@ -57,9 +57,7 @@ template <int n>
 }
 
 // Whether C1's row y (in image coordinates) sees ink of any image.
-inline bool c1_row_sees_ink(const InkBox& box, int y) {
-  return y >= box.y0 - 2 && y <= box.y1 + 2;
-}
+inline bool c1_row_sees_ink(const InkBox& box, int y) { return y >= box.y0 - 2 && y <= box.y1 + 2; }
 
 // The x-sums of row y (in image coordinates): x_sums[x][map] = C1(y, x) + C1(y, x + 1) for the S2
 // columns x of the canvas. c1 [s2 columns + 1][6] is scratch.

@@ -98,8 +98,7 @@ inline void c3_products(const vec* const* rows, Taps taps, int n_tiles, const fl
   if constexpr (group < kC3Groups) {
     constexpr int connections = group_connections(Table::table, group);
     c3_group_products<connections>(rows, taps, n_tiles, weight, products);
-    c3_products<Table, group + 1>(rows, taps, n_tiles,
-                                  weight + 5 * __builtin_popcount(connections),
+    c3_products<Table, group + 1>(rows, taps, n_tiles, weight + 5 * __builtin_popcount(connections),
                                   products + kC3Group * kTileBlock);
   }
 }

@@ -108,8 +108,7 @@ template <int m>
   const int row = s4_row(canvas), n_dy = canvas.y.n;
   for (int r = 0; r < canvas.y.s4(); ++r)
     if (uses_s4_row(canvas, r))
-      s4_row_to_points<m>(canvas, s4 + r * row, f, memory.s4 + r * kMaps3,
-                          canvas.y.s4() * kMaps3);
+      s4_row_to_points<m>(canvas, s4 + r * row, f, memory.s4 + r * kMaps3, canvas.y.s4() * kMaps3);
   const auto outermost = [&](End end, vec* points) {
     for (int e = 0; e < n_dy; ++e) {
       const vec* const from = lossy.loses(e, end, n_dy)

@@ -90,9 +90,7 @@ struct LossyShifts {
 
 // Columns are kept by parity, since a shift's maps use columns of one parity only: column x is
 // number x / 2 of parity x % 2.
-constexpr int columns_of_parity(int n_columns, int parity) {
-  return (n_columns - parity + 1) / 2;
-}
+constexpr int columns_of_parity(int n_columns, int parity) { return (n_columns - parity + 1) / 2; }
 
 // Whether S4 row r is used by some shift: r = 4i + e.
 inline bool uses_s4_row(const Canvas& canvas, int r) {

@@ -115,8 +115,7 @@ inline void activated_difference(Activation activation, const vec* sums, const v
 // The corner of C3: corner [16] is the edge column's difference from the edge row, which meets
 // S2's edge row r at tap u. added [16] is what the edge column adds to the canvas's row.
 inline void corner_c3(const Lenet5Inputs& in, const EdgeColumn& column, End end, int r, int u,
-                      const EdgeS2& edge_s2, const EdgeC3& edge_c3, const vec* added,
-                      vec* corner) {
+                      const EdgeS2& edge_s2, const EdgeC3& edge_c3, const vec* added, vec* corner) {
   const int y = r - in.canvas.y.last_shift;
   vec upper[kMaps1], lower[kMaps1], s2[kMaps1];
   edge_column_c1(in, column, y, taps_in_frame(end, 0), upper);
@@ -163,12 +162,11 @@ template <class Table>
   for (int k = 0; k < columns.n; ++k) {
     const EdgeColumn& column = columns.column[k];
     vec corner[kMaps3];
-    corner_c3(in, column, end, r, u, edge.s2, edge.c3, at.c3.edge_column_sums + k * kMaps3,
-              corner);
+    corner_c3(in, column, end, r, u, edge.s2, edge.c3, at.c3.edge_column_sums + k * kMaps3, corner);
     vec* const s4 = (end == End::high ? column.s4_bottom : column.s4_top) + e * kMaps3;
     for (int o = 0; o < kMaps3; ++o)
-      s4[o] = end == End::high ? column.c3[(at.y - 2) % kC3Ring * kMaps3 + o] + corner[o]
-                               : corner[o];
+      s4[o] =
+          end == End::high ? column.c3[(at.y - 2) % kC3Ring * kMaps3 + o] + corner[o] : corner[o];
   }
 
   for (int parity = 0; parity < canvas.n_parities(); ++parity) {
@@ -177,8 +175,8 @@ template <class Table>
     vec* const s4 = edge.s4 + e * s4_row(canvas) + parity * n;
     for (int i = 0; i < n; ++i) {
       const vec x_sum = edge.c3.sums[first + i] + edge.c3.sums[first + i + kMaps3];
-      s4[i] = (end == End::high ? at.c3_x_sums[first + i] + x_sum : x_sum) -
-              in.w.s4_blank[i % kMaps3];
+      s4[i] =
+          (end == End::high ? at.c3_x_sums[first + i] + x_sum : x_sum) - in.w.s4_blank[i % kMaps3];
     }
   }
 }

@@ -168,13 +168,13 @@ template <class Table>
 
 class Lenet5Predictor {
  public:
-  Lenet5Predictor(C3Form form, Activation activation, const ShiftedImages& job, void* workspace,
+  Lenet5Predictor(C3Table table, Activation activation, const ShiftedImages& job, void* workspace,
                   int n_threads)
       : activation_(activation), job_(job),
-        answer_lane_group_(form == C3Form::sparse ? answer_lane_group<SparseC3>
+        answer_lane_group_(table == C3Table::sparse ? answer_lane_group<SparseC3>
                                                   : answer_lane_group<DenseC3>),
         arena_(workspace),
-        weights_(arena_, form == C3Form::sparse ? SparseC3::table : DenseC3::table),
+        weights_(arena_, table == C3Table::sparse ? SparseC3::table : DenseC3::table),
         boxes_(arena_.take<InkBox>(kChunk)), keys_(arena_.take<std::uint64_t>(kChunk)),
         n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
     scratch_first_ = arena_.bytes();
@@ -269,15 +269,15 @@ class Lenet5Predictor {
   }
 };
 
-inline std::int64_t predict_shifts_lenet5_workspace(C3Form form, ShiftGrid grid, int n_threads) {
+inline std::int64_t predict_shifts_lenet5_workspace(C3Table table, ShiftGrid grid, int n_threads) {
   const ShiftedImages job = {nullptr, 0, grid, nullptr, nullptr};
-  return Lenet5Predictor(form, Activation::tanh, job, nullptr, n_threads).bytes();
+  return Lenet5Predictor(table, Activation::tanh, job, nullptr, n_threads).bytes();
 }
 
-inline bool predict_shifts_lenet5(C3Form form, Activation activation,
+inline bool predict_shifts_lenet5(C3Table table, Activation activation,
                                   const Lenet5Parameters& parameters, const ShiftedImages& job,
                                   void* workspace, Execution execution) {
-  return Lenet5Predictor(form, activation, job, workspace, execution.n_threads)
+  return Lenet5Predictor(table, activation, job, workspace, execution.n_threads)
       .run(parameters, execution);
 }
 

@@ -39,9 +39,7 @@ inline int s4_columns_of_parity(const Canvas& canvas) {
 }
 // Vectors in one row of each kind.
 constexpr int kS2Row = 2 * kMaps1 * kS2Parity;
-inline int s2_points_row(const Canvas& canvas) {
-  return 2 * kC3Planes * kMaps1 * c3_tiles(canvas);
-}
+inline int s2_points_row(const Canvas& canvas) { return 2 * kC3Planes * kMaps1 * c3_tiles(canvas); }
 inline int c3_parity(const Canvas& canvas) { return kMaxTile * c3_tiles(canvas) * kMaps3; }
 inline int c3_row(const Canvas& canvas) { return 2 * c3_parity(canvas); }
 inline int s4_parity(const Canvas& canvas) { return s4_columns_of_parity(canvas) * kMaps3; }
@@ -75,9 +73,9 @@ struct Lenet5Inputs {
   Activation activation;
   const Canvas& canvas;
   const Lenet5Weights& w;
-  InkBox box;          // where any image of the group has ink
+  InkBox box;  // where any image of the group has ink
   LossyShifts lossy;
-  const vec* ink;      // [kInkStride + 1][kInkStride]: the images, pixel / 255
+  const vec* ink;  // [kInkStride + 1][kInkStride]: the images, pixel / 255
 };
 
 // A thread's memory for canvas rows. The x-sum of a row at x is the sum of its two columns there
@@ -99,7 +97,7 @@ struct EdgeRows {
   EdgeS2 s2;
   vec* s2_points;  // the edge row less the canvas's, at the form's points
   EdgeC3 c3;
-  vec* s4;         // the edge row of each lossy dy: [n_dy] rows of S4
+  vec* s4;  // the edge row of each lossy dy: [n_dy] rows of S4
 };
 
 // An edge column: what one lossy dx sees in place of one column of each canvas, less that column.

@@ -47,10 +47,10 @@ struct LenetShape {
   int c3_bias, n_grads;
 
   std::int64_t c1_table[kMaps1], c3_table[kMaps3];
-  explicit LenetShape(C3Form form) {
+  explicit LenetShape(C3Table table) {
     for (int o = 0; o < kMaps1; ++o) c1_table[o] = 1;
     for (int o = 0; o < kMaps3; ++o)
-      c3_table[o] = form == C3Form::sparse ? SparseC3::table[o] : DenseC3::table[o];
+      c3_table[o] = table == C3Table::sparse ? SparseC3::table[o] : DenseC3::table[o];
     c3_bias = c3_weight + c3().n_weight_points();
     n_grads = c3_bias + kMaps3;
   }
@@ -219,10 +219,10 @@ inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Bat
   update_layer(p.output, Constant<kF6Units>{}, Constant<kClasses>{}, w.output_grad, w.f6_rows);
 }
 
-inline bool train_epoch_lenet5(C3Form form, Activation activation,
+inline bool train_epoch_lenet5(C3Table table, Activation activation,
                                const Lenet5Parameters& parameters, const Epoch& epoch,
                                void* workspace, Execution execution) {
-  const LenetShape shape(form);
+  const LenetShape shape(table);
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
   StopSign stop;
@@ -265,8 +265,8 @@ inline bool train_epoch_lenet5(C3Form form, Activation activation,
   return !stop.raised();
 }
 
-inline std::int64_t train_epoch_lenet5_workspace(C3Form form, int batch_size, int n_threads) {
-  return LenetWorkspace(LenetShape(form), batch_size, n_threads, nullptr, n_threads).bytes;
+inline std::int64_t train_epoch_lenet5_workspace(C3Table table, int batch_size, int n_threads) {
+  return LenetWorkspace(LenetShape(table), batch_size, n_threads, nullptr, n_threads).bytes;
 }
 
 }  // namespace

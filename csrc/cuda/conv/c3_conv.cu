@@ -34,7 +34,7 @@ template <class T>
 constexpr int kStagedMaps = sizeof(T) == 4 ? 6 : 4;
 
 template <class Shape, class T>
-constexpr int kStagedValues = kStagedMaps<T>* Shape::kPatches* Shape::kWindowStride;
+constexpr int kStagedValues = kStagedMaps<T> * Shape::kPatches * Shape::kWindowStride;
 
 struct Maps {
   int n, height, width;
@@ -89,8 +89,8 @@ __global__ void __launch_bounds__(kThreads)
     const int n_staged = smaller(kStagedMaps<T>, n_sources - first);
     __syncthreads();  // the patches are written; the maps before are no longer read
     stage_windows<Shape>(patch, source, sources.n, sources.height, sources.width,
-                        backward ? kTaps - 1 : 0, backward ? table.first_output + first : first,
-                        n_staged, windows);
+                         backward ? kTaps - 1 : 0, backward ? table.first_output + first : first,
+                         n_staged, windows);
     __syncthreads();
     for (int i = 0; i < n_staged && busy; ++i) {
       const int o = backward ? first + i : map, c = backward ? map : first + i;
@@ -135,8 +135,8 @@ void launch_convolve(const char* name, const C3Shape& shape, Maps sources, Maps 
   for_table_rows(shape, [&](const TableRows& table) {
     const int n_maps = backward ? targets.n : table.n_outputs;
     const dim3 grid(blocks_for(patches.n, Shape::kPatches), blocks_for(n_maps, kWarps));
-    launch(name, c3_convolve<T, Shape, backward>, grid, kStagedValues<Shape, T> * sizeof(T),
-           stream, patches, sources, targets, table, source, weight, bias, target);
+    launch(name, c3_convolve<T, Shape, backward>, grid, kStagedValues<Shape, T> * sizeof(T), stream,
+           patches, sources, targets, table, source, weight, bias, target);
   });
 }
 
@@ -223,8 +223,8 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     if (row >= 0 && lane < Shape::kLanes)
       correlate_rows<Shape>(windows + lane / Shape::kPatchLanes * Shape::kWindowStride +
-                               lane % Shape::kPatchLanes * kRowsPerLane * Shape::kWindowPitch,
-                           grads + lane * Shape::kResultPitch, sum);
+                                lane % Shape::kPatchLanes * kRowsPerLane * Shape::kWindowPitch,
+                            grads + lane * Shape::kResultPitch, sum);
   }
   if (row < 0) return;
   T* const result = slots + static_cast<std::int64_t>(blockIdx.x) * n_gradients +
@@ -286,9 +286,8 @@ std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes) {
 template <class T>
 void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
              void* stream) {
-  launch_convolve<T, PatchOf10, false>("c3_conv", shape, inputs_of(shape), outputs_of(shape),
-                                       input, weight, bias, output,
-                                       static_cast<cudaStream_t>(stream));
+  launch_convolve<T, PatchOf10, false>("c3_conv", shape, inputs_of(shape), outputs_of(shape), input,
+                                       weight, bias, output, static_cast<cudaStream_t>(stream));
 }
 
 template <class T>
@@ -298,7 +297,7 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
   const Maps inputs = inputs_of(shape), outputs = outputs_of(shape);
   if (g.grad_input != nullptr)
     launch_convolve<T, PatchOf14, true>("c3_grad_input", shape, outputs, inputs, g.grad_output,
-                                       g.weight, nullptr, g.grad_input, stream);
+                                        g.weight, nullptr, g.grad_input, stream);
   T* const slots = static_cast<T*>(workspace);
   const int n_weights = n_connections(shape) * kTaps * kTaps;
   if (g.grad_weight != nullptr) {

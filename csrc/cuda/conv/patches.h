@@ -103,9 +103,9 @@ __device__ void stage_windows(const Patch* patch, const T* __restrict__ source, 
 // Result i of a warp, i < kLanes * kResults in the order of memory: whose it is, and where in its
 // map it stands.
 struct Place {
-  int at;     // in the warp's shared memory, [lane][kResultPitch]
+  int at;  // in the warp's shared memory, [lane][kResultPitch]
   int patch;
-  int y, x;   // within the patch
+  int y, x;  // within the patch
 };
 
 template <class Shape>

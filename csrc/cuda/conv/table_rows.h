@@ -20,7 +20,10 @@ struct TableRows {
 
   template <class Mask>
   TableRows(const Mask* table, int first, int n, int connections_before = 0)
-      : first_output(first), n_outputs(n), mask{}, first_connection{},
+      : first_output(first),
+        n_outputs(n),
+        mask{},
+        first_connection{},
         n_connections(connections_before) {
     for (int row = 0; row < n; ++row) {
       mask[row] = table[first + row];

@@ -1,5 +1,5 @@
-// The submodule `cuda` of the compiled core: the CUDA kernels under the names of their CPU twins. In
-// place of n_threads they take a Stream, and they return when the work is enqueued.
+// The submodule `cuda` of the compiled core: the CUDA kernels under the names of their CPU twins.
+// In place of n_threads they take a Stream, and they return when the work is enqueued.
 //
 // A part of host/bindings.cpp, since pybind11's headers take longer to compile than this.
 #pragma once
@@ -68,17 +68,17 @@ void translate_backward(const TranslateShape& shape, Address grad_output, Addres
 }
 
 void predict_shifts_lenet5(const Lenet5& model, const ShiftedImages& job, const Stream& on) {
-  enqueue(on, cuda::predict_shifts_lenet5_workspace(model.form, job.grid, job.n_images),
+  enqueue(on, cuda::predict_shifts_lenet5_workspace(model.table, job.grid, job.n_images),
           [&](void* workspace, void* stream) {
-            cuda::predict_shifts_lenet5(model.form, model.activation, model.parameters, job,
+            cuda::predict_shifts_lenet5(model.table, model.activation, model.parameters, job,
                                         workspace, stream);
           });
 }
 
 void train_epoch_lenet5(const Lenet5& model, const Epoch& job, const Stream& on) {
-  enqueue(on, cuda::train_epoch_lenet5_workspace(model.form, job.batch_size),
+  enqueue(on, cuda::train_epoch_lenet5_workspace(model.table, job.batch_size),
           [&](void* workspace, void* stream) {
-            cuda::train_epoch_lenet5(model.form, model.activation, model.parameters, job,
+            cuda::train_epoch_lenet5(model.table, model.activation, model.parameters, job,
                                      workspace, stream);
           });
 }
@@ -123,8 +123,8 @@ void bind(py::module_& m) {
                            cuda::predict_shifts_pooled_mlp>,
         model, job, on);
   m.def("train_epoch_lenet5", train_epoch_lenet5, model, job, on);
-  m.def("train_epoch_mlp",
-        train_epoch_mlp<cuda::train_epoch_mlp_workspace, cuda::train_epoch_mlp>, model, job, on);
+  m.def("train_epoch_mlp", train_epoch_mlp<cuda::train_epoch_mlp_workspace, cuda::train_epoch_mlp>,
+        model, job, on);
   m.def("train_epoch_pooled_mlp",
         train_epoch_mlp<cuda::train_epoch_pooled_mlp_workspace, cuda::train_epoch_pooled_mlp>,
         model, job, on);

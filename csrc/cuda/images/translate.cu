@@ -37,8 +37,8 @@ __global__ void __launch_bounds__(kThreads)
     const std::int64_t moved = i / shape.n_planes, image = moved / shape.n_shifts;
     const std::int64_t shift = moved - image * shape.n_shifts;
     const std::int64_t far_x = shifts[2 * shift], far_y = shifts[2 * shift + 1];
-    const bool leaves = far_x >= shape.width || far_x <= -shape.width ||
-                        far_y >= shape.height || far_y <= -shape.height;
+    const bool leaves = far_x >= shape.width || far_x <= -shape.width || far_y >= shape.height ||
+                        far_y <= -shape.height;
     const int dx = leaves ? 0 : static_cast<int>(far_x), dy = leaves ? 0 : static_cast<int>(far_y);
     const Value* const plane =
         images + (image * shape.n_planes + i - moved * shape.n_planes) * plane_size(shape);
@@ -134,14 +134,14 @@ void translate_backward(const TranslateShape& shape, const T* grad_output,
                         const std::int64_t* shifts, T* grad_images, void* stream) {
   check_plane(shape);
   launch("translate_backward", translate_gradient<T>,
-         grid_of(shape.n_images * shape.n_planes, shape.height * shape.width),
-         0, static_cast<cudaStream_t>(stream), shape, grad_output, shifts, grad_images);
+         grid_of(shape.n_images * shape.n_planes, shape.height * shape.width), 0,
+         static_cast<cudaStream_t>(stream), shape, grad_output, shifts, grad_images);
 }
 
 template void translate_backward(const TranslateShape&, const float*, const std::int64_t*, float*,
                                  void*);
-template void translate_backward(const TranslateShape&, const double*, const std::int64_t*,
-                                 double*, void*);
+template void translate_backward(const TranslateShape&, const double*, const std::int64_t*, double*,
+                                 void*);
 
 }  // namespace cuda
 }  // namespace lenetshift

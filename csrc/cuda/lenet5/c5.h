@@ -27,8 +27,8 @@ namespace {
 constexpr int kPatterns = 128;     // of a block
 constexpr int kPatternLanes = 16;  // threads side by side, 2 x 4 patterns each
 constexpr int kC5Each = 8, kF6Each = 6;
-constexpr int kF6Depth = 12;       // C5 units whose weights for F6 are in shared memory at a time
-constexpr int kHalf = 13;          // of a map's 25 pixels, what one half of the block gathers
+constexpr int kF6Depth = 12;  // C5 units whose weights for F6 are in shared memory at a time
+constexpr int kHalf = 13;     // of a map's 25 pixels, what one half of the block gathers
 
 // Shared memory in floats. C5's two stages of input and weights give way to its output, then to
 // F6's.
@@ -112,8 +112,8 @@ __device__ inline void store_units(Act act, const float (&sum)[8][units_each], f
 #pragma unroll
     for (int m = 0; m < 8; m += 4)
       store4(y + i * kPatterns + m * (kPatterns / 8),
-             make_float4(act.value(sum[m][i]), act.value(sum[m + 1][i]),
-                         act.value(sum[m + 2][i]), act.value(sum[m + 3][i])));
+             make_float4(act.value(sum[m][i]), act.value(sum[m + 1][i]), act.value(sum[m + 2][i]),
+                         act.value(sum[m + 3][i])));
 }
 
 template <int units_each>
@@ -230,8 +230,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   const std::int64_t number =
       static_cast<std::int64_t>(blockIdx.x) * kPatterns + threadIdx.x % kPatterns;
   // Threads beyond the last pattern compute the last one again and answer nothing.
-  const Window window(
-      subgrid, Pattern(subgrid, number < n_patterns ? number : n_patterns - 1), lossy_shifts);
+  const Window window(subgrid, Pattern(subgrid, number < n_patterns ? number : n_patterns - 1),
+                      lossy_shifts);
   c5_layer(act, w, window, s4, shared);
   f6_layer(act, w, shared);
   __syncthreads();
@@ -241,7 +241,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   const Pattern pattern(subgrid, number);
   const std::int64_t answer =
       ((first_image + pattern.image) * subgrid.grid.n_dy + subgrid.first_dy + pattern.row) *
-          subgrid.grid.n_dx + subgrid.first_dx + pattern.column;
+          subgrid.grid.n_dx +
+      subgrid.first_dx + pattern.column;
   const float* const own = shared + kLogitsAt + threadIdx.x;
   predictions[answer] = static_cast<std::uint8_t>(argmax(own, kPatterns));
   if (logits == nullptr) return;

@@ -37,37 +37,36 @@ void predict(Activation activation, const Lenet5Parameters& parameters, const Sh
   Workspace parts(workspace);
   const Lenet5Memory memory(parts, parameters, job.n_images);
   const Lenet5Weights& w = memory.weights;
-  launch("predict_shifts_lenet5: pack", pack_lenet5, blocks_for(Lenet5Weights::n_all, kThreads),
-         0, stream, w, TableRows(Table::table, 0, kMaps3));
+  launch("predict_shifts_lenet5: pack", pack_lenet5, blocks_for(Lenet5Weights::n_all, kThreads), 0,
+         stream, w, TableRows(Table::table, 0, kMaps3));
   for (std::int64_t first = 0; first < job.n_images; first += memory.chunk) {
     const std::int64_t n = smaller(job.n_images - first, memory.chunk);
     for (int row = 0; row < subgrids_dy(job.grid); ++row)
       for (int column = 0; column < subgrids_dx(job.grid); ++column) {
         const Subgrid subgrid = subgrid_of(job.grid, row, column);
-        launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Table>,
-               static_cast<unsigned>(n), kS4Shared * sizeof(float), stream, Act{activation},
-               subgrid.canvas, w, job.images + first * kPixels, memory.s4,
-               memory.lossy_shifts);
+        launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Table>, static_cast<unsigned>(n),
+               kS4Shared * sizeof(float), stream, Act{activation}, subgrid.canvas, w,
+               job.images + first * kPixels, memory.s4, memory.lossy_shifts);
         const std::int64_t n_patterns = n * subgrid.n_patterns();
         launch("predict_shifts_lenet5: C5 to answers", lenet5_answers,
                blocks_for(n_patterns, kPatterns), kC5Shared * sizeof(float), stream,
-               Act{activation}, subgrid, w, memory.s4, memory.lossy_shifts, first,
-               n_patterns, job.predictions, job.logits);
+               Act{activation}, subgrid, w, memory.s4, memory.lossy_shifts, first, n_patterns,
+               job.predictions, job.logits);
       }
   }
 }
 
 }  // namespace
 
-std::int64_t predict_shifts_lenet5_workspace(C3Form, ShiftGrid, std::int64_t n_images) {
+std::int64_t predict_shifts_lenet5_workspace(C3Table, ShiftGrid, std::int64_t n_images) {
   Workspace parts(nullptr);
   Lenet5Memory(parts, {}, n_images);
   return parts.bytes();
 }
 
-void predict_shifts_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters,
+void predict_shifts_lenet5(C3Table table, Activation activation, const Lenet5Parameters& parameters,
                            const ShiftedImages& job, void* workspace, void* stream) {
-  const auto run = form == C3Form::sparse ? predict<SparseC3> : predict<DenseC3>;
+  const auto run = table == C3Table::sparse ? predict<SparseC3> : predict<DenseC3>;
   run(activation, parameters, job, workspace, static_cast<cudaStream_t>(stream));
 }
 

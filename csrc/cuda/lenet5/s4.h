@@ -61,8 +61,8 @@ __device__ inline void find_lossy(const int* has_ink, const Canvas& canvas, Loss
 }
 
 // C1 for three maps, after its activation. A thread takes runs of four neighbouring columns.
-__device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas,
-                               const float* weight, const float* bias, float* c1) {
+__device__ inline void c1_maps(Act act, const float* ink, const Canvas& canvas, const float* weight,
+                               const float* bias, float* c1) {
   const int rows = canvas.y.c1(), runs = divide_up(canvas.x.c1(), 4);
   for (int i = static_cast<int>(threadIdx.x); i < rows * runs; i += kThreads) {
     const int y = i / runs, x = i % runs * 4;
@@ -222,18 +222,16 @@ __device__ __forceinline__ void store_c3(Act act, const C3Sums<n>& sum, int firs
   for (int k = 0; k < n; ++k) {
     if (first + k * step >= stop) break;
 #pragma unroll
-    for (int o = 0; o < kC3Group; ++o)
-      c3_row[o * kC3Map + first + k * step] = act.value(sum[o][k]);
+    for (int o = 0; o < kC3Group; ++o) c3_row[o * kC3Map + first + k * step] = act.value(sum[o][k]);
   }
 }
 
 // C3 after its activation for one group of four maps: c3 [4][kC3Map]. The runs of edge columns are
 // numbered behind all others, so that few warps take both kinds, one after the other.
 template <class Table>
-__device__ __forceinline__ void c3_group(Act act, int group, const float* s2,
-                                         const Canvas& canvas, const float* bias,
-                                         const float* weight, const LossyShifts& lossy,
-                                         float* c3) {
+__device__ __forceinline__ void c3_group(Act act, int group, const float* s2, const Canvas& canvas,
+                                         const float* bias, const float* weight,
+                                         const LossyShifts& lossy, float* c3) {
   const int n = canvas.x.c3(), n_edges = lossy.x.count();
   const int n_rows = canvas.y.c3() + lossy.y.count();
   const int runs = 2 * divide_up(n, 2 * kInterior);  // in a row, both parities

@@ -142,29 +142,28 @@ __global__ void __launch_bounds__(kThreads)
   float sum = 0;
 #pragma unroll 8
   for (int slot = 0; slot < n_slots; ++slot) sum += w.slots[slot * n_grads + i];
-  float* const target =
-      i < kC1BiasAt           ? updated(p.c1.weight) + i
-      : i < kC3WeightAt       ? updated(p.c1.bias) + (i - kC1BiasAt)
-      : i < c3_bias_at(table) ? updated(p.c3.weight) + (i - kC3WeightAt)
-                              : updated(p.c3.bias) + (i - c3_bias_at(table));
+  float* const target = i < kC1BiasAt           ? updated(p.c1.weight) + i
+                        : i < kC3WeightAt       ? updated(p.c1.bias) + (i - kC1BiasAt)
+                        : i < c3_bias_at(table) ? updated(p.c3.weight) + (i - kC3WeightAt)
+                                                : updated(p.c3.bias) + (i - c3_bias_at(table));
   *target -= sum;
 }
 
-TableRows table_of(C3Form form) {
-  return TableRows(form == C3Form::sparse ? SparseC3::table : DenseC3::table, 0, kMaps3);
+TableRows table_of(C3Table table) {
+  return TableRows(table == C3Table::sparse ? SparseC3::table : DenseC3::table, 0, kMaps3);
 }
 
 }  // namespace
 
-std::int64_t train_epoch_lenet5_workspace(C3Form form, int batch_size) {
+std::int64_t train_epoch_lenet5_workspace(C3Table c3_table, int batch_size) {
   Workspace parts(nullptr);
-  Lenet5Training(parts, n_conv_grads(table_of(form)), batch_size);
+  Lenet5Training(parts, n_conv_grads(table_of(c3_table)), batch_size);
   return parts.bytes();
 }
 
-void train_epoch_lenet5(C3Form form, Activation activation, const Lenet5Parameters& parameters,
+void train_epoch_lenet5(C3Table c3_table, Activation activation, const Lenet5Parameters& parameters,
                         const Epoch& epoch, void* workspace, void* stream) {
-  const TableRows table = table_of(form);
+  const TableRows table = table_of(c3_table);
   Workspace parts(workspace);
   const Lenet5Training w(parts, n_conv_grads(table), epoch.batch_size);
   const int n_parameters = kC5Parameters + kF6Parameters + kOutputParameters + n_conv_grads(table);

@@ -30,11 +30,11 @@ template <class Table, int group>
 constexpr int kConnected = group_connections<Table>(group);  // a value, which device code may use
 
 struct Lenet5Weights {
-  float* c1;      // [2 groups][5][5][kC1TapPitch]
-  float* c3;      // [4 groups][5 u][6 c][5 v][4 maps], zero where not connected
-  float* c5;      // [16 c][25][120]
-  float* f6;      // [120][84]
-  float* output;  // [84][10]
+  float* c1;                    // [2 groups][5][5][kC1TapPitch]
+  float* c3;                    // [4 groups][5 u][6 c][5 v][4 maps], zero where not connected
+  float* c5;                    // [16 c][25][120]
+  float* f6;                    // [120][84]
+  float* output;                // [84][10]
   Lenet5Parameters parameters;  // biases are read where they are
 
   static constexpr int n_c1 = kC1Groups * kC1GroupWeights, n_c3 = 25 * kMaps1 * kMaps3;
@@ -51,8 +51,7 @@ struct Lenet5Weights {
   }
 };
 
-__global__ void __launch_bounds__(kThreads)
-    pack_lenet5(Lenet5Weights w, TableRows table) {
+__global__ void __launch_bounds__(kThreads) pack_lenet5(Lenet5Weights w, TableRows table) {
   using W = Lenet5Weights;
   int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (i < W::n_c1) {

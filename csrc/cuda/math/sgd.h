@@ -19,11 +19,12 @@ struct Batch {
   float* loss;  // where the step's mean loss goes
 
   Batch(const Epoch& epoch, std::int64_t step)
-      : images(epoch.images), labels(epoch.labels),
+      : images(epoch.images),
+        labels(epoch.labels),
         permutation(epoch.permutation + step * epoch.batch_size),
-        n(static_cast<int>(
-            smaller(epoch.n_images - step * epoch.batch_size, epoch.batch_size))),
-        scale(epoch.learning_rate / static_cast<float>(n)), loss(epoch.losses + step) {}
+        n(static_cast<int>(smaller(epoch.n_images - step * epoch.batch_size, epoch.batch_size))),
+        scale(epoch.learning_rate / static_cast<float>(n)),
+        loss(epoch.losses + step) {}
 
   __device__ const std::uint8_t* image(int i) const { return images + permutation[i] * kPixels; }
   __device__ int label(int i) const { return static_cast<int>(labels[permutation[i]]); }
@@ -74,8 +75,7 @@ __device__ inline float cross_entropy(const float* logits, int label, float scal
     grad[o] = expf(logits[o] - largest);
     sum += grad[o];
   }
-  for (int o = 0; o < kClasses; ++o)
-    grad[o] = (grad[o] / sum - (o == label ? 1.0f : 0.0f)) * scale;
+  for (int o = 0; o < kClasses; ++o) grad[o] = (grad[o] / sum - (o == label ? 1.0f : 0.0f)) * scale;
   return logf(sum) - (logits[label] - largest);
 }
 
@@ -86,8 +86,7 @@ __device__ inline float batch_sum(const float* grad, int n_outputs, int o, const
 #pragma unroll 8
   for (int image = 0; image < n; ++image) {
     const float g = grad[static_cast<std::int64_t>(image) * n_outputs + o];
-    sum = x == nullptr ? sum + g
-                       : fmaf(g, x[static_cast<std::int64_t>(image) * n_inputs + i], sum);
+    sum = x == nullptr ? sum + g : fmaf(g, x[static_cast<std::int64_t>(image) * n_inputs + i], sum);
   }
   return sum;
 }

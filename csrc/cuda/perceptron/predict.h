@@ -28,8 +28,8 @@ namespace cuda {
 namespace {
 
 constexpr int kGroupImages = 128, kStripUnits = 128;  // of a sharing group, of a strip
-constexpr int kDepth = 16;      // terms in shared memory at a time
-constexpr int kUnitLanes = 16;  // threads along the units, and along the images
+constexpr int kDepth = 16;                            // terms in shared memory at a time
+constexpr int kUnitLanes = 16;    // threads along the units, and along the images
 constexpr int kLogitsStride = 8;  // five logits and padding, so that rows of weights are aligned
 
 struct PerceptronWeights {

@@ -17,7 +17,7 @@ struct MlpModel {
   static constexpr int n_inputs = kPixels, max_terms = kPixels;
   static float scale() { return 1.0f / 255; }  // of the weights: pixels are 0 ... 255
 
-  std::int64_t groups;      // of a chunk
+  std::int64_t groups;     // of a chunk
   std::int16_t* position;  // [groups][784]: inked pixels, ascending
   int* n_positions;        // [groups]
   float* values;           // [groups][784 pixels in that order][128]

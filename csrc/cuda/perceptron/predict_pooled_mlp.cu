@@ -20,7 +20,7 @@ struct PooledMlpModel {
   static float scale() { return 1.0f / (255 * kPool * kPool); }
 
   std::int64_t groups;  // of a chunk
-  float* values;       // [groups][windows and a blank one][128]
+  float* values;        // [groups][windows and a blank one][128]
 
   PooledMlpModel(Workspace& workspace, std::int64_t n_images) {
     groups = chunk_groups(n_images, n_values * kGroupImages * sizeof(float));
@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int column = threadIdx.x / kWarp; column < kWindows; column += kWarps) {
     const int x0 = larger(column + kFirstWindow, 0);
     const int x1 = smaller(column + kFirstWindow + kPool, kImageSize);
-    int rows[kPool] = {};  // sums of the last rows
+    int rows[kPool] = {};                 // sums of the last rows
     for (int y = 0; y < kWindows; ++y) {  // the window that ends with row y
 #pragma unroll
       for (int i = 0; i + 1 < kPool; ++i) rows[i] = rows[i + 1];

@@ -26,8 +26,8 @@ namespace cuda {
 namespace {
 
 constexpr int kForwardUnits = 16, kUpdateUnits = 32;
-constexpr int kStageImages = 32;   // in shared memory at a time
-constexpr int kStageInputs = 112;  // likewise; 784 = 7 * 112
+constexpr int kStageImages = 32;               // in shared memory at a time
+constexpr int kStageInputs = 112;              // likewise; 784 = 7 * 112
 constexpr int kInputPitch = kStageInputs + 1;  // odd: lanes that read a column use different banks
 
 struct PerceptronTraining {
@@ -101,8 +101,7 @@ __global__ void __launch_bounds__(kThreads)
   const float* const hidden = w.hidden + static_cast<std::int64_t>(n) * p.n_hidden;
   dense_forward(Linear{}, p.output, hidden, p.n_hidden, kClasses, logits);
   __syncthreads();
-  if (threadIdx.x == 0)
-    w.loss[n] = cross_entropy(logits, batch.label(n), batch.scale, grad);
+  if (threadIdx.x == 0) w.loss[n] = cross_entropy(logits, batch.label(n), batch.scale, grad);
   __syncthreads();
   dense_backward(act, p.output, grad, hidden, p.n_hidden, kClasses,
                  w.hidden_grad + static_cast<std::int64_t>(n) * p.n_hidden);
@@ -178,9 +177,9 @@ void train_perceptron(const char* name, Activation activation, const MlpParamete
                       const Epoch& epoch, void* workspace, cudaStream_t stream) {
   Workspace parts(workspace);
   const PerceptronTraining w(parts, parameters.n_hidden, epoch.batch_size);
-  const unsigned update_blocks = static_cast<unsigned>(
-      larger(divide_up(parameters.n_hidden, kUpdateUnits),
-             divide_up(kClasses * (parameters.n_hidden + 1), kThreads) + 1));
+  const unsigned update_blocks =
+      static_cast<unsigned>(larger(divide_up(parameters.n_hidden, kUpdateUnits),
+                                   divide_up(kClasses * (parameters.n_hidden + 1), kThreads) + 1));
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
     launch(name, perceptron_hidden<Input>,
