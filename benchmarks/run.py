@@ -16,6 +16,7 @@ import c3_conv
 import cuda_limits
 import isas
 import machine
+import own
 import predict_shifts
 import report
 import reproduce
@@ -23,6 +24,7 @@ import scaling
 import torch
 import train_epoch
 from common import Context
+from networks import NETWORKS
 
 from lenetshift._native import core
 
@@ -44,6 +46,7 @@ CASES: dict[str, Case] = {
         f"train_epoch/{name}": functools.partial(train_epoch.run, name=name)
         for name in ("lenet5", "mlp", "pooled_mlp")
     },
+    **{f"own/{name}": functools.partial(own.run, name=name) for name in NETWORKS},
     "reproduce": reproduce.run,
 }
 EXTRAS = {"isas": isas.run, "scaling": scaling.run}  # CPU only

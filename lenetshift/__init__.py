@@ -5,9 +5,10 @@ Importing the package registers the ops ``torch.ops.lenetshift.*`` (:mod:`lenets
 
 __version__ = "0.1.0"
 
+from lenetshift.answers import Answers
 from lenetshift.c3_table import C3_TABLE, from_masked_dense, to_masked_dense
 from lenetshift.data import Dataset, load_mnist
-from lenetshift.evaluate import predict_shifts
+from lenetshift.evaluate import ShiftEvaluator, predict_shifts
 from lenetshift.evaluation import Evaluation, evaluate_shifts
 from lenetshift.experiments.settings import Config
 from lenetshift.idx import DataError
@@ -21,6 +22,7 @@ from lenetshift.train import position_biased, train
 __all__ = [
     "C3_TABLE",
     "MLP",
+    "Answers",
     "Config",
     "DataError",
     "Dataset",
@@ -28,6 +30,7 @@ __all__ = [
     "LeNet5",
     "Normalize",
     "PooledMLP",
+    "ShiftEvaluator",
     "ShiftGrid",
     "SymmetricLeNet5",
     "build_model",

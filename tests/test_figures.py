@@ -209,6 +209,18 @@ def test_each_cell_of_an_accuracy_map_has_its_per_cent_at_its_shift():
     assert colours.get_extent() == [-1.5, 1.5, 1.5, -0.5]  # dy grows downward
 
 
+def test_the_cells_of_a_grid_with_steps_are_centred_on_its_shifts():
+    axes = Figure().subplots()
+    grid = ShiftGrid(range(-4, 5, 4), range(1, 4, 2))
+    colours = figures.plot_accuracy(axes, FRACTIONS, grid)
+    left, right, bottom, top = colours.get_extent()
+    cell_width, cell_height = (right - left) / 3, (bottom - top) / 2
+    for index, text in enumerate(axes.texts):
+        row, column = divmod(index, 3)
+        centre = (left + (column + 0.5) * cell_width, top + (row + 0.5) * cell_height)
+        assert text.get_position() == pytest.approx(centre)
+
+
 def test_accuracy_figure_has_a_panel_for_each_model_and_one_scale():
     names = ["one", "two", r"$\no such formula$"]
     figure = figures.accuracy_figure(dict.fromkeys(names, FRACTIONS), GRID)

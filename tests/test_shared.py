@@ -1,7 +1,11 @@
 """The shared way gives the plain way's answers, for whatever network can be shared."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,3 +93,124 @@ def test_random_networks_share_their_features_exactly(evaluation: Evaluation) ->
         logits[method] = answers.logits
     shared, plain = logits["shared"], logits["plain"]
     torch.testing.assert_close(shared, plain, rtol=0, atol=1e-10)
+
+
+def small_network(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(nn.Conv2d(4, 4, 3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(576, 5)),
+    )
+
+
+def digits(n: int) -> Tensor:
+    """Images with blank margins, of which far shifts lose something."""
+    images = torch.zeros(n, 28, 28, dtype=torch.uint8)
+    generator = torch.Generator().manual_seed(n)
+    images[:, 3:25, 4:23] = torch.randint(0, 256, (n, 22, 19), generator=generator).byte()
+    return images
+
+
+def test_what_is_lost_at_the_frame_is_lost() -> None:
+    model, images = small_network(0).double(), digits(5)
+    images[0, 3:25, 4:23] = 0  # a blank image loses nothing
+    grid = ShiftGrid(range(-6, 7), range(-5, 6, 2))
+    shared = ShiftEvaluator(model, grid, method="shared").answer(images, return_logits=True)
+    plain = ShiftEvaluator(model, grid, method="plain").answer(images, return_logits=True)
+    torch.testing.assert_close(shared.logits, plain.logits, rtol=0, atol=1e-12)
+    # dx beyond -4..5 and dy beyond -3..3 push ink of four of five images over the frame.
+    n_lossy = 6 * 13 - 10 * 4
+    assert shared.reason.startswith("shared: all 78 windows of a 38 x 40 canvas at once, ")
+    assert f"{4 * n_lossy / (5 * 78):.1%} of the patterns" in shared.reason
+
+
+def test_a_model_is_left_as_it_was() -> None:
+    model = small_network(0).train()
+    model[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    attributes = [set(vars(module)) for module in model.modules()]
+    modes = [module.training for module in model.modules()]
+    random_state = torch.get_rng_state()
+    assert ShiftEvaluator(model, method="shared").answer(digits(3)).method == "shared"
+    assert [module.training for module in model.modules()] == modes
+    assert [set(vars(module)) for module in model.modules()] == attributes
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_the_images_are_left_as_they_were() -> None:
+    class Overwriting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sub_(0.5).div_(0.5)
+
+    model = nn.Sequential(Overwriting(), nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(1352, 3))
+    images = digits(3).double() / 255
+    before = images.clone()
+    logits = [
+        ShiftEvaluator(model.double(), method=method).answer(images, return_logits=True).logits
+        for method in ("shared", "plain")
+    ]
+    assert torch.equal(images, before)
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-12)
+
+
+def test_several_threads_trace_and_run_at_once() -> None:
+    """torch.fx replaces methods of ``nn.Module`` while it traces, for all threads."""
+    models, images = [small_network(seed).eval() for seed in range(4)], digits(4)
+    x = torch.rand(2, 1, 28, 28)
+    expected = [
+        (ShiftEvaluator(m, method="plain").answer(images).predictions, m(x).detach())
+        for m in models
+    ]
+
+    def ask(k: int) -> bool:
+        model, (predictions, logits) = models[k % 4], expected[k % 4]
+        if k % 3 == 0:
+            return all(torch.equal(model(x), logits) for _ in range(40))
+        answers = ShiftEvaluator(model, method="shared").answer(images)
+        return torch.equal(answers.predictions, predictions)
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(ask, range(60)))
+
+
+MEMORY = """
+import sys, torch
+from pathlib import Path
+from torch import nn
+import lenetshift
+torch.set_num_threads(1)
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+kind, n = sys.argv[1], int(sys.argv[2])
+if kind == "shared":
+    images = torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8)
+    model = nn.Sequential(nn.Conv2d(1, 64, 1), nn.ReLU(), nn.MaxPool2d(7), nn.Flatten(),
+                          nn.Linear(64 * 16, 10))
+    grid = lenetshift.ShiftGrid()
+else:
+    images = torch.randint(0, 256, (n, 3, 64, 64), dtype=torch.uint8)
+    model = nn.Sequential(nn.Conv2d(3, 160, 1), nn.ReLU(), nn.MaxPool2d(8, padding=1), nn.Flatten(),
+                          nn.Linear(160 * 64, 10))
+    grid = lenetshift.ShiftGrid(range(-7, 8), range(-7, 8))
+small = lenetshift.ShiftGrid(range(2), range(2))
+lenetshift.predict_shifts(model, images[:2], small, method=kind)
+Path("/proc/self/clear_refs").write_text("5")
+before = resident("VmRSS")
+predictions = lenetshift.predict_shifts(model, images, grid, method=kind)
+print(resident("VmHWM") - before - predictions.nbytes / 2**20)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux measures it")
+@pytest.mark.parametrize(("kind", "n"), [("shared", 2000), ("plain", 1)])
+def test_memory_is_bounded(kind: str, n: int) -> None:
+    command = [sys.executable, "-c", MEMORY, kind, str(n)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    assert float(done.stdout) < 512  # MiB beside images and predictions

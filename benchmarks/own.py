@@ -1,0 +1,147 @@
+"""``own/<network>``: networks of other people's under the report's 55 shifts.
+
+Ours is the public call, from uint8 images to predictions, the choice of the way and its check
+included. Peers are the plain way (``method="plain"``) and a loop as one writes it by hand, each at
+the batch size that is fastest for it on a sample. All answers of a part of the images are compared
+first. This file is the process in which memory is measured, too: ``python own.py NETWORK THREADS
+N_IMAGES`` prints JSON.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from common import Context, NotEqualError, result
+from networks import NETWORKS
+from predict_shifts import verify
+from scaling import reset_peak, resident
+from timing import best_of, interleave
+from torch import Tensor, nn
+
+import lenetshift
+from lenetshift.evaluate import ShiftEvaluator
+
+GRID = lenetshift.ShiftGrid()
+BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1024)  # patterns
+VERIFIED, OUR_PART, PEER_PART = 500, 2000, 60  # images
+LEAST_RATIO = {
+    "pytorch_example": 7.0,
+    "keras_convnet": 5.5,
+    "lenet5_max_pooling": 4.5,
+    "lenet5_subsampling": 4.5,
+    "lenet5_blur_pool": 4.5,
+    "lenet5_global_average": 4.0,
+    "padded_convnet": 0.97,
+}
+"""What is asked of each: times faster than the best peer."""
+
+Run = Callable[[Tensor], Tensor]
+
+
+def run(context: Context, name: str) -> dict[str, Any]:
+    """Verify and time one network."""
+    torch.manual_seed(0)
+    model = NETWORKS[name]().to(context.device).eval()
+    _, test = context.mnist
+    verified, our_part, peer_part = (
+        test.subset(min(n, len(test))).images for n in (VERIFIED, OUR_PART, PEER_PART)
+    )
+    evaluator = ShiftEvaluator(model, GRID)
+    answers = evaluator.answer(verified, return_logits=True)
+    context.say(f"  {answers.reason}")
+    expected = "plain" if name == "padded_convnet" else "shared"
+    if answers.method != expected:
+        raise NotEqualError(f"own/{name}: the way is {answers.method}, expected {expected}")
+    peers, settings = {}, {}
+    for peer, make in (("plain way", plain_way), ("loop by hand", by_hand)):
+        runs = {n: make(model, n) for n in BATCH_SIZES}
+        seconds = {
+            n: best_of(functools.partial(run, peer_part), 2, context.clock)
+            for n, run in runs.items()
+        }
+        best = min(seconds, key=seconds.__getitem__)
+        peers[peer], settings[peer] = runs[best], f"batch size {best}"
+    worst = verify(
+        f"own/{name}", answers.predictions, answers.logits, logits_by_hand(model, verified)
+    )
+    timings = interleave(
+        {"ours": lambda: lenetshift.predict_shifts(model, our_part, GRID)}
+        | {peer: functools.partial(run, peer_part) for peer, run in peers.items()},
+        repetitions=3 if context.quick else 7,
+        clock=context.clock,
+    )
+    n_images = 10_000
+    ours = timings.pop("ours").scaled(n_images / len(our_part))
+    return result(
+        context,
+        f"own/{name}",
+        ours,
+        {peer: timing.scaled(n_images / len(peer_part)) for peer, timing in timings.items()},
+        settings=settings,
+        worst_difference=worst,
+        reason=answers.reason,
+        least_ratio=LEAST_RATIO[name],
+        n_images=n_images,
+        n_shifts=len(GRID),
+        timed_images=len(our_part),
+        peers_timed_images=len(peer_part),
+    ) | {"rss_mb": extra_mb(name, context) if context.device.type == "cpu" else None}
+
+
+def plain_way(model: nn.Module, batch_size: int) -> Run:
+    """Ours, pattern by pattern."""
+    evaluator = ShiftEvaluator(model, GRID, method="plain", batch_size=batch_size)
+    return lambda images: evaluator.answer(images).predictions
+
+
+def by_hand(model: nn.Module, batch_size: int) -> Run:
+    """A loop over batches of patterns, translated beforehand as bytes."""
+
+    @torch.inference_mode()
+    def run(images: Tensor) -> Tensor:
+        shifts = GRID.shifts().to(images.device)
+        moved = torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
+        return torch.cat([model(batch / 255).argmax(1) for batch in moved.split(batch_size)])
+
+    return run
+
+
+@torch.inference_mode()
+def logits_by_hand(model: nn.Module, images: Tensor) -> Tensor:
+    """The logits of all patterns, ``[N * n_shifts, K]``."""
+    shifts = GRID.shifts().to(images.device)
+    moved = torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
+    return torch.cat([model(batch / 255) for batch in moved.split(256)])
+
+
+def extra_mb(name: str, context: Context) -> float:
+    """Peak of resident memory in an evaluation of all test images, less that before."""
+    count = 500 if context.quick else 10_000
+    command = [sys.executable, __file__, name, str(context.threads), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"own/{name}: {done.stderr[-500:]}")
+    extra: float = json.loads(done.stdout)
+    return extra
+
+
+def measure(name: str, n_images: int) -> float:
+    """MB beside images and predictions; code and PyTorch's threads are there before."""
+    _, test = lenetshift.load_mnist()
+    model = NETWORKS[name]().eval()
+    lenetshift.predict_shifts(NETWORKS["padded_convnet"]().eval(), test.images[:2], GRID)
+    before = reset_peak()
+    predictions = lenetshift.predict_shifts(model, test.images[:n_images], GRID)
+    return max(0.0, resident("VmHWM") - before - predictions.nbytes / 1e6)
+
+
+if __name__ == "__main__":
+    network, threads, count = sys.argv[1:]
+    torch.set_num_threads(int(threads))
+    json.dump(measure(network, int(count)), sys.stdout)
