@@ -137,16 +137,17 @@ struct Kernels {
   double (*multiply_adds)(std::int64_t n_rounds, int n_threads);
 };
 
-// Moves images without arithmetic: images [n_images, n_planes, height, width] of value_bytes each,
-// shifts int64 [n_shifts, 2] rows (dx, dy), output [n_images, n_shifts, n_planes, height, width].
+// Moves images without arithmetic: images [n_images, n_channels, height, width] of value_bytes
+// each, shifts int64 [n_shifts, 2] rows (dx, dy), output [n_images, n_shifts, n_channels, height,
+// width].
 struct TranslateShape {
-  std::int64_t n_images, n_shifts, n_planes;
+  std::int64_t n_images, n_shifts, n_channels;
   int height, width, value_bytes;
 };
 void translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
                int n_threads);
 
-// grad_images = sum over shifts of the gradient moved back, [n_images, n_planes, height, width].
+// grad_images = sum over shifts of the gradient moved back, [n_images, n_channels, height, width].
 template <class T>
 void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, int n_threads);

@@ -103,7 +103,7 @@ inline void bind_structs(py::module_& m) {
            arg("value_bytes"));
   py::class_<TranslateShape>(m, "TranslateShape")
       .def(py::init<std::int64_t, std::int64_t, std::int64_t, int, int, int>(), arg("n_images"),
-           arg("n_shifts"), arg("n_planes"), arg("height"), arg("width"), arg("value_bytes"));
+           arg("n_shifts"), arg("n_channels"), arg("height"), arg("width"), arg("value_bytes"));
   py::class_<Lenet5>(m, "Lenet5")
       .def(py::init([](C3Table table, Activation activation, Address c1_weight, Address c1_bias,
                        Address c3_weight, Address c3_bias, Address c5_weight, Address c5_bias,

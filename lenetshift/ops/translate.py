@@ -32,7 +32,7 @@ def _translate_shape(images: Tensor, n_shifts: int) -> Any:
     return core.TranslateShape(
         n_images=images.shape[0],
         n_shifts=n_shifts,
-        n_planes=math.prod(images.shape[1:-2]),
+        n_channels=math.prod(images.shape[1:-2]),
         height=images.shape[-2],
         width=images.shape[-1],
         value_bytes=images.element_size(),

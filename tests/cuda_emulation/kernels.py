@@ -66,15 +66,15 @@ class EmulatedKernels:
         return self.run(op, list(input.shape), inputs, gradients)[-3:]
 
     def translate(self, images: Tensor, shifts: Tensor) -> Tensor:
-        n, *planes, height, width = images.shape
-        output = torch.ones((n, len(shifts), *planes, height, width), dtype=images.dtype)
-        numbers = [n, len(shifts), math.prod(planes), height, width, images.element_size()]
+        n, *channels, height, width = images.shape
+        output = torch.ones((n, len(shifts), *channels, height, width), dtype=images.dtype)
+        numbers = [n, len(shifts), math.prod(channels), height, width, images.element_size()]
         return self.run("translate", numbers, [images, shifts], [output.numpy()])[-1]
 
     def translate_backward(self, upstream: Tensor, shifts: Tensor) -> Tensor:
-        n, n_shifts, *planes, height, width = upstream.shape
-        numbers = [n, n_shifts, math.prod(planes), height, width, upstream.element_size()]
-        gradient = unwritten((n, *planes, height, width), upstream.dtype)
+        n, n_shifts, *channels, height, width = upstream.shape
+        numbers = [n, n_shifts, math.prod(channels), height, width, upstream.element_size()]
+        gradient = unwritten((n, *channels, height, width), upstream.dtype)
         op = f"translate_backward_{suffix(upstream.dtype)}"
         return self.run(op, numbers, [upstream, shifts], [gradient])[-1]
 

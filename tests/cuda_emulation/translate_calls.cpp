@@ -1,4 +1,4 @@
-// numbers: n_images, n_shifts, n_planes, height, width, value_bytes.
+// numbers: n_images, n_shifts, n_channels, height, width, value_bytes.
 #include "call.h"
 #include "cuda/cuda_kernels.h"
 

@@ -23,23 +23,24 @@ Overlap overlap(std::int64_t d, int n) {
 void translate(const TranslateShape& s, const void* images, const std::int64_t* shifts,
                void* output, int n_threads) {
   const std::int64_t row = static_cast<std::int64_t>(s.width) * s.value_bytes;
-  const std::int64_t plane = row * s.height;
-  if (s.n_planes * plane == 0) return;  // no pixels, and perhaps no memory to set to 0
+  const std::int64_t channel = row * s.height;
+  if (s.n_channels * channel == 0) return;  // no pixels, and perhaps no memory to set to 0
   run_on_threads(n_threads, [&](int thread) {
     const Share share = share_of(s.n_images * s.n_shifts, thread, n_threads);
     for (std::int64_t i = share.first; i < share.stop; ++i) {
       const std::int64_t n = i / s.n_shifts, shift = i % s.n_shifts;
       const Overlap x = overlap(shifts[2 * shift], s.width);
       const Overlap y = overlap(shifts[2 * shift + 1], s.height);
-      char* target = static_cast<char*>(output) + i * s.n_planes * plane;
-      std::memset(target, 0, s.n_planes * plane);
+      char* target = static_cast<char*>(output) + i * s.n_channels * channel;
+      std::memset(target, 0, s.n_channels * channel);
       if (x.length == 0 || y.length == 0) continue;
       const std::int64_t back = shifts[2 * shift + 1] * row + shifts[2 * shift] * s.value_bytes;
-      for (std::int64_t p = 0; p < s.n_planes; ++p) {
-        const char* const source = static_cast<const char*>(images) + (n * s.n_planes + p) * plane;
+      for (std::int64_t p = 0; p < s.n_channels; ++p) {
+        const char* const source =
+            static_cast<const char*>(images) + (n * s.n_channels + p) * channel;
         for (int r = y.first; r < y.first + y.length; ++r) {
           const std::int64_t at = r * row + static_cast<std::int64_t>(x.first) * s.value_bytes;
-          std::memcpy(target + p * plane + at, source + at - back,
+          std::memcpy(target + p * channel + at, source + at - back,
                       static_cast<std::size_t>(x.length) * s.value_bytes);
         }
       }
@@ -50,22 +51,22 @@ void translate(const TranslateShape& s, const void* images, const std::int64_t* 
 template <class T>
 void translate_backward(const TranslateShape& s, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, int n_threads) {
-  const std::int64_t plane = static_cast<std::int64_t>(s.height) * s.width;
-  if (s.n_planes * plane == 0) return;
+  const std::int64_t channel = static_cast<std::int64_t>(s.height) * s.width;
+  if (s.n_channels * channel == 0) return;
   run_on_threads(n_threads, [&](int thread) {
     const Share share = share_of(s.n_images, thread, n_threads);
     for (std::int64_t n = share.first; n < share.stop; ++n) {
-      T* const sums = grad_images + n * s.n_planes * plane;
-      std::memset(sums, 0, s.n_planes * plane * sizeof(T));
+      T* const sums = grad_images + n * s.n_channels * channel;
+      std::memset(sums, 0, s.n_channels * channel * sizeof(T));
       for (std::int64_t shift = 0; shift < s.n_shifts; ++shift) {
-        const T* const grad = grad_output + (n * s.n_shifts + shift) * s.n_planes * plane;
+        const T* const grad = grad_output + (n * s.n_shifts + shift) * s.n_channels * channel;
         const Overlap x = overlap(shifts[2 * shift], s.width);
         const Overlap y = overlap(shifts[2 * shift + 1], s.height);
         if (x.length == 0 || y.length == 0) continue;
         const std::int64_t back = shifts[2 * shift + 1] * s.width + shifts[2 * shift];
-        for (std::int64_t p = 0; p < s.n_planes; ++p)
+        for (std::int64_t p = 0; p < s.n_channels; ++p)
           for (int r = y.first; r < y.first + y.length; ++r) {
-            const std::int64_t at = p * plane + static_cast<std::int64_t>(r) * s.width + x.first;
+            const std::int64_t at = p * channel + static_cast<std::int64_t>(r) * s.width + x.first;
             for (int i = 0; i < x.length; ++i) sums[at - back + i] += grad[at + i];
           }
       }

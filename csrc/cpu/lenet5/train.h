@@ -33,10 +33,9 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-constexpr int kFrame = 32;  // an image's side with C1's padding
-constexpr int kS2 = 14, kC3 = 10, kS4 = 5;
-constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2 * kS2;
-constexpr int kC3Size = kMaps3 * kC3 * kC3, kS4Size = kMaps3 * kS4 * kS4;
+constexpr int kPadded = kImageSize + 4;  // an image's side with C1's border
+constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2Side * kS2Side;
+constexpr int kC3Size = kMaps3 * kC3Side * kC3Side, kS4Size = kMaps3 * kS4Side * kS4Side;
 // Each lane group adds 2,700 or 4,100 vectors to its slot: more slots than this would cost more in
 // memory than further threads could gain.
 constexpr int kMaxSlots = 32;
@@ -54,8 +53,8 @@ struct LenetShape {
     c3_bias = c3_weight + c3().n_weight_points();
     n_grads = c3_bias + kMaps3;
   }
-  Conv5x5 c1() const { return {c1_table, 1, kMaps1, kFrame, kFrame}; }
-  Conv5x5 c3() const { return {c3_table, kMaps1, kMaps3, kS2, kS2}; }
+  Conv5x5 c1() const { return {c1_table, 1, kMaps1, kPadded, kPadded}; }
+  Conv5x5 c3() const { return {c3_table, kMaps1, kMaps3, kS2Side, kS2Side}; }
 };
 
 struct LenetWorkspace {
@@ -85,7 +84,7 @@ struct LenetWorkspace {
     f6_rows = arena.take<float>(images * dense_stride(kF6Units));
     loss = arena.take<double>(groups);
     for (int t = 0; t < n_threads && t <= thread; ++t) {  // the last taken is the thread's own
-      image = arena.take<vec>(kFrame * kFrame);
+      image = arena.take<vec>(kPadded * kPadded);
       c1 = arena.take<vec>(kC1Size);
       s2 = arena.take<vec>(kS2Size);
       c3 = arena.take<vec>(kC3Size);
@@ -104,11 +103,11 @@ struct LenetWorkspace {
 };
 
 // Puts a lane group's images side by side in the lanes, inside the border, as pixel / 255.
-inline void load_images(const Epoch& epoch, std::int64_t first, int n_images, vec* frame) {
+inline void load_images(const Epoch& epoch, std::int64_t first, int n_images, vec* padded) {
   const std::uint8_t* images[kLanes];
   for (int lane = 0; lane < n_images; ++lane) images[lane] = image_of(epoch, first + lane);
   pixels_to_lanes(images, n_images, 1.0f / 255.0f, [&](int i) -> vec& {
-    return frame[(i / kImageSize + 2) * kFrame + i % kImageSize + 2];
+    return padded[(i / kImageSize + 2) * kPadded + i % kImageSize + 2];
   });
 }
 
@@ -151,9 +150,9 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
 
   load_images(epoch, batch.first + first, lanes.n_images, w.image);
   conv5x5_forward<float>(shape.c1(), w.image, w.c1_points, p.c1.bias, w.c1_scratch, w.c1);
-  activate_and_pool(activation, w.c1, kMaps1, kS2, w.s2);
+  activate_and_pool(activation, w.c1, kMaps1, kS2Side, w.s2);
   conv5x5_forward<float>(shape.c3(), w.s2, w.c3_points, p.c3.bias, w.c3_scratch, w.c3);
-  activate_and_pool(activation, w.c3, kMaps3, kS4, w.s4);
+  activate_and_pool(activation, w.c3, kMaps3, kS4Side, w.s4);
   dense_forward<kS4Size, kC5Units>(p.c5.weight, p.c5.bias, w.s4, w.c5);
   activate(activation, w.c5, kC5Units);
   dense_forward<kC5Units, kF6Units>(p.f6.weight, p.f6.bias, w.c5, w.f6);
@@ -170,10 +169,10 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   dense_grad_input<kC5Units, kF6Units>(p.f6.weight, f6_grad, c5_grad);
   multiply_by_slope(activation, c5_grad, w.c5, kC5Units);
   dense_grad_input<kS4Size, kC5Units>(p.c5.weight, c5_grad, w.s4_grad);
-  unpool(activation, w.s4_grad, kMaps3, kS4, w.c3);
+  unpool(activation, w.s4_grad, kMaps3, kS4Side, w.c3);
   conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch,
                           slot + shape.c3_weight, slot + shape.c3_bias, w.s2_grad);
-  unpool(activation, w.s2_grad, kMaps1, kS2, w.c1);
+  unpool(activation, w.s2_grad, kMaps1, kS2Side, w.c1);
   conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch, slot,
                           slot + shape.c1_bias, nullptr);
 
@@ -230,7 +229,7 @@ inline bool train_epoch_lenet5(C3Table table, Activation activation,
     const LenetWorkspace w(shape, epoch.batch_size, n_threads, workspace, thread);
     // The border, and lanes and rows that are only padding, are written once: nothing may be NaN
     // there.
-    for (int i = 0; i < kFrame * kFrame; ++i) w.image[i] = vec{};
+    for (int i = 0; i < kPadded * kPadded; ++i) w.image[i] = vec{};
     for (int i = kC5Units; i < dense_stride(kC5Units); ++i) w.c5[i] = vec{};
     for (int i = kF6Units; i < dense_stride(kF6Units); ++i) w.f6[i] = vec{};
     const Share slots = share_of(w.n_slots, thread, n_threads);

@@ -20,28 +20,28 @@ struct alignas(8) Value16 {  // complex128
   std::uint64_t half[2];
 };
 
-// The pixels of a plane are counted in 32 bits; a division in 64 costs more than the rest.
-__device__ std::int32_t plane_size(const TranslateShape& shape) {
+// The pixels of a channel are counted in 32 bits; a division in 64 costs more than the rest.
+__device__ std::int32_t channel_size(const TranslateShape& shape) {
   return shape.height * shape.width;
 }
 
-// Block (i, j): plane i, i + gridDim.x, ... of output [n_images, n_shifts, n_planes], of whose
+// Block (i, j): channel i, i + gridDim.x, ... of output [n_images, n_shifts, n_channels], of whose
 // runs block j takes every gridDim.y-th group of kThreads. A run lies within one row.
 template <class Value, int n>
 __global__ void __launch_bounds__(kThreads)
     translate_runs(TranslateShape shape, const Value* __restrict__ images,
                    const std::int64_t* __restrict__ shifts, Run<Value, n>* __restrict__ output) {
-  const std::int32_t n_runs = plane_size(shape) / n;
-  const std::int64_t n_items = shape.n_images * shape.n_shifts * shape.n_planes;
+  const std::int32_t n_runs = channel_size(shape) / n;
+  const std::int64_t n_items = shape.n_images * shape.n_shifts * shape.n_channels;
   for (std::int64_t i = blockIdx.x; i < n_items; i += gridDim.x) {
-    const std::int64_t moved = i / shape.n_planes, image = moved / shape.n_shifts;
+    const std::int64_t moved = i / shape.n_channels, image = moved / shape.n_shifts;
     const std::int64_t shift = moved - image * shape.n_shifts;
     const std::int64_t far_x = shifts[2 * shift], far_y = shifts[2 * shift + 1];
     const bool leaves = far_x >= shape.width || far_x <= -shape.width || far_y >= shape.height ||
                         far_y <= -shape.height;
     const int dx = leaves ? 0 : static_cast<int>(far_x), dy = leaves ? 0 : static_cast<int>(far_y);
-    const Value* const plane =
-        images + (image * shape.n_planes + i - moved * shape.n_planes) * plane_size(shape);
+    const Value* const channel =
+        images + (image * shape.n_channels + i - moved * shape.n_channels) * channel_size(shape);
     for (std::int32_t r = blockIdx.y * kThreads + threadIdx.x; r < n_runs;
          r += gridDim.y * kThreads) {
       const int y = r * n / shape.width - dy, x = r * n % shape.width - dx;
@@ -49,22 +49,23 @@ __global__ void __launch_bounds__(kThreads)
       if (!leaves && y >= 0 && y < shape.height)
 #pragma unroll
         for (int k = 0; k < n; ++k)
-          if (x + k >= 0 && x + k < shape.width) run.value[k] = plane[y * shape.width + x + k];
+          if (x + k >= 0 && x + k < shape.width) run.value[k] = channel[y * shape.width + x + k];
       output[i * n_runs + r] = run;
     }
   }
 }
 
-// Planes of grad_images [n_images, n_planes] likewise, a thread for each pixel, which sums in the
-// order of the shifts.
+// Channels of grad_images [n_images, n_channels] likewise, a thread for each pixel, which sums in
+// the order of the shifts.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     translate_gradient(TranslateShape shape, const T* __restrict__ grad_output,
                        const std::int64_t* __restrict__ shifts, T* __restrict__ grad_images) {
-  const std::int32_t size = plane_size(shape);
-  for (std::int64_t i = blockIdx.x; i < shape.n_images * shape.n_planes; i += gridDim.x) {
-    const std::int64_t image = i / shape.n_planes, plane = i - image * shape.n_planes;
-    const T* const grads = grad_output + (image * shape.n_shifts * shape.n_planes + plane) * size;
+  const std::int32_t size = channel_size(shape);
+  for (std::int64_t i = blockIdx.x; i < shape.n_images * shape.n_channels; i += gridDim.x) {
+    const std::int64_t image = i / shape.n_channels, channel = i - image * shape.n_channels;
+    const T* const grads =
+        grad_output + (image * shape.n_shifts * shape.n_channels + channel) * size;
     for (std::int32_t at = blockIdx.y * kThreads + threadIdx.x; at < size;
          at += gridDim.y * kThreads) {
       const int y = at / shape.width, x = at % shape.width;
@@ -73,24 +74,24 @@ __global__ void __launch_bounds__(kThreads)
         const std::int64_t dx = shifts[2 * s], dy = shifts[2 * s + 1];
         // Written in this way, nothing overflows.
         if (dx < -x || dx >= shape.width - x || dy < -y || dy >= shape.height - y) continue;
-        sum += grads[s * shape.n_planes * size + at + static_cast<std::int32_t>(dy) * shape.width +
-                     static_cast<std::int32_t>(dx)];
+        sum += grads[s * shape.n_channels * size + at +
+                     static_cast<std::int32_t>(dy) * shape.width + static_cast<std::int32_t>(dx)];
       }
       grad_images[i * size + at] = sum;
     }
   }
 }
 
-// Blocks for n_planes of n_values each; a thread takes several values of a large plane.
-dim3 grid_of(std::int64_t n_planes, std::int64_t n_values) {
-  constexpr std::int64_t kMaxPlanes = 1 << 30, kMaxGroups = 1 << 10;
+// Blocks for n_channels of n_values each; a thread takes several values of a large channel.
+dim3 grid_of(std::int64_t n_channels, std::int64_t n_values) {
+  constexpr std::int64_t kMaxChannels = 1 << 30, kMaxGroups = 1 << 10;
   const std::int64_t groups = divide_up(n_values, kThreads);
-  return dim3(static_cast<unsigned>(smaller(n_planes, kMaxPlanes)),
+  return dim3(static_cast<unsigned>(smaller(n_channels, kMaxChannels)),
               static_cast<unsigned>(smaller(groups, kMaxGroups)));
 }
 
-void check_plane(const TranslateShape& shape) {
-  // A thread's last step goes beyond the plane by up to a grid, and is counted in 32 bits too.
+void check_channel(const TranslateShape& shape) {
+  // A thread's last step goes beyond the channel by up to a grid, and is counted in 32 bits too.
   if (std::int64_t{shape.height} * shape.width > (1 << 30))
     throw std::runtime_error("translate: got images of " + std::to_string(shape.height) + " x " +
                              std::to_string(shape.width) + ", expected at most 2^30 pixels");
@@ -99,17 +100,18 @@ void check_plane(const TranslateShape& shape) {
 template <class Value, int n>
 void launch_translate(const TranslateShape& shape, const void* images, const std::int64_t* shifts,
                       void* output, void* stream) {
-  launch("translate", translate_runs<Value, n>,
-         grid_of(shape.n_images * shape.n_shifts * shape.n_planes, shape.height * shape.width / n),
-         0, static_cast<cudaStream_t>(stream), shape, static_cast<const Value*>(images), shifts,
-         static_cast<Run<Value, n>*>(output));
+  launch(
+      "translate", translate_runs<Value, n>,
+      grid_of(shape.n_images * shape.n_shifts * shape.n_channels, shape.height * shape.width / n),
+      0, static_cast<cudaStream_t>(stream), shape, static_cast<const Value*>(images), shifts,
+      static_cast<Run<Value, n>*>(output));
 }
 
 }  // namespace
 
 void translate(const TranslateShape& shape, const void* images, const std::int64_t* shifts,
                void* output, void* stream) {
-  check_plane(shape);
+  check_channel(shape);
   switch (shape.value_bytes) {
     case 1:  // MNIST's: four pixels in one 32-bit store
       if (shape.width % 4 == 0)
@@ -132,9 +134,9 @@ void translate(const TranslateShape& shape, const void* images, const std::int64
 template <class T>
 void translate_backward(const TranslateShape& shape, const T* grad_output,
                         const std::int64_t* shifts, T* grad_images, void* stream) {
-  check_plane(shape);
+  check_channel(shape);
   launch("translate_backward", translate_gradient<T>,
-         grid_of(shape.n_images * shape.n_planes, shape.height * shape.width), 0,
+         grid_of(shape.n_images * shape.n_channels, shape.height * shape.width), 0,
          static_cast<cudaStream_t>(stream), shape, grad_output, shifts, grad_images);
 }
 
