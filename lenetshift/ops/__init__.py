@@ -1,8 +1,8 @@
 """The torch ops ``torch.ops.lenetshift.*``: check, call the compiled core, register.
 
-Each file checks every argument of its ops, allocates outputs and workspace as torch's memory, and
-registers a fake kernel (for ``torch.compile``) and autograd where it has meaning. The plain twins
-are in :mod:`lenetshift.reference`.
+Each file checks every argument of its ops, allocates outputs as torch's memory, and registers a
+fake kernel (for ``torch.compile``) and autograd where it has meaning. The plain twins are in
+:mod:`lenetshift.reference`.
 
 =============================== ==========================================================
 ``c3_conv``                     sparse 5 x 5 convolution by connection table
