@@ -36,6 +36,7 @@ DYNAMIC_SHARED = {
     "c3_grad_weight<double": 50544,
     "c3_grad_bias<": 0,
     "c3_sum_slots<": 0,
+    "shift_each_runs<": 0,
     "translate_runs<": 0,
     "translate_gradient<": 0,
     "pack_lenet5": 0,

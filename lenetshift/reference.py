@@ -63,6 +63,22 @@ def translate(images: Tensor, shifts: Tensor) -> Tensor:
     return torch.stack(moved, dim=1)
 
 
+def shift_each(images: Tensor, shifts: Tensor) -> Tensor:
+    """Image i moved by shift i: ``output[n, ..., y, x] = images[n, ..., y - dy[n], x - dx[n]]``.
+
+    Args:
+        images: ``[N, ..., H, W]``.
+        shifts: int64 ``[N, 2]``, as for :func:`translate`.
+
+    Returns:
+        ``[N, ..., H, W]``.
+    """
+    if not len(images):
+        return images.clone()
+    pairs = zip(images.split(1), shifts.split(1), strict=True)
+    return torch.cat([translate(image, shift)[:, 0] for image, shift in pairs])
+
+
 def dense_twin(model: nn.Module) -> nn.Module:
     """The same model of plain PyTorch layers only.
 

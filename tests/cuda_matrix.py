@@ -44,6 +44,9 @@ class Kernels(Protocol):
     def translate_backward(self, upstream: Tensor, shifts: Tensor) -> Tensor:
         """The gradient of the images."""
 
+    def shift_each(self, images: Tensor, shifts: Tensor) -> Tensor:
+        """Each image moved by its own shift."""
+
     def predict(
         self,
         name: str,
@@ -285,6 +288,19 @@ class Matrix:
             expected = reference.translate(images, shifts)
             assert torch.equal(kernels.translate(images, shifts), expected)
 
+    @pytest.mark.parametrize(
+        "dtype",
+        [torch.uint8, torch.bool, torch.int16, torch.float32, torch.float64, torch.complex128],
+    )
+    def test_shift_each(self, kernels: Kernels, dtype: torch.dtype) -> None:
+        far = torch.tensor([(2**63 - 1, -(2**63)), (-(2**63), 1), (1, 2**63 - 1)])
+        shifts = torch.cat([SHIFTS, far])
+        n = len(shifts)
+        for shape in [(n, 7, 6), (n, 3, 5, 8), (0, 7, 6), (n, 2, 1, 1, 1), (n, 12, 28)]:
+            images = torch.randint(1, 200, shape).to(dtype)
+            expected = reference.shift_each(images, shifts[: shape[0]])
+            assert torch.equal(kernels.shift_each(images, shifts[: shape[0]]), expected)
+
     def test_translate_by_no_shifts(self, kernels: Kernels) -> None:
         moved = kernels.translate(torch.ones(2, 7, 6), torch.zeros(0, 2, dtype=torch.int64))
         assert moved.shape == (2, 0, 7, 6)
@@ -400,6 +416,8 @@ class Matrix:
         check_c3(kernels, 1, "1998", (9, 6), torch.float32)
         images = torch.randint(1, 200, (2, 5, 8), dtype=torch.uint8)
         assert torch.equal(kernels.translate(images, SHIFTS), reference.translate(images, SHIFTS))
+        moved = kernels.shift_each(images, SHIFTS[1:3])
+        assert torch.equal(moved, reference.shift_each(images, SHIFTS[1:3]))
         for name in MODELS:
             check_predictions(kernels, name, "sparse", 1, GRIDS[1])
             check_training(kernels, name, 3, 2)

@@ -43,7 +43,10 @@ def c3_conv():
     return [torch.ops.lenetshift.c3_conv(X, WEIGHT, BIAS, table_masks(C3_TABLE))]
 
 def translate():
-    return [torch.ops.lenetshift.translate(IMAGES[:500], SHIFTS)]
+    return [
+        torch.ops.lenetshift.translate(IMAGES[:500], SHIFTS),
+        torch.ops.lenetshift.shift_each(IMAGES[:500], SHIFTS.repeat(500, 1)[:500]),
+    ]
 
 def small():
     results = c3_conv() + translate()

@@ -64,6 +64,9 @@ class CardKernels:
     def translate(self, images: Tensor, shifts: Tensor) -> Tensor:
         return torch.ops.lenetshift.translate(self.place(images), self.place(shifts)).cpu()
 
+    def shift_each(self, images: Tensor, shifts: Tensor) -> Tensor:
+        return torch.ops.lenetshift.shift_each(self.place(images), self.place(shifts)).cpu()
+
     def translate_backward(self, upstream: Tensor, shifts: Tensor) -> Tensor:
         inputs = map(self.place, (upstream, shifts))
         return torch.ops.lenetshift.translate_backward(*inputs).cpu()

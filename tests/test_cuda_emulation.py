@@ -165,6 +165,12 @@ def translate(kernels: Kernels) -> None:
     assert torch.equal(moved, reference.translate(images, SHIFTS)), "the moved images differ"
 
 
+def shift_each(kernels: Kernels) -> None:
+    images = torch.arange(1, 61, dtype=torch.uint8).view(2, 5, 6)
+    moved = kernels.shift_each(images, SHIFTS[1:3])
+    assert torch.equal(moved, reference.shift_each(images, SHIFTS[1:3])), "the moved images differ"
+
+
 def predict(name: str) -> Callable[[Kernels], None]:
     return lambda kernels: check_predictions(kernels, name, "dense", 2, ShiftGrid(range(3, 5)))
 
@@ -217,6 +223,10 @@ FAULTS = {
     "translate: wrong index": (
         ("thread", "the moved images differ"), translate, "images/translate.cu", "",
         "% shape.width - dx", "% shape.width + dx",
+    ),
+    "shift_each: wrong shift": (
+        ("thread", "the moved images differ"), shift_each, "images/translate.cu", "",
+        "shifts + 2 * (i / shape.n_planes)", "shifts + i / shape.n_planes",
     ),
     "predict: missing barrier": (
         ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/s4.h",

@@ -24,6 +24,7 @@ def test_dynamic_shared_memory_is_that_of_the_launches() -> None:
         check_c3(kernels, 1, "one", (5, 5), dtype)
         kernels.translate_backward(torch.ones(1, len(SHIFTS), 5, 5, dtype=dtype), SHIFTS)
     kernels.translate(torch.ones(1, 5, 5), SHIFTS)
+    kernels.shift_each(torch.ones(1, 5, 5), SHIFTS[:1])
     for name in MODELS:
         kernels.predict(name, make_model(name, "tanh"), "tanh", make_images("sparse", 1), DEFAULT)
         check_training(kernels, name, 2, 2)

@@ -57,9 +57,21 @@ def move_reference(images: Tensor) -> Tensor:
     return reference.translate(images, SHIFTS)
 
 
+EACH = torch.tensor([(1, 0), (-2, 3)])
+
+
+def each_op(images: Tensor) -> Tensor:
+    return torch.ops.lenetshift.shift_each(images, EACH)
+
+
+def each_reference(images: Tensor) -> Tensor:
+    return reference.shift_each(images, EACH)
+
+
 CASES = {
     "c3_conv": (c3_op, c3_reference, c3_inputs),
     "translate": (move_op, move_reference, lambda seed=0: (random(2, 5, 6, seed=seed),)),
+    "shift_each": (each_op, each_reference, lambda seed=0: (random(2, 5, 6, seed=seed),)),
 }
 every_op = pytest.mark.parametrize(("op", "plain", "inputs"), CASES.values(), ids=list(CASES))
 
@@ -126,6 +138,18 @@ def test_batched_shifts_and_batches_of_batches() -> None:
     got = vmap(translate)(random(3, 4, 5, 6), shifts)
     expected = [reference.translate(x, s) for x, s in zip(random(3, 4, 5, 6), shifts, strict=True)]
     assert torch.equal(got, torch.stack(expected))
+    shift_each = torch.ops.lenetshift.shift_each
+    images, shifts = random(3, 4, 2, 5, 6), shifts[:, [0, 2, 1, 1]]  # three batches of four images
+    for in_dims, batches in {
+        (0, 0): zip(images, shifts, strict=True),
+        (None, 0): [(images[0], s) for s in shifts],
+        (2, None): [(images[:, :, i], shifts[0, :3]) for i in range(2)],
+    }.items():
+        given = (images if in_dims[0] is not None else images[0], shifts)
+        if in_dims[1] is None:
+            given = (images, shifts[0, :3])
+        expected = [reference.shift_each(*each) for each in batches]
+        assert torch.equal(vmap(shift_each, in_dims)(*given), torch.stack(expected))
     nested = vmap(vmap(c3_op, (0, None, None)), (1, None, None))
     input, weight, bias = random(2, 4, 2, 3, 6, 7), *c3_inputs()[1:]
     expected = torch.stack(

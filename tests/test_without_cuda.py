@@ -62,6 +62,7 @@ def calls() -> dict[str, Callable[[], Any]]:
         "translate_backward": lambda: lenetshift_ops.translate_backward(
             torch.zeros(1, 1, 28, 28), moves
         ),
+        "shift_each": lambda: lenetshift_ops.shift_each(images, moves.expand(2, 2)),
         "c3_conv": lambda: lenetshift_ops.c3_conv(maps, weight, bias, masks),
         "c3_conv_backward": lambda: lenetshift_ops.c3_conv_backward(
             torch.zeros(1, 16, 10, 10), maps, weight, masks, [True] * 3
@@ -102,7 +103,7 @@ def test_calls_reach_the_cuda_runtime(name: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "device", lambda _: contextlib.nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: stream)
     monkeypatch.setattr(torch, "empty", on_host)
-    for module in (ops.c3_conv, ops.translate, ops.predict_shifts, ops.train_epoch):
+    for module in (ops.c3_conv, ops.translate, ops.shift_each, ops.predict_shifts, ops.train_epoch):
         monkeypatch.setattr(module, "run_kernel", on_cuda)
     with pytest.raises(RuntimeError, match=r"^OnDevice: cudaError\w+: [^\n]+$"):
         call()

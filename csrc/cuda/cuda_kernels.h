@@ -22,6 +22,8 @@ void c3_conv_backward(const C3Shape&, const C3Backward<T>&, void* workspace, voi
 
 void translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
                void* stream);
+void shift_each(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
+                void* stream);
 template <class T>
 void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, void* stream);

@@ -110,6 +110,13 @@ void translate_images(const TranslateShape& shape, Address images, Address shift
   });
 }
 
+void shift_each_image(const TranslateShape& shape, Address images, Address shifts, Address output,
+                      int n_threads) {
+  call(n_threads, [&](const Kernels&, int n) {
+    shift_each(shape, images.pointer, shifts, output.pointer, n);
+  });
+}
+
 void translate_images_backward(const TranslateShape& shape, Address grad_output, Address shifts,
                                Address grad_images, int n_threads) {
   with_value_type(shape.value_bytes, [&](auto value) {
@@ -175,6 +182,8 @@ void bind_kernels(py::module_& m) {
         arg("weight"), arg("grad_input"), arg("grad_weight"), arg("grad_bias"), arg("n_threads"),
         "Gradients whose address is 0 are not computed.");
   m.def("translate", translate_images, arg("shape"), arg("images"), arg("shifts"), arg("output"),
+        arg("n_threads"));
+  m.def("shift_each", shift_each_image, arg("shape"), arg("images"), arg("shifts"), arg("output"),
         arg("n_threads"));
   m.def("translate_backward", translate_images_backward, arg("shape"), arg("grad_output"),
         arg("shifts"), arg("grad_images"), arg("n_threads"));

@@ -7,6 +7,7 @@ fake kernel (for ``torch.compile``) and autograd where it has meaning. The plain
 =============================== ==========================================================
 ``c3_conv``                     sparse 5 x 5 convolution by connection table
 ``translate``                   a batch of images moved by a list of shifts
+``shift_each``                  each image of a batch moved by a shift of its own
 ``predict_shifts_<model>``      a model's answers to all shifts of all images
 ``train_epoch_<model>``         one epoch of mini-batch SGD
 =============================== ==========================================================
@@ -19,9 +20,9 @@ RuntimeError for CUDA tensors.
 from __future__ import annotations
 
 from lenetshift._native import core
-from lenetshift.ops import c3_conv, predict_shifts, train_epoch, translate
+from lenetshift.ops import c3_conv, predict_shifts, shift_each, train_epoch, translate
 
-__all__ = ["c3_conv", "isa", "predict_shifts", "train_epoch", "translate"]
+__all__ = ["c3_conv", "isa", "predict_shifts", "shift_each", "train_epoch", "translate"]
 
 
 def isa() -> str:

@@ -24,11 +24,18 @@ from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
 
 
-def _check_shifts(shifts: Tensor, device: torch.device) -> None:
-    check_tensor("shifts", shifts, (torch.int64,), (None, 2), device)
+def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:
+    """Raise ValueError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on their
+    device, with S = N if ``one_each``."""
+    check(
+        images.dim() >= 3,
+        lambda: f"images: got shape {list(images.shape)}, expected [N, ..., height, width]",
+    )
+    check_tensor("shifts", shifts, (torch.int64,), (images.shape[0] if one_each else None, 2), images.device)
 
 
-def _translate_shape(images: Tensor, n_shifts: int) -> Any:
+def translate_shape(images: Tensor, n_shifts: int) -> Any:
+    """``TranslateShape`` of the core, of images ``[N, ..., height, width]``."""
     return core.TranslateShape(
         n_images=images.shape[0],
         n_shifts=n_shifts,
@@ -40,17 +47,13 @@ def _translate_shape(images: Tensor, n_shifts: int) -> Any:
 
 
 def _translate(images: Tensor, shifts: Tensor) -> Tensor:
-    check(
-        images.dim() >= 3,
-        lambda: f"images: got shape {list(images.shape)}, expected [N, ..., height, width]",
-    )
-    _check_shifts(shifts, images.device)
+    check_images_and_shifts(images, shifts, one_each=False)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _translate_fake(images, shifts)
     run_kernel(
         "translate",
         images.device,
-        _translate_shape(images, shifts.shape[0]),
+        translate_shape(images, shifts.shape[0]),
         images.data_ptr(),
         shifts.data_ptr(),
         output.data_ptr(),
@@ -67,7 +70,7 @@ def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
         grad_output.dtype in (*FLOATS, *HALF_FLOATS),
         lambda: f"images: gradients need real numbers, got {dtype_name(grad_output.dtype)}",
     )
-    _check_shifts(shifts, grad_output.device)
+    check_tensor("shifts", shifts, (torch.int64,), (None, 2), grad_output.device)
     check(
         grad_output.dim() >= 4 and grad_output.shape[1] == shifts.shape[0],
         lambda: (
@@ -82,7 +85,7 @@ def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
     run_kernel(
         "translate_backward",
         grad_output.device,
-        _translate_shape(grad_images, shifts.shape[0]),
+        translate_shape(grad_images, shifts.shape[0]),
         grad_output.data_ptr(),
         shifts.data_ptr(),
         grad_images.data_ptr(),

@@ -71,6 +71,12 @@ class EmulatedKernels:
         numbers = [n, len(shifts), math.prod(channels), height, width, images.element_size()]
         return self.run("translate", numbers, [images, shifts], [output.numpy()])[-1]
 
+    def shift_each(self, images: Tensor, shifts: Tensor) -> Tensor:
+        n, *channels, height, width = images.shape
+        output = torch.ones_like(images)
+        numbers = [n, 1, math.prod(channels), height, width, images.element_size()]
+        return self.run("shift_each", numbers, [images, shifts], [output.numpy()])[-1]
+
     def translate_backward(self, upstream: Tensor, shifts: Tensor) -> Tensor:
         n, n_shifts, *channels, height, width = upstream.shape
         numbers = [n, n_shifts, math.prod(channels), height, width, upstream.element_size()]

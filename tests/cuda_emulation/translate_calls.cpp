@@ -21,6 +21,12 @@ const Register forward("translate", [](Call& call) {
                   call.array<char>(2), nullptr);
 });
 
+// images, shifts, output
+const Register each("shift_each", [](Call& call) {
+  cuda::shift_each(shape_of(call), call.array<char>(0), call.array<std::int64_t>(1),
+                   call.array<char>(2), nullptr);
+});
+
 // grad_output, shifts, grad_images
 template <class T>
 void backward(Call& call) {

@@ -1,4 +1,5 @@
-// The translate op and its gradient. Forward computes nothing: it copies what stays of each row.
+// The ops translate, with its gradient, and shift_each. Moving computes nothing: it copies what
+// stays of each row.
 #include <cstring>
 
 #include "host/threads.h"
@@ -18,33 +19,53 @@ Overlap overlap(std::int64_t d, int n) {
   return {shift > 0 ? shift : 0, n - (shift > 0 ? shift : -shift)};
 }
 
+// One image of n_channels moved by shift (dx, dy): both [n_channels, height, width].
+void move_image(const TranslateShape& s, const char* image, const std::int64_t* shift,
+                char* target) {
+  const std::int64_t row = static_cast<std::int64_t>(s.width) * s.value_bytes;
+  const std::int64_t channel = row * s.height;
+  const Overlap x = overlap(shift[0], s.width), y = overlap(shift[1], s.height);
+  std::memset(target, 0, s.n_channels * channel);
+  if (x.length == 0 || y.length == 0) return;
+  const std::int64_t back = shift[1] * row + shift[0] * s.value_bytes;
+  for (std::int64_t p = 0; p < s.n_channels; ++p)
+    for (int r = y.first; r < y.first + y.length; ++r) {
+      const std::int64_t at =
+          p * channel + r * row + static_cast<std::int64_t>(x.first) * s.value_bytes;
+      std::memcpy(target + at, image + at - back,
+                  static_cast<std::size_t>(x.length) * s.value_bytes);
+    }
+}
+
+std::int64_t image_bytes(const TranslateShape& s) {
+  return s.n_channels * s.height * s.width * static_cast<std::int64_t>(s.value_bytes);
+}
+
 }  // namespace
 
 void translate(const TranslateShape& s, const void* images, const std::int64_t* shifts,
                void* output, int n_threads) {
-  const std::int64_t row = static_cast<std::int64_t>(s.width) * s.value_bytes;
-  const std::int64_t channel = row * s.height;
-  if (s.n_channels * channel == 0) return;  // no pixels, and perhaps no memory to set to 0
+  const char* const from = static_cast<const char*>(images);
+  char* const to = static_cast<char*>(output);
+  const std::int64_t bytes = image_bytes(s);
+  if (bytes == 0) return;  // no pixels, and perhaps no memory to set to 0
   run_on_threads(n_threads, [&](int thread) {
     const Share share = share_of(s.n_images * s.n_shifts, thread, n_threads);
-    for (std::int64_t i = share.first; i < share.stop; ++i) {
-      const std::int64_t n = i / s.n_shifts, shift = i % s.n_shifts;
-      const Overlap x = overlap(shifts[2 * shift], s.width);
-      const Overlap y = overlap(shifts[2 * shift + 1], s.height);
-      char* target = static_cast<char*>(output) + i * s.n_channels * channel;
-      std::memset(target, 0, s.n_channels * channel);
-      if (x.length == 0 || y.length == 0) continue;
-      const std::int64_t back = shifts[2 * shift + 1] * row + shifts[2 * shift] * s.value_bytes;
-      for (std::int64_t p = 0; p < s.n_channels; ++p) {
-        const char* const source =
-            static_cast<const char*>(images) + (n * s.n_channels + p) * channel;
-        for (int r = y.first; r < y.first + y.length; ++r) {
-          const std::int64_t at = r * row + static_cast<std::int64_t>(x.first) * s.value_bytes;
-          std::memcpy(target + p * channel + at, source + at - back,
-                      static_cast<std::size_t>(x.length) * s.value_bytes);
-        }
-      }
-    }
+    for (std::int64_t i = share.first; i < share.stop; ++i)
+      move_image(s, from + i / s.n_shifts * bytes, shifts + 2 * (i % s.n_shifts), to + i * bytes);
+  });
+}
+
+void shift_each(const TranslateShape& s, const void* images, const std::int64_t* shifts,
+                void* output, int n_threads) {
+  const char* const from = static_cast<const char*>(images);
+  char* const to = static_cast<char*>(output);
+  const std::int64_t bytes = image_bytes(s);
+  if (bytes == 0) return;  // no pixels, and perhaps no memory to set to 0
+  run_on_threads(n_threads, [&](int thread) {
+    const Share share = share_of(s.n_images, thread, n_threads);
+    for (std::int64_t i = share.first; i < share.stop; ++i)
+      move_image(s, from + i * bytes, shifts + 2 * i, to + i * bytes);
   });
 }
 

@@ -58,6 +58,13 @@ void translate(const TranslateShape& shape, Address images, Address shifts, Addr
   });
 }
 
+void shift_each(const TranslateShape& shape, Address images, Address shifts, Address output,
+                const Stream& on) {
+  enqueue(on, 0, [&](void*, void* stream) {
+    cuda::shift_each(shape, images.pointer, shifts, output.pointer, stream);
+  });
+}
+
 void translate_backward(const TranslateShape& shape, Address grad_output, Address shifts,
                         Address grad_images, const Stream& on) {
   with_value_type(shape.value_bytes, [&](auto value) {
@@ -110,6 +117,7 @@ void bind(py::module_& m) {
         arg("weight"), arg("grad_input"), arg("grad_weight"), arg("grad_bias"), on,
         "Gradients whose address is 0 are not computed.");
   m.def("translate", translate, arg("shape"), arg("images"), arg("shifts"), arg("output"), on);
+  m.def("shift_each", shift_each, arg("shape"), arg("images"), arg("shifts"), arg("output"), on);
   m.def("translate_backward", translate_backward, arg("shape"), arg("grad_output"), arg("shifts"),
         arg("grad_images"), on);
 

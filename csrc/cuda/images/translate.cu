@@ -1,6 +1,7 @@
 // translate: output[n, s, p, y, x] = images[n, p, y - dy[s], x - dx[s]], 0 where that is outside.
-// Its gradient: grad_images[n, p, y, x] = sum over s of grad_output[n, s, p, y + dy[s], x +
-// dx[s]].
+// shift_each: output[n, p, y, x] = images[n, p, y - dy[n], x - dx[n]] likewise.
+// translate's gradient: grad_images[n, p, y, x] = sum over s of grad_output[n, s, p, y + dy[s],
+// x + dx[s]].
 #include "cuda/cuda_kernels.h"
 #include "cuda/device.h"
 
@@ -25,34 +26,52 @@ __device__ std::int32_t channel_size(const TranslateShape& shape) {
   return shape.height * shape.width;
 }
 
-// Block (i, j): channel i, i + gridDim.x, ... of output [n_images, n_shifts, n_channels], of whose
-// runs block j takes every gridDim.y-th group of kThreads. A run lies within one row.
+// Writes a channel moved by `shift`, (dx, dy), in runs: block (i, j) takes every gridDim.y-th group
+// of kThreads. A run lies within one row.
+template <class Value, int n>
+__device__ void move_channel(const TranslateShape& shape, const Value* __restrict__ channel,
+                             const std::int64_t* __restrict__ shift,
+                             Run<Value, n>* __restrict__ output) {
+  const std::int32_t n_runs = channel_size(shape) / n;
+  const std::int64_t far_x = shift[0], far_y = shift[1];
+  const bool leaves = far_x >= shape.width || far_x <= -shape.width || far_y >= shape.height ||
+                      far_y <= -shape.height;
+  const int dx = leaves ? 0 : static_cast<int>(far_x), dy = leaves ? 0 : static_cast<int>(far_y);
+  for (std::int32_t r = blockIdx.y * kThreads + threadIdx.x; r < n_runs;
+       r += gridDim.y * kThreads) {
+    const int y = r * n / shape.width - dy, x = r * n % shape.width - dx;
+    Run<Value, n> run{};
+    if (!leaves && y >= 0 && y < shape.height)
+#pragma unroll
+      for (int k = 0; k < n; ++k)
+        if (x + k >= 0 && x + k < shape.width) run.value[k] = channel[y * shape.width + x + k];
+    output[r] = run;
+  }
+}
+
+// Block (i, j): channels i, i + gridDim.x, ... of output [n_images, n_shifts, n_channels].
 template <class Value, int n>
 __global__ void __launch_bounds__(kThreads)
     translate_runs(TranslateShape shape, const Value* __restrict__ images,
                    const std::int64_t* __restrict__ shifts, Run<Value, n>* __restrict__ output) {
-  const std::int32_t n_runs = channel_size(shape) / n;
   const std::int64_t n_items = shape.n_images * shape.n_shifts * shape.n_channels;
   for (std::int64_t i = blockIdx.x; i < n_items; i += gridDim.x) {
     const std::int64_t moved = i / shape.n_channels, image = moved / shape.n_shifts;
     const std::int64_t shift = moved - image * shape.n_shifts;
-    const std::int64_t far_x = shifts[2 * shift], far_y = shifts[2 * shift + 1];
-    const bool leaves = far_x >= shape.width || far_x <= -shape.width || far_y >= shape.height ||
-                        far_y <= -shape.height;
-    const int dx = leaves ? 0 : static_cast<int>(far_x), dy = leaves ? 0 : static_cast<int>(far_y);
-    const Value* const channel =
-        images + (image * shape.n_channels + i - moved * shape.n_channels) * channel_size(shape);
-    for (std::int32_t r = blockIdx.y * kThreads + threadIdx.x; r < n_runs;
-         r += gridDim.y * kThreads) {
-      const int y = r * n / shape.width - dy, x = r * n % shape.width - dx;
-      Run<Value, n> run{};
-      if (!leaves && y >= 0 && y < shape.height)
-#pragma unroll
-        for (int k = 0; k < n; ++k)
-          if (x + k >= 0 && x + k < shape.width) run.value[k] = channel[y * shape.width + x + k];
-      output[i * n_runs + r] = run;
-    }
+    const std::int64_t channel = image * shape.n_channels + i - moved * shape.n_channels;
+    move_channel(shape, images + channel * channel_size(shape), shifts + 2 * shift,
+                 output + i * (channel_size(shape) / n));
   }
+}
+
+// Likewise of output [n_images, n_channels].
+template <class Value, int n>
+__global__ void __launch_bounds__(kThreads)
+    shift_each_runs(TranslateShape shape, const Value* __restrict__ images,
+                    const std::int64_t* __restrict__ shifts, Run<Value, n>* __restrict__ output) {
+  for (std::int64_t i = blockIdx.x; i < shape.n_images * shape.n_channels; i += gridDim.x)
+    move_channel(shape, images + i * channel_size(shape), shifts + 2 * (i / shape.n_channels),
+                 output + i * (channel_size(shape) / n));
 }
 
 // Channels of grad_images [n_images, n_channels] likewise, a thread for each pixel, which sums in
@@ -90,51 +109,72 @@ dim3 grid_of(std::int64_t n_channels, std::int64_t n_values) {
               static_cast<unsigned>(smaller(groups, kMaxGroups)));
 }
 
-void check_channel(const TranslateShape& shape) {
+void check_channel(const char* op, const TranslateShape& shape) {
   // A thread's last step goes beyond the channel by up to a grid, and is counted in 32 bits too.
   if (std::int64_t{shape.height} * shape.width > (1 << 30))
-    throw std::runtime_error("translate: got images of " + std::to_string(shape.height) + " x " +
-                             std::to_string(shape.width) + ", expected at most 2^30 pixels");
+    throw std::runtime_error(std::string(op) + ": got images of " + std::to_string(shape.height) +
+                             " x " + std::to_string(shape.width) +
+                             ", expected at most 2^30 pixels");
 }
 
+// What a launch of translate or shift_each takes besides its values' type.
+struct Moves {
+  const char* op;
+  const TranslateShape& shape;
+  std::int64_t n_channels;  // of the output, in all
+  const void* images;
+  const std::int64_t* shifts;
+  void* output;
+  void* stream;
+};
+
 template <class Value, int n>
-void launch_translate(const TranslateShape& shape, const void* images, const std::int64_t* shifts,
-                      void* output, void* stream) {
-  launch(
-      "translate", translate_runs<Value, n>,
-      grid_of(shape.n_images * shape.n_shifts * shape.n_channels, shape.height * shape.width / n),
-      0, static_cast<cudaStream_t>(stream), shape, static_cast<const Value*>(images), shifts,
-      static_cast<Run<Value, n>*>(output));
+void launch_runs(const Moves& m, bool each) {
+  launch(m.op, each ? shift_each_runs<Value, n> : translate_runs<Value, n>,
+         grid_of(m.n_channels, m.shape.height * m.shape.width / n), 0,
+         static_cast<cudaStream_t>(m.stream), m.shape, static_cast<const Value*>(m.images),
+         m.shifts, static_cast<Run<Value, n>*>(m.output));
+}
+
+void launch_moves(const Moves& m, bool each) {
+  check_channel(m.op, m.shape);
+  switch (m.shape.value_bytes) {
+    case 1:  // MNIST's: four pixels in one 32-bit store
+      if (m.shape.width % 4 == 0) return launch_runs<std::uint8_t, 4>(m, each);
+      return launch_runs<std::uint8_t, 1>(m, each);
+    case 2:
+      return launch_runs<std::uint16_t, 1>(m, each);
+    case 4:
+      return launch_runs<std::uint32_t, 1>(m, each);
+    case 8:
+      return launch_runs<std::uint64_t, 1>(m, each);
+    case 16:
+      return launch_runs<Value16, 1>(m, each);
+    default:
+      throw std::runtime_error(std::string(m.op) + ": got values of " +
+                               std::to_string(m.shape.value_bytes) +
+                               " bytes, expected 1, 2, 4, 8 or 16");
+  }
 }
 
 }  // namespace
 
 void translate(const TranslateShape& shape, const void* images, const std::int64_t* shifts,
                void* output, void* stream) {
-  check_channel(shape);
-  switch (shape.value_bytes) {
-    case 1:  // MNIST's: four pixels in one 32-bit store
-      if (shape.width % 4 == 0)
-        return launch_translate<std::uint8_t, 4>(shape, images, shifts, output, stream);
-      return launch_translate<std::uint8_t, 1>(shape, images, shifts, output, stream);
-    case 2:
-      return launch_translate<std::uint16_t, 1>(shape, images, shifts, output, stream);
-    case 4:
-      return launch_translate<std::uint32_t, 1>(shape, images, shifts, output, stream);
-    case 8:
-      return launch_translate<std::uint64_t, 1>(shape, images, shifts, output, stream);
-    case 16:
-      return launch_translate<Value16, 1>(shape, images, shifts, output, stream);
-    default:
-      throw std::runtime_error("translate: got values of " + std::to_string(shape.value_bytes) +
-                               " bytes, expected 1, 2, 4, 8 or 16");
-  }
+  const std::int64_t n_channels = shape.n_images * shape.n_shifts * shape.n_channels;
+  launch_moves({"translate", shape, n_channels, images, shifts, output, stream}, false);
+}
+
+void shift_each(const TranslateShape& shape, const void* images, const std::int64_t* shifts,
+                void* output, void* stream) {
+  const std::int64_t n_channels = shape.n_images * shape.n_channels;
+  launch_moves({"shift_each", shape, n_channels, images, shifts, output, stream}, true);
 }
 
 template <class T>
 void translate_backward(const TranslateShape& shape, const T* grad_output,
                         const std::int64_t* shifts, T* grad_images, void* stream) {
-  check_channel(shape);
+  check_channel("translate_backward", shape);
   launch("translate_backward", translate_gradient<T>,
          grid_of(shape.n_images * shape.n_channels, shape.height * shape.width), 0,
          static_cast<cudaStream_t>(stream), shape, grad_output, shifts, grad_images);

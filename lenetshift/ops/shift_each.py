@@ -1,0 +1,84 @@
+"""``shift_each``: each image of a batch moved by a shift of its own.
+
+``shift_each(images, shifts)``:
+
+- ``images`` ``[N, ..., height, width]`` of any dtype, which the output has too, also under autocast;
+- ``shifts`` int64 ``[N, 2]``, rows (dx, dy) in pixels;
+- returns ``[N, ..., height, width]``: image i moved by shift i.
+
+Derivatives of every order, forward mode and ``torch.func`` work for every floating or complex dtype.
+The twin is :func:`lenetshift.reference.shift_each`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenetshift.ops._common import define, in_first_import, library, run_kernel
+from lenetshift.ops._transforms import Grads, register_derivatives
+from lenetshift.ops.translate import check_images_and_shifts, translate_shape
+
+
+def _shift_each(images: Tensor, shifts: Tensor) -> Tensor:
+    check_images_and_shifts(images, shifts, one_each=True)
+    images, shifts = images.contiguous(), shifts.contiguous()
+    output = _shift_each_fake(images, shifts)
+    run_kernel(
+        "shift_each",
+        images.device,
+        translate_shape(images, 1),
+        images.data_ptr(),
+        shifts.data_ptr(),
+        output.data_ptr(),
+    )
+    return output
+
+
+def _shift_each_fake(images: Tensor, shifts: Tensor) -> Tensor:
+    return images.new_empty(images.shape)
+
+
+def _save(ctx: Any, _: Tensor, shifts: Tensor) -> None:
+    ctx.save_for_backward(shifts)
+
+
+# The op only moves: its gradient moves back, and nothing is added up.
+def _grads(ctx: Any, grad_output: Tensor | None) -> Grads:
+    if grad_output is None:
+        return None, None
+    (shifts,) = ctx.saved_tensors
+    return torch.ops.lenetshift.shift_each(grad_output, -shifts), None
+
+
+def _jvp(ctx: Any, images: Tensor, _: None) -> Tensor:
+    moved: Tensor = torch.ops.lenetshift.shift_each(images, *ctx.saved_tensors)
+    return moved
+
+
+def _batched(
+    info: Any, in_dims: tuple[int | None, int | None], images: Tensor, shifts: Tensor
+) -> tuple[Tensor, int]:
+    op = torch.ops.lenetshift.shift_each.default
+    of_images, of_shifts = in_dims
+    if of_shifts is None:  # the batch as channels of the images
+        assert of_images is not None
+        return op(images.movedim(of_images, 1), shifts), 1
+    if of_images is None:
+        images = images.expand(info.batch_size, *images.shape)
+    else:
+        images = images.movedim(of_images, 0)
+    moved: Tensor = op(images.flatten(0, 1), shifts.movedim(of_shifts, 0).flatten(0, 1))
+    return moved.unflatten(0, images.shape[:2]), 0
+
+
+@in_first_import
+def _register_batches() -> None:
+    torch.library.register_vmap("lenetshift::shift_each", _batched, lib=library)
+
+
+define("shift_each(Tensor images, Tensor shifts) -> Tensor", _shift_each, _shift_each_fake)
+register_derivatives("shift_each", save=_save, backward=_grads, jvp=_jvp)
+_register_batches()
