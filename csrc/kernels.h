@@ -63,7 +63,8 @@ struct ShiftedImages {
 // input [n_images, n_inputs, height, width], output [n_images, n_outputs, height-4, width-4].
 struct C3Shape {
   std::int64_t n_images;
-  int n_inputs, n_outputs, height, width;
+  int n_inputs, n_outputs;
+  std::int64_t height, width;
   const std::int64_t* table;
 };
 
@@ -141,8 +142,8 @@ struct Kernels {
 // each, shifts int64 [n_shifts, 2] rows (dx, dy), output [n_images, n_shifts, n_channels, height,
 // width].
 struct TranslateShape {
-  std::int64_t n_images, n_shifts, n_channels;
-  int height, width, value_bytes;
+  std::int64_t n_images, n_shifts, n_channels, height, width;
+  int value_bytes;
 };
 void translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
                int n_threads);

@@ -46,8 +46,8 @@ namespace lenetshift {
 // C3Shape with its table, and whether the values are float or double.
 class C3 {
  public:
-  C3(std::int64_t n_images, int n_inputs, int height, int width, std::vector<std::int64_t> table,
-     int value_bytes)
+  C3(std::int64_t n_images, int n_inputs, std::int64_t height, std::int64_t width,
+     std::vector<std::int64_t> table, int value_bytes)
       : table_(std::move(table)),
         shape_{n_images, n_inputs, static_cast<int>(table_.size()), height, width, table_.data()},
         value_bytes_(value_bytes) {}
@@ -98,12 +98,13 @@ inline void bind_structs(py::module_& m) {
       .finalize();
 
   py::class_<C3>(m, "C3")
-      .def(py::init<std::int64_t, int, int, int, std::vector<std::int64_t>, int>(),
+      .def(py::init<std::int64_t, int, std::int64_t, std::int64_t, std::vector<std::int64_t>, int>(),
            arg("n_images"), arg("n_inputs"), arg("height"), arg("width"), arg("table"),
            arg("value_bytes"));
   py::class_<TranslateShape>(m, "TranslateShape")
-      .def(py::init<std::int64_t, std::int64_t, std::int64_t, int, int, int>(), arg("n_images"),
-           arg("n_shifts"), arg("n_channels"), arg("height"), arg("width"), arg("value_bytes"));
+      .def(py::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int>(),
+           arg("n_images"), arg("n_shifts"), arg("n_channels"), arg("height"), arg("width"),
+           arg("value_bytes"));
   py::class_<Lenet5>(m, "Lenet5")
       .def(py::init([](C3Table table, Activation activation, Address c1_weight, Address c1_bias,
                        Address c3_weight, Address c3_bias, Address c5_weight, Address c5_bias,

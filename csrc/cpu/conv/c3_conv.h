@@ -1,9 +1,37 @@
-// The c3_conv op: cpu/conv/conv5x5.h between two changes of layout, [N, maps, y, x] <-> images in the lanes.
+// The c3_conv op, for any number of images of any size.
+//
+// The algorithm (kernels.h has the shapes):
+//
+//   output[n, o, y, x] = bias[o] + sum over connections (o, c), u, v of
+//                        weight[connection, u, v] * input[n, c, y + u, x + v]
+//   grad_weight[connection, u, v] = sum over n, y, x of
+//                                   grad_output[n, o, y, x] * input[n, c, y + u, x + v]
+//   grad_input: the first sum on grad_output in a frame of zeros, sources and targets of the table
+//   exchanged and the taps turned by 180 degrees.
+//
+// The schedule (c3_plan.h chooses its sizes):
+//
+//   map groups of up to 62 output maps          no table's weights are more than a cache holds
+//     output: lane groups over the threads      a patch in each lane: patches.h
+//       windows of the input to lanes
+//       tiles, output maps, points, blocks of rows; then connections, rows, taps: conv5x5.h
+//       lanes to patches of the output
+//     grad_weight: slots over the threads       sums in an order that no thread changes
+//       lane groups of the slot
+//         patches of grad_output, windows of the input to lanes
+//         a few tiles, input maps, five output maps, points; then tiles, rows, taps
+//     grad_input: as the output. But where patches are whole maps (small maps of many images), in the
+//     loop of grad_weight, which has the points of grad_output at hand
+//     sums over slots and lanes
+//
+// What bounds it: multiply-adds, at 60 to 80 % of their peak on whole maps. On large maps transposing
+// windows and patches takes a third of the time, since a window is half as large again as its patch.
 #pragma once
 
+#include "cpu/conv/c3_plan.h"
 #include "cpu/conv/conv5x5.h"
 #include "cpu/conv/not_finite.h"
-#include "cpu/simd/transpose.h"
+#include "cpu/conv/patches.h"
 #include "host/threads.h"
 #include "kernels.h"
 
@@ -11,147 +39,203 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-inline Conv5x5 conv_of(const C3Shape& s) {
-  return {s.table, s.n_inputs, s.n_outputs, s.height, s.width};
-}
-
 template <class T>
-std::int64_t lane_groups(const C3Shape& s) {
-  return (s.n_images + kLanesOf<T> - 1) / kLanesOf<T>;
+Maps<T> input_maps(const C3Shape& s, T* first) {
+  return {first, s.n_inputs * s.height * s.width, s.n_inputs, s.height, s.width};
 }
-
-// Weight gradients are summed in slots, lane group g in slot g % n_slots. Their number depends on
-// the images alone, so that the order of every sum, and so the result to the last bit, is the same
-// for any thread count.
 template <class T>
-int slots_of(const C3Shape& s) {
-  constexpr int kMaxSlots = 8;
-  const std::int64_t n_groups = lane_groups<T>(s);
-  return n_groups < 1 ? 1 : n_groups < kMaxSlots ? static_cast<int>(n_groups) : kMaxSlots;
+Maps<T> output_maps(const C3Shape& s, const MapGroup& group, T* first) {
+  const std::int64_t height = out_height(s), width = out_width(s);
+  return {first + group.first * height * width, s.n_outputs * height * width, group.n, height,
+          width};
 }
-
-template <class T>
-struct C3Workspace {
-  T* weight;            // the weights' points
-  Vec<T>* grad_weight;  // [n_slots, n_grads]: of the weights' points and of the bias
-  int n_slots;
-  std::int64_t n_grads;
-  // A thread's, one lane group:
-  Vec<T>* input;        // [n_inputs, height, width]
-  Vec<T>* output;       // [n_outputs, height-4, width-4]
-  Vec<T>* grad_input;   // like input
-  ConvScratch<T> scratch;
-  std::int64_t bytes;
-
-  C3Workspace(const C3Shape& shape, int n_threads, void* start, int thread) {
-    const Conv5x5 conv = conv_of(shape);
-    n_slots = slots_of<T>(shape);
-    n_grads = conv.n_weight_points() + conv.n_outputs;
-    Arena arena(start);
-    weight = arena.take<T>(conv.n_weight_points());
-    grad_weight = arena.take<Vec<T>>(n_slots * n_grads);
-    for (int t = 0; t < n_threads && t <= thread; ++t) {  // the last taken is the thread's own
-      input = arena.take<Vec<T>>(conv.input_size());
-      output = arena.take<Vec<T>>(conv.output_size());
-      grad_input = arena.take<Vec<T>>(conv.input_size());
-      scratch = ConvScratch<T>(arena, conv);
-    }
-    bytes = arena.bytes();
-  }
-};
 
 inline std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes, int n_threads) {
-  return value_bytes == 4 ? C3Workspace<float>(shape, n_threads, nullptr, n_threads).bytes
-                          : C3Workspace<double>(shape, n_threads, nullptr, n_threads).bytes;
+  std::int64_t most = 0;
+  const auto measure = [&](std::int64_t bytes) { most = bytes > most ? bytes : most; };
+  for_map_groups(shape, [&](const MapGroup& group) {
+    const Table table = table_of(shape, group);
+    if (value_bytes == 4) {
+      measure(ForwardPlan<float>(shape, table, n_threads, nullptr).bytes);
+      measure(BackwardPlan<float>(shape, table, n_threads, nullptr).bytes);
+    } else {
+      measure(ForwardPlan<double>(shape, table, n_threads, nullptr).bytes);
+      measure(BackwardPlan<double>(shape, table, n_threads, nullptr).bytes);
+    }
+  });
+  return most;
 }
 
-// Calls f(group, first image, images in it) for the lane groups of one thread.
-template <class T, class F>
-void for_lane_groups(const C3Shape& shape, std::int64_t first, std::int64_t stop,
-                     std::int64_t step, F&& f) {
-  for (std::int64_t g = first; g < stop; g += step) {
-    const std::int64_t image = g * kLanesOf<T>, left = shape.n_images - image;
-    f(image, static_cast<int>(left < kLanesOf<T> ? left : kLanesOf<T>));
+// Whether something came out that is not finite, as any thread may find.
+class Suspicion {
+ public:
+  // Sums over several map groups may overflow where one sum would not: that is looked for anyway.
+  explicit Suspicion(const C3Shape& s) : any_(s.n_outputs > MapGroup::kMost) {}
+  template <class T>
+  void check(Vec<T> v) {
+    if (!is_finite(sum_of_lanes<T>(v))) __atomic_store_n(&any_, true, __ATOMIC_RELAXED);
   }
+  bool any() const { return __atomic_load_n(&any_, __ATOMIC_RELAXED); }
+
+ private:
+  bool any_;
+};
+
+// Calls mend(image, map) for all maps of all images, over the threads.
+template <class Mend>
+void mend_maps(std::int64_t n_images, int n_maps, int n_threads, Mend&& mend) {
+  WorkQueue maps(n_images * n_maps);
+  run_on_threads(n_threads, [&](int) {
+    for (std::int64_t i; (i = maps.next()) >= 0;) mend(i / n_maps, static_cast<int>(i % n_maps));
+  });
+}
+
+// A lane group of a convolution; the target is written, or added to.
+template <class T>
+void convolve_group(const Convolution<T>& c, std::int64_t index, const Maps<const T>& source,
+                    const T* points, const T* bias, const Maps<T>& target, bool add, Arena arena,
+                    Suspicion& not_finite) {
+  const typename Convolution<T>::Memory memory(arena, c.conv);
+  const PatchGroup<T> group(c.cut, index);
+  windows_to_lanes<T>(source, group, c.margin, c.conv.height, c.conv.width, memory.source);
+  not_finite.check<T>(conv5x5_forward<T, true>(c.conv, memory.source, points, bias, memory.scratch,
+                                               memory.target));
+  lanes_to_patches<T>(memory.target, c.cut.rows, c.cut.columns, add, group, target);
 }
 
 template <class T>
 void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
              void* workspace, int n_threads) {
-  const Conv5x5 conv = conv_of(shape);
-  const int n_in = conv.input_size(), n_out = conv.output_size();
-  conv5x5_pack(conv, weight, C3Workspace<T>(shape, n_threads, workspace, 0).weight);
-  run_on_threads(n_threads, [&](int thread) {
-    const C3Workspace<T> w(shape, n_threads, workspace, thread);
-    const Share share = share_of(lane_groups<T>(shape), thread, n_threads);
-    for_lane_groups<T>(shape, share.first, share.stop, 1, [&](std::int64_t image, int n_images) {
-      rows_to_lanes<T>(input + image * n_in, n_in, n_images, n_in, w.input);
-      const Vec<T> check =
-          conv5x5_forward<T, true>(conv, w.input, w.weight, bias, w.scratch, w.output);
-      lanes_to_rows<T>(w.output, output + image * n_out, n_out, n_images, n_out);
-      if (is_finite(sum_of_lanes<T>(check))) return;
-      for (std::int64_t i = image; i < image + n_images; ++i)
-        mend_output(shape, input + i * n_in, weight, bias, output + i * n_out);
+  Suspicion not_finite(shape);
+  const Maps<const T> source = input_maps(shape, input);
+  for_map_groups(shape, [&](const MapGroup& maps) {
+    const ForwardPlan<T> plan(shape, table_of(shape, maps), n_threads, workspace);
+    const Maps<T> target = output_maps(shape, maps, output);
+    conv5x5_pack(plan.convolution.conv, weight + maps.first_connection * kTaps * kTaps,
+                 plan.points);
+    WorkQueue groups(plan.convolution.n_groups());
+    run_on_threads(plan.threads.n_threads, [&](int thread) {
+      for (std::int64_t i; (i = groups.next()) >= 0;)
+        convolve_group<T>(plan.convolution, i, source, plan.points, bias + maps.first, target,
+                          false, plan.threads.of(thread), not_finite);
     });
+  });
+  if (!not_finite.any()) return;
+  mend_maps(shape.n_images, shape.n_outputs, n_threads, [&](std::int64_t image, int o) {
+    mend_output(shape, input + image * source.image_stride, weight, bias, o,
+                output + (image * shape.n_outputs + o) * out_height(shape) * out_width(shape));
+  });
+}
+
+// weight [n_connections, 5, 5] in the order of the turned table, the taps turned by 180 degrees.
+template <class T>
+void turn_weight(const Table& table, const T* weight, T* turned) {
+  constexpr int n = kTaps * kTaps;
+  for (int c = 0; c < table.n_sources; ++c) {
+    const T* map = weight;  // of the target's first connection
+    for (int o = 0; o < table.n_targets; map += n * __builtin_popcountll(table.mask[o++])) {
+      const std::int64_t mask = table.mask[o];
+      if (!(mask >> c & 1)) continue;
+      const T* const taps = map + n * __builtin_popcountll(mask & ((std::int64_t{1} << c) - 1));
+      for (int i = 0; i < n; ++i) *turned++ = taps[n - 1 - i];
+    }
+  }
+}
+
+// The lane groups of one slot, which is summed in `grads` where the weights' gradients are wanted.
+// grad_input, where the correlation gives it and it is wanted, is written, or added to.
+template <class T>
+void correlate_slot(const Correlation<T>& c, std::int64_t slot, const Maps<const T>& grad_output,
+                    const Maps<const T>& input, const T* points, Vec<T>* grads,
+                    const Maps<T>* grad_input, bool add, Arena arena, Suspicion& not_finite) {
+  const typename Correlation<T>::Memory memory(arena, c.conv, c.gives_grad_input);
+  Vec<T>* const grad_bias = grads ? grads + c.n_grads - c.conv.n_outputs : nullptr;
+  for (std::int64_t i = 0; grads && i < c.n_grads; ++i) grads[i] = Vec<T>{};
+  for (std::int64_t i = slot; i < c.n_groups(); i += c.n_slots) {
+    const PatchGroup<T> group(c.cut, i);
+    windows_to_lanes<T>(grad_output, group, 0, c.cut.rows, c.cut.columns, memory.grad_output);
+    if (grads) windows_to_lanes<T>(input, group, 0, c.conv.height, c.conv.width, memory.input);
+    not_finite.check<T>(conv5x5_backward<T, true>(c.conv, memory.grad_output, memory.input, points,
+                                                  memory.scratch, grads, grad_bias,
+                                                  grad_input ? memory.grad_input : nullptr));
+    if (grad_input)
+      lanes_to_patches<T>(memory.grad_input, c.conv.height, c.conv.width, add, group, *grad_input);
+  }
+}
+
+// The sums over slots and lanes for a map group, each where wanted: g.grad_weight, g.grad_bias.
+template <class T>
+void sum_slots(const C3Shape& shape, const MapGroup& maps, const BackwardPlan<T>& plan,
+               const C3Backward<T>& g) {
+  const Correlation<T>& c = plan.correlation;
+  const auto sum_of_slots = [&](std::int64_t i) {
+    Vec<T> sum = plan.slots[i];
+    for (int slot = 1; slot < c.n_slots; ++slot) sum += plan.slots[slot * c.n_grads + i];
+    return sum;
+  };
+  run_on_threads(plan.threads.n_threads, [&](int thread) {
+    const Share rows = share_of(plan.table.n_connections * kTaps, thread, plan.threads.n_threads);
+    for (std::int64_t row = rows.first; g.grad_weight && row < rows.stop; ++row) {
+      const std::int64_t row_of_all = maps.first_connection * kTaps + row;
+      T* const taps = g.grad_weight + row_of_all * kTaps;
+      bool finite = true;
+      conv5x5_sum_taps<T>([&](int p) { return sum_of_slots(row * kPoints + p); },
+                          [&](int v, T sum) { taps[v] = sum, finite &= is_finite(sum); });
+      if (!finite) mend_grad_weight(shape, g.grad_output, g.input, row_of_all, taps);
+    }
+    const Share outputs = share_of(maps.n, thread, plan.threads.n_threads);
+    for (std::int64_t o = outputs.first; g.grad_bias && o < outputs.stop; ++o) {
+      T& sum = g.grad_bias[maps.first + o];
+      sum = sum_of_lanes<T>(sum_of_slots(plan.table.n_weight_points() + o));
+      if (!is_finite(sum))
+        sum = direct_grad_bias(shape, g.grad_output, maps.first + static_cast<int>(o));
+    }
   });
 }
 
 template <class T>
 void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* workspace,
                       int n_threads) {
-  const Conv5x5 conv = conv_of(shape);
-  const int n_in = conv.input_size(), n_out = conv.output_size();
+  Suspicion not_finite(shape);
   const bool wants_weight = g.grad_weight != nullptr || g.grad_bias != nullptr;
-  const C3Workspace<T> shared(shape, n_threads, workspace, 0);
-  conv5x5_pack(conv, g.weight, shared.weight);
-  run_on_threads(n_threads, [&](int thread) {
-    const C3Workspace<T> w(shape, n_threads, workspace, thread);
-    const Share slots = share_of(w.n_slots, thread, n_threads);
-    for (std::int64_t slot = slots.first; slot < slots.stop; ++slot) {
-      Vec<T>* const grad_weight = w.grad_weight + slot * w.n_grads;
-      Vec<T>* const grad_bias = grad_weight + conv.n_weight_points();
-      for (std::int64_t i = 0; i < w.n_grads; ++i) grad_weight[i] = Vec<T>{};
-      for_lane_groups<T>(
-          shape, slot, lane_groups<T>(shape), w.n_slots, [&](std::int64_t image, int n_images) {
-            rows_to_lanes<T>(g.grad_output + image * n_out, n_out, n_images, n_out, w.output);
-            if (wants_weight)
-              rows_to_lanes<T>(g.input + image * n_in, n_in, n_images, n_in, w.input);
-            const Vec<T> check = conv5x5_backward<T, true>(
-                conv, w.output, w.input, w.weight, w.scratch,
-                wants_weight ? grad_weight : nullptr, grad_bias,
-                g.grad_input ? w.grad_input : nullptr);
-            if (!g.grad_input) return;
-            T* const grad_input = g.grad_input + image * n_in;
-            lanes_to_rows<T>(w.grad_input, grad_input, n_in, n_images, n_in);
-            if (is_finite(sum_of_lanes<T>(check))) return;
-            for (int i = 0; i < n_images; ++i)
-              mend_grad_input(shape, g.grad_output + (image + i) * n_out, g.weight,
-                              grad_input + i * n_in);
-          });
+  const Maps<const T> input = input_maps(shape, g.input);
+  const Maps<T> grad_input = input_maps(shape, g.grad_input);
+  for_map_groups(shape, [&](const MapGroup& maps) {
+    const BackwardPlan<T> plan(shape, table_of(shape, maps), n_threads, workspace);
+    const Maps<const T> grad_output = output_maps(shape, maps, g.grad_output);
+    const bool add = maps.first > 0;  // to grad_input, what earlier groups left
+    const bool correlation_does = g.grad_input && plan.correlation.gives_grad_input;
+    const bool convolution_does = g.grad_input && !plan.correlation.gives_grad_input;
+
+    const T* const weight = g.weight + maps.first_connection * kTaps * kTaps;
+    if (correlation_does) conv5x5_pack(plan.correlation.conv, weight, plan.points);
+    if (convolution_does) {
+      turn_weight(plan.table, weight, plan.turned_weight);
+      conv5x5_pack(plan.convolution.conv, plan.turned_weight, plan.points);
+      for (int c = 0; c < shape.n_inputs; ++c) plan.no_bias[c] = 0;
     }
+
+    const int n_slots = wants_weight || correlation_does ? plan.correlation.n_slots : 0;
+    WorkQueue items(n_slots + (convolution_does ? plan.convolution.n_groups() : 0));
+    run_on_threads(plan.threads.n_threads, [&](int thread) {
+      const Arena arena = plan.threads.of(thread);
+      for (std::int64_t i; (i = items.next()) >= 0;) {
+        if (i >= n_slots)
+          convolve_group<T>(plan.convolution, i - n_slots, grad_output, plan.points, plan.no_bias,
+                            grad_input, add, arena, not_finite);
+        else
+          correlate_slot<T>(plan.correlation, i, grad_output, input, plan.points,
+                            wants_weight ? plan.slots + i * plan.correlation.n_grads : nullptr,
+                            correlation_does ? &grad_input : nullptr, add, arena, not_finite);
+      }
+    });
+    if (wants_weight) sum_slots<T>(shape, maps, plan, g);
   });
-  if (!wants_weight) return;
-  const auto sum_of_slots = [&](std::int64_t i) {
-    Vec<T> sum = shared.grad_weight[i];
-    for (int slot = 1; slot < shared.n_slots; ++slot)
-      sum += shared.grad_weight[slot * shared.n_grads + i];
-    return sum;
-  };
-  run_on_threads(n_threads, [&](int thread) {
-    const Share rows = share_of(conv.n_connections() * kTaps, thread, n_threads);
-    for (std::int64_t row = rows.first; g.grad_weight && row < rows.stop; ++row) {
-      T* const taps = g.grad_weight + row * kTaps;
-      bool finite = true;
-      conv5x5_sum_taps<T>([&](int p) { return sum_of_slots(row * kPoints + p); },
-                          [&](int v, T sum) { taps[v] = sum, finite &= is_finite(sum); });
-      if (!finite) mend_grad_weight(shape, g.grad_output, g.input, row, taps);
-    }
-    const Share maps = share_of(conv.n_outputs, thread, n_threads);
-    for (std::int64_t o = maps.first; g.grad_bias && o < maps.stop; ++o) {
-      g.grad_bias[o] = sum_of_lanes<T>(sum_of_slots(conv.n_weight_points() + o));
-      if (!is_finite(g.grad_bias[o]))
-        g.grad_bias[o] = direct_grad_bias(shape, g.grad_output, static_cast<int>(o));
-    }
+  if (!g.grad_input || !not_finite.any()) return;
+  mend_maps(shape.n_images, shape.n_inputs, n_threads, [&](std::int64_t image, int c) {
+    const std::int64_t outputs = shape.n_outputs * out_height(shape) * out_width(shape);
+    mend_grad_input(shape, g.grad_output + image * outputs, g.weight, c,
+                    g.grad_input + (image * shape.n_inputs + c) * grad_input.map_size());
   });
 }
 

@@ -30,65 +30,53 @@ inline void for_connections(const C3Shape& s, const T* weight, int o, F&& f) {
     f(__builtin_ctzll(bits), weight);
 }
 
-// The sizes of C3Shape in 64 bits.
-struct C3Sizes {
-  std::int64_t height, width, out_height, out_width;
-  explicit C3Sizes(const C3Shape& s)
-      : height(s.height), width(s.width), out_height(height - 4), out_width(width - 4) {}
-  std::int64_t input_map() const { return height * width; }
-  std::int64_t output_map() const { return out_height * out_width; }
-};
+inline std::int64_t out_height(const C3Shape& s) { return s.height - (kTaps - 1); }
+inline std::int64_t out_width(const C3Shape& s) { return s.width - (kTaps - 1); }
 
-// output [n_outputs, height-4, width-4] of one image's input [n_inputs, height, width].
+// Map o of the output, [height-4, width-4], from one image's input [n_inputs, height, width].
 template <class T>
 [[gnu::noinline]] void mend_output(const C3Shape& s, const T* input, const T* weight,
-                                   const T* bias, T* output) {
-  const C3Sizes size(s);
-  for (int o = 0; o < s.n_outputs; ++o)
-    for (std::int64_t y = 0; y < size.out_height; ++y)
-      for (std::int64_t x = 0; x < size.out_width; ++x, ++output) {
-        if (is_finite(*output)) continue;
-        double sum = bias[o];
-        for_connections<T>(s, weight, o, [&](int c, const T* w) {
-          const T* const in = input + c * size.input_map() + y * size.width + x;
-          for (int u = 0; u < kTaps; ++u)
-            for (int v = 0; v < kTaps; ++v)
-              sum += static_cast<double>(w[u * kTaps + v]) * in[u * size.width + v];
-        });
-        *output = static_cast<T>(sum);
-      }
+                                   const T* bias, int o, T* map) {
+  for (std::int64_t y = 0; y < out_height(s); ++y)
+    for (std::int64_t x = 0; x < out_width(s); ++x, ++map) {
+      if (is_finite(*map)) continue;
+      double sum = bias[o];
+      for_connections<T>(s, weight, o, [&](int c, const T* w) {
+        const T* const in = input + (c * s.height + y) * s.width + x;
+        for (int u = 0; u < kTaps; ++u)
+          for (int v = 0; v < kTaps; ++v)
+            sum += static_cast<double>(w[u * kTaps + v]) * in[u * s.width + v];
+      });
+      *map = static_cast<T>(sum);
+    }
 }
 
-// grad_input [n_inputs, height, width] of one image's grad_output [n_outputs, height-4, width-4].
+// Map c of grad_input, [height, width], from one image's grad_output [n_outputs, height-4, width-4].
 template <class T>
 [[gnu::noinline]] void mend_grad_input(const C3Shape& s, const T* grad_output, const T* weight,
-                                       T* grad_input) {
-  const C3Sizes size(s);
-  for (int c = 0; c < s.n_inputs; ++c)
-    for (std::int64_t y = 0; y < size.height; ++y)
-      for (std::int64_t x = 0; x < size.width; ++x, ++grad_input) {
-        if (is_finite(*grad_input)) continue;
-        double sum = 0;
-        for (int o = 0; o < s.n_outputs; ++o) {
-          if (!(s.table[o] >> c & 1)) continue;
-          const T* const w = weight + static_cast<std::int64_t>(
-                                          connection_index(s.table, o, c)) * kTaps * kTaps;
-          const T* const grad = grad_output + o * size.output_map();
-          for (int u = 0; u < kTaps; ++u)
-            for (int v = 0; v < kTaps; ++v)
-              if (y - u >= 0 && y - u < size.out_height && x - v >= 0 && x - v < size.out_width)
-                sum += static_cast<double>(w[u * kTaps + v]) *
-                       grad[(y - u) * size.out_width + x - v];
-        }
-        *grad_input = static_cast<T>(sum);
+                                       int c, T* map) {
+  for (std::int64_t y = 0; y < s.height; ++y)
+    for (std::int64_t x = 0; x < s.width; ++x, ++map) {
+      if (is_finite(*map)) continue;
+      double sum = 0;
+      for (int o = 0; o < s.n_outputs; ++o) {
+        if (!(s.table[o] >> c & 1)) continue;
+        const T* const w = weight + static_cast<std::int64_t>(connection_index(s.table, o, c)) *
+                                        kTaps * kTaps;
+        const T* const grad = grad_output + o * out_height(s) * out_width(s);
+        for (int u = 0; u < kTaps; ++u)
+          for (int v = 0; v < kTaps; ++v)
+            if (y - u >= 0 && y - u < out_height(s) && x - v >= 0 && x - v < out_width(s))
+              sum += static_cast<double>(w[u * kTaps + v]) * grad[(y - u) * out_width(s) + x - v];
       }
+      *map = static_cast<T>(sum);
+    }
 }
 
 // Row `row` of grad_weight as [n_connections * 5, 5].
 template <class T>
 [[gnu::noinline]] void mend_grad_weight(const C3Shape& s, const T* grad_output, const T* input,
                                         std::int64_t row, T* taps) {
-  const C3Sizes size(s);
   const int u = static_cast<int>(row % kTaps);
   int o = 0, left = static_cast<int>(row / kTaps);  // connections before it in output map o
   while (left >= __builtin_popcountll(s.table[o])) left -= __builtin_popcountll(s.table[o++]);
@@ -99,11 +87,11 @@ template <class T>
     if (is_finite(taps[v])) continue;
     double sum = 0;
     for (std::int64_t n = 0; n < s.n_images; ++n) {
-      const T* const grad = grad_output + (n * s.n_outputs + o) * size.output_map();
-      const T* const in = input + (n * s.n_inputs + c) * size.input_map() + u * size.width + v;
-      for (std::int64_t y = 0; y < size.out_height; ++y)
-        for (std::int64_t x = 0; x < size.out_width; ++x)
-          sum += static_cast<double>(grad[y * size.out_width + x]) * in[y * size.width + x];
+      const T* const grad = grad_output + (n * s.n_outputs + o) * out_height(s) * out_width(s);
+      const T* const in = input + ((n * s.n_inputs + c) * s.height + u) * s.width + v;
+      for (std::int64_t y = 0; y < out_height(s); ++y)
+        for (std::int64_t x = 0; x < out_width(s); ++x)
+          sum += static_cast<double>(grad[y * out_width(s) + x]) * in[y * s.width + x];
     }
     taps[v] = static_cast<T>(sum);
   }
@@ -111,7 +99,7 @@ template <class T>
 
 template <class T>
 [[gnu::noinline]] T direct_grad_bias(const C3Shape& s, const T* grad_output, int o) {
-  const std::int64_t map = C3Sizes(s).output_map();
+  const std::int64_t map = out_height(s) * out_width(s);
   double sum = 0;
   for (std::int64_t n = 0; n < s.n_images; ++n)
     for (std::int64_t i = 0; i < map; ++i) sum += grad_output[(n * s.n_outputs + o) * map + i];

@@ -66,6 +66,37 @@ inline void store(T* p, Vec<T> v) {  // any alignment
   __builtin_memcpy(p, &v, sizeof v);
 }
 
+// Lanes first ... stop - 1 from p + first ...; the others are 0, and their memory is not touched.
+template <class T>
+inline Vec<T> load_between(const T* p, int first, int stop) {
+#if defined(__AVX512F__)
+  const unsigned mask = ((1u << stop) - 1) & ~((1u << first) - 1);
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p);
+  else
+    return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p);
+#else
+  Vec<T> v = {};
+  if (first < stop)
+    __builtin_memcpy(reinterpret_cast<T*>(&v) + first, p + first, (stop - first) * sizeof(T));
+  return v;
+#endif
+}
+// Lanes 0 ... n - 1 to p ...
+template <class T>
+inline void store_first(T* p, Vec<T> v, int n) {
+  if (n == kLanesOf<T>) return store(p, v);
+#if defined(__AVX512F__)
+  const unsigned mask = (1u << n) - 1;
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>(mask), (__m512)v);
+  else
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), (__m512d)v);
+#else
+  __builtin_memcpy(p, &v, n * sizeof(T));
+#endif
+}
+
 // The smaller and the larger of a and x; x where it is NaN. One instruction each: of the comparison
 // and choice that it stands for the compiler makes two.
 inline vec smaller(vec a, vec x) {
