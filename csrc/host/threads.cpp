@@ -29,15 +29,15 @@ using Clock = std::chrono::steady_clock;
 // It spins first: the other threads finish a stage of a training step at about the same time, and a
 // turn of the loop sees that at once.
 //
-// Then it yields. Where others want the core they get it, above all the thread that it waits for, if
-// that has to run on the same core: to spin for 50 us instead made a c3_conv of 64 images take 203 us
-// there, not 115. Where no one wants the core, it is still awake when its turn comes, some tens of
-// microseconds of Python later. To be woken from sleep takes longer than that, where the core has gone
-// idle and on a virtual machine above all.
+// Then it yields. Where others want the core they get it, above all the thread that it waits for,
+// if that has to run on the same core: to spin for 50 us instead made a c3_conv of 64 images take
+// 203 us there, not 115. Where no one wants the core, it is still awake when its turn comes, some
+// tens of microseconds of Python later. To be woken from sleep takes longer than that, where the
+// core has gone idle and on a virtual machine above all.
 //
 // And then it sleeps: what has not come by now may be a long time coming, and until then the core
-// and its power are others'. With more threads than cores it sleeps at once: with a thousand of them
-// yielding passes the core round all those that have nothing to do.
+// and its power are others'. With more threads than cores it sleeps at once: with a thousand of
+// them yielding passes the core round all those that have nothing to do.
 constexpr microseconds kSpin{5}, kAwake{200};
 
 // How often a call that waits for its turn looks up.
@@ -85,7 +85,8 @@ struct Pool {
   int n_running = 0;  // workers that have not finished this job
   Event finished;     // changes when none is left
 
-  // Starts workers until there are n, as far as the system lets it; returns how many of n there are.
+  // Starts workers until there are n, as far as the system lets it; returns how many of n there
+  // are.
   int start(int n) {
     while (static_cast<int>(workers.size()) < n) {
       const int thread = static_cast<int>(workers.size()) + 1;
