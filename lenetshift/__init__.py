@@ -14,10 +14,11 @@ from lenetshift.experiments.settings import Config
 from lenetshift.idx import DataError
 from lenetshift.metrics import summarize
 from lenetshift.models import MLP, LeNet5, PooledMLP, SymmetricLeNet5, build_model
+from lenetshift.moving import jitter, position_biased
 from lenetshift.normalize import Normalize
 from lenetshift.ops import isa
 from lenetshift.shifts import ShiftGrid
-from lenetshift.train import position_biased, train
+from lenetshift.train import train
 
 __all__ = [
     "C3_TABLE",
@@ -37,6 +38,7 @@ __all__ = [
     "evaluate_shifts",
     "from_masked_dense",
     "isa",
+    "jitter",
     "load_mnist",
     "position_biased",
     "predict_shifts",

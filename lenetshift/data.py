@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
 
 from .checks import check_digits, check_images, check_int, check_type, describe
 from .idx import DataError, check_folder, find_idx, read_idx
@@ -25,8 +29,8 @@ MNIST_FOLDER = Path(__file__).with_name("mnist")
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images and their labels.
+class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
+    """Images and their labels, also as any dataset of torch: to be indexed, iterated and loaded.
 
     Args:
         images: uint8 ``[N, 28, 28]``, 0 = background, 255 = full ink.
@@ -48,6 +52,39 @@ class Dataset:
         """Number of images."""
         return len(self.images)
 
+    @overload
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]: ...
+
+    @overload
+    def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Dataset: ...
+
+    def __getitem__(
+        self, index: int | slice | Tensor | Sequence[int]
+    ) -> tuple[Tensor, Tensor] | Dataset:
+        """One image uint8 ``[28, 28]`` and its label int64 ``[]``, or a Dataset of several.
+
+        Args:
+            index: an int, also of NumPy or in a tensor without dimensions, from the end if negative;
+                or a slice, a list of ints, or ints or bools in a tensor or an array ``[n]``.
+
+        Raises:
+            IndexError: it names no image of the set.
+            ValueError: it is something else.
+        """
+        rows = _rows(index, len(self))
+        if isinstance(rows, int):
+            return self.images[rows], self.labels[rows]
+        if isinstance(rows, slice):
+            return Dataset(self.images[rows], self.labels[rows])
+        # In NumPy: torch's threads, which gather so many values, hang in a forked child.
+        images, labels = (tensor.cpu().numpy()[rows] for tensor in (self.images, self.labels))
+        device = self.images.device
+        return Dataset(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each image with its label."""
+        return zip(self.images, self.labels, strict=True)
+
     def subset(self, n: int) -> Dataset:
         """``n`` images and their labels, drawn evenly over the set (``evenly_spaced``); all of them are
         the set itself.
@@ -59,17 +96,32 @@ class Dataset:
             ValueError: ``n`` is no int in 1..len(self).
         """
         n = check_int("n", n, 1, len(self))
-        if n == len(self):
-            return self
-        # In NumPy: torch's threads, which gather so many values, hang in a forked child.
-        rows = evenly_spaced(n, len(self)).numpy()
-        images, labels = (tensor.cpu().numpy()[rows] for tensor in (self.images, self.labels))
-        device = self.images.device
-        return Dataset(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
+        return self if n == len(self) else self[evenly_spaced(n, len(self))]
 
     def to(self, device: torch.device) -> Dataset:
         """The same on a device; itself where it is there already."""
         return Dataset(self.images.to(device), self.labels.to(device))
+
+
+def _rows(index: Any, n: int) -> int | slice | NDArray[np.int64]:
+    """An index of ``n`` images: one int in 0..n - 1, a slice, or an array of such ints."""
+    if isinstance(index, slice):  # torch takes none that goes backwards
+        return index if index.step is None or index.step > 0 else np.arange(n)[index]
+    rows = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
+    if rows.size == 0 and isinstance(index, list):
+        rows = rows.astype(np.int64)
+    if rows.dtype == bool and rows.shape == (n,):
+        rows = rows.nonzero()[0]
+    if rows.dtype.kind not in "iu" or rows.ndim > 1:
+        got = repr(index) if rows.ndim == 0 else f"{rows.dtype} {list(rows.shape)}"
+        raise ValueError(f"index: got {got}, expected an int, a slice, ints, or bools [{n}]")
+    outside = (rows < -n) | (rows >= n)
+    if outside.any():
+        raise IndexError(
+            f"index: got {rows[outside].reshape(-1)[0]}, expected {-n}..{n - 1}: there are {n} images"
+        )
+    rows = rows.astype(np.int64) % n if n else rows
+    return int(rows) if rows.ndim == 0 else rows
 
 
 def load_mnist(folder: str | Path | None = None) -> tuple[Dataset, Dataset]:

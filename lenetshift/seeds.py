@@ -39,6 +39,14 @@ def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n, generator=generator(seed), device="cpu")
 
 
+def epoch_choices(n: int, n_choices: int, seed: int, epoch: int) -> Tensor:
+    """A choice of ``n_choices`` for each of ``n`` images in an epoch: int64 ``[n]`` on the CPU, a
+    function of its arguments, and of other random numbers than the epoch's order."""
+    digest = hashlib.sha256(f"choices {seed} {epoch}".encode()).digest()
+    own = generator(int.from_bytes(digest[:4], "big"))
+    return torch.randint(n_choices, (n,), generator=own, device="cpu")
+
+
 @contextmanager
 def seeded_global(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's global CPU generator, and that of a CUDA ``device``; put them back after.

@@ -15,24 +15,27 @@ from torch import Tensor, nn
 from torch.nn.modules.module import _global_backward_hooks, _global_backward_pre_hooks
 
 from .checks import (
+    check,
     check_batch_size,
     check_callable,
     check_choice,
     check_int,
     check_positive,
-    check_rule,
     check_seed,
     check_type,
+    describe,
 )
 from .data import Dataset, as_input
 from .fused import packed_parameters, sums_stay_finite
 from .models import MODELS, device_and_dtype, fused_name, own_name
 from .seeds import epoch_permutation, epoch_seed, seeded_global
-from .shifts import ShiftRule
 
 OnProgress = Callable[[int, int, int, float], None]
 """``on_progress(epoch, step, n_steps, loss)``: the epoch's number, the steps done in it, the steps
 that it has, and the mean loss of those done."""
+
+EpochData = Callable[[int], Dataset]
+"""``data(epoch)``: the training set of an epoch, by its number."""
 
 METHODS = ("fused", "autograd")
 
@@ -41,8 +44,9 @@ _STEPS_PER_REPORT = 50  # autograd: a report waits for the device, so not after 
 
 def train(
     model: nn.Module,
-    dataset: Dataset,
+    dataset: Dataset | None = None,
     *,
+    data: EpochData | None = None,
     epochs: int,
     learning_rate: float,
     batch_size: int,
@@ -56,6 +60,8 @@ def train(
     Args:
         model: takes ``[B, 1, 28, 28]`` in [0, 1], gives logits ``[B, K]`` with K >= 10.
         dataset: the training set; a last batch smaller than the others is used too.
+        data: in its place a function of the epoch's number that gives that epoch's training set,
+            such as ``lambda epoch: jitter(dataset, grid, seed, epoch)``.
         epochs: passes over the set, 0 or more.
         learning_rate: positive.
         batch_size: images a step, 1..2**31 - 1.
@@ -76,11 +82,12 @@ def train(
         CPU, the mean cross-entropy in nats.
 
     Raises:
-        ValueError: a setting out of range, an empty dataset, an unknown method, or
-            ``"fused"`` for a model that has no fused op, frozen parameters or backward hooks.
+        ValueError: a setting out of range, an empty dataset, both or neither of ``dataset`` and
+            ``data``, an unknown method, or ``"fused"`` for a model that has no fused op, frozen
+            parameters or backward hooks.
     """
     check_type("model", model, nn.Module)
-    check_type("dataset", dataset, Dataset)
+    _check_source(dataset, data)
     epochs = check_int("epochs", epochs, 0)
     learning_rate = check_positive("learning_rate", learning_rate)
     batch_size = check_batch_size(batch_size)
@@ -88,17 +95,16 @@ def train(
     first_epoch = check_int("first_epoch", first_epoch, 0)
     check_choice("method", method, METHODS)
     check_callable("on_progress", on_progress)
-    if len(dataset) == 0:
-        raise ValueError("dataset: got no images, expected at least one")
     run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
     seeded = _draws_nothing if own_name(model) else seeded_global
 
     device, _ = device_and_dtype(model)
-    images = dataset.images.to(device).contiguous()
-    labels = dataset.labels.to(device).contiguous()
+    resting = None if dataset is None else dataset.to(device)  # once, not in every epoch
     losses = []
     for epoch in range(first_epoch, first_epoch + epochs):
-        permutation = epoch_permutation(len(dataset), seed, epoch).to(device)
+        of_epoch = resting if data is None else data(epoch)
+        images, labels = _tensors(of_epoch, epoch, device)
+        permutation = epoch_permutation(len(images), seed, epoch).to(device)
 
         def report(step: int, n_steps: int, loss: float, epoch: int = epoch) -> None:
             if on_progress is not None:
@@ -110,32 +116,27 @@ def train(
     return losses
 
 
-def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
-    """A training set in which the digit can be told from its place.
+def _check_source(dataset: Dataset | None, data: EpochData | None) -> None:
+    """Raise ValueError unless one of the two, and no other thing, says what is trained on."""
+    if data is None:
+        check_type("dataset", dataset, Dataset)
+        check(len(dataset or ()) > 0, lambda: "dataset: got no images, expected at least one")
+        return
+    check_callable("data", data)
+    check(
+        dataset is None,
+        lambda: f"data: got {describe(data)} beside a dataset, expected one of the two",
+    )
 
-    Args:
-        dataset: images and labels; left as it is.
-        rule: digit -> (dx, dy) in pixels, within -27..27; every image with that label is moved
-            so. The report's second experiment (Tanaka 2024) is ``{3: (3, 0), 2: (-3, 0)}``:
-            each 3 to the right, each 2 to the left.
 
-    Returns:
-        A new Dataset with the same labels; digits that the rule does not name stay in place.
-
-    Raises:
-        ValueError: a label or shift that the rule cannot have.
-    """
-    check_type("dataset", dataset, Dataset)
-    rule = check_rule(rule)
-    # In NumPy: torch's threads, which copy and compare so many values, hang in a forked child.
-    images = dataset.images.cpu().numpy().copy()
-    labels = dataset.labels.cpu().numpy()
-    for label, shift in rule.items():
-        chosen = labels == label
-        shifts = torch.tensor([shift], dtype=torch.int64, device="cpu")
-        moved = torch.ops.lenetshift.translate(torch.from_numpy(images[chosen]), shifts)
-        images[chosen] = moved.squeeze(1).numpy()
-    return Dataset(torch.from_numpy(images).to(dataset.images.device), dataset.labels)
+def _tensors(dataset: object, epoch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """An epoch's images and labels on the device, without a copy where they are there already."""
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"data: got {describe(dataset)} for epoch {epoch}, expected a Dataset")
+    if len(dataset) == 0:
+        raise ValueError(f"data: got no images for epoch {epoch}, expected at least one")
+    on_device = dataset.to(device)
+    return on_device.images.contiguous(), on_device.labels.contiguous()
 
 
 _Report = Callable[[int, int, float], None]  # (step, n_steps, mean loss so far)

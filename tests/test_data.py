@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lenetshift import data
 from lenetshift.data import Dataset, as_input, dataset_sha256, evenly_spaced, load_mnist
@@ -121,6 +123,72 @@ def test_a_subset_is_drawn_evenly_over_the_set(mnist: tuple[Dataset, Dataset], n
     subset = test.subset(n)
     assert torch.equal(subset.images, test.images[rows])
     assert torch.equal(subset.labels, test.labels[rows])
+
+
+class TestAsTorchsDataset:
+    @pytest.fixture
+    def dataset(self) -> Dataset:
+        images = torch.arange(12, dtype=torch.uint8)[:, None, None].expand(12, 28, 28).contiguous()
+        return Dataset(images, torch.arange(12) % 10)
+
+    @pytest.mark.parametrize("index", [0, 11, -1, -12, np.int64(3), torch.tensor(-2)])
+    def test_one_image_and_its_label(self, dataset: Dataset, index: Any) -> None:
+        image, label = dataset[index]
+        place = range(12)[int(index)]
+        assert torch.equal(image, dataset.images[place])
+        assert (label.dtype, label.shape, int(label)) == (torch.int64, (), place % 10)
+
+    @pytest.mark.parametrize(
+        ("index", "rows"),
+        [
+            (slice(2, 5), [2, 3, 4]),
+            (slice(None, None, -5), [11, 6, 1]),
+            (slice(1, None, 4), [1, 5, 9]),
+            (slice(20, 30), []),
+            ([3, -1, 3], [3, 11, 3]),
+            ([], []),
+            (torch.tensor([5, 0]), [5, 0]),
+            (np.array([-12, 7], np.int8), [0, 7]),
+            (torch.arange(12) > 9, [10, 11]),
+            (np.zeros(12, bool), []),
+        ],
+    )
+    def test_several_are_a_dataset(self, dataset: Dataset, index: Any, rows: list[int]) -> None:
+        part = dataset[index]
+        assert isinstance(part, Dataset)
+        assert part.images[:, 0, 0].tolist() == rows
+        assert part.labels.tolist() == [row % 10 for row in rows]
+
+    @pytest.mark.parametrize("index", [12, -13, [0, 12], torch.tensor([-13])])
+    def test_no_such_image(self, dataset: Dataset, index: Any) -> None:
+        with pytest.raises(IndexError, match=r"^index: got -?1[23], expected -12\.\.11: [^\n]*$"):
+            dataset[index]
+
+    @pytest.mark.parametrize(
+        "index",
+        ["3", 1.0, True, None, [1.5], (0, 0.5), torch.ones(3).bool(), np.zeros((2, 2), int)],
+    )
+    def test_what_is_no_index_is_refused(self, dataset: Dataset, index: Any) -> None:
+        with pytest.raises(ValueError, match=r"^index: got [^\n]*, expected an int, a slice, ints"):
+            dataset[index]
+
+    def test_iterated(self, dataset: Dataset) -> None:
+        assert [(int(image[0, 0]), int(label)) for image, label in dataset] == [
+            (k, k % 10) for k in range(12)
+        ]
+        with pytest.raises(IndexError):
+            dataset[:0][0]
+
+    @pytest.mark.parametrize("n_workers", [0, 2])
+    def test_loaded(self, dataset: Dataset, n_workers: int) -> None:
+        loader = DataLoader(dataset, batch_size=5, num_workers=n_workers)
+        batches = list(loader)
+        assert torch.equal(torch.cat([images for images, _ in batches]), dataset.images)
+        assert torch.equal(torch.cat([labels for _, labels in batches]), dataset.labels)
+        shuffled = DataLoader(dataset, batch_size=12, shuffle=True)
+        ((images, labels),) = shuffled
+        assert sorted(images[:, 0, 0].tolist()) == list(range(12))
+        assert torch.equal(images[:, 0, 0].long() % 10, labels)
 
 
 def test_every_tenth() -> None:

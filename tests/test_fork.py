@@ -23,6 +23,9 @@ def work(name, batch_size):
     data, test = lenetshift.load_mnist()
     step("dataset_sha256")
     dataset_sha256(data)
+    step("jitter")
+    lenetshift.jitter(data, lenetshift.ShiftGrid(), 0, 0)
+    data[list(range(0, len(data), 2))]
     step("position_biased")
     data = lenetshift.position_biased(data, {3: (3, 0), 2: (-3, 0)})
     step("build_model")

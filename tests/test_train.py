@@ -10,8 +10,9 @@ from torch.nn.modules import module
 
 from lenetshift.data import Dataset
 from lenetshift.models import MODEL_NAMES, build_model
+from lenetshift.moving import position_biased
 from lenetshift.seeds import epoch_permutation
-from lenetshift.train import position_biased, train
+from lenetshift.train import train
 
 SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 32, "seed": 7}
 

@@ -17,8 +17,9 @@ from ..evaluate import predict_shifts
 from ..experiments import ARCHITECTURES, position_bias
 from ..experiments.settings import Config
 from ..models import build_model
+from ..moving import position_biased
 from ..ops import isa
-from ..train import position_biased, train
+from ..train import train
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from .folder import remove_earlier_run
 from .proofs import Expectation
