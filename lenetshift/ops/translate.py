@@ -31,7 +31,9 @@ def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -
         images.dim() >= 3,
         lambda: f"images: got shape {list(images.shape)}, expected [N, ..., height, width]",
     )
-    check_tensor("shifts", shifts, (torch.int64,), (images.shape[0] if one_each else None, 2), images.device)
+    check_tensor(
+        "shifts", shifts, (torch.int64,), (images.shape[0] if one_each else None, 2), images.device
+    )
 
 
 def translate_shape(images: Tensor, n_shifts: int) -> Any:
