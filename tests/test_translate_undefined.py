@@ -1,4 +1,4 @@
-"""The CPU code of ``translate`` and ``shift_each`` under UndefinedBehaviorSanitizer, on images without pixels or memory."""
+"""``translate`` and ``shift_each`` under UndefinedBehaviorSanitizer, on images without pixels."""
 
 from __future__ import annotations
 
