@@ -1,4 +1,4 @@
-"""``translate``'s CPU code under UndefinedBehaviorSanitizer, on images without pixels or memory."""
+"""``translate`` and ``shift_each`` under UndefinedBehaviorSanitizer, on images without pixels."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ int main() {
   const std::int64_t shifts[] = {1, 0, 0, -2};
   for (int height : {0, 3})
     for (int width : {0, 3})
-      for (int planes : {0, 1})
+      for (int channels : {0, 1})
         for (int images : {0, 2}) {
-          if (height && width && planes && images) continue;  // these have memory
-          const TranslateShape shape = {images, 2, planes, height, width, 4};
+          if (height && width && channels && images) continue;  // these have memory
+          const TranslateShape shape = {images, 2, channels, height, width, 4};
           float* const none = nullptr;
-          lenetshift::translate(shape, none, shifts, none, 2);
-          lenetshift::translate_backward(shape, static_cast<const float*>(none), shifts, none, 2);
+          lenetshift::translate(shape, none, shifts, none, 1);
+          lenetshift::shift_each(shape, none, shifts, none, 1);
+          lenetshift::translate_backward(shape, static_cast<const float*>(none), shifts, none, 1);
         }
 }
 """

@@ -16,6 +16,7 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
+from lenetshift.checks import HALF_FLOATS
 from lenetshift.ops._common import in_first_import, library
 
 Grads = tuple[Tensor | None, ...]
@@ -66,7 +67,8 @@ def register_derivatives(
         backward_mode, forward_mode = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
         keys = keys & torch._C._after_autograd_keyset
         if forward_ad._current_level < 0 and not (
-            backward_mode and torch._C._any_requires_grad(*inputs)
+            backward_mode
+            and any(isinstance(value, Tensor) and value.requires_grad for value in inputs)
         ):  # nothing is differentiated: no node is made
             with torch._C._AutoDispatchBelowAutograd():
                 return op.redispatch(keys, *inputs)
@@ -157,5 +159,19 @@ def register_batches(name: str, *, at_once: bool) -> None:
 @in_first_import
 def register_float32_autocast(name: str) -> None:
     """Register that under autocast an op's float16 and bfloat16 tensors come to it as float32."""
-    for device in ("cpu", "cuda"):
-        torch.library.register_autocast(f"lenetshift::{name}", device, torch.float32, lib=library)
+    op = getattr(torch.ops.lenetshift, name).default
+
+    def cast(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [cast(element) for element in value]
+        is_half = isinstance(value, Tensor) and value.dtype in HALF_FLOATS
+        return value.float() if is_half else value
+
+    # torch.library.register_autocast does this from torch 2.7 on.
+    for device, key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")):
+
+        def in_float32(*inputs: Any, device: str = device) -> Any:
+            with torch.autocast(device, enabled=False):
+                return op(*(cast(value) for value in inputs))
+
+        library.impl(name, in_float32, key)
