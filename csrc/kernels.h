@@ -105,6 +105,7 @@ struct Kernels {
                       float* output, void* workspace, int n_threads);
   void (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight, const double* bias,
                       double* output, void* workspace, int n_threads);
+  std::int64_t (*c3_conv_backward_workspace)(const C3Shape&, int value_bytes, int n_threads);
   void (*c3_conv_backward_f32)(const C3Shape&, const C3Backward<float>&, void* workspace,
                                int n_threads);
   void (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,

@@ -21,6 +21,7 @@ const Kernels kernels = {
     c3_conv_workspace,
     c3_conv<float>,
     c3_conv<double>,
+    c3_conv_backward_workspace,
     c3_conv_backward<float>,
     c3_conv_backward<double>,
     predict_shifts_lenet5_workspace,

@@ -91,7 +91,7 @@ void c3_conv_backward(const C3& c3, Address grad_output, Address input, Address 
     call(
         n_threads,
         [&](const Kernels& k, int n) {
-          return k.c3_conv_workspace(c3.shape(), c3.value_bytes(), n);
+          return k.c3_conv_backward_workspace(c3.shape(), c3.value_bytes(), n);
         },
         [&](const Kernels& k, void* workspace, Execution execution) {
           const auto kernel = [&] {

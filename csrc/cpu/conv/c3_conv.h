@@ -50,20 +50,25 @@ Maps<T> output_maps(const C3Shape& s, const MapGroup& group, T* first) {
           width};
 }
 
-inline std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes, int n_threads) {
+// The most bytes that a plan for any of the map groups takes.
+template <template <class> class Plan>
+std::int64_t most_bytes(const C3Shape& shape, int value_bytes, int n_threads) {
   std::int64_t most = 0;
-  const auto measure = [&](std::int64_t bytes) { most = bytes > most ? bytes : most; };
-  for_map_groups(shape, [&](const MapGroup& group) {
-    const Table table = table_of(shape, group);
-    if (value_bytes == 4) {
-      measure(ForwardPlan<float>(shape, table, n_threads, nullptr).bytes);
-      measure(BackwardPlan<float>(shape, table, n_threads, nullptr).bytes);
-    } else {
-      measure(ForwardPlan<double>(shape, table, n_threads, nullptr).bytes);
-      measure(BackwardPlan<double>(shape, table, n_threads, nullptr).bytes);
-    }
+  for_map_groups(shape, [&](const MapGroup& maps) {
+    const Table table = table_of(shape, maps);
+    const std::int64_t bytes = value_bytes == 4
+                                   ? Plan<float>(shape, table, n_threads, nullptr).bytes
+                                   : Plan<double>(shape, table, n_threads, nullptr).bytes;
+    most = bytes > most ? bytes : most;
   });
   return most;
+}
+inline std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes, int n_threads) {
+  return most_bytes<ForwardPlan>(shape, value_bytes, n_threads);
+}
+inline std::int64_t c3_conv_backward_workspace(const C3Shape& shape, int value_bytes,
+                                               int n_threads) {
+  return most_bytes<BackwardPlan>(shape, value_bytes, n_threads);
 }
 
 // Whether something came out that is not finite, as any thread may find.

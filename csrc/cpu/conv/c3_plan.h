@@ -165,13 +165,20 @@ struct Convolution {
     }
   };
 
+  Convolution() = default;
   // height, width: of the target maps.
   Convolution(const Table& table, std::int64_t n_images, std::int64_t height, std::int64_t width,
               int margin_, int n_threads)
       : margin(margin_) {
     const std::int64_t share = (kC3Bytes - kSlotsBytes) / 4 * 3 / n_threads;
-    cut = choose_cut(n_images, height, width, share < kGroupBytes ? share : kGroupBytes,
-                     [&](const Cut& c) { return cost(table, c, n_threads); });
+    const std::int64_t most = share < kGroupBytes ? share : kGroupBytes;
+    const std::int64_t n_busy = std::int64_t{kLanesOf<T>} * n_threads;
+    const auto cost_of = [&](const Cut& c) { return cost(table, c, n_threads); };
+    if (height * width <= kLargestWholeMap)
+      cut = Cut(n_images, height, width, static_cast<int>(height), static_cast<int>(width));
+    // Whole maps in all lanes of all threads need no comparison, which takes a microsecond.
+    if (height * width > kLargestWholeMap || n_images % n_busy != 0 || cost_of(cut).bytes > most)
+      cut = choose_cut(n_images, height, width, most, cost_of);
     conv = table.conv_of_patch(cut);
   }
   std::int64_t n_groups() const { return lane_groups<T>(cut.n_patches); }
@@ -218,16 +225,19 @@ struct Correlation {
   Correlation(const C3Shape& s, const Table& table, const Table& turned)
       : n_grads(table.n_weight_points() + table.n_targets) {
     const std::int64_t height = s.height - (kTaps - 1), width = s.width - (kTaps - 1);
-    cut = choose_cut(s.n_images, height, width, kGroupBytes,
-                     [&](const Cut& c) { return cost(table, c, false); });
     if (height * width <= kLargestWholeMap) {
-      const Cut whole(s.n_images, height, width, static_cast<int>(height), static_cast<int>(width));
-      const Cost both = cost(table, whole, true);
+      cut = Cut(s.n_images, height, width, static_cast<int>(height), static_cast<int>(width));
+      gives_grad_input = cost(table, cut, true).bytes <= kWholeMapsBytes;
+    }
+    // Fewer images than lanes may still be faster as whole maps than twice in patches.
+    if (!gives_grad_input || s.n_images < kLanesOf<T>) {
+      const Cut patches = choose_cut(s.n_images, height, width, kGroupBytes,
+                                     [&](const Cut& c) { return cost(table, c, false); });
       const Convolution<T> other(turned, s.n_images, s.height, s.width, kTaps - 1, 1);
-      gives_grad_input =
-          both.bytes <= kWholeMapsBytes &&
-          both.work < cost(table, cut, false).work + other.cost(turned, other.cut, 1).work;
-      if (gives_grad_input) cut = whole;
+      gives_grad_input = gives_grad_input &&
+                         cost(table, cut, true).work < cost(table, patches, false).work +
+                                                           other.cost(turned, other.cut, 1).work;
+      if (!gives_grad_input) cut = patches;
     }
     conv = table.conv_of_patch(cut);
     n_slots = slots_for(n_groups(), kSlotsBytes / (n_grads * kVectorBytes));
@@ -303,8 +313,7 @@ struct BackwardPlan {
   BackwardPlan(const C3Shape& s, const Table& table_, int n_threads, void* workspace)
       : table(table_),
         turned(table),
-        correlation(s, table, turned.table),
-        convolution(turned.table, s.n_images, s.height, s.width, kTaps - 1, n_threads) {
+        correlation(s, table, turned.table) {
     Arena arena(workspace);
     slots = arena.take<Vec<T>>(correlation.n_slots * correlation.n_grads);
     points = arena.take<T>(table.n_weight_points());
@@ -312,6 +321,8 @@ struct BackwardPlan {
     no_bias = arena.take<T>(table.n_sources);
     std::int64_t each = correlation.bytes(), n_items = correlation.n_slots;
     if (!correlation.gives_grad_input) {
+      convolution =
+          Convolution<T>(turned.table, s.n_images, s.height, s.width, kTaps - 1, n_threads);
       each = each > convolution.bytes() ? each : convolution.bytes();
       n_items += convolution.n_groups();
     }

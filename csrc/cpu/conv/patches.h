@@ -42,11 +42,6 @@ struct Cut {
         down((height + rows - 1) / rows), across((width + columns - 1) / columns),
         n_patches(n_images * down * across) {}
   bool whole_maps() const { return down == 1 && across == 1; }
-  Patch patch(std::int64_t i) const {
-    const std::int64_t image = i / (down * across), within = i - image * (down * across);
-    const std::int64_t y = within / across;
-    return {image, y * rows, (within - y * across) * columns};
-  }
 };
 
 template <class T>
@@ -63,7 +58,16 @@ struct PatchGroup {
   PatchGroup(const Cut& cut, std::int64_t group) {
     const std::int64_t first = group * kLanesOf<T>, left = cut.n_patches - first;
     n = left < kLanesOf<T> ? static_cast<int>(left) : kLanesOf<T>;
-    for (int i = 0; i < n; ++i) patch[i] = cut.patch(first + i);
+    const std::int64_t row = first / cut.across;
+    std::int64_t image = row / cut.down, y = row % cut.down, x = first % cut.across;
+    for (int i = 0; i < n; ++i) {
+      patch[i] = {image, y * cut.rows, x * cut.columns};
+      if (++x < cut.across) continue;
+      x = 0;
+      if (++y < cut.down) continue;
+      y = 0;
+      ++image;
+    }
   }
 };
 

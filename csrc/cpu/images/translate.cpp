@@ -11,34 +11,31 @@ namespace {
 // The part of a row (or column) of n pixels that stays inside the frame when moved by d:
 // target pixels first ... first + length - 1 come from source pixels first - d ...
 struct Overlap {
-  int first, length;
+  std::int64_t first, length;
 };
-Overlap overlap(std::int64_t d, int n) {
+Overlap overlap(std::int64_t d, std::int64_t n) {
   if (d >= n || d <= -n) return {0, 0};
-  const int shift = static_cast<int>(d);
-  return {shift > 0 ? shift : 0, n - (shift > 0 ? shift : -shift)};
+  return {d > 0 ? d : 0, n - (d > 0 ? d : -d)};
 }
 
 // One image of n_channels moved by shift (dx, dy): both [n_channels, height, width].
 void move_image(const TranslateShape& s, const char* image, const std::int64_t* shift,
                 char* target) {
-  const std::int64_t row = static_cast<std::int64_t>(s.width) * s.value_bytes;
+  const std::int64_t row = s.width * s.value_bytes;
   const std::int64_t channel = row * s.height;
   const Overlap x = overlap(shift[0], s.width), y = overlap(shift[1], s.height);
   std::memset(target, 0, s.n_channels * channel);
   if (x.length == 0 || y.length == 0) return;
   const std::int64_t back = shift[1] * row + shift[0] * s.value_bytes;
   for (std::int64_t p = 0; p < s.n_channels; ++p)
-    for (int r = y.first; r < y.first + y.length; ++r) {
-      const std::int64_t at =
-          p * channel + r * row + static_cast<std::int64_t>(x.first) * s.value_bytes;
-      std::memcpy(target + at, image + at - back,
-                  static_cast<std::size_t>(x.length) * s.value_bytes);
+    for (std::int64_t r = y.first; r < y.first + y.length; ++r) {
+      const std::int64_t at = p * channel + r * row + x.first * s.value_bytes;
+      std::memcpy(target + at, image + at - back, x.length * s.value_bytes);
     }
 }
 
 std::int64_t image_bytes(const TranslateShape& s) {
-  return s.n_channels * s.height * s.width * static_cast<std::int64_t>(s.value_bytes);
+  return s.n_channels * s.height * s.width * s.value_bytes;
 }
 
 }  // namespace
@@ -72,7 +69,7 @@ void shift_each(const TranslateShape& s, const void* images, const std::int64_t*
 template <class T>
 void translate_backward(const TranslateShape& s, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, int n_threads) {
-  const std::int64_t channel = static_cast<std::int64_t>(s.height) * s.width;
+  const std::int64_t channel = s.height * s.width;
   if (s.n_channels * channel == 0) return;
   run_on_threads(n_threads, [&](int thread) {
     const Share share = share_of(s.n_images, thread, n_threads);
@@ -86,9 +83,9 @@ void translate_backward(const TranslateShape& s, const T* grad_output, const std
         if (x.length == 0 || y.length == 0) continue;
         const std::int64_t back = shifts[2 * shift + 1] * s.width + shifts[2 * shift];
         for (std::int64_t p = 0; p < s.n_channels; ++p)
-          for (int r = y.first; r < y.first + y.length; ++r) {
-            const std::int64_t at = p * channel + static_cast<std::int64_t>(r) * s.width + x.first;
-            for (int i = 0; i < x.length; ++i) sums[at - back + i] += grad[at + i];
+          for (std::int64_t r = y.first; r < y.first + y.length; ++r) {
+            const std::int64_t at = p * channel + r * s.width + x.first;
+            for (std::int64_t i = 0; i < x.length; ++i) sums[at - back + i] += grad[at + i];
           }
       }
     }

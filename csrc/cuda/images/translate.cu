@@ -21,82 +21,88 @@ struct alignas(8) Value16 {  // complex128
   std::uint64_t half[2];
 };
 
-// The pixels of a channel are counted in 32 bits; a division in 64 costs more than the rest.
-__device__ std::int32_t channel_size(const TranslateShape& shape) {
-  return shape.height * shape.width;
-}
+// A channel's height, width and pixels, counted in Index: 32 bits where they suffice, since a division
+// in 64 costs more than the rest.
+template <class Index>
+struct Channel {
+  Index height, width, size;
+  __device__ explicit Channel(const TranslateShape& shape)
+      : height(static_cast<Index>(shape.height)),
+        width(static_cast<Index>(shape.width)),
+        size(height * width) {}
+};
 
 // Writes a channel moved by `shift`, (dx, dy), in runs: block (i, j) takes every gridDim.y-th group
 // of kThreads. A run lies within one row.
-template <class Value, int n>
-__device__ void move_channel(const TranslateShape& shape, const Value* __restrict__ channel,
+template <class Index, class Value, int n>
+__device__ void move_channel(const Channel<Index>& c, const Value* __restrict__ channel,
                              const std::int64_t* __restrict__ shift,
                              Run<Value, n>* __restrict__ output) {
-  const std::int32_t n_runs = channel_size(shape) / n;
+  const Index n_runs = c.size / n;
   const std::int64_t far_x = shift[0], far_y = shift[1];
-  const bool leaves = far_x >= shape.width || far_x <= -shape.width || far_y >= shape.height ||
-                      far_y <= -shape.height;
-  const int dx = leaves ? 0 : static_cast<int>(far_x), dy = leaves ? 0 : static_cast<int>(far_y);
-  for (std::int32_t r = blockIdx.y * kThreads + threadIdx.x; r < n_runs;
-       r += gridDim.y * kThreads) {
-    const int y = r * n / shape.width - dy, x = r * n % shape.width - dx;
+  const bool leaves =
+      far_x >= c.width || far_x <= -c.width || far_y >= c.height || far_y <= -c.height;
+  const Index dx = leaves ? 0 : static_cast<Index>(far_x);
+  const Index dy = leaves ? 0 : static_cast<Index>(far_y);
+  for (Index r = blockIdx.y * kThreads + threadIdx.x; r < n_runs; r += gridDim.y * kThreads) {
+    const Index y = r * n / c.width - dy, x = r * n % c.width - dx;
     Run<Value, n> run{};
-    if (!leaves && y >= 0 && y < shape.height)
+    if (!leaves && y >= 0 && y < c.height)
 #pragma unroll
       for (int k = 0; k < n; ++k)
-        if (x + k >= 0 && x + k < shape.width) run.value[k] = channel[y * shape.width + x + k];
+        if (x + k >= 0 && x + k < c.width) run.value[k] = channel[y * c.width + x + k];
     output[r] = run;
   }
 }
 
 // Block (i, j): channels i, i + gridDim.x, ... of output [n_images, n_shifts, n_channels].
-template <class Value, int n>
+template <class Index, class Value, int n>
 __global__ void __launch_bounds__(kThreads)
     translate_runs(TranslateShape shape, const Value* __restrict__ images,
                    const std::int64_t* __restrict__ shifts, Run<Value, n>* __restrict__ output) {
+  const Channel<Index> c(shape);
   const std::int64_t n_items = shape.n_images * shape.n_shifts * shape.n_channels;
   for (std::int64_t i = blockIdx.x; i < n_items; i += gridDim.x) {
     const std::int64_t moved = i / shape.n_channels, image = moved / shape.n_shifts;
     const std::int64_t shift = moved - image * shape.n_shifts;
     const std::int64_t channel = image * shape.n_channels + i - moved * shape.n_channels;
-    move_channel(shape, images + channel * channel_size(shape), shifts + 2 * shift,
-                 output + i * (channel_size(shape) / n));
+    move_channel(c, images + channel * c.size, shifts + 2 * shift, output + i * (c.size / n));
   }
 }
 
 // Likewise of output [n_images, n_channels].
-template <class Value, int n>
+template <class Index, class Value, int n>
 __global__ void __launch_bounds__(kThreads)
     shift_each_runs(TranslateShape shape, const Value* __restrict__ images,
                     const std::int64_t* __restrict__ shifts, Run<Value, n>* __restrict__ output) {
+  const Channel<Index> c(shape);
   for (std::int64_t i = blockIdx.x; i < shape.n_images * shape.n_channels; i += gridDim.x)
-    move_channel(shape, images + i * channel_size(shape), shifts + 2 * (i / shape.n_channels),
-                 output + i * (channel_size(shape) / n));
+    move_channel(c, images + i * c.size, shifts + 2 * (i / shape.n_channels),
+                 output + i * (c.size / n));
 }
 
 // Channels of grad_images [n_images, n_channels] likewise, a thread for each pixel, which sums in
 // the order of the shifts.
-template <class T>
+template <class Index, class T>
 __global__ void __launch_bounds__(kThreads)
     translate_gradient(TranslateShape shape, const T* __restrict__ grad_output,
                        const std::int64_t* __restrict__ shifts, T* __restrict__ grad_images) {
-  const std::int32_t size = channel_size(shape);
+  const Channel<Index> c(shape);
   for (std::int64_t i = blockIdx.x; i < shape.n_images * shape.n_channels; i += gridDim.x) {
     const std::int64_t image = i / shape.n_channels, channel = i - image * shape.n_channels;
     const T* const grads =
-        grad_output + (image * shape.n_shifts * shape.n_channels + channel) * size;
-    for (std::int32_t at = blockIdx.y * kThreads + threadIdx.x; at < size;
-         at += gridDim.y * kThreads) {
-      const int y = at / shape.width, x = at % shape.width;
+        grad_output + (image * shape.n_shifts * shape.n_channels + channel) * c.size;
+    for (Index at = blockIdx.y * kThreads + threadIdx.x; at < c.size; at += gridDim.y * kThreads) {
+      const Index y = at / c.width, x = at % c.width;
       T sum = 0;
       for (std::int64_t s = 0; s < shape.n_shifts; ++s) {
         const std::int64_t dx = shifts[2 * s], dy = shifts[2 * s + 1];
         // Written in this way, nothing overflows.
-        if (dx < -x || dx >= shape.width - x || dy < -y || dy >= shape.height - y) continue;
-        sum += grads[s * shape.n_channels * size + at +
-                     static_cast<std::int32_t>(dy) * shape.width + static_cast<std::int32_t>(dx)];
+        if (dx < -x || dx >= c.width - x || dy < -y || dy >= c.height - y) continue;
+        sum += grads[s * shape.n_channels * c.size + at + static_cast<Index>(dy) * c.width +
+                     static_cast<Index>(dx)];
       }
-      grad_images[i * size + at] = sum;
+      grad_images[i * c.size + at] = sum;
     }
   }
 }
@@ -109,12 +115,15 @@ dim3 grid_of(std::int64_t n_channels, std::int64_t n_values) {
               static_cast<unsigned>(smaller(groups, kMaxGroups)));
 }
 
-void check_channel(const char* op, const TranslateShape& shape) {
-  // A thread's last step goes beyond the channel by up to a grid, and is counted in 32 bits too.
-  if (std::int64_t{shape.height} * shape.width > (1 << 30))
-    throw std::runtime_error(std::string(op) + ": got images of " + std::to_string(shape.height) +
-                             " x " + std::to_string(shape.width) +
-                             ", expected at most 2^30 pixels");
+// The most pixels of a channel that are counted in 32 bits: a thread's last step goes beyond the
+// channel by up to a grid.
+constexpr std::int64_t kMostIn32Bits = 1 << 30;
+
+// Calls f(an integer of the type that counts the pixels).
+template <class F>
+void with_index(const TranslateShape& shape, F&& f) {
+  if (shape.height * shape.width <= kMostIn32Bits) return f(std::int32_t{});
+  f(std::int64_t{});
 }
 
 // What a launch of translate or shift_each takes besides its values' type.
@@ -130,14 +139,16 @@ struct Moves {
 
 template <class Value, int n>
 void launch_runs(const Moves& m, bool each) {
-  launch(m.op, each ? shift_each_runs<Value, n> : translate_runs<Value, n>,
-         grid_of(m.n_channels, m.shape.height * m.shape.width / n), 0,
-         static_cast<cudaStream_t>(m.stream), m.shape, static_cast<const Value*>(m.images),
-         m.shifts, static_cast<Run<Value, n>*>(m.output));
+  with_index(m.shape, [&](auto index) {
+    using Index = decltype(index);
+    launch(m.op, each ? shift_each_runs<Index, Value, n> : translate_runs<Index, Value, n>,
+           grid_of(m.n_channels, m.shape.height * m.shape.width / n), 0,
+           static_cast<cudaStream_t>(m.stream), m.shape, static_cast<const Value*>(m.images),
+           m.shifts, static_cast<Run<Value, n>*>(m.output));
+  });
 }
 
 void launch_moves(const Moves& m, bool each) {
-  check_channel(m.op, m.shape);
   switch (m.shape.value_bytes) {
     case 1:  // MNIST's: four pixels in one 32-bit store
       if (m.shape.width % 4 == 0) return launch_runs<std::uint8_t, 4>(m, each);
@@ -174,10 +185,11 @@ void shift_each(const TranslateShape& shape, const void* images, const std::int6
 template <class T>
 void translate_backward(const TranslateShape& shape, const T* grad_output,
                         const std::int64_t* shifts, T* grad_images, void* stream) {
-  check_channel("translate_backward", shape);
-  launch("translate_backward", translate_gradient<T>,
-         grid_of(shape.n_images * shape.n_channels, shape.height * shape.width), 0,
-         static_cast<cudaStream_t>(stream), shape, grad_output, shifts, grad_images);
+  with_index(shape, [&](auto index) {
+    launch("translate_backward", translate_gradient<decltype(index), T>,
+           grid_of(shape.n_images * shape.n_channels, shape.height * shape.width), 0,
+           static_cast<cudaStream_t>(stream), shape, grad_output, shifts, grad_images);
+  });
 }
 
 template void translate_backward(const TranslateShape&, const float*, const std::int64_t*, float*,
