@@ -4,6 +4,7 @@
 #include "cpu/conv/conv5x5.h"
 #include "cpu/conv/not_finite.h"
 #include "cpu/simd/transpose.h"
+#include "cpu/simd/workspace.h"
 #include "host/threads.h"
 #include "kernels.h"
 
@@ -30,39 +31,40 @@ int slots_of(const C3Shape& s) {
   return n_groups < 1 ? 1 : n_groups < kMaxSlots ? static_cast<int>(n_groups) : kMaxSlots;
 }
 
+// A thread's memory, for one lane group.
 template <class T>
-struct C3Workspace {
-  T* weight;            // the weights' points
-  Vec<T>* grad_weight;  // [n_slots, n_grads]: of the weights' points and of the bias
+struct C3ThreadMemory {
+  Vec<T>* input;       // [n_inputs, height, width]
+  Vec<T>* output;      // [n_outputs, height-4, width-4]
+  Vec<T>* grad_input;  // like input
+  ConvScratch<T> scratch;
+
+  C3ThreadMemory(Workspace& workspace, const Conv5x5& conv)
+      : input(workspace.take<Vec<T>>(conv.input_size())),
+        output(workspace.take<Vec<T>>(conv.output_size())),
+        grad_input(workspace.take<Vec<T>>(conv.input_size())),
+        scratch(workspace, conv) {}
+};
+
+template <class T>
+struct C3Memory {
   int n_slots;
   std::int64_t n_grads;
-  // A thread's, one lane group:
-  Vec<T>* input;        // [n_inputs, height, width]
-  Vec<T>* output;       // [n_outputs, height-4, width-4]
-  Vec<T>* grad_input;   // like input
-  ConvScratch<T> scratch;
-  std::int64_t bytes;
+  T* weight;            // the weights' points
+  Vec<T>* grad_weight;  // [n_slots, n_grads]: of the weights' points and of the bias
+  ThreadParts<C3ThreadMemory<T>, Conv5x5> threads;
 
-  C3Workspace(const C3Shape& shape, int n_threads, void* start, int thread) {
-    const Conv5x5 conv = conv_of(shape);
-    n_slots = slots_of<T>(shape);
-    n_grads = conv.n_weight_points() + conv.n_outputs;
-    Arena arena(start);
-    weight = arena.take<T>(conv.n_weight_points());
-    grad_weight = arena.take<Vec<T>>(n_slots * n_grads);
-    for (int t = 0; t < n_threads && t <= thread; ++t) {  // the last taken is the thread's own
-      input = arena.take<Vec<T>>(conv.input_size());
-      output = arena.take<Vec<T>>(conv.output_size());
-      grad_input = arena.take<Vec<T>>(conv.input_size());
-      scratch = ConvScratch<T>(arena, conv);
-    }
-    bytes = arena.bytes();
-  }
+  C3Memory(Workspace& workspace, const C3Shape& shape, const Conv5x5& conv, int n_threads)
+      : n_slots(slots_of<T>(shape)),
+        n_grads(conv.n_weight_points() + conv.n_outputs),
+        weight(workspace.take<T>(conv.n_weight_points())),
+        grad_weight(workspace.take<Vec<T>>(n_slots * n_grads)),
+        threads(workspace, conv, n_threads) {}
 };
 
 inline std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes, int n_threads) {
-  return value_bytes == 4 ? C3Workspace<float>(shape, n_threads, nullptr, n_threads).bytes
-                          : C3Workspace<double>(shape, n_threads, nullptr, n_threads).bytes;
+  return value_bytes == 4 ? bytes_of<C3Memory<float>>(shape, conv_of(shape), n_threads)
+                          : bytes_of<C3Memory<double>>(shape, conv_of(shape), n_threads);
 }
 
 // Calls f(group, first image, images in it) for the lane groups of one thread.
@@ -80,15 +82,17 @@ void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bia
              void* workspace, int n_threads) {
   const Conv5x5 conv = conv_of(shape);
   const int n_in = conv.input_size(), n_out = conv.output_size();
-  conv5x5_pack(conv, weight, C3Workspace<T>(shape, n_threads, workspace, 0).weight);
+  Workspace parts(workspace);
+  const C3Memory<T> memory(parts, shape, conv, n_threads);
+  conv5x5_pack(conv, weight, memory.weight);
   run_on_threads(n_threads, [&](int thread) {
-    const C3Workspace<T> w(shape, n_threads, workspace, thread);
+    const C3ThreadMemory<T> own = memory.threads.of(thread);
     const Share share = share_of(lane_groups<T>(shape), thread, n_threads);
     for_lane_groups<T>(shape, share.first, share.stop, 1, [&](std::int64_t image, int n_images) {
-      rows_to_lanes<T>(input + image * n_in, n_in, n_images, n_in, w.input);
+      rows_to_lanes<T>(input + image * n_in, n_in, n_images, n_in, own.input);
       const Vec<T> check =
-          conv5x5_forward<T, true>(conv, w.input, w.weight, bias, w.scratch, w.output);
-      lanes_to_rows<T>(w.output, output + image * n_out, n_out, n_images, n_out);
+          conv5x5_forward<T, true>(conv, own.input, memory.weight, bias, own.scratch, own.output);
+      lanes_to_rows<T>(own.output, output + image * n_out, n_out, n_images, n_out);
       if (is_finite(sum_of_lanes<T>(check))) return;
       for (std::int64_t i = image; i < image + n_images; ++i)
         mend_output(shape, input + i * n_in, weight, bias, output + i * n_out);
@@ -102,27 +106,29 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
   const Conv5x5 conv = conv_of(shape);
   const int n_in = conv.input_size(), n_out = conv.output_size();
   const bool wants_weight = g.grad_weight != nullptr || g.grad_bias != nullptr;
-  const C3Workspace<T> shared(shape, n_threads, workspace, 0);
-  conv5x5_pack(conv, g.weight, shared.weight);
+  Workspace parts(workspace);
+  const C3Memory<T> memory(parts, shape, conv, n_threads);
+  conv5x5_pack(conv, g.weight, memory.weight);
   run_on_threads(n_threads, [&](int thread) {
-    const C3Workspace<T> w(shape, n_threads, workspace, thread);
-    const Share slots = share_of(w.n_slots, thread, n_threads);
+    const C3ThreadMemory<T> own = memory.threads.of(thread);
+    const Share slots = share_of(memory.n_slots, thread, n_threads);
     for (std::int64_t slot = slots.first; slot < slots.stop; ++slot) {
-      Vec<T>* const grad_weight = w.grad_weight + slot * w.n_grads;
+      Vec<T>* const grad_weight = memory.grad_weight + slot * memory.n_grads;
       Vec<T>* const grad_bias = grad_weight + conv.n_weight_points();
-      for (std::int64_t i = 0; i < w.n_grads; ++i) grad_weight[i] = Vec<T>{};
+      for (std::int64_t i = 0; i < memory.n_grads; ++i) grad_weight[i] = Vec<T>{};
       for_lane_groups<T>(
-          shape, slot, lane_groups<T>(shape), w.n_slots, [&](std::int64_t image, int n_images) {
-            rows_to_lanes<T>(g.grad_output + image * n_out, n_out, n_images, n_out, w.output);
+          shape, slot, lane_groups<T>(shape), memory.n_slots,
+          [&](std::int64_t image, int n_images) {
+            rows_to_lanes<T>(g.grad_output + image * n_out, n_out, n_images, n_out, own.output);
             if (wants_weight)
-              rows_to_lanes<T>(g.input + image * n_in, n_in, n_images, n_in, w.input);
+              rows_to_lanes<T>(g.input + image * n_in, n_in, n_images, n_in, own.input);
             const Vec<T> check = conv5x5_backward<T, true>(
-                conv, w.output, w.input, w.weight, w.scratch,
+                conv, own.output, own.input, memory.weight, own.scratch,
                 wants_weight ? grad_weight : nullptr, grad_bias,
-                g.grad_input ? w.grad_input : nullptr);
+                g.grad_input ? own.grad_input : nullptr);
             if (!g.grad_input) return;
             T* const grad_input = g.grad_input + image * n_in;
-            lanes_to_rows<T>(w.grad_input, grad_input, n_in, n_images, n_in);
+            lanes_to_rows<T>(own.grad_input, grad_input, n_in, n_images, n_in);
             if (is_finite(sum_of_lanes<T>(check))) return;
             for (int i = 0; i < n_images; ++i)
               mend_grad_input(shape, g.grad_output + (image + i) * n_out, g.weight,
@@ -132,9 +138,9 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
   });
   if (!wants_weight) return;
   const auto sum_of_slots = [&](std::int64_t i) {
-    Vec<T> sum = shared.grad_weight[i];
-    for (int slot = 1; slot < shared.n_slots; ++slot)
-      sum += shared.grad_weight[slot * shared.n_grads + i];
+    Vec<T> sum = memory.grad_weight[i];
+    for (int slot = 1; slot < memory.n_slots; ++slot)
+      sum += memory.grad_weight[slot * memory.n_grads + i];
     return sum;
   };
   run_on_threads(n_threads, [&](int thread) {

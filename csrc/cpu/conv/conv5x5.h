@@ -21,6 +21,7 @@
 #include "cpu/math/toom_cook.h"
 #include "cpu/simd/constant.h"
 #include "cpu/simd/vec.h"
+#include "cpu/simd/workspace.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -63,15 +64,15 @@ struct ConvScratch {
   Vec<T>* one_map;  // [kPoints, height]: of one map and tile
 
   ConvScratch() = default;
-  ConvScratch(Arena& arena, const Conv5x5& conv) {
+  ConvScratch(Workspace& workspace, const Conv5x5& conv) {
     const std::int64_t input_rows = conv.n_inputs * kPoints * conv.height;
     const std::int64_t grad_rows = conv.n_outputs * kPoints * conv.out_height();
     const std::int64_t fit =
         kBytes / ((input_rows + grad_rows) * static_cast<std::int64_t>(sizeof(Vec<T>)));
     n_tiles = fit < 1 ? 1 : fit < conv.n_tiles() ? static_cast<int>(fit) : conv.n_tiles();
-    input = arena.take<Vec<T>>(n_tiles * input_rows);
-    grad = arena.take<Vec<T>>(n_tiles * grad_rows);
-    one_map = arena.take<Vec<T>>(kPoints * conv.height);
+    input = workspace.take<Vec<T>>(n_tiles * input_rows);
+    grad = workspace.take<Vec<T>>(n_tiles * grad_rows);
+    one_map = workspace.take<Vec<T>>(kPoints * conv.height);
   }
 };
 

@@ -133,7 +133,9 @@ struct Form {
                                     sizeof(finite.x) == infinity * sizeof(double);
 };
 
-// The functions below work on any vector type V; its lanes do not talk to each other.
+// The functions below work on any vector type V; its lanes do not talk to each other. Sums begin
+// with 0 + c * d, which every compiler makes the same fused multiply-add of, where it could fuse
+// either product of c * d + c' * d'.
 template <class V>
 auto first_lane(V v) {
   return v[0];
@@ -168,14 +170,9 @@ inline void taps_to_points(const V (&w)[F::taps], V* points, std::int64_t stride
 #pragma GCC unroll 16
   for (int p = 0; p < F::points; ++p) {
     V sum = {};
-    bool any = false;
 #pragma GCC unroll 16
-    for (int j = 0; j < F::taps; ++j) {
-      if (m.g[p][j] == 0) continue;
-      const V term = static_cast<Scalar<V>>(m.g[p][j]) * w[j];
-      sum = any ? sum + term : term;
-      any = true;
-    }
+    for (int j = 0; j < F::taps; ++j)
+      if (m.g[p][j] != 0) sum += static_cast<Scalar<V>>(m.g[p][j]) * w[j];
     points[p * stride] = sum;
   }
 }
@@ -220,14 +217,9 @@ inline void inputs_to_points(const V (&d)[F::inputs], V* points, std::int64_t st
 #pragma GCC unroll 16
     for (int p = 0; p < F::points; ++p) {
       V sum = {};
-      bool any = false;
 #pragma GCC unroll 16
-      for (int k = 0; k < F::inputs; ++k) {
-        if (m.b[p][k] == 0) continue;
-        const V term = static_cast<T>(m.b[p][k]) * d[k];
-        sum = any ? sum + term : term;
-        any = true;
-      }
+      for (int k = 0; k < F::inputs; ++k)
+        if (m.b[p][k] != 0) sum += static_cast<T>(m.b[p][k]) * d[k];
       points[p * stride] = sum;
     }
   }
