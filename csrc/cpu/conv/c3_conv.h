@@ -1,7 +1,7 @@
 // The c3_conv op: cpu/conv/conv5x5.h between two changes of layout, [N, maps, y, x] <-> images in the lanes.
 #pragma once
 
-#include "cpu/conv/conv5x5.h"
+#include "cpu/conv/conv5x5_backward.h"
 #include "cpu/conv/not_finite.h"
 #include "cpu/simd/transpose.h"
 #include "cpu/simd/workspace.h"

@@ -22,7 +22,7 @@
 // step, the dense layers a quarter, tanh a tenth: it is bound by multiply-adds.
 #pragma once
 
-#include "cpu/conv/conv5x5.h"
+#include "cpu/conv/conv5x5_backward.h"
 #include "cpu/images/ink.h"
 #include "cpu/math/activation.h"
 #include "cpu/math/dense.h"
@@ -34,10 +34,9 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-constexpr int kFrame = 32;  // an image's side with C1's padding
-constexpr int kS2 = 14, kC3 = 10, kS4 = 5;
-constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2 * kS2;
-constexpr int kC3Size = kMaps3 * kC3 * kC3, kS4Size = kMaps3 * kS4 * kS4;
+constexpr int kFrame = kImageSize + kTaps - 1;  // an image's side with C1's padding
+constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2Side * kS2Side;
+constexpr int kC3Size = kMaps3 * kC3Side * kC3Side, kS4Size = kMaps3 * kS4Pixels;
 // Each lane group adds 2,700 or 4,100 vectors to its slot: more slots than this would cost more in
 // memory than further threads could gain.
 constexpr int kMaxSlots = 32;
@@ -56,7 +55,7 @@ struct LenetShape {
     n_grads = c3_bias + kMaps3;
   }
   Conv5x5 c1() const { return {c1_table, 1, kMaps1, kFrame, kFrame}; }
-  Conv5x5 c3() const { return {c3_table, kMaps1, kMaps3, kS2, kS2}; }
+  Conv5x5 c3() const { return {c3_table, kMaps1, kMaps3, kS2Side, kS2Side}; }
 };
 
 // A thread's memory, for one lane group.
@@ -152,9 +151,9 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
 
   load_images(epoch, batch.first + first, lanes.n_images, w.image);
   conv5x5_forward<float>(shape.c1(), w.image, w.c1_points, p.c1.bias, w.c1_scratch, w.c1);
-  activate_and_pool(activation, w.c1, kMaps1, kS2, w.s2);
+  activate_and_pool(activation, w.c1, kMaps1, kS2Side, w.s2);
   conv5x5_forward<float>(shape.c3(), w.s2, w.c3_points, p.c3.bias, w.c3_scratch, w.c3);
-  activate_and_pool(activation, w.c3, kMaps3, kS4, w.s4);
+  activate_and_pool(activation, w.c3, kMaps3, kS4Side, w.s4);
   dense_forward<kS4Size, kC5Units>(p.c5.weight, p.c5.bias, w.s4, w.c5);
   activate(activation, w.c5, kC5Units);
   dense_forward<kC5Units, kF6Units>(p.f6.weight, p.f6.bias, w.c5, w.f6);
@@ -171,10 +170,10 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   dense_grad_input<kC5Units, kF6Units>(p.f6.weight, f6_grad, c5_grad);
   multiply_by_slope(activation, c5_grad, w.c5, kC5Units);
   dense_grad_input<kS4Size, kC5Units>(p.c5.weight, c5_grad, w.s4_grad);
-  unpool(activation, w.s4_grad, kMaps3, kS4, w.c3);
+  unpool(activation, w.s4_grad, kMaps3, kS4Side, w.c3);
   conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch,
                           slot + shape.c3_weight, slot + shape.c3_bias, w.s2_grad);
-  unpool(activation, w.s2_grad, kMaps1, kS2, w.c1);
+  unpool(activation, w.s2_grad, kMaps1, kS2Side, w.c1);
   conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch, slot,
                           slot + shape.c1_bias, nullptr);
 
