@@ -29,7 +29,7 @@
 #pragma once
 
 #include "cpu/conv/c3_plan.h"
-#include "cpu/conv/conv5x5.h"
+#include "cpu/conv/conv5x5_backward.h"
 #include "cpu/conv/not_finite.h"
 #include "cpu/conv/patches.h"
 #include "host/threads.h"
@@ -98,9 +98,9 @@ void mend_maps(std::int64_t n_images, int n_maps, int n_threads, Mend&& mend) {
 // A lane group of a convolution; the target is written, or added to.
 template <class T>
 void convolve_group(const Convolution<T>& c, std::int64_t index, const Maps<const T>& source,
-                    const T* points, const T* bias, const Maps<T>& target, bool add, Arena arena,
+                    const T* points, const T* bias, const Maps<T>& target, bool add, Workspace parts,
                     Suspicion& not_finite) {
-  const typename Convolution<T>::Memory memory(arena, c.conv);
+  const typename Convolution<T>::Memory memory(parts, c.conv);
   const PatchGroup<T> group(c.cut, index);
   windows_to_lanes<T>(source, group, c.margin, c.conv.height, c.conv.width, memory.source);
   not_finite.check<T>(conv5x5_forward<T, true>(c.conv, memory.source, points, bias, memory.scratch,
@@ -152,8 +152,8 @@ void turn_weight(const Table& table, const T* weight, T* turned) {
 template <class T>
 void correlate_slot(const Correlation<T>& c, std::int64_t slot, const Maps<const T>& grad_output,
                     const Maps<const T>& input, const T* points, Vec<T>* grads,
-                    const Maps<T>* grad_input, bool add, Arena arena, Suspicion& not_finite) {
-  const typename Correlation<T>::Memory memory(arena, c.conv, c.gives_grad_input);
+                    const Maps<T>* grad_input, bool add, Workspace parts, Suspicion& not_finite) {
+  const typename Correlation<T>::Memory memory(parts, c.conv, c.gives_grad_input);
   Vec<T>* const grad_bias = grads ? grads + c.n_grads - c.conv.n_outputs : nullptr;
   for (std::int64_t i = 0; grads && i < c.n_grads; ++i) grads[i] = Vec<T>{};
   for (std::int64_t i = slot; i < c.n_groups(); i += c.n_slots) {
@@ -223,15 +223,15 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
     const int n_slots = wants_weight || correlation_does ? plan.correlation.n_slots : 0;
     WorkQueue items(n_slots + (convolution_does ? plan.convolution.n_groups() : 0));
     run_on_threads(plan.threads.n_threads, [&](int thread) {
-      const Arena arena = plan.threads.of(thread);
+      const Workspace parts = plan.threads.of(thread);
       for (std::int64_t i; (i = items.next()) >= 0;) {
         if (i >= n_slots)
           convolve_group<T>(plan.convolution, i - n_slots, grad_output, plan.points, plan.no_bias,
-                            grad_input, add, arena, not_finite);
+                            grad_input, add, parts, not_finite);
         else
           correlate_slot<T>(plan.correlation, i, grad_output, input, plan.points,
                             wants_weight ? plan.slots + i * plan.correlation.n_grads : nullptr,
-                            correlation_does ? &grad_input : nullptr, add, arena, not_finite);
+                            correlation_does ? &grad_input : nullptr, add, parts, not_finite);
       }
     });
     if (wants_weight) sum_slots<T>(shape, maps, plan, g);

@@ -4,6 +4,7 @@
 
 #include "cpu/conv/conv5x5.h"
 #include "cpu/conv/patches.h"
+#include "cpu/simd/workspace.h"
 #include "kernels.h"
 
 namespace lenetshift {
@@ -124,17 +125,9 @@ Cut choose_cut(std::int64_t n_images, std::int64_t height, std::int64_t width,
   return best;
 }
 
-// The bytes of what takes its memory from an arena.
-template <class Memory, class... Shape>
-std::int64_t bytes_of(const Shape&... shape) {
-  Arena arena(nullptr);
-  const Memory memory(arena, shape...);
-  return arena.bytes();
-}
-
 template <class T>
-Vec<T>* take_maps(Arena& arena, std::int64_t n_maps, int rows, int columns) {
-  return arena.take<Vec<T>>(n_maps * rows * columns + kBeyond<T>);
+Vec<T>* take_maps(Workspace& parts, std::int64_t n_maps, int rows, int columns) {
+  return parts.take<Vec<T>>(n_maps * rows * columns + kBeyond<T>);
 }
 
 // A convolution of all images: targets from the windows of their patches.
@@ -150,17 +143,17 @@ struct Convolution {
     Vec<T>* target;
     ConvScratch<T> scratch;
 
-    Memory(Arena& arena, const Conv5x5& conv)
-        : source(take_maps<T>(arena, conv.n_inputs, conv.height, conv.width)),
-          target(take_maps<T>(arena, conv.n_outputs, conv.out_height(), conv.out_width())),
-          scratch(one_tile(arena, conv)) {}
+    Memory(Workspace& parts, const Conv5x5& conv)
+        : source(take_maps<T>(parts, conv.n_inputs, conv.height, conv.width)),
+          target(take_maps<T>(parts, conv.n_outputs, conv.out_height(), conv.out_width())),
+          scratch(one_tile(parts, conv)) {}
 
    private:
-    static ConvScratch<T> one_tile(Arena& arena, const Conv5x5& conv) {
+    static ConvScratch<T> one_tile(Workspace& parts, const Conv5x5& conv) {
       ConvScratch<T> scratch;
       scratch.n_tiles = 1;
-      scratch.input = arena.take<Vec<T>>(std::int64_t{conv.n_inputs} * kPoints * conv.height);
-      scratch.one_map = arena.take<Vec<T>>(kPoints * conv.height);
+      scratch.input = parts.take<Vec<T>>(std::int64_t{conv.n_inputs} * kPoints * conv.height);
+      scratch.one_map = parts.take<Vec<T>>(kPoints * conv.height);
       return scratch;
     }
   };
@@ -214,12 +207,12 @@ struct Correlation {
     Vec<T>* grad_input;   // whole maps, or null
     ConvScratch<T> scratch;
 
-    Memory(Arena& arena, const Conv5x5& conv, bool gives_grad_input)
-        : input(take_maps<T>(arena, conv.n_inputs, conv.height, conv.width)),
-          grad_output(take_maps<T>(arena, conv.n_outputs, conv.out_height(), conv.out_width())),
-          grad_input(gives_grad_input ? take_maps<T>(arena, conv.n_inputs, conv.height, conv.width)
+    Memory(Workspace& parts, const Conv5x5& conv, bool gives_grad_input)
+        : input(take_maps<T>(parts, conv.n_inputs, conv.height, conv.width)),
+          grad_output(take_maps<T>(parts, conv.n_outputs, conv.out_height(), conv.out_width())),
+          grad_input(gives_grad_input ? take_maps<T>(parts, conv.n_inputs, conv.height, conv.width)
                                       : nullptr),
-          scratch(arena, conv) {}
+          scratch(parts, conv) {}
   };
 
   Correlation(const C3Shape& s, const Table& table, const Table& turned)
@@ -268,14 +261,14 @@ struct ThreadMemory {
   char* first;
 
   ThreadMemory() = default;
-  ThreadMemory(Arena& arena, std::int64_t bytes_each_, std::int64_t n_items, int most_threads)
+  ThreadMemory(Workspace& parts, std::int64_t bytes_each_, std::int64_t n_items, int most_threads)
       : bytes_each(bytes_each_) {
-    const std::int64_t fit = (kC3Bytes - arena.bytes()) / bytes_each;
+    const std::int64_t fit = (kC3Bytes - parts.bytes()) / bytes_each;
     const std::int64_t n = fit < n_items ? fit : n_items;
     n_threads = n < 1 ? 1 : n < most_threads ? static_cast<int>(n) : most_threads;
-    first = arena.take<char>(n_threads * bytes_each);
+    first = parts.take<char>(n_threads * bytes_each);
   }
-  Arena of(int thread) const { return Arena(first + thread * bytes_each); }
+  Workspace of(int thread) const { return Workspace(first + thread * bytes_each); }
 };
 
 // The forward pass for a map group.
@@ -289,10 +282,10 @@ struct ForwardPlan {
   ForwardPlan(const C3Shape& s, const Table& table, int n_threads, void* workspace)
       : convolution(table, s.n_images, s.height - (kTaps - 1), s.width - (kTaps - 1), 0,
                     n_threads) {
-    Arena arena(workspace);
-    points = arena.take<T>(table.n_weight_points());
-    threads = ThreadMemory(arena, convolution.bytes(), convolution.n_groups(), n_threads);
-    bytes = arena.bytes();
+    Workspace parts(workspace);
+    points = parts.take<T>(table.n_weight_points());
+    threads = ThreadMemory(parts, convolution.bytes(), convolution.n_groups(), n_threads);
+    bytes = parts.bytes();
   }
 };
 
@@ -314,11 +307,11 @@ struct BackwardPlan {
       : table(table_),
         turned(table),
         correlation(s, table, turned.table) {
-    Arena arena(workspace);
-    slots = arena.take<Vec<T>>(correlation.n_slots * correlation.n_grads);
-    points = arena.take<T>(table.n_weight_points());
-    turned_weight = arena.take<T>(table.n_connections * kTaps * kTaps);
-    no_bias = arena.take<T>(table.n_sources);
+    Workspace parts(workspace);
+    slots = parts.take<Vec<T>>(correlation.n_slots * correlation.n_grads);
+    points = parts.take<T>(table.n_weight_points());
+    turned_weight = parts.take<T>(table.n_connections * kTaps * kTaps);
+    no_bias = parts.take<T>(table.n_sources);
     std::int64_t each = correlation.bytes(), n_items = correlation.n_slots;
     if (!correlation.gives_grad_input) {
       convolution =
@@ -326,8 +319,8 @@ struct BackwardPlan {
       each = each > convolution.bytes() ? each : convolution.bytes();
       n_items += convolution.n_groups();
     }
-    threads = ThreadMemory(arena, each, n_items, n_threads);
-    bytes = arena.bytes();
+    threads = ThreadMemory(parts, each, n_items, n_threads);
+    bytes = parts.bytes();
   }
 };
 

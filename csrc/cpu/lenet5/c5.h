@@ -38,7 +38,7 @@ namespace LENETSHIFT_ISA {
 namespace {
 
 // S4's rows at one point of the form, or of one column: [s4 rows][16]. The outermost rows of C5's
-// window, at e and e + 16, are in top and bottom [n_dy][16] where any dy is lossy.
+// window, at e and e + kS4Last, are in top and bottom [n_dy][16] where any dy is lossy.
 struct S4Points {
   const vec *rows, *top, *bottom;
   const vec* tap(int u, int e) const {
@@ -123,9 +123,8 @@ template <int m>
 
 // The rows of taps that meet ink for one of the dy e ... e + n - 1: S4 is 0 at all others.
 inline Taps inked_taps(const Lenet5Inputs& in, int e, int n) {
-  // S4(y, x) depends on the image's rows y - 2 ... y + 13.
   const int dy_last = in.canvas.y.last_shift;
-  const int first = in.box.y0 + dy_last - 13, last = in.box.y1 + dy_last + 2;
+  const int first = in.box.y0 + dy_last - kS4Below, last = in.box.y1 + dy_last + kS4Above;
   Taps taps;
   while (taps.first < 5 && e + 4 * taps.first + n - 1 < first) ++taps.first;
   while (taps.last >= 0 && e + 4 * taps.last > last) --taps.last;

@@ -27,7 +27,11 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-constexpr int kMaxShifts = 55;  // -27 ... 27
+constexpr int kMaxShifts = 2 * kImageSize - 1;  // -27 ... 27
+
+// S4(y, x) depends on the image's rows y - kS4Above ... y + kS4Below: C1's taps above; C3's two
+// rows, its taps, S2's two rows and C1's taps below.
+constexpr int kS4Above = kTaps / 2, kS4Below = 2 + 2 * (kTaps - 1) + 1 + kTaps / 2;
 
 // The image lies in a border of zeros that C1's taps may read: pixel (y, x) is at
 // [(y + kBorder) * kInkStride + x + kBorder].

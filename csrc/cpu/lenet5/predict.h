@@ -28,6 +28,7 @@
 #include "cpu/images/ink.h"
 #include "cpu/lenet5/c5.h"
 #include "cpu/simd/constant.h"
+#include "cpu/simd/workspace.h"
 #include "host/image_order.h"
 #include "host/threads.h"
 #include "kernels.h"
@@ -57,42 +58,42 @@ struct Lenet5Scratch {
   EdgeColumns columns;
   C5Memory c5;
 
-  Lenet5Scratch(Arena& arena, ShiftGrid grid) {
+  Lenet5Scratch(Workspace& workspace, ShiftGrid grid) {
     const Canvas canvas(grid);
     const int s2_columns = canvas.x.s2(), n_dy = canvas.y.n;
     const std::int64_t s4_row_size = s4_row(canvas);
     const std::int64_t s4_size = std::int64_t{canvas.y.s4()} * kMaps3;
     const std::int64_t outermost_size = std::int64_t{n_dy} * kMaps3;
-    ink = arena.take<vec>((kInkStride + 1) * kInkStride);
-    rows.c1 = arena.take<vec>((s2_columns + 1) * kMaps1);
-    rows.c1_x_sums = arena.take<vec>(2 * s2_columns * kMaps1);
-    rows.s2.values = arena.take<vec>(kS2Row);
-    rows.s2_points = arena.take<vec>(kS2Ring * s2_points_row(canvas));
-    rows.products = arena.take<vec>(kC3Planes * kMaps3 * kTileBlock);
-    rows.c3.sums = arena.take<vec>(c3_row(canvas));
-    rows.c3.edge_column_sums = arena.take<vec>(grid.n_dx * kMaps3);
-    rows.c3_x_sums = arena.take<vec>(kC3Ring * c3_row(canvas));
-    rows.s4 = arena.take<vec>(canvas.y.s4() * s4_row_size);
-    edge.c1_x_sums = arena.take<vec>(2 * s2_columns * kMaps1);
-    edge.s2.values = arena.take<vec>(kS2Row);
-    edge.s2_points = arena.take<vec>(s2_points_row(canvas));
-    edge.c3.sums = arena.take<vec>(c3_row(canvas));
-    edge.s4 = arena.take<vec>(n_dy * s4_row_size);
+    ink = workspace.take<vec>((kInkStride + 1) * kInkStride);
+    rows.c1 = workspace.take<vec>((s2_columns + 1) * kMaps1);
+    rows.c1_x_sums = workspace.take<vec>(2 * s2_columns * kMaps1);
+    rows.s2.values = workspace.take<vec>(kS2Row);
+    rows.s2_points = workspace.take<vec>(kS2Ring * s2_points_row(canvas));
+    rows.products = workspace.take<vec>(kC3Planes * kMaps3 * kTileBlock);
+    rows.c3.sums = workspace.take<vec>(c3_row(canvas));
+    rows.c3.edge_column_sums = workspace.take<vec>(grid.n_dx * kMaps3);
+    rows.c3_x_sums = workspace.take<vec>(kC3Ring * c3_row(canvas));
+    rows.s4 = workspace.take<vec>(canvas.y.s4() * s4_row_size);
+    edge.c1_x_sums = workspace.take<vec>(2 * s2_columns * kMaps1);
+    edge.s2.values = workspace.take<vec>(kS2Row);
+    edge.s2_points = workspace.take<vec>(s2_points_row(canvas));
+    edge.c3.sums = workspace.take<vec>(c3_row(canvas));
+    edge.s4 = workspace.take<vec>(n_dy * s4_row_size);
     for (int k = 0; k < grid.n_dx; ++k) {
       EdgeColumn& column = columns.column[k];
-      column.c1_x_sums = arena.take<vec>(2 * kMaps1);
-      column.s2 = arena.take<vec>(kS2Ring * kMaps1);
-      column.c3 = arena.take<vec>(kC3Ring * kMaps3);
-      column.s4 = arena.take<vec>(s4_size);
-      column.s4_top = arena.take<vec>(outermost_size);
-      column.s4_bottom = arena.take<vec>(outermost_size);
+      column.c1_x_sums = workspace.take<vec>(2 * kMaps1);
+      column.s2 = workspace.take<vec>(kS2Ring * kMaps1);
+      column.c3 = workspace.take<vec>(kC3Ring * kMaps3);
+      column.s4 = workspace.take<vec>(s4_size);
+      column.s4_top = workspace.take<vec>(outermost_size);
+      column.s4_bottom = workspace.take<vec>(outermost_size);
     }
-    c5.s4 = arena.take<vec>(TileForm<kMaxTile>::points * s4_size);
-    c5.s4_top = arena.take<vec>(TileForm<kMaxTile>::points * outermost_size);
-    c5.s4_bottom = arena.take<vec>(TileForm<kMaxTile>::points * outermost_size);
-    c5.products = arena.take<vec>(TileForm<kMaxTile>::points * kC5Units * kRowBlock);
-    c5.c5 = arena.take<vec>(kMaxTile * kRowBlock * kC5Units);
-    c5.f6 = arena.take<vec>(kRowBlock * kF6Units);
+    c5.s4 = workspace.take<vec>(TileForm<kMaxTile>::points * s4_size);
+    c5.s4_top = workspace.take<vec>(TileForm<kMaxTile>::points * outermost_size);
+    c5.s4_bottom = workspace.take<vec>(TileForm<kMaxTile>::points * outermost_size);
+    c5.products = workspace.take<vec>(TileForm<kMaxTile>::points * kC5Units * kRowBlock);
+    c5.c5 = workspace.take<vec>(kMaxTile * kRowBlock * kC5Units);
+    c5.f6 = workspace.take<vec>(kRowBlock * kF6Units);
   }
 };
 
@@ -168,22 +169,14 @@ template <class Table>
 
 class Lenet5Predictor {
  public:
-  Lenet5Predictor(C3Table table, Activation activation, const ShiftedImages& job, void* workspace,
-                  int n_threads)
+  Lenet5Predictor(Workspace& workspace, C3Table table, Activation activation,
+                  const ShiftedImages& job, int n_threads)
       : activation_(activation), job_(job),
         answer_lane_group_(table == C3Table::sparse ? answer_lane_group<SparseC3>
                                                   : answer_lane_group<DenseC3>),
-        arena_(workspace),
-        weights_(arena_, table == C3Table::sparse ? SparseC3::table : DenseC3::table),
-        boxes_(arena_.take<InkBox>(kChunk)), keys_(arena_.take<std::uint64_t>(kChunk)),
-        n_threads_(n_threads), start_(static_cast<char*>(workspace)) {
-    scratch_first_ = arena_.bytes();
-    Arena one(nullptr);
-    Lenet5Scratch(one, job.grid);
-    scratch_bytes_ = one.bytes();
-  }
-
-  std::int64_t bytes() const { return scratch_first_ + n_threads_ * scratch_bytes_; }
+        weights_(workspace, table == C3Table::sparse ? SparseC3::table : DenseC3::table),
+        boxes_(workspace.take<InkBox>(kChunk)), keys_(workspace.take<std::uint64_t>(kChunk)),
+        threads_(workspace, job.grid, n_threads), n_threads_(n_threads) {}
 
   bool run(const Lenet5Parameters& parameters, Execution execution) {
     weights_.pack(activation_, parameters);
@@ -197,20 +190,13 @@ class Lenet5Predictor {
   Activation activation_;
   const ShiftedImages& job_;
   decltype(&answer_lane_group<DenseC3>) answer_lane_group_;
-  Arena arena_;
   Lenet5Weights weights_;
   InkBox* boxes_;        // [chunk]
   std::uint64_t* keys_;  // [chunk]: see host/image_order.h
+  ThreadParts<Lenet5Scratch, ShiftGrid> threads_;
   int n_threads_;
-  char* start_;
-  std::int64_t scratch_first_, scratch_bytes_;
   std::uint8_t blank_prediction_;
   float blank_logits_[kClasses];
-
-  Lenet5Scratch scratch_of(int thread) const {
-    Arena arena(start_ + scratch_first_ + thread * scratch_bytes_);
-    return Lenet5Scratch(arena, job_.grid);
-  }
 
   const std::uint8_t* image(std::int64_t i) const { return job_.images + i * kPixels; }
 
@@ -230,7 +216,7 @@ class Lenet5Predictor {
       return lossy_order(boxes_[i], job_.grid);
     });
     const auto worker = [&](int thread, auto&& next, auto&& stopped) {
-      Lenet5Scratch scratch = scratch_of(thread);
+      Lenet5Scratch scratch = threads_.of(thread);
       for (int group; (group = next()) >= 0 && !stopped();) run_group(first, n, group, scratch);
     };
     return run_pieces(divide_up(n, kLanes), execution, worker);
@@ -271,13 +257,14 @@ class Lenet5Predictor {
 
 inline std::int64_t predict_shifts_lenet5_workspace(C3Table table, ShiftGrid grid, int n_threads) {
   const ShiftedImages job = {nullptr, 0, grid, nullptr, nullptr};
-  return Lenet5Predictor(table, Activation::tanh, job, nullptr, n_threads).bytes();
+  return bytes_of<Lenet5Predictor>(table, Activation::tanh, job, n_threads);
 }
 
 inline bool predict_shifts_lenet5(C3Table table, Activation activation,
                                   const Lenet5Parameters& parameters, const ShiftedImages& job,
                                   void* workspace, Execution execution) {
-  return Lenet5Predictor(table, activation, job, workspace, execution.n_threads)
+  Workspace parts(workspace);
+  return Lenet5Predictor(parts, table, activation, job, execution.n_threads)
       .run(parameters, execution);
 }
 

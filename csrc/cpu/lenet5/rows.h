@@ -18,7 +18,7 @@ namespace {
 
 // A run of a convolution's five taps, all of them by default.
 struct Taps {
-  int first = 0, last = 4;
+  int first = 0, last = kTaps - 1;
 };
 
 // C3 row y needs S2 rows y, y + 2, ... y + 8: a ring of the last rows, row r at r % kS2Ring.
@@ -29,11 +29,13 @@ constexpr int kC3Ring = 3;
 // C3's tiles are computed in blocks of five, which the default grid fills; a last block that is
 // not full computes columns that nobody reads.
 constexpr int kTileBlock = 5;
-inline int c3_tiles(const Canvas& canvas) {
-  return round_up(divide_up(columns_of_parity(canvas.x.c3(), 0), kMaxTile), kTileBlock);
+constexpr int c3_tiles(int n_columns) {
+  return round_up(divide_up(columns_of_parity(n_columns, 0), kMaxTile), kTileBlock);
 }
-// The columns of one parity of an S2 row, and zeros: the last block of tiles reads some of them.
-constexpr int kS2Parity = columns_of_parity(kS2Last + kMaxShifts, 0) + 16;
+inline int c3_tiles(const Canvas& canvas) { return c3_tiles(canvas.x.c3()); }
+// The columns of one parity of an S2 row, and zeros: all that the last block of tiles reads.
+constexpr int kS2Parity = kMaxTile * c3_tiles(kC3Last + kMaxShifts) + kTaps - 1;
+static_assert(kS2Parity >= columns_of_parity(kS2Last + kMaxShifts, 0), "the columns themselves");
 inline int s4_columns_of_parity(const Canvas& canvas) {
   return columns_of_parity(canvas.x.s4(), 0);
 }

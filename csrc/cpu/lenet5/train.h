@@ -22,20 +22,21 @@
 // step, the dense layers a quarter, tanh a tenth: it is bound by multiply-adds.
 #pragma once
 
-#include "cpu/conv/conv5x5.h"
+#include "cpu/conv/conv5x5_backward.h"
 #include "cpu/images/ink.h"
 #include "cpu/math/activation.h"
 #include "cpu/math/dense.h"
 #include "cpu/math/sgd.h"
 #include "cpu/simd/transpose.h"
+#include "cpu/simd/workspace.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-constexpr int kPadded = kImageSize + 4;  // an image's side with C1's border
+constexpr int kPadded = kImageSize + kTaps - 1;  // an image's side with C1's padding
 constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2Side * kS2Side;
-constexpr int kC3Size = kMaps3 * kC3Side * kC3Side, kS4Size = kMaps3 * kS4Side * kS4Side;
+constexpr int kC3Size = kMaps3 * kC3Side * kC3Side, kS4Size = kMaps3 * kS4Pixels;
 // Each lane group adds 2,700 or 4,100 vectors to its slot: more slots than this would cost more in
 // memory than further threads could gain.
 constexpr int kMaxSlots = 32;
@@ -57,49 +58,48 @@ struct LenetShape {
   Conv5x5 c3() const { return {c3_table, kMaps1, kMaps3, kS2Side, kS2Side}; }
 };
 
-struct LenetWorkspace {
-  // Of the batch, all lane groups:
+// A thread's memory, for one lane group.
+struct LenetThreadMemory {
+  vec *image, *c1, *s2, *c3, *s4, *c5, *f6, *s2_grad, *s4_grad;
+  float *c1_points, *c3_points;  // of the weights
+  ConvScratch<float> c1_scratch, c3_scratch;
+
+  LenetThreadMemory(Workspace& workspace, const LenetShape& shape)
+      : image(workspace.take<vec>(kPadded * kPadded)),
+        c1(workspace.take<vec>(kC1Size)),
+        s2(workspace.take<vec>(kS2Size)),
+        c3(workspace.take<vec>(kC3Size)),
+        s4(workspace.take<vec>(kS4Size)),
+        c5(workspace.take<vec>(dense_stride(kC5Units))),
+        f6(workspace.take<vec>(dense_stride(kF6Units))),
+        s2_grad(workspace.take<vec>(kS2Size)),
+        s4_grad(workspace.take<vec>(kS4Size)),
+        c1_points(workspace.take<float>(shape.c1().n_weight_points())),
+        c3_points(workspace.take<float>(shape.c3().n_weight_points())),
+        c1_scratch(workspace, shape.c1()),
+        c3_scratch(workspace, shape.c3()) {}
+};
+
+// Of a batch, all lane groups.
+struct LenetMemory {
   int n_slots;
   vec* slots;                            // [n_slots, n_grads]
   vec *c5_grad, *f6_grad, *output_grad;  // [lane groups, 120 | 84 | 10]
   float *s4_rows, *c5_rows, *f6_rows;    // [lane groups * lanes, 400 | 120 | 84 padded]
   double* loss;                          // [lane groups]
-  // Of a thread, one lane group:
-  vec *image = nullptr, *c1 = nullptr, *s2 = nullptr, *c3 = nullptr, *s4 = nullptr;
-  vec *c5 = nullptr, *f6 = nullptr, *s2_grad = nullptr, *s4_grad = nullptr;
-  float *c1_points = nullptr, *c3_points = nullptr;  // of the weights
-  ConvScratch<float> c1_scratch = {}, c3_scratch = {};
-  std::int64_t bytes;
+  ThreadParts<LenetThreadMemory, LenetShape> threads;
 
-  LenetWorkspace(const LenetShape& shape, int batch_size, int n_threads, void* start, int thread) {
-    const std::int64_t groups = divide_up(batch_size, kLanes), images = groups * kLanes;
-    n_slots = groups < kMaxSlots ? static_cast<int>(groups) : kMaxSlots;
-    Arena arena(start);
-    slots = arena.take<vec>(static_cast<std::int64_t>(n_slots) * shape.n_grads);
-    c5_grad = arena.take<vec>(groups * kC5Units);
-    f6_grad = arena.take<vec>(groups * kF6Units);
-    output_grad = arena.take<vec>(groups * kClasses);
-    s4_rows = arena.take<float>(images * dense_stride(kS4Size));
-    c5_rows = arena.take<float>(images * dense_stride(kC5Units));
-    f6_rows = arena.take<float>(images * dense_stride(kF6Units));
-    loss = arena.take<double>(groups);
-    for (int t = 0; t < n_threads && t <= thread; ++t) {  // the last taken is the thread's own
-      image = arena.take<vec>(kPadded * kPadded);
-      c1 = arena.take<vec>(kC1Size);
-      s2 = arena.take<vec>(kS2Size);
-      c3 = arena.take<vec>(kC3Size);
-      s4 = arena.take<vec>(kS4Size);
-      c5 = arena.take<vec>(dense_stride(kC5Units));
-      f6 = arena.take<vec>(dense_stride(kF6Units));
-      s2_grad = arena.take<vec>(kS2Size);
-      s4_grad = arena.take<vec>(kS4Size);
-      c1_points = arena.take<float>(shape.c1().n_weight_points());
-      c3_points = arena.take<float>(shape.c3().n_weight_points());
-      c1_scratch = ConvScratch<float>(arena, shape.c1());
-      c3_scratch = ConvScratch<float>(arena, shape.c3());
-    }
-    bytes = arena.bytes();
-  }
+  LenetMemory(Workspace& workspace, const LenetShape& shape, std::int64_t n_groups, int n_threads)
+      : n_slots(n_groups < kMaxSlots ? static_cast<int>(n_groups) : kMaxSlots),
+        slots(workspace.take<vec>(static_cast<std::int64_t>(n_slots) * shape.n_grads)),
+        c5_grad(workspace.take<vec>(n_groups * kC5Units)),
+        f6_grad(workspace.take<vec>(n_groups * kF6Units)),
+        output_grad(workspace.take<vec>(n_groups * kClasses)),
+        s4_rows(workspace.take<float>(n_groups * kLanes * dense_stride(kS4Size))),
+        c5_rows(workspace.take<float>(n_groups * kLanes * dense_stride(kC5Units))),
+        f6_rows(workspace.take<float>(n_groups * kLanes * dense_stride(kF6Units))),
+        loss(workspace.take<double>(n_groups)),
+        threads(workspace, shape, n_threads) {}
 };
 
 // Puts a lane group's images side by side in the lanes, inside the border, as pixel / 255.
@@ -144,7 +144,8 @@ inline void multiply_by_slope(Activation activation, vec* grad, const vec* value
 // Stage 1 for one lane group.
 inline void forward_and_backward(Activation activation, const LenetShape& shape,
                                  const Lenet5Parameters& p, const Epoch& epoch, const Batch& batch,
-                                 int group, vec* slot, const LenetWorkspace& w) {
+                                 int group, vec* slot, const LenetMemory& batch_memory,
+                                 const LenetThreadMemory& w) {
   const LaneGroup lanes(epoch, batch, group);
   const int first = group * kLanes;
 
@@ -160,10 +161,10 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   vec logits[kClasses];
   dense_forward<kF6Units, kClasses>(p.output.weight, p.output.bias, w.f6, logits);
 
-  vec* const output_grad = w.output_grad + group * kClasses;
-  vec* const f6_grad = w.f6_grad + group * kF6Units;
-  vec* const c5_grad = w.c5_grad + group * kC5Units;
-  w.loss[group] = cross_entropy(logits, lanes.label, lanes.scale, lanes.n_images, output_grad);
+  vec* const output_grad = batch_memory.output_grad + group * kClasses;
+  vec* const f6_grad = batch_memory.f6_grad + group * kF6Units;
+  vec* const c5_grad = batch_memory.c5_grad + group * kC5Units;
+  batch_memory.loss[group] = cross_entropy(logits, lanes.label, lanes.scale, lanes.n_images, output_grad);
   dense_grad_input<kF6Units, kClasses>(p.output.weight, output_grad, f6_grad);
   multiply_by_slope(activation, f6_grad, w.f6, kF6Units);
   dense_grad_input<kC5Units, kF6Units>(p.f6.weight, f6_grad, c5_grad);
@@ -179,14 +180,14 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   const auto to_rows = [&](const vec* values, int n, float* rows) {
     lanes_to_rows<float>(values, rows + first * static_cast<std::int64_t>(n), n, kLanes, n);
   };
-  to_rows(w.s4, dense_stride(kS4Size), w.s4_rows);
-  to_rows(w.c5, dense_stride(kC5Units), w.c5_rows);
-  to_rows(w.f6, dense_stride(kF6Units), w.f6_rows);
+  to_rows(w.s4, dense_stride(kS4Size), batch_memory.s4_rows);
+  to_rows(w.c5, dense_stride(kC5Units), batch_memory.c5_rows);
+  to_rows(w.f6, dense_stride(kF6Units), batch_memory.f6_rows);
 }
 
 // Stage 2 for one thread's share of the weights.
 inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Batch& batch,
-                   const LenetWorkspace& w, int thread, int n_threads) {
+                   const LenetMemory& w, int thread, int n_threads) {
   const auto sum_of_slots = [&](int i) {
     vec sum = w.slots[i];
     for (int slot = 1; slot < w.n_slots; ++slot) sum += w.slots[slot * shape.n_grads + i];
@@ -225,14 +226,16 @@ inline bool train_epoch_lenet5(C3Table table, Activation activation,
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
   StopSign stop;
+  Workspace parts(workspace);
+  const LenetMemory memory(parts, shape, divide_up(epoch.batch_size, kLanes), n_threads);
   run_on_threads(n_threads, [&](int thread) {
-    const LenetWorkspace w(shape, epoch.batch_size, n_threads, workspace, thread);
+    const LenetThreadMemory w = memory.threads.of(thread);
     // The border, and lanes and rows that are only padding, are written once: nothing may be NaN
     // there.
     for (int i = 0; i < kPadded * kPadded; ++i) w.image[i] = vec{};
     for (int i = kC5Units; i < dense_stride(kC5Units); ++i) w.c5[i] = vec{};
     for (int i = kF6Units; i < dense_stride(kF6Units); ++i) w.f6[i] = vec{};
-    const Share slots = share_of(w.n_slots, thread, n_threads);
+    const Share slots = share_of(memory.n_slots, thread, n_threads);
     for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
       const Batch batch = batch_of(epoch, step);
       const int n_groups = divide_up(batch.n_images, kLanes);
@@ -245,17 +248,18 @@ inline bool train_epoch_lenet5(C3Table table, Activation activation,
       conv5x5_pack(shape.c1(), parameters.c1.weight, w.c1_points);
       conv5x5_pack(shape.c3(), parameters.c3.weight, w.c3_points);
       for (std::int64_t s = slots.first; s < slots.stop; ++s) {
-        vec* const slot = w.slots + s * shape.n_grads;
+        vec* const slot = memory.slots + s * shape.n_grads;
         for (int i = 0; i < shape.n_grads; ++i) slot[i] = vec{};
-        for (int group = static_cast<int>(s); group < n_groups; group += w.n_slots)
-          forward_and_backward(activation, shape, parameters, epoch, batch, group, slot, w);
+        for (int group = static_cast<int>(s); group < n_groups; group += memory.n_slots)
+          forward_and_backward(activation, shape, parameters, epoch, batch, group, slot, memory,
+                               w);
       }
       barrier.wait();
       if (stop.stops_at(step)) return;
-      update(shape, parameters, batch, w, thread, n_threads);
+      update(shape, parameters, batch, memory, thread, n_threads);
       if (thread == 0) {
         double sum = 0;
-        for (int group = 0; group < n_groups; ++group) sum += w.loss[group];
+        for (int group = 0; group < n_groups; ++group) sum += memory.loss[group];
         epoch.losses[step] = static_cast<float>(sum / batch.n_images);
       }
       barrier.wait();
@@ -265,7 +269,7 @@ inline bool train_epoch_lenet5(C3Table table, Activation activation,
 }
 
 inline std::int64_t train_epoch_lenet5_workspace(C3Table table, int batch_size, int n_threads) {
-  return LenetWorkspace(LenetShape(table), batch_size, n_threads, nullptr, n_threads).bytes;
+  return bytes_of<LenetMemory>(LenetShape(table), divide_up(batch_size, kLanes), n_threads);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "cpu/math/toom_cook.h"
 #include "cpu/simd/constant.h"
 #include "cpu/simd/product_block.h"
+#include "cpu/simd/workspace.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -19,6 +20,7 @@ namespace {
 // correlations, in tiles of three outputs. C5 has smaller tiles as well: F(2, 5) reads the same
 // weights as F(3, 5), and a single output is the sum as it stands.
 constexpr int kMaxTile = 3;
+// By tools/toom_cook_points.py.
 constexpr Points<6> kTilePoints = {{0.75, -0.75, 1.75, -1.75, 0.25, -0.25}, Fractions::in_taps};
 template <int outputs>
 using TileForm = Form<outputs, kTaps, kTilePoints>;
@@ -74,20 +76,20 @@ struct Lenet5Weights {
   float* output;   // [10 / kOutputBlock][84][kOutputBlock]
   float* output_bias;
 
-  Lenet5Weights(Arena& arena, const int (&connections)[kMaps3]) : table(connections) {
+  Lenet5Weights(Workspace& workspace, const int (&connections)[kMaps3]) : table(connections) {
     c3_plane = 5 * connection_index(connections, kMaps3, 0);
-    c1 = arena.take<float>(25 * kMaps1);
-    c1_bias = arena.take<float>(kMaps1);
-    c3 = arena.take<float>(kC3Planes * c3_plane);
-    c3_bias = arena.take<float>(kMaps3);
-    c3_edge = arena.take<float>(2 * kMaps1 * 5 * kMaps3);
-    c5 = arena.take<float>(kC5Planes * kC5Plane);
-    s4_blank = arena.take<float>(kMaps3);
-    c5_bias = arena.take<float>(kC5Units);
-    f6 = arena.take<float>(kF6Units * kC5Units);
-    f6_bias = arena.take<float>(kF6Units);
-    output = arena.take<float>(kClasses * kF6Units);
-    output_bias = arena.take<float>(kClasses);
+    c1 = workspace.take<float>(25 * kMaps1);
+    c1_bias = workspace.take<float>(kMaps1);
+    c3 = workspace.take<float>(kC3Planes * c3_plane);
+    c3_bias = workspace.take<float>(kMaps3);
+    c3_edge = workspace.take<float>(2 * kMaps1 * 5 * kMaps3);
+    c5 = workspace.take<float>(kC5Planes * kC5Plane);
+    s4_blank = workspace.take<float>(kMaps3);
+    c5_bias = workspace.take<float>(kC5Units);
+    f6 = workspace.take<float>(kF6Units * kC5Units);
+    f6_bias = workspace.take<float>(kF6Units);
+    output = workspace.take<float>(kClasses * kF6Units);
+    output_bias = workspace.take<float>(kClasses);
   }
 
   void pack(Activation activation, const Lenet5Parameters& p) const {

@@ -3,27 +3,26 @@
 
 #include "cpu/simd/vec.h"
 #include "kernels.h"
+#include "tanh_digits.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// tanh(x) = x p(x^2) / q(x^2) on |x| <= 8, where 1 - |tanh| is 2.3e-7; beyond, the value at 8.
-// p has degree 3, q degree 4; their coefficients minimise the largest relative error (1.8e-7 in
-// exact arithmetic, found by reweighted least squares on the linearised problem). With float32
-// rounding the relative error stays under 5e-7 (4 ulp). p(0) = q(0) = 1, so that zeros keep their
-// sign and denormals are exact; NaN stays NaN. The division overlaps with the multiply-adds of
-// other vectors: an estimate of 1 / q and a Newton step would take more of those.
+// tanh(x) = x p(x^2) / q(x^2) (tanh_digits.h). With float32 rounding the relative error stays under
+// 5e-7 (4 ulp). p(0) = q(0) = 1, so that zeros keep their sign and denormals are exact; NaN stays
+// NaN. The division overlaps with the multiply-adds of other vectors: an estimate of 1 / q and a
+// Newton step would take more of those.
 inline vec tanh(vec x) {
-  const vec limit = vec{} + 8.0f;
+  const vec limit = vec{} + kTanhLimit;
   x = larger(-limit, smaller(limit, x));
   const vec z = x * x;
-  vec p = 1.1475089195300825e-05f * z + 2.955805044621229e-03f;
-  p = p * z + 1.2930351495742798e-01f;
+  vec p = kTanhP3 * z + kTanhP2;
+  p = p * z + kTanhP1;
   p = p * z + 1.0f;
-  vec q = 2.4732258907533833e-07f * z + 2.393145696260035e-04f;
-  q = q * z + 2.383577451109886e-02f;
-  q = q * z + 4.626360535621643e-01f;
+  vec q = kTanhQ4 * z + kTanhQ3;
+  q = q * z + kTanhQ2;
+  q = q * z + kTanhQ1;
   q = q * z + 1.0f;
   return x * p / q;
 }

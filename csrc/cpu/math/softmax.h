@@ -1,6 +1,7 @@
 // Softmax and cross-entropy of ten logits, images in the lanes: no lane talks to another.
 #pragma once
 
+#include "cpu/math/exp_digits.h"
 #include "cpu/simd/vec.h"
 #include "kernels.h"
 
@@ -8,25 +9,26 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// exp(x) for x <= 0, 0 below -87 (there exp is under the smallest normal float's neighbourhood,
-// which no sum that contains exp(0) feels). x = n ln 2 + r, |r| <= ln 2 / 2; exp(r) by its Taylor
-// polynomial of degree 6 (remainder 1.2e-7 of a unit), 2^n by adding n to the exponent's bits.
-// Relative error under 3e-7. NaN stays NaN.
+// exp(x) for x <= 0; 0 below kExpSmallest, where exp is next to the smallest normal float, which no
+// sum that contains exp(0) feels. x = n ln 2 + r (cpu/math/exp_digits.h); 2^n by adding n to the
+// exponent's bits. Relative error under 3e-7. NaN stays NaN.
 inline vec exp_of_negative(vec x) {
-  const vec clamped = x < -87.0f ? vec{} - 87.0f : x;
+  const vec clamped = x < kExpSmallest ? vec{} + kExpSmallest : x;
+  constexpr int kMantissaBits = 23;
   // Adding 1.5 * 2^23 rounds to the nearest integer, which then stands in the low bits.
-  const vec shifted = clamped * 1.4426950408889634f + 12582912.0f;
-  const vec n = shifted - 12582912.0f;
-  vec r = clamped - n * 0.693145751953125f;  // ln 2 in two pieces: n times the first is exact
-  r = r - n * 1.42860682030941723212e-6f;
-  vec p = 1.3888889e-3f * r + 8.3333333e-3f;
-  p = p * r + 4.1666667e-2f;
-  p = p * r + 1.6666667e-1f;
-  p = p * r + 0.5f;
+  constexpr float kRounding = 1.5f * (1 << kMantissaBits);
+  const vec shifted = clamped * kLog2OfE + kRounding;
+  const vec n = shifted - kRounding;
+  vec r = clamped - n * kLn2High;
+  r = r - n * kLn2Low;
+  vec p = kExpTerm6 * r + kExpTerm5;
+  p = p * r + kExpTerm4;
+  p = p * r + kExpTerm3;
+  p = p * r + kExpTerm2;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const vec y = (vec)((ivec)p + ((ivec)shifted << 23));
-  return x < -87.0f ? vec{} : x != x ? x : y;
+  const vec y = (vec)((ivec)p + ((ivec)shifted << kMantissaBits));
+  return x < kExpSmallest ? vec{} : x != x ? x : y;
 }
 
 // The cross-entropy of one lane group: logits and grad are vec [10]; label holds each lane's.

@@ -15,7 +15,8 @@
 //   gradient of d    B^T ((G w) . (A^T grad_y))
 //   gradient of w    G^T ((B d) . (A^T grad_y))
 //
-// The points decide the rounding error. Opposite points x, -x share all their work but one addition.
+// The points decide the rounding error: tools/toom_cook_points.py searches those that the kernels
+// take, and says what they lose. Opposite points x, -x share all their work but one addition.
 // (A. Toom 1963, S. Cook 1966; S. Winograd, "Arithmetic Complexity of Computations", 1980; A. Lavin,
 // S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, arXiv 1509.09308, in two
 // dimensions; on the choice of points B. Barabasz et al., "Error Analysis and Improving the Accuracy
@@ -133,7 +134,9 @@ struct Form {
                                     sizeof(finite.x) == infinity * sizeof(double);
 };
 
-// The functions below work on any vector type V; its lanes do not talk to each other.
+// The functions below work on any vector type V; its lanes do not talk to each other. Sums begin
+// with 0 + c * d, which every compiler makes the same fused multiply-add of, where it could fuse
+// either product of c * d + c' * d'.
 template <class V>
 auto first_lane(V v) {
   return v[0];
@@ -168,14 +171,9 @@ inline void taps_to_points(const V (&w)[F::taps], V* points, std::int64_t stride
 #pragma GCC unroll 16
   for (int p = 0; p < F::points; ++p) {
     V sum = {};
-    bool any = false;
 #pragma GCC unroll 16
-    for (int j = 0; j < F::taps; ++j) {
-      if (m.g[p][j] == 0) continue;
-      const V term = static_cast<Scalar<V>>(m.g[p][j]) * w[j];
-      sum = any ? sum + term : term;
-      any = true;
-    }
+    for (int j = 0; j < F::taps; ++j)
+      if (m.g[p][j] != 0) sum += static_cast<Scalar<V>>(m.g[p][j]) * w[j];
     points[p * stride] = sum;
   }
 }
@@ -220,14 +218,9 @@ inline void inputs_to_points(const V (&d)[F::inputs], V* points, std::int64_t st
 #pragma GCC unroll 16
     for (int p = 0; p < F::points; ++p) {
       V sum = {};
-      bool any = false;
 #pragma GCC unroll 16
-      for (int k = 0; k < F::inputs; ++k) {
-        if (m.b[p][k] == 0) continue;
-        const V term = static_cast<T>(m.b[p][k]) * d[k];
-        sum = any ? sum + term : term;
-        any = true;
-      }
+      for (int k = 0; k < F::inputs; ++k)
+        if (m.b[p][k] != 0) sum += static_cast<T>(m.b[p][k]) * d[k];
       points[p * stride] = sum;
     }
   }

@@ -1,27 +1,41 @@
-// The pooled MLP on every shift of every image. A moved image's pooled pixel (i, j) is the sum of
-// the 4 x 4 window of the unmoved image, blank outside its frame, at row 4 i - dy, column 4 j - dx:
-// the windows tile the frame, so what a shift pushes out of it is in none of them, and every
-// window's sum is needed once for all shifts. With dx = 4 t - phase the pooled row becomes
+// The pooled MLP on every shift of every image. The algorithm: for each image and shift (dx, dy),
+//
+//   pooled[i][j] = mean of the moved image's pixels 4 i ... 4 i + 3, 4 j ... 4 j + 3
+//   for each hidden unit, with weights W [7, 7]:
+//     hidden[unit] = act(bias[unit] + sum over i, j of pooled[i][j] * W[i][j])
+//   logits = output bias + output weight * hidden;   prediction = argmax(logits)
+//
+// A moved image's pooled pixel (i, j) is the 4 x 4 window of the unmoved image, blank outside its
+// frame, at row 4 i - dy, column 4 j - dx: the windows tile the frame, so what a shift pushes out of
+// it is in none of them, and every window's sum is needed once for all shifts. With dx = 4 t - phase
+// the pooled row becomes
 //
 //   sum over c of S[4 c + phase] * W[c + t],   S window sums, W a row of weights, 0 outside,
 //
-// for two or three neighbouring t (of 11 dx): a short correlation. Its pixels are up to six inked
-// columns c, so that eight products serve what takes eighteen. Rows are summed directly.
+// for two or three neighbouring t (of 11 dx): the form F(3, 6), whose taps are a span of up to six
+// inked columns c. Eight products serve what takes eighteen. Rows are summed directly.
 //
-// As many images as a vector has lanes lie in the lanes, weights are broadcast. Images are sorted
-// by the columns of their ink first, so that those in the lanes are blank in the same columns.
+// The schedule, images in the lanes:
 //
-// Loops, from the outside: passes over at most 12 dx (weights are transformed once a pass); chunks
-// of images, sorted; lane groups (to a thread); up to 3 dy; blocks of hidden units, which go
-// through the activation to the logits within the L1 cache; phases; points; rows.
+//   subgrids of at most 12 dx                     for each the weights are packed anew
+//     chunks of images, sorted by their ink's box
+//       lane groups                               to a thread; window sums to points
+//         up to 3 dy                              whose logits stay in the L1 cache
+//           blocks of 8 (4) hidden units
+//             phases
+//               points
+//                 spans, inked pooled rows        products: a block of dy by hidden units
+//               from points to t, act
+//             patterns: to logits
+//           patterns: answers
+//
+// The products take 40 % of the time, tanh and the way back from the points 28 %, the logits 20 %:
+// no part dominates, all are bound by the issue of arithmetic.
 #pragma once
 
 #include "cpu/images/answers.h"
-#include "cpu/images/ink.h"
-#include "cpu/math/activation.h"
-#include "cpu/perceptron/pooled_mlp_pass.h"
-#include "cpu/simd/constant.h"
-#include "cpu/simd/vec.h"
+#include "cpu/perceptron/pooled_mlp_products.h"
+#include "cpu/simd/workspace.h"
 #include "host/image_order.h"
 #include "host/threads.h"
 #include "kernels.h"
@@ -31,219 +45,137 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace pooled_mlp {
 
-struct Workspace {
-  Weights weights = {};
-  InkBox* boxes = {};        // [kChunk]
-  std::uint64_t* keys = {};  // [kChunk]: see host/image_order.h
-  // A thread's:
-  Windows windows = {};
-  vec* products = {};  // [points, kMaxDy, kUnits]
-  vec* hidden = {};    // [kUnits, patterns]
-  vec* logits = {};    // [patterns, 10]
-  std::int64_t bytes = 0;
+struct ThreadMemory {
+  Windows windows;
+  vec* products;  // [points, kMaxDy, kUnits]
+  vec* hidden;    // [kUnits, patterns]
+  vec* logits;    // [patterns, 10]
 
-  Workspace(int n_hidden, int n_threads, void* start, int thread) {
-    const std::int64_t n_units = round_up(n_hidden, kUnits);
-    Arena arena(start);
-    weights.hidden = arena.take<float>(n_units * kPositions * kMaxPoints * kPooled);
-    weights.bias = arena.take<float>(n_units);
-    weights.output = arena.take<float>(n_units * kClasses);
-    boxes = arena.take<InkBox>(kChunk);
-    keys = arena.take<std::uint64_t>(kChunk);
-    for (int t = 0; t < n_threads; ++t) {
-      Workspace mine(*this);
-      mine.windows.lanes = arena.take<vec>(kPixels);
-      mine.windows.row_sums = arena.take<vec>(kImageSize * kWindows);
-      mine.windows.sums = arena.take<vec>(kWindows * kWindows);
-      mine.windows.points = arena.take<vec>(kPool * kColumnBlocks * kMaxPoints * kRows);
-      mine.products = arena.take<vec>(kMaxPoints * kMaxDy * kUnits);
-      mine.hidden = arena.take<vec>(kUnits * kMaxDy * kMaxDx);
-      mine.logits = arena.take<vec>(kMaxDy * kMaxDx * kClasses);
-      if (t == thread) *this = mine;
-    }
-    bytes = arena.bytes();
-  }
+  ThreadMemory(Workspace& workspace, NoSizes)
+      : windows(workspace),
+        products(workspace.take<vec>(kMaxPoints * kMaxDy * kUnits)),
+        hidden(workspace.take<vec>(kUnits * kMaxDy * kMaxDx)),
+        logits(workspace.take<vec>(kMaxDy * kMaxDx * kClasses)) {}
 };
 
-// products [points, n_dy, kUnits] of one phase and the shifts dy ... dy + n_dy - 1.
-template <int n_dy>
-void multiply(const Pass& pass, const Group& group, int phase, int dy, const float* weight,
-              const vec* points, vec* products) {
-  // The pooled rows that see ink under any of these dy.
-  int first = floor_divide(group.box.y0 + kFirstWindow + dy + kPool - 1, kPool);
-  int last = floor_divide(group.box.y1 + dy + n_dy - 1, kPool);
-  if (first < 0) first = 0;
-  if (last >= kPooled) last = kPooled - 1;
-  const ColumnBlocks& columns = group.columns[phase];
-  for (int p = 0; p < pass.n_points(); ++p) {
-    vec sum[n_dy][kUnits] = {};
-    for (int b = 0; b < columns.n; ++b) {
-      const vec* x = points +
-                     ((phase * kColumnBlocks + columns.index[b]) * kMaxPoints + p) * kRows -
-                     kFirstRow + kPool * first - dy;
-      const float* w =
-          weight + (columns.position[b] * kMaxPoints + p) * kWeightRow + first * kUnits;
-      for (int i = first; i <= last; ++i, x += kPool, w += kUnits)
-#pragma GCC unroll 8
-        for (int h = 0; h < kUnits; ++h)
-#pragma GCC unroll 3
-          for (int d = 0; d < n_dy; ++d) sum[d][h] += w[h] * x[-d];
-    }
-#pragma GCC unroll 3
-    for (int d = 0; d < n_dy; ++d)
-#pragma GCC unroll 8
-      for (int h = 0; h < kUnits; ++h) products[(p * n_dy + d) * kUnits + h] = sum[d][h];
-  }
-}
+struct Memory {
+  Weights weights;
+  InkBox* boxes;        // [kChunk]
+  std::uint64_t* keys;  // [kChunk]: see host/image_order.h
+  ThreadParts<ThreadMemory, NoSizes> threads;
 
-// Back from points to shifts, and on to the activation: hidden [kUnits, patterns].
-template <int n_t>
-void interpolate_phase(Activation activation, const Pass& pass, int phase, int n_dy,
-                       const vec* products, const float* bias, vec* hidden) {
-  const int n_patterns = n_dy * pass.n_dx;
-  const int column = kPool * pass.t_first[phase] - phase - pass.dx_first;
-  for (int d = 0; d < n_dy; ++d)
-    for (int h = 0; h < kUnits; ++h) {
-      vec y[n_t];
-      points_to_outputs<PixelForm<n_t, kColumns>>(products + d * kUnits + h, n_dy * kUnits, y);
-#pragma GCC unroll 3
-      for (int t = 0; t < n_t; ++t)
-        if (column + kPool * t < pass.n_dx)
-          hidden[h * n_patterns + d * pass.n_dx + column + kPool * t] =
-              activate(activation, y[t] + bias[h]);
-    }
-}
+  Memory(Workspace& workspace, int n_hidden, int n_threads)
+      : weights(workspace, divide_up(n_hidden, kUnits)),
+        boxes(workspace.take<InkBox>(kChunk)),
+        keys(workspace.take<std::uint64_t>(kChunk)),
+        threads(workspace, {}, n_threads) {}
+};
 
-// logits [n, 10] += units [kUnits, n of n_patterns] times output [kUnits, 10].
-constexpr int kPatternBlock = kRegisters >= 32 ? 2 : 1;
-template <int n>
-inline void add_logits(const vec* units, int n_patterns, const float* output, vec* logits) {
-  vec sum[n][kClasses];
-  for (int i = 0; i < n; ++i)
-    for (int o = 0; o < kClasses; ++o) sum[i][o] = logits[i * kClasses + o];
-#pragma GCC unroll 8
-  for (int h = 0; h < kUnits; ++h)
-#pragma GCC unroll 10
-    for (int o = 0; o < kClasses; ++o)
-#pragma GCC unroll 2
-      for (int i = 0; i < n; ++i)
-        sum[i][o] += output[h * kClasses + o] * units[h * n_patterns + i];
-  for (int i = 0; i < n; ++i)
-    for (int o = 0; o < kClasses; ++o) logits[i * kClasses + o] = sum[i][o];
-}
-
-// The logits of a lane group under n_dy shifts from dy on: w.logits [n_dy, n_dx, 10].
-void predict_group(Activation activation, const MlpParameters& parameters, const Pass& pass,
-                   const Group& group, int dy, int n_dy, const Workspace& w) {
-  const int n_patterns = n_dy * pass.n_dx;
+// The logits of a lane group under n_dy shifts from dy on: own.logits [n_dy, n_dx, 10].
+void logits_of_group(Activation activation, const MlpParameters& parameters, const Subgrid& s,
+                     const GroupInk& ink, int dy, int n_dy, const Weights& weights,
+                     const ThreadMemory& own) {
+  const int n_patterns = n_dy * s.n_dx;
   for (int i = 0; i < n_patterns; ++i)
     for (int o = 0; o < kClasses; ++o)
-      w.logits[i * kClasses + o] = broadcast(parameters.output.bias[o]);
+      own.logits[i * kClasses + o] = broadcast(parameters.output.bias[o]);
   const int n_blocks = divide_up(parameters.n_hidden, kUnits);
   for (int block = 0; block < n_blocks; ++block) {
-    const float* const weight =
-        w.weights.hidden + std::int64_t{block} * kPositions * kMaxPoints * kWeightRow;
-    const float* const bias = w.weights.bias + block * kUnits;
+    const float* const weight = weights.hidden + std::int64_t{block} * kBlockWeights;
+    const float* const bias = weights.bias + block * kUnits;
     for (int phase = 0; phase < kPool; ++phase) {
-      switch (n_dy) {
-        case 1: multiply<1>(pass, group, phase, dy, weight, w.windows.points, w.products); break;
-        case 2: multiply<2>(pass, group, phase, dy, weight, w.windows.points, w.products); break;
-        default: multiply<3>(pass, group, phase, dy, weight, w.windows.points, w.products);
-      }
-      switch (pass.n_t) {
-        case 1:
-          interpolate_phase<1>(activation, pass, phase, n_dy, w.products, bias, w.hidden);
-          break;
-        case 2:
-          interpolate_phase<2>(activation, pass, phase, n_dy, w.products, bias, w.hidden);
-          break;
-        default: interpolate_phase<3>(activation, pass, phase, n_dy, w.products, bias, w.hidden);
-      }
+      with_constant<kMaxDy>(n_dy, [&](auto n) {
+        multiply<n.value>(s, ink, phase, dy, weight, own.windows.points, own.products);
+      });
+      with_constant<kMaxTile>(s.tile, [&](auto n) {
+        hidden_of_products<n.value>(activation, s, phase, n_dy, own.products, bias, own.hidden);
+      });
     }
-    const float* const output = w.weights.output + block * kUnits * kClasses;
+    const float* const output = weights.output + block * kUnits * kClasses;
     int i = 0;
     for (; i + kPatternBlock <= n_patterns; i += kPatternBlock)
-      add_logits<kPatternBlock>(w.hidden + i, n_patterns, output, w.logits + i * kClasses);
+      add_logits<kPatternBlock>(own.hidden + i, n_patterns, output, own.logits + i * kClasses);
     for (; i < n_patterns; ++i)
-      add_logits<1>(w.hidden + i, n_patterns, output, w.logits + i * kClasses);
+      add_logits<1>(own.hidden + i, n_patterns, output, own.logits + i * kClasses);
   }
 }
 
 // The lane group of the n_lanes images of keys, of the chunk that begins at image `first`; false
 // when stopped.
 template <class Stopped>
-bool predict_lanes(Activation activation, const MlpParameters& parameters, const Pass& pass,
+bool predict_group(Activation activation, const MlpParameters& parameters, const Subgrid& s,
                    const ShiftedImages& job, std::int64_t first, const std::uint64_t* keys,
-                   int n_lanes, const Workspace& w, Stopped&& stopped) {
+                   int n_lanes, const Memory& memory, const ThreadMemory& own,
+                   Stopped&& stopped) {
   const std::int64_t n_dx = job.grid.n_dx, n_dy = job.grid.n_dy;
-  Group group;
+  GroupInk ink;
   std::int64_t pattern[kLanes];
   const std::uint8_t* images[kLanes];
   for (int l = 0; l < n_lanes; ++l) {
     const int i = number_of(keys[l]);
     images[l] = job.images + (first + i) * kPixels;
-    pattern[l] = (first + i) * n_dy * n_dx + pass.first_column;
-    group.box.add(w.boxes[i]);
+    pattern[l] = (first + i) * n_dy * n_dx + s.first_column;
+    ink.box.add(memory.boxes[i]);
   }
-  pixels_to_lanes(images, n_lanes, 1.0f, [&](int i) -> vec& { return w.windows.lanes[i]; });
-  transform_windows(pass, group, w.windows);
+  pixels_to_lanes(images, n_lanes, 1.0f, [&](int i) -> vec& { return own.windows.lanes[i]; });
+  window_points(s, ink, own.windows);
   for (int d = 0; d < n_dy; d += kMaxDy) {
     if (stopped()) return false;
     const int n_d = n_dy - d < kMaxDy ? static_cast<int>(n_dy) - d : kMaxDy;
-    predict_group(activation, parameters, pass, group, job.grid.dy_first + d, n_d, w);
+    logits_of_group(activation, parameters, s, ink, job.grid.dy_first + d, n_d, memory.weights,
+                    own);
     for (int i = 0; i < n_d; ++i)
-      for (int j = 0; j < pass.n_dx; ++j)
-        write_answers(w.logits + (i * pass.n_dx + j) * kClasses, pattern, (d + i) * n_dx + j,
+      for (int j = 0; j < s.n_dx; ++j)
+        write_answers(own.logits + (i * s.n_dx + j) * kClasses, pattern, (d + i) * n_dx + j,
                       n_lanes, job);
   }
   return true;
 }
 
-bool predict(Activation activation, const MlpParameters& parameters, const ShiftedImages& job,
-             void* workspace, Execution execution) {
+bool predict_subgrid(Activation activation, const MlpParameters& parameters, const Subgrid& s,
+                     const ShiftedImages& job, const Memory& memory, Execution execution) {
   const int n_threads = execution.n_threads;
   const int n_blocks = divide_up(parameters.n_hidden, kUnits);
-  for (int i = 0; i * kMaxDx < job.grid.n_dx; ++i) {
-    const Pass pass = pass_of(job.grid, i);
-    run_on_threads(n_threads, [&](int thread) {
-      const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
-      const Share blocks = share_of(n_blocks, thread, n_threads);
-      for (std::int64_t b = blocks.first; b < blocks.stop; ++b)
-        pack(parameters, pass, static_cast<int>(b), w.weights);
+  run_on_threads(n_threads, [&](int thread) {
+    const Share blocks = share_of(n_blocks, thread, n_threads);
+    for (std::int64_t b = blocks.first; b < blocks.stop; ++b)
+      pack(parameters, s, static_cast<int>(b), memory.weights);
+  });
+  return for_chunks(job.n_images, [&](std::int64_t first, int n) {
+    order_images(n, n_threads, memory.keys, [&](int i) {
+      const InkBox box = ink_box(job.images + (first + i) * kPixels);
+      memory.boxes[i] = box;
+      return ((box.x0 * 32u + box.x1 + 1) * 32u + box.y0) * 32u + box.y1 + 1;
     });
-    const bool done = for_chunks(job.n_images, [&](std::int64_t first, int n) {
-      const Workspace shared(parameters.n_hidden, n_threads, workspace, 0);
-      order_images(n, n_threads, shared.keys, [&](int i) {
-        const InkBox box = ink_box(job.images + (first + i) * kPixels);
-        shared.boxes[i] = box;
-        return ((box.x0 * 32u + box.x1 + 1) * 32u + box.y0) * 32u + box.y1 + 1;
-      });
-      const auto worker = [&](int thread, auto&& next, auto&& stopped) {
-        const Workspace w(parameters.n_hidden, n_threads, workspace, thread);
-        for (int i; (i = next()) >= 0;) {
-          const int begin = i * kLanes, left = n - begin;
-          if (!predict_lanes(activation, parameters, pass, job, first, shared.keys + begin,
-                             left < kLanes ? left : kLanes, w, stopped))
-            return;
-        }
-      };
-      return run_pieces(divide_up(n, kLanes), execution, worker);
-    });
-    if (!done) return false;
-  }
-  return true;
+    const auto worker = [&](int thread, auto&& next, auto&& stopped) {
+      const ThreadMemory own = memory.threads.of(thread);
+      for (int i; (i = next()) >= 0;) {
+        const int begin = i * kLanes, left = n - begin;
+        if (!predict_group(activation, parameters, s, job, first, memory.keys + begin,
+                           left < kLanes ? left : kLanes, memory, own, stopped))
+          return;
+      }
+    };
+    return run_pieces(divide_up(n, kLanes), execution, worker);
+  });
 }
 
 }  // namespace pooled_mlp
 
 inline std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, int n_threads) {
-  return pooled_mlp::Workspace(n_hidden, n_threads, nullptr, 0).bytes;
+  return bytes_of<pooled_mlp::Memory>(n_hidden, n_threads);
 }
 
 inline bool predict_shifts_pooled_mlp(Activation activation, const MlpParameters& parameters,
                                       const ShiftedImages& job, void* workspace,
                                       Execution execution) {
-  return pooled_mlp::predict(activation, parameters, job, workspace, execution);
+  Workspace parts(workspace);
+  const pooled_mlp::Memory memory(parts, parameters.n_hidden, execution.n_threads);
+  for (int i = 0; i < pooled_mlp::n_subgrids(job.grid); ++i)
+    if (!pooled_mlp::predict_subgrid(activation, parameters, pooled_mlp::subgrid_of(job.grid, i),
+                                     job, memory, execution))
+      return false;
+  return true;
 }
 
 }  // namespace

@@ -1,5 +1,11 @@
-// One epoch of SGD on the pooled MLP: 4 x 4 average pooling of the image -> 49 -> n_hidden -> 10.
-// The pooled pixels are dense, so both stages of a block are plain matrix products in registers.
+// One epoch of SGD on the pooled MLP, 4 x 4 average pooling of the image -> 49 -> n_hidden -> 10: the
+// input of cpu/perceptron/train.h, one strip of hidden units at a time. The algorithm:
+//
+//   forward   hidden[image] = bias + sum over k of pooled[image][k] * weight[k]
+//   update    weight[k] -= sum over images of pooled[image][k] * hidden_grad[image]
+//
+// The schedule of both: blocks of kRows images (or pooled pixels) by kVecs vectors of hidden units in
+// registers, through the whole sum. Pooled pixels are dense: it is bound by multiply-adds.
 #pragma once
 
 #include "cpu/perceptron/train.h"
@@ -7,6 +13,7 @@
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
+namespace perceptron {
 
 constexpr int kPooled = kImageSize / 4, kPooledPixels = kPooled * kPooled;
 
@@ -35,14 +42,15 @@ class PooledPixels {
  public:
   static constexpr int n_in = kPooledPixels;
 
-  PooledPixels(Arena& arena, int batch_size) {
-    for (float*& x : x_) x = arena.take<float>(std::int64_t{batch_size} * n_in);
+  PooledPixels(Workspace& workspace, int batch_size) {
+    for (float*& x : x_) x = workspace.take<float>(std::int64_t{batch_size} * n_in);
   }
 
-  void prepare(const Epoch& epoch, const Batch& batch, int slot, int thread, int n_threads) {
+  void prepare(const Epoch& epoch, const Batch& batch, int buffer, int thread,
+               int n_threads) const {
     const Share images = share_of(batch.n_images, thread, n_threads);
     for (std::int64_t b = images.first; b < images.stop; ++b)
-      pool_image(image_of(epoch, batch.first + b), x_[slot] + b * n_in);
+      pool_image(image_of(epoch, batch.first + b), x_[buffer] + b * n_in);
   }
 
   void prefetch(const Epoch& epoch, const Batch& batch, int thread, int n_threads) const {
@@ -50,11 +58,11 @@ class PooledPixels {
     prefetch_images(epoch, batch.first + images.first, batch.first + images.stop, 0, kPixels);
   }
 
-  void forward(int slot, int n_images, const vec* weight, const vec* bias, vec* hidden) const {
+  void forward(int buffer, int n_images, const vec* weight, const vec* bias, vec* hidden) const {
     for_blocks<kRows>(n_images, [&](int b, auto size) {
       constexpr int n = decltype(size)::value;
-      const float* const x = x_[slot] + b * std::int64_t{n_in};
-      for (int v0 = 0; v0 < kBlockVecs; v0 += kVecs) {
+      const float* const x = x_[buffer] + b * std::int64_t{n_in};
+      for (int v0 = 0; v0 < kStripVectors; v0 += kVecs) {
         vec sum[n][kVecs];
         for (int i = 0; i < n; ++i)
           for (int v = 0; v < kVecs; ++v) sum[i][v] = bias[v0 + v];
@@ -64,31 +72,31 @@ class PooledPixels {
             const vec x_i = broadcast(x[i * n_in + k]);
 #pragma GCC unroll 4
             for (int v = 0; v < kVecs; ++v)
-              sum[i][v] += x_i * weight[k * kBlockVecs + v0 + v];
+              sum[i][v] += x_i * weight[k * kStripVectors + v0 + v];
           }
         for (int i = 0; i < n; ++i)
-          for (int v = 0; v < kVecs; ++v) hidden[(b + i) * kBlockVecs + v0 + v] = sum[i][v];
+          for (int v = 0; v < kVecs; ++v) hidden[(b + i) * kStripVectors + v0 + v] = sum[i][v];
       }
     });
   }
 
-  void update(int slot, int n_images, const vec* hidden_grad, vec* weight) const {
+  void update(int buffer, int n_images, const vec* hidden_grad, vec* weight) const {
     for_blocks<kRows>(n_in, [&](int k, auto size) {
       constexpr int n = decltype(size)::value;
-      for (int v0 = 0; v0 < kBlockVecs; v0 += kVecs) {
-        vec* const w = weight + k * kBlockVecs + v0;
+      for (int v0 = 0; v0 < kStripVectors; v0 += kVecs) {
+        vec* const w = weight + k * kStripVectors + v0;
         vec sum[n][kVecs] = {};
-        const float* x = x_[slot] + k;
+        const float* x = x_[buffer] + k;
         for (int b = 0; b < n_images; ++b, x += n_in)
 #pragma GCC unroll 6
           for (int i = 0; i < n; ++i) {
             const vec x_i = broadcast(x[i]);
 #pragma GCC unroll 4
             for (int v = 0; v < kVecs; ++v)
-              sum[i][v] += x_i * hidden_grad[b * kBlockVecs + v0 + v];
+              sum[i][v] += x_i * hidden_grad[b * kStripVectors + v0 + v];
           }
         for (int i = 0; i < n; ++i)
-          for (int v = 0; v < kVecs; ++v) w[i * kBlockVecs + v] -= sum[i][v];
+          for (int v = 0; v < kVecs; ++v) w[i * kStripVectors + v] -= sum[i][v];
       }
     });
   }
@@ -96,17 +104,20 @@ class PooledPixels {
  private:
   // The register block: images (or inputs) times vectors of hidden units.
   static constexpr int kRows = kRegisters >= 32 ? 6 : 3, kVecs = 4;
-  float* x_[3];  // [batch_size, 49]
+  float* x_[kBuffers];  // [batch_size, 49]
 };
+
+}  // namespace perceptron
 
 inline std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size,
                                                      int n_threads) {
-  return perceptron_workspace<PooledPixels>(n_hidden, batch_size, n_threads);
+  return bytes_of<perceptron::Memory<perceptron::PooledPixels>>(n_hidden, batch_size, n_threads);
 }
 
 inline bool train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
                                    const Epoch& epoch, void* workspace, Execution execution) {
-  return train_perceptron<PooledPixels>(activation, parameters, epoch, workspace, execution);
+  return perceptron::train<perceptron::PooledPixels>(activation, parameters, epoch, workspace,
+                                                     execution);
 }
 
 }  // namespace

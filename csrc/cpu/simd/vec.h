@@ -121,27 +121,6 @@ inline vec larger(vec a, vec x) {
 constexpr int divide_up(int a, int b) { return (a + b - 1) / b; }
 constexpr int round_up(int a, int b) { return divide_up(a, b) * b; }
 
-// How a value array of the workspace is aligned.
-constexpr std::int64_t kAlignment = 64;
-
-// Hands out consecutive aligned pieces of a workspace. With a null start it only counts bytes: a
-// kernel lays out its workspace in one function, which serves to measure and to use.
-class Arena {
- public:
-  explicit Arena(void* start) : start_(static_cast<char*>(start)) {}
-  template <class T>
-  T* take(std::int64_t n) {
-    T* piece = start_ ? reinterpret_cast<T*>(start_ + bytes_) : nullptr;
-    bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
-    return piece;
-  }
-  std::int64_t bytes() const { return bytes_; }
-
- private:
-  char* start_;
-  std::int64_t bytes_ = 0;
-};
-
 template <int... i>
 struct Lanes {};
 template <int n, int... i>

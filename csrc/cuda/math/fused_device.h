@@ -4,6 +4,7 @@
 
 #include "cuda/device.h"
 #include "kernels.h"
+#include "tanh_digits.h"
 
 namespace lenetshift {
 namespace cuda {
@@ -43,19 +44,18 @@ __device__ inline void load4_to(const float* p, float* target) {
   target[0] = v.x, target[1] = v.y, target[2] = v.z, target[3] = v.w;
 }
 
-// tanh(x) = x p(x^2) / q(x^2) on |x| <= 8, the CPU kernels' form (cpu/math/activation.h has its
-// derivation): a third of tanhf's instructions. Its relative error is under 5e-7, and two ulp more
-// from the division.
+// tanh(x) = x p(x^2) / q(x^2) (tanh_digits.h), as in the CPU kernels: a third of tanhf's instructions.
+// Its relative error is under 5e-7, and two ulp more from the division.
 __device__ inline float rational_tanh(float x) {
-  x = x > 8.0f ? 8.0f : x;  // written in this way, NaN stays NaN
-  x = x < -8.0f ? -8.0f : x;
+  x = x > kTanhLimit ? kTanhLimit : x;  // written in this way, NaN stays NaN
+  x = x < -kTanhLimit ? -kTanhLimit : x;
   const float z = x * x;
-  float p = fmaf(1.1475089195300825e-05f, z, 2.955805044621229e-03f);
-  p = fmaf(p, z, 1.2930351495742798e-01f);
+  float p = fmaf(kTanhP3, z, kTanhP2);
+  p = fmaf(p, z, kTanhP1);
   p = fmaf(p, z, 1.0f);
-  float q = fmaf(2.4732258907533833e-07f, z, 2.393145696260035e-04f);
-  q = fmaf(q, z, 2.383577451109886e-02f);
-  q = fmaf(q, z, 4.626360535621643e-01f);
+  float q = fmaf(kTanhQ4, z, kTanhQ3);
+  q = fmaf(q, z, kTanhQ2);
+  q = fmaf(q, z, kTanhQ1);
   q = fmaf(q, z, 1.0f);
   return __fdividef(x * p, q);
 }

@@ -1,0 +1,76 @@
+// The memory that a caller hands in, and its parts.
+//
+// What an op keeps there stands in one struct, whose constructor takes part after part of a
+// Workspace. So one function measures and hands out:
+//
+//   struct Memory {
+//     float* weights;
+//     ThreadParts<Own, Sizes> threads;
+//     Memory(Workspace& workspace, const Sizes& sizes, int n_threads)
+//         : weights(workspace.take<float>(sizes.n_weights)), threads(workspace, sizes, n_threads) {}
+//   };
+//   bytes_of<Memory>(sizes, n_threads)                   before the call
+//   Workspace workspace(start);
+//   const Memory memory(workspace, sizes, n_threads);    in the call
+//   const Own own = memory.threads.of(thread);           in a thread
+#pragma once
+
+#include "cpu/simd/vec.h"
+
+namespace lenetshift {
+namespace LENETSHIFT_ISA {
+namespace {
+
+class Workspace {
+ public:
+  static constexpr std::int64_t kAlignment = 64;  // of every part, as of the whole
+
+  // Over the memory at start, or, where that is null, over none: to count bytes.
+  explicit Workspace(void* start) : start_(static_cast<char*>(start)) {}
+
+  // The next n values, or null where there is no memory.
+  template <class T>
+  T* take(std::int64_t n) {
+    T* const part = start_ ? reinterpret_cast<T*>(start_ + bytes_) : nullptr;
+    bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
+    return part;
+  }
+  std::int64_t bytes() const { return bytes_; }  // taken so far
+
+ private:
+  char* start_;
+  std::int64_t bytes_ = 0;
+};
+
+// What Part's constructor takes.
+template <class Part, class... Sizes>
+std::int64_t bytes_of(const Sizes&... sizes) {
+  Workspace workspace(nullptr);
+  (void)Part(workspace, sizes...);
+  return workspace.bytes();
+}
+
+// A Part(workspace, sizes) for each thread, all alike. NoSizes: they are constants.
+struct NoSizes {};
+template <class Part, class Sizes>
+class ThreadParts {
+ public:
+  ThreadParts(Workspace& workspace, const Sizes& sizes, int n_threads)
+      : sizes_(sizes),
+        bytes_(bytes_of<Part>(sizes)),
+        start_(workspace.take<char>(n_threads * bytes_)) {}
+
+  Part of(int thread) const {
+    Workspace workspace(start_ + thread * bytes_);
+    return Part(workspace, sizes_);
+  }
+
+ private:
+  Sizes sizes_;
+  std::int64_t bytes_;
+  char* start_;
+};
+
+}  // namespace
+}  // namespace LENETSHIFT_ISA
+}  // namespace lenetshift
