@@ -108,6 +108,24 @@ def test_quick_takes_a_small_set_whole(small, tmp_path, capsys):
     assert json.loads((tmp_path / "results.json").read_text())["subset"] is False
 
 
+def test_another_grid_and_another_rule(small, tmp_path, capsys):
+    options = ["--data", str(small), "--out", str(tmp_path), "--models", "mlp,biased_lenet5"]
+    options += ["--epochs", "1", "--dx", "-1", "2", "--dy", "0", "0", "--bias", "4:-2,+1", "0:0,3"]
+    assert reproduce.main(options) == 0
+    value = json.loads((tmp_path / "results.json").read_text())
+    assert value["config"]["grid"] == {"dx": [-1, 2], "dy": [0, 0]}
+    assert value["config"]["bias_rule"] == {"4": [-2, 1], "0": [0, 3]}
+    arrays = np.load(tmp_path / "predictions.npz")
+    assert arrays["mlp"].shape == (40, 1, 4)
+    train_set, test_set = load_mnist(small)
+    biased = lenetshift.position_biased(train_set, {4: (-2, 1), 0: (0, 3)})
+    model = lenetshift.build_model("lenet5", seed=0)
+    lenetshift.train(model, biased, epochs=1, learning_rate=0.1, batch_size=64, seed=0)
+    grid = lenetshift.ShiftGrid(range(-1, 3), range(1))
+    expected = lenetshift.predict_shifts(model, test_set.images, grid)
+    assert np.array_equal(arrays["biased_lenet5"], expected)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
@@ -123,6 +141,17 @@ def test_quick_takes_a_small_set_whole(small, tmp_path, capsys):
         (["--out", "~no-such-user/results"], "--out: got '~no-such-user/results'"),
         (["--out", "/dev/null/results"], "/dev/null/results"),
         (["--frobnicate"], "--frobnicate"),
+        (["--dx", "1", "3"], "argument --dx, --dy: got ShiftGrid(dx=range(1, 4), "),
+        (["--dx", "3", "-3"], "argument --dx: got 3 -3, expected the first shift, then the last"),
+        (["--dy", "-28", "2"], "argument --dy: got shifts -28..2, expected them within -27..27"),
+        (["--dy", "0", "0.5"], "argument --dy: invalid int value: '0.5'"),
+        (
+            ["--bias", "3:+3"],
+            "argument --bias: got '3:+3', expected a digit and its shift in pixels",
+        ),
+        (["--bias", "13:1,1"], "argument --bias: got '13:1,1', expected a digit and its shift"),
+        (["--bias", "3:28,0"], "argument --bias: got (28, 0), expected (dx, dy), two ints within"),
+        (["--bias", "3:1,0", "2:1,0", "3:0,1"], "argument --bias: got digit 3 more than once"),
     ],
 )
 def test_bad_input_is_one_line(options, named, tmp_path, capsys):

@@ -1,6 +1,9 @@
 import csv
 import io
 
+import pytest
+
+from lenetshift.dossier.results import MNIST_SHA256
 from lenetshift.experiments.table import MISPRINT
 from lenetshift.report import tables
 
@@ -64,3 +67,30 @@ def test_without_the_report():
     rows = tables.table_rows(_results(), with_report=False)
     assert {row.source for row in rows} == {"ours"}
     assert "Misprint" not in tables.format_text(rows, "Title")
+
+
+def _value(data_sha256, dx=(-5, 5), dy=(-2, 2)):
+    models = {name: {**model, "diverged": False} for name, model in _results().items()}
+    return {
+        "config": {"grid": {"dx": list(dx), "dy": list(dy)}},
+        "data": {"n_test": 10_000},
+        "environment": {"data_sha256": data_sha256},
+        "models": models,
+        "note": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (_value(MNIST_SHA256), ""),
+        (_value({}), "data are not MNIST"),
+        (_value(MNIST_SHA256, dx=(-4, 5)), "shifts are not the report's"),
+        (_value(MNIST_SHA256, dy=(-2, 3)), "shifts are not the report's"),
+        (_value({}, dy=(0, 0)), "data are not MNIST and the shifts are not the report's"),
+    ],
+)
+def test_the_reports_rows_stand_beside_the_same_data_and_shifts_only(value, reason):
+    rows, _, note = tables.table(value)
+    assert [row.source for row in rows] == (["ours"] * 2 if reason else ["ours", "report"] * 2)
+    assert note == (f"The {reason}, so the report's numbers are left out." if reason else "")

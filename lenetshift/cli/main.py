@@ -16,6 +16,7 @@ from dataclasses import replace
 import torch
 
 from .._matplotlib import figure_settings
+from ..checks import check
 from ..data import dataset_sha256, evenly_spaced, load_mnist
 from ..dossier.environment import available_cpus
 from ..dossier.files import StorageError
@@ -28,6 +29,7 @@ from ..ops import isa
 from ..progress import Progress
 from ..report import tables
 from ..report.products import write_products
+from ..shifts import ShiftGrid
 from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, STDERR_LOST, STDOUT_LOST, parser
 from .streams import guarded_streams, say
 
@@ -44,10 +46,33 @@ def _config(args: argparse.Namespace) -> Config:
             learning_rate=args.learning_rate,
             batch_size=args.batch_size,
             activation=args.activation,
+            grid=ShiftGrid(dx=_shifts("dx", args.dx), dy=_shifts("dy", args.dy)),
+            bias_rule=position_bias.RULE if args.bias is None else _rule(args.bias),
         )
     except ValueError as error:
         name, _, reason = str(error).partition(":")
-        raise JobError(f"argument --{name.replace('_', '-')}:{reason}") from error
+        option = _OPTIONS.get(name.partition("[")[0], name.replace("_", "-"))
+        raise JobError(f"argument --{option}:{reason}") from error
+
+
+_OPTIONS = {"grid": "dx, --dy", "grid.dx": "dx", "grid.dy": "dy", "rule": "bias"}
+"""What the messages name -> the options that say it, where those have another name."""
+
+
+def _shifts(name: str, first_and_last: Sequence[int]) -> range:
+    first, last = first_and_last
+    check(
+        first <= last,
+        lambda: f"{name}: got {first} {last}, expected the first shift, then the last",
+    )
+    return range(first, last + 1)
+
+
+def _rule(moves: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
+    digits = [digit for digit, _ in moves]
+    twice = [digit for digit in digits if digits.count(digit) > 1]
+    check(not twice, lambda: f"rule: got digit {twice[0]} more than once, expected it once")
+    return dict(moves)
 
 
 def _device(wanted: str) -> torch.device:

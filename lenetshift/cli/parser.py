@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import NoReturn
 
@@ -73,6 +74,20 @@ def parser() -> argparse.ArgumentParser:
         help=f"only {QUICK_TRAIN:,} training and {QUICK_TEST:,} test images, drawn evenly over "
         "their sets: shows that all works, and says in every file that it is a subset",
     )  # fmt: skip
+    for name, direction, grid in (
+        ("dx", "right", default.grid.dx),
+        ("dy", "down", default.grid.dy),
+    ):
+        what.add_argument(
+            f"--{name}", type=int, nargs=2, default=[grid[0], grid[-1]], metavar=("FIRST", "LAST"),
+            help=f"shifts of the evaluation in pixels, > 0 is {direction}, 0 among them "
+            f"(default: {grid[0]} {grid[-1]})",
+        )  # fmt: skip
+    what.add_argument(
+        "--bias", nargs="+", type=_bias, metavar="DIGIT:DX,DY",
+        help="how the biased model's training images are moved, in pixels "
+        f"(default: {' '.join(f'{d}:{dx:+d},{dy}' for d, (dx, dy) in default.bias_rule.items())})",
+    )  # fmt: skip
     training = made.add_argument_group("training (the same for all models)")
     training.add_argument(
         "--seed", type=int, default=default.seed, metavar="N",
@@ -114,6 +129,16 @@ def _folder(text: str) -> Path:
         return Path(text).expanduser()  # "~/mnist", where the shell has left it as it is
     except RuntimeError as error:  # nobody has that name
         raise argparse.ArgumentTypeError(f"got {text!r}: {error}") from error
+
+
+def _bias(text: str) -> tuple[int, tuple[int, int]]:
+    match = re.fullmatch(r"(\d):([+-]?\d+),([+-]?\d+)", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a digit and its shift in pixels, such as 3:+3,0"
+        )
+    digit, dx, dy = map(int, match.groups())
+    return digit, (dx, dy)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..dossier.results import MNIST_SHA256
 from ..experiments import position_bias
-from ..experiments.table import MISPRINT, OUTCOMES
+from ..experiments.table import GRID, MISPRINT, OUTCOMES
 from ..metrics import Counts
 
 DISPLAY_NAMES: dict[str, str] = {
@@ -179,7 +179,8 @@ def format_csv(rows: Sequence[Row], note: str = "") -> str:
 def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     """Rows, title and note of Table 1, from what ``results.json`` holds.
 
-    The report's rows stand beside ours if the data are MNIST, and are left out otherwise.
+    The report's rows stand beside ours if the data are MNIST and the grid is the report's, and are
+    left out otherwise.
     """
     dx, dy = value["config"]["grid"]["dx"], value["config"]["grid"]["dy"]
     n = value["data"]["n_test"]
@@ -188,10 +189,15 @@ def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
         f"Table 1. Answers to {n:,} test images unmoved, and moved by dx {dx[0]}..{dx[1]}, "
         f"dy {dy[0]}..{dy[1]} ({n * n_shifts:,} patterns)"
     )
-    is_mnist = value["environment"]["data_sha256"] == MNIST_SHA256
-    other = "The data are not MNIST, so the report's numbers are left out."
+    shifts = [[values[0], values[-1]] for values in (GRID.dx, GRID.dy)]
+    others = []
+    if value["environment"]["data_sha256"] != MNIST_SHA256:
+        others.append("data are not MNIST")
+    if [dx, dy] != shifts:
+        others.append("shifts are not the report's")
+    other = f"The {' and the '.join(others)}, so the report's numbers are left out."
     diverged = [DISPLAY_NAMES[name] for name, model in value["models"].items() if model["diverged"]]
     meaningless = f"Training diverged, so the answers mean nothing: {', '.join(diverged)}."
-    notes = (value["note"], "" if is_mnist else other, meaningless if diverged else "")
+    notes = (value["note"], other if others else "", meaningless if diverged else "")
     note = " ".join(text for text in notes if text)
-    return table_rows(value["models"], with_report=is_mnist), title, note
+    return table_rows(value["models"], with_report=not others), title, note
