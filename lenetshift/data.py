@@ -104,7 +104,8 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 def _rows(index: Any, n: int) -> int | slice | NDArray[np.int64]:
-    """An index of ``n`` images: one int in 0..n - 1, a slice, or an array of such ints."""
+    """An index of ``n`` images: one int, a slice, or an array of ints, negative ones from the
+    end."""
     if isinstance(index, slice):  # torch takes none that goes backwards
         return index if index.step is None or index.step > 0 else np.arange(n)[index]
     rows = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
@@ -120,7 +121,7 @@ def _rows(index: Any, n: int) -> int | slice | NDArray[np.int64]:
         raise IndexError(
             f"index: got {rows[outside].reshape(-1)[0]}, expected {-n}..{n - 1}: there are {n} images"
         )
-    rows = rows.astype(np.int64) % n if n else rows
+    rows = rows.astype(np.int64)
     return int(rows) if rows.ndim == 0 else rows
 
 
