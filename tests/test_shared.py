@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from lenetshift import Normalize, ShiftGrid
 from lenetshift.evaluate import ShiftEvaluator
+from lenetshift.shared.geometry import Axis
 
 
 @st.composite
@@ -144,7 +146,8 @@ def test_the_images_are_left_as_they_were() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x.sub_(0.5).div_(0.5)
 
-    model = nn.Sequential(Overwriting(), nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(1352, 3))
+    layers = nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(1568, 3)
+    model = nn.Sequential(Overwriting(), *layers)  # whose padding meets no blank: canvases are cut
     images = digits(3).double() / 255
     before = images.clone()
     logits = [
@@ -173,6 +176,75 @@ def test_several_threads_trace_and_run_at_once() -> None:
 
     with ThreadPoolExecutor(6) as threads:
         assert all(threads.map(ask, range(60)))
+
+
+def test_a_network_that_is_traced_answers_another_thread() -> None:
+    entered, answered = threading.Event(), threading.Event()
+
+    class Waiting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = small_network(0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if isinstance(x, torch.fx.Proxy):
+                entered.set()
+                answered.wait(60)
+            return self.layers(x)
+
+    model, x = Waiting().eval(), torch.rand(2, 1, 28, 28)
+    expected = model(x)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ShiftEvaluator(model, method="shared").answer, digits(2))
+        try:
+            assert entered.wait(60)
+            got = model(x)
+        finally:
+            answered.set()
+        assert asked.result().method == "shared"
+    assert isinstance(got, Tensor)
+    assert torch.equal(got, expected)
+
+
+def test_no_two_threads_trace_at_once() -> None:
+    """Two replacements of a method, taken back in another order, would leave one behind."""
+    entered = [threading.Event(), threading.Event()]
+
+    class Waiting(nn.Module):
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+            self.layers = small_network(number)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if isinstance(x, torch.fx.Proxy):
+                entered[self.number].set()
+                if self.number == 0:
+                    entered[1].wait(0.5)
+                elif not first.done():
+                    wait([first], timeout=5)
+            return self.layers(x)
+
+    before = nn.Module.__call__, nn.Module.__getattr__
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(ShiftEvaluator(Waiting(0), method="shared").answer, digits(2))
+        assert entered[0].wait(60)
+        second = threads.submit(ShiftEvaluator(Waiting(1), method="shared").answer, digits(2))
+        assert (first.result().method, second.result().method) == ("shared", "shared")
+    assert (nn.Module.__call__, nn.Module.__getattr__) == before
+
+
+@pytest.mark.parametrize(
+    ("step", "stride", "every", "dilation"),
+    [(1, 2, 1, 2), (2, 2, 2, 1), (3, 2, 1, 2), (4, 6, 2, 3), (0, 3, 3, 1)],
+)
+def test_only_cells_that_a_window_needs_are_computed(
+    step: int, stride: int, every: int, dilation: int
+) -> None:
+    axis = Axis(windows=5 if step else 1, step=step, size=20)
+    after, taken = axis.slid(kernel=3, stride=stride)
+    assert (taken, after.dilation) == (every, dilation)
+    assert (after.step * taken, after.size) == (step, 17 // stride + 1)
 
 
 MEMORY = """

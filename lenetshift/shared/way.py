@@ -94,9 +94,8 @@ class SharedWay:
         """The network's answers to floating images ``[n, C, H, W]`` in 0..1, n >= 1."""
         blocks = [self._answer(block) for block in images.split(self.block)]
         return SharedAnswers(
-            torch.cat([block.logits for block in blocks]).flip(
-                1, 2
-            ),  # windows descend, shifts ascend
+            # Windows come in descending order of shifts, answers in ascending order.
+            torch.cat([block.logits for block in blocks]).flip(1, 2),
             torch.cat([block.cut for block in blocks]).flip(1, 2),
             sum(block.products for block in blocks),
             sum(block.plain_products for block in blocks),
