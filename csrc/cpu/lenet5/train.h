@@ -164,15 +164,16 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   vec* const output_grad = batch_memory.output_grad + group * kClasses;
   vec* const f6_grad = batch_memory.f6_grad + group * kF6Units;
   vec* const c5_grad = batch_memory.c5_grad + group * kC5Units;
-  batch_memory.loss[group] = cross_entropy(logits, lanes.label, lanes.scale, lanes.n_images, output_grad);
+  batch_memory.loss[group] =
+      cross_entropy(logits, lanes.label, lanes.scale, lanes.n_images, output_grad);
   dense_grad_input<kF6Units, kClasses>(p.output.weight, output_grad, f6_grad);
   multiply_by_slope(activation, f6_grad, w.f6, kF6Units);
   dense_grad_input<kC5Units, kF6Units>(p.f6.weight, f6_grad, c5_grad);
   multiply_by_slope(activation, c5_grad, w.c5, kC5Units);
   dense_grad_input<kS4Size, kC5Units>(p.c5.weight, c5_grad, w.s4_grad);
   unpool(activation, w.s4_grad, kMaps3, kS4Side, w.c3);
-  conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch,
-                          slot + shape.c3_weight, slot + shape.c3_bias, w.s2_grad);
+  conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch, slot + shape.c3_weight,
+                          slot + shape.c3_bias, w.s2_grad);
   unpool(activation, w.s2_grad, kMaps1, kS2Side, w.c1);
   conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch, slot,
                           slot + shape.c1_bias, nullptr);
@@ -209,9 +210,9 @@ inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Bat
   const auto update_layer = [&](const Layer& layer, auto n_in, auto n_out, const vec* grad,
                                 const float* x) {
     constexpr int in = decltype(n_in)::value, out = decltype(n_out)::value;
-    const Share pieces = share_of(kUpdatePieces<out>, thread, n_threads);
+    const Share blocks = share_of(kUpdateBlocks<out>, thread, n_threads);
     dense_update<in, out>(updated(layer.weight), updated(layer.bias),
-                          static_cast<int>(pieces.first), static_cast<int>(pieces.stop), grad, x,
+                          static_cast<int>(blocks.first), static_cast<int>(blocks.stop), grad, x,
                           batch.n_images);
   };
   update_layer(p.c5, Constant<kS4Size>{}, Constant<kC5Units>{}, w.c5_grad, w.s4_rows);
@@ -251,8 +252,7 @@ inline bool train_epoch_lenet5(C3Table table, Activation activation,
         vec* const slot = memory.slots + s * shape.n_grads;
         for (int i = 0; i < shape.n_grads; ++i) slot[i] = vec{};
         for (int group = static_cast<int>(s); group < n_groups; group += memory.n_slots)
-          forward_and_backward(activation, shape, parameters, epoch, batch, group, slot, memory,
-                               w);
+          forward_and_backward(activation, shape, parameters, epoch, batch, group, slot, memory, w);
       }
       barrier.wait();
       if (stop.stops_at(step)) return;

@@ -12,14 +12,13 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// Sums at once in a pass: enough to hide the latency of the multiply-add and to share each load of
+// Sums of a block: enough to hide the latency of the multiply-add and to share each load of
 // x among many; each weight is broadcast from memory as the multiply-add reads it.
 constexpr int kDenseSums = kRegisters >= 32 ? 20 : 12;
 
 // y[o] = bias[o] + sum over k of weight[o][k] * x[k].
 template <int n_in, int n_out>
-[[gnu::noinline]] void dense_forward(const float* weight, const float* bias, const vec* x,
-                                     vec* y) {
+[[gnu::noinline]] void dense_forward(const float* weight, const float* bias, const vec* x, vec* y) {
   using Outputs = Blocks<n_out, kDenseSums>;
   for (int block = 0; block < Outputs::count; ++block)
     Outputs::with(block, [&](int o, auto size) {
@@ -60,8 +59,7 @@ constexpr int dense_stride(int n_in) { return round_up(n_in, kLanes); }
 // One block: rows x vecs vectors, from w on; the last vector of a row holds n_last floats. The sum
 // starts from 0, not from the weight: a small sum loses less to rounding.
 template <int n_in, int n_out, int rows, int vecs, int n_last>
-[[gnu::noinline]] void dense_update_block(float* w, const vec* grad, const float* x,
-                                          int n_images) {
+[[gnu::noinline]] void dense_update_block(float* w, const vec* grad, const float* x, int n_images) {
   vec sum[rows][vecs] = {};
   for (int b0 = 0; b0 < n_images; b0 += kLanes, grad += n_out) {
     const float* g = reinterpret_cast<const float*>(grad);
@@ -89,24 +87,24 @@ template <int n_in, int n_out, int rows, int vecs, int n_last>
     }
 }
 
-// How many pieces of rows dense_update can be divided into.
+// How many blocks of rows dense_update can be divided into.
 template <int n_out>
-constexpr int kUpdatePieces = Blocks<n_out, kUpdateRows>::count;
+constexpr int kUpdateBlocks = Blocks<n_out, kUpdateRows>::count;
 
 // weight[o][k] -= sum over images b of grad[b][o] * x[b][k] and bias[o] -= sum over b of grad[b][o]
-// for the rows of pieces first <= piece < stop. grad is vec [lane groups, n_out], image b in lane
+// for the rows of blocks first <= block < stop. grad is vec [lane groups, n_out], image b in lane
 // b % kLanes of group b / kLanes, 0 in the lanes without an image; x is float
 // [n_images, dense_stride(n_in)]. Every sum runs through the images in order, so no partition of
-// the pieces changes a bit.
+// the blocks changes a bit.
 template <int n_in, int n_out>
-void dense_update(float* weight, float* bias, int first, int stop, const vec* grad,
-                  const float* x, int n_images) {
+void dense_update(float* weight, float* bias, int first, int stop, const vec* grad, const float* x,
+                  int n_images) {
   using Rows = Blocks<n_out, kUpdateRows>;
   constexpr int n_vecs = dense_stride(n_in) / kLanes;
   constexpr int n_last = n_in - (n_vecs - 1) * kLanes;  // weights in a row's last vector
   using Columns = Blocks<n_vecs, kUpdateVecs>;
-  for (int piece = first; piece < stop; ++piece)
-    Rows::with(piece, [&](int o, auto row_count) {
+  for (int row_block = first; row_block < stop; ++row_block)
+    Rows::with(row_block, [&](int o, auto row_count) {
       constexpr int rows = decltype(row_count)::value;
       for (int r = 0; r < rows; ++r) {
         vec sum = {};

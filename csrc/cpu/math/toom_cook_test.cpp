@@ -102,8 +102,8 @@ void check_adjoints() {
   for (int p = 0; p < F::points; ++p) plain[p] = points[p * kStride];
   points_to_taps<F>(plain, w);
   taps_to_points<F>(problem.w, other, kStride);
-  CHECK(largest(inner(w, problem.w, F::taps, 1, 1) -
-                inner(plain, other, F::points, 1, kStride)) < kBound);
+  CHECK(largest(inner(w, problem.w, F::taps, 1, 1) - inner(plain, other, F::points, 1, kStride)) <
+        kBound);
 }
 
 TEST_CASE("forms: outputs of every form in use against the direct sum") {

@@ -12,7 +12,8 @@ namespace {
 struct Own {
   double* sums;
   char* marks;
-  Own(Workspace& workspace, int n) : sums(workspace.take<double>(n)), marks(workspace.take<char>(n)) {}
+  Own(Workspace& workspace, int n)
+      : sums(workspace.take<double>(n)), marks(workspace.take<char>(n)) {}
 };
 
 struct Memory {
