@@ -6,8 +6,8 @@
 //                     weight[connection][u][v] * input[c][y + u][x + v]
 //
 // Along a row it is the form F(5, 5) of cpu/math/toom_cook.h: a tile of five output columns from
-// nine input columns. At each of the form's nine points that leaves a sum over connections and rows of
-// taps u alone, down the tile's column:
+// nine input columns. At each of the form's nine points that leaves a sum over connections and rows
+// of taps u alone, down the tile's column:
 //
 //   point of output[o][y] = sum over (o, c), u of (point of weight[connection][u])
 //                                               * (point of input[c][y + u])
@@ -137,8 +137,7 @@ template <class T>
       for (int i = 0, x0 = tiles.first * kTileOutputs; i < tiles.n; ++i, x0 += kTileOutputs) {
         Vec<T> d[kTileInputs];
 #pragma GCC unroll 9
-        for (int k = 0; k < kTileInputs; ++k)
-          d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
+        for (int k = 0; k < kTileInputs; ++k) d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
         inputs_to_points<ConvForm>(d, points + i * conv.height + y, size);
       }
 }
@@ -182,8 +181,8 @@ template <class T, int n>
   for (int y = 0; y < n; ++y) product[y] = sum[y];
 }
 
-// With `checked`, returns what is finite if every point was; cpu/conv/not_finite.h has the rest. The
-// last two outputs of a tile are made from all of its points.
+// With `checked`, returns what is finite if every point was; cpu/conv/not_finite.h has the rest.
+// The last two outputs of a tile are made from all of its points.
 template <class T, bool checked = false>
 [[gnu::noinline]] Vec<T> conv5x5_forward(const Conv5x5& conv, const Vec<T>* input,
                                          const T* weight_points, const T* bias,
@@ -199,9 +198,9 @@ template <class T, bool checked = false>
     for (int o = 0; o < conv.n_outputs; ++o) {
       for (int p = 0; p < kPoints; ++p)
         for_runs<T>(rows, [&](int y, auto size) {
-          forward_rows<T, decltype(size)::value>(
-              conv.table[o], scratch.input + p * conv.height + y, map_size, weight + p,
-              scratch.one_map + p * rows + y);
+          forward_rows<T, decltype(size)::value>(conv.table[o], scratch.input + p * conv.height + y,
+                                                 map_size, weight + p,
+                                                 scratch.one_map + p * rows + y);
         });
       weight += kPoints * kTaps * __builtin_popcountll(conv.table[o]);
       const Vec<T> bias_o = broadcast<T>(bias[o]);
@@ -229,8 +228,8 @@ template <class T, int n>
   for (int o = 0; o < conv.n_outputs; ++o, grad += map_size) {
     const std::int64_t connected = conv.table[o];
     if (connected >> c & 1) {
-      const T* const at = weight + kPoints * kTaps *
-                                       __builtin_popcountll(connected & ((1ll << c) - 1));
+      const T* const at =
+          weight + kPoints * kTaps * __builtin_popcountll(connected & ((1ll << c) - 1));
       Vec<T> w[kTaps];
 #pragma GCC unroll 5
       for (int u = 0; u < kTaps; ++u) w[u] = broadcast<T>(at[u * kPoints]);
@@ -327,8 +326,7 @@ template <class T>
       with_constant<kGradMaps>(n, [&](auto maps) {
         for (int p = 0; p < kPoints; ++p) {
           grad_weight_rows<T, decltype(maps)::value>(
-              grad, scratch.input + (c * kPoints + p) * n_tiles * conv.height, n_tiles, rows,
-              sums);
+              grad, scratch.input + (c * kPoints + p) * n_tiles * conv.height, n_tiles, rows, sums);
           for (int j = 0; j < n; ++j) grad[j] += n_tiles * rows, ++sums[j];
         }
       });
