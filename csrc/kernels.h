@@ -149,13 +149,13 @@ struct TranslateShape {
 void translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
                int n_threads);
 
-// Moves image n by shift n: shifts int64 [n_images, 2], output [n_images, n_channels, height, width];
-// n_shifts is not used. Its gradient is itself with the shifts turned round.
+// Moves image n by shift n: shifts int64 [n_images, 2], output [n_images, n_channels, height,
+// width]; n_shifts is not used. Its gradient is itself with the shifts turned round.
 void shift_each(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
                 int n_threads);
 
-// The gradient of translate: grad_images [n_images, n_channels, height, width] = sum over shifts of the
-// gradient moved back.
+// The gradient of translate: grad_images [n_images, n_channels, height, width] = sum over shifts of
+// the gradient moved back.
 template <class T>
 void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, int n_threads);

@@ -21,6 +21,7 @@ from cuda_matrix import (
     SHIFTS,
     Kernels,
     Matrix,
+    check_c3,
     check_c3_conv,
     check_predictions,
     check_training,
@@ -88,8 +89,13 @@ def small_limits() -> Emulator:
         # Seven images of LeNet-5, one sharing group of a perceptron.
         "math/fused_device.h": ("std::int64_t{256} << 20;", "500000;"),
         "lenet5/train.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
+        # One or two slots for c3_conv's gradients; no channel is counted in 32 bits.
+        "conv/c3_conv.cu": ("kC3Bytes = 64 << 20;", "kC3Bytes = 1 << 14;"),
+        "images/translate.cu": ("kMostIn32Bits = 1 << 30;", "kMostIn32Bits = 0;"),
     }
     units = (
+        "conv/c3_conv",
+        "images/translate",
         "lenet5/predict",
         "perceptron/predict_mlp",
         "perceptron/predict_pooled_mlp",
@@ -100,7 +106,8 @@ def small_limits() -> Emulator:
 
 
 class TestSmallLimits:
-    """What otherwise takes thousands of images: several chunks, several images to a slot."""
+    """What otherwise takes thousands of images or large ones: several chunks, several images to a
+    slot, sizes in 64 bits."""
 
     @pytest.fixture
     def kernels(self) -> Kernels:
@@ -116,6 +123,43 @@ class TestSmallLimits:
 
     def test_train_lenet5(self, kernels: Kernels) -> None:
         check_training(kernels, "lenet5", 8, 5)
+
+    @pytest.mark.parametrize("table_name", ["1998", "long"])
+    def test_c3_conv(self, kernels: Kernels, table_name: str) -> None:
+        check_c3(kernels, 19, table_name, (9, 6), torch.float32)
+
+    @pytest.mark.parametrize("width", [6, 8])
+    def test_translate(self, kernels: Kernels, width: int) -> None:
+        images = torch.arange(2 * 3 * 5 * width, dtype=torch.uint8).view(2, 3, 5, width)
+        assert torch.equal(kernels.translate(images, SHIFTS), reference.translate(images, SHIFTS))
+        upstream = torch.randn(2, len(SHIFTS), 3, 5, width)
+        floats = images.float().requires_grad_()
+        moved = torch.ops.lenetshift.translate(floats, SHIFTS)
+        (expected,) = torch.autograd.grad(moved, floats, upstream)
+        assert torch.equal(kernels.translate_backward(upstream, SHIFTS), expected)
+
+    def test_shift_each(self, kernels: Kernels) -> None:
+        images = torch.arange(len(SHIFTS) * 30, dtype=torch.int16).view(-1, 5, 6)
+        expected = reference.translate(images, SHIFTS)[range(len(SHIFTS)), range(len(SHIFTS))]
+        assert torch.equal(kernels.shift_each(images, SHIFTS), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_outputs"),
+    [
+        ((1, 6, 14, 14), 16),
+        ((1, 6, 11_650, 11_650), 16),
+        ((1, 1, 5, 2**33), 1),
+        ((1000, 62, 300, 300), 1000),
+    ],
+)
+def test_c3_conv_workspace_is_bounded(shape: tuple[int, ...], n_outputs: int) -> None:
+    """Tables with every connection; 0 bytes would mean that a size has overflown."""
+    masks = torch.full((n_outputs,), 2 ** shape[1] - 1)
+    numbers = torch.zeros(1, dtype=torch.int64)
+    kernels = EmulatedKernels(emulator("address"))
+    (n_bytes,) = kernels.run("c3_conv_workspace", list(shape), [masks], [numbers.numpy()])[-1]
+    assert 0 < n_bytes <= 64 * 2**20
 
 
 def in_both_orders() -> list[EmulatedKernels]:
@@ -222,11 +266,11 @@ FAULTS = {
     ),
     "translate: wrong index": (
         ("thread", "the moved images differ"), translate, "images/translate.cu", "",
-        "% shape.width - dx", "% shape.width + dx",
+        "% c.width - dx", "% c.width + dx",
     ),
     "shift_each: wrong shift": (
         ("thread", "the moved images differ"), shift_each, "images/translate.cu", "",
-        "shifts + 2 * (i / shape.n_planes)", "shifts + i / shape.n_planes",
+        "shifts + 2 * (i / shape.n_channels)", "shifts + i / shape.n_channels",
     ),
     "predict: missing barrier": (
         ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/s4.h",

@@ -10,8 +10,8 @@ C3Shape shape_of(Call& call) {
   return {call.number(0),
           static_cast<int>(call.number(1)),
           static_cast<int>(call.arrays[0].n_bytes / sizeof(std::int64_t)),
-          static_cast<int>(call.number(2)),
-          static_cast<int>(call.number(3)),
+          call.number(2),
+          call.number(3),
           call.array<std::int64_t>(0)};
 }
 
@@ -32,6 +32,11 @@ void c3_conv_backward(Call& call) {
                              call.array<T>(4), call.array<T>(5), call.array<T>(6)},
                             workspace, nullptr);
 }
+
+// table, the bytes of float64
+const Register workspace("c3_conv_workspace", [](Call& call) {
+  *call.array<std::int64_t>(1) = cuda::c3_conv_workspace(shape_of(call), sizeof(double));
+});
 
 const Register f32("c3_conv_float32", c3_conv<float>);
 const Register f64("c3_conv_float64", c3_conv<double>);

@@ -10,8 +10,8 @@ TranslateShape shape_of(const Call& call) {
   return {call.number(0),
           call.number(1),
           call.number(2),
-          static_cast<int>(call.number(3)),
-          static_cast<int>(call.number(4)),
+          call.number(3),
+          call.number(4),
           static_cast<int>(call.number(5))};
 }
 

@@ -20,12 +20,13 @@
 //       lane groups of the slot
 //         patches of grad_output, windows of the input to lanes
 //         a few tiles, input maps, five output maps, points; then tiles, rows, taps
-//     grad_input: as the output. But where patches are whole maps (small maps of many images), in the
-//     loop of grad_weight, which has the points of grad_output at hand
-//     sums over slots and lanes
+//     grad_input: as the output. But where patches are whole maps (small maps of many images), in
+//     the loop of grad_weight, which has the points of grad_output at hand sums over slots and
+//     lanes
 //
-// What bounds it: multiply-adds, at 60 to 80 % of their peak on whole maps. On large maps transposing
-// windows and patches takes a third of the time, since a window is half as large again as its patch.
+// What bounds it: multiply-adds, at 60 to 80 % of their peak on whole maps. On large maps
+// transposing windows and patches takes a third of the time, since a window is half as large again
+// as its patch.
 #pragma once
 
 #include "cpu/conv/c3_plan.h"
@@ -103,8 +104,8 @@ void convolve_group(const Convolution<T>& c, std::int64_t index, const Maps<cons
   const typename Convolution<T>::Memory memory(parts, c.conv);
   const PatchGroup<T> group(c.cut, index);
   windows_to_lanes<T>(source, group, c.margin, c.conv.height, c.conv.width, memory.source);
-  not_finite.check<T>(conv5x5_forward<T, true>(c.conv, memory.source, points, bias, memory.scratch,
-                                               memory.target));
+  not_finite.check<T>(
+      conv5x5_forward<T, true>(c.conv, memory.source, points, bias, memory.scratch, memory.target));
   lanes_to_patches<T>(memory.target, c.cut.rows, c.cut.columns, add, group, target);
 }
 

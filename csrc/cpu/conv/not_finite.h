@@ -1,11 +1,11 @@
 // Infinities and NaNs of the c3_conv op.
 //
-// The form F(5, 5) mixes nine neighbouring inputs, or five outputs: one that is not finite spreads to
-// results that do not depend on it (inf - inf, 0 * inf), and large values overflow within the form
-// where a direct sum would not. But a result in which a direct sum meets an infinity or a NaN is made
-// from points that are not finite. So what is finite is right, and all else is summed anew, directly,
-// in double. conv5x5.h's checks tell when to look for it: they cost a hundredth of a call. Direct sums
-// take their time, value by value, and are rare.
+// The form F(5, 5) mixes nine neighbouring inputs, or five outputs: one that is not finite spreads
+// to results that do not depend on it (inf - inf, 0 * inf), and large values overflow within the
+// form where a direct sum would not. But a result in which a direct sum meets an infinity or a NaN
+// is made from points that are not finite. So what is finite is right, and all else is summed anew,
+// directly, in double. conv5x5.h's checks tell when to look for it: they cost a hundredth of a
+// call. Direct sums take their time, value by value, and are rare.
 #pragma once
 
 #include "c3_table.h"
@@ -35,8 +35,8 @@ inline std::int64_t out_width(const C3Shape& s) { return s.width - (kTaps - 1); 
 
 // Map o of the output, [height-4, width-4], from one image's input [n_inputs, height, width].
 template <class T>
-[[gnu::noinline]] void mend_output(const C3Shape& s, const T* input, const T* weight,
-                                   const T* bias, int o, T* map) {
+[[gnu::noinline]] void mend_output(const C3Shape& s, const T* input, const T* weight, const T* bias,
+                                   int o, T* map) {
   for (std::int64_t y = 0; y < out_height(s); ++y)
     for (std::int64_t x = 0; x < out_width(s); ++x, ++map) {
       if (is_finite(*map)) continue;
@@ -51,7 +51,8 @@ template <class T>
     }
 }
 
-// Map c of grad_input, [height, width], from one image's grad_output [n_outputs, height-4, width-4].
+// Map c of grad_input, [height, width], from one image's grad_output [n_outputs, height-4,
+// width-4].
 template <class T>
 [[gnu::noinline]] void mend_grad_input(const C3Shape& s, const T* grad_output, const T* weight,
                                        int c, T* map) {
@@ -61,8 +62,8 @@ template <class T>
       double sum = 0;
       for (int o = 0; o < s.n_outputs; ++o) {
         if (!(s.table[o] >> c & 1)) continue;
-        const T* const w = weight + static_cast<std::int64_t>(connection_index(s.table, o, c)) *
-                                        kTaps * kTaps;
+        const T* const w =
+            weight + static_cast<std::int64_t>(connection_index(s.table, o, c)) * kTaps * kTaps;
         const T* const grad = grad_output + o * out_height(s) * out_width(s);
         for (int u = 0; u < kTaps; ++u)
           for (int v = 0; v < kTaps; ++v)

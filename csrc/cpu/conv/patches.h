@@ -1,10 +1,10 @@
 // How c3_conv divides its work: maps are cut into patches, one patch in each lane. One large image
-// fills a vector so, and no thread holds more than a lane group of patches. The window of a patch is
-// what it needs of the source maps: `margin` further rows and columns on the side of the first one,
-// 4 - margin on the other. What a window or a patch has beyond its map is 0, or is not stored.
+// fills a vector so, and no thread holds more than a lane group of patches. The window of a patch
+// is what it needs of the source maps: `margin` further rows and columns on the side of the first
+// one, 4 - margin on the other. What a window or a patch has beyond its map is 0, or is not stored.
 //
-// A patch begins at a tile of F(5, 5): whatever the cut, a value is summed from the same products in
-// the same order.
+// A patch begins at a tile of F(5, 5): whatever the cut, a value is summed from the same products
+// in the same order.
 #pragma once
 
 #include "cpu/simd/transpose.h"
@@ -13,7 +13,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// n neighbouring maps of each image: map m of image i is at first + i * image_stride + m * map_size().
+// n neighbouring maps of each image: map m of image i is at first + i * image_stride + m *
+// map_size().
 template <class T>
 struct Maps {
   T* first;
@@ -39,7 +40,8 @@ struct Cut {
   Cut(std::int64_t n_images, std::int64_t height, std::int64_t width, int rows_, int columns_)
       : rows(rows_ < height ? rows_ : static_cast<int>(height)),
         columns(columns_ < width ? columns_ : static_cast<int>(width)),
-        down((height + rows - 1) / rows), across((width + columns - 1) / columns),
+        down((height + rows - 1) / rows),
+        across((width + columns - 1) / columns),
         n_patches(n_images * down * across) {}
   bool whole_maps() const { return down == 1 && across == 1; }
 };
@@ -116,7 +118,9 @@ template <class T>
           for (int i = 0; i < w; ++i) {
             const auto& o = window[i];
             const bool none = r < o.first_row || r >= o.stop_row;
-            square[i] = load_between(none ? maps.first : o.first + at + c, clamp(o.first_column - c, w), none ? 0 : clamp(o.stop_column - c, w));
+            square[i] =
+                load_between(none ? maps.first : o.first + at + c, clamp(o.first_column - c, w),
+                             none ? 0 : clamp(o.stop_column - c, w));
           }
         }
         exchange_all_blocks<T>(square);
@@ -126,8 +130,8 @@ template <class T>
     }
 }
 
-// The inverse for the patches themselves: lanes [maps.n, rows, columns] are stored, or added to what
-// stands there.
+// The inverse for the patches themselves: lanes [maps.n, rows, columns] are stored, or added to
+// what stands there.
 template <class T>
 [[gnu::noinline]] void lanes_to_patches(const Vec<T>* lanes, int rows, int columns, bool add,
                                         const PatchGroup<T>& group, const Maps<T>& maps) {

@@ -37,7 +37,8 @@ template <class Shape, class T>
 constexpr int kStagedValues = kStagedMaps<T> * Shape::kPatches * Shape::kWindowStride;
 
 struct Maps {
-  int n, height, width;
+  int n;
+  std::int64_t height, width;
 };
 
 // Two rows of results from six rows of a window: 500 multiply-adds for 84 + 25 loads.
@@ -98,7 +99,7 @@ __global__ void __launch_bounds__(kThreads)
       convolve_rows<Shape, backward>(
           windows + (i * Shape::kPatches + lane / Shape::kPatchLanes) * Shape::kWindowStride +
               lane % Shape::kPatchLanes * kRowsPerLane * Shape::kWindowPitch,
-          weight + table.connection_index(o, c) * (kTaps * kTaps), sum);
+          weight + std::int64_t{table.connection_index(o, c)} * (kTaps * kTaps), sum);
     }
   }
 
@@ -119,7 +120,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int i = lane; i < Shape::kLanes * Shape::kResults; i += kWarp) {
     const Place place = place_of<Shape>(i);
     const Patch p = patch[place.patch];
-    const int y = p.y + place.y, x = p.x + place.x;
+    const std::int64_t y = p.y + place.y, x = p.x + place.x;
     if (p.image < 0 || y >= targets.height || x >= targets.width) continue;
     T* const result =
         target + ((p.image * targets.n + target_map) * targets.height + y) * targets.width + x;
@@ -141,18 +142,28 @@ void launch_convolve(const char* name, const C3Shape& shape, Maps sources, Maps 
 }
 
 // Sums over images are divided among at most this many slots, the g-th group of patches in slot
-// g % n_slots: enough blocks for a large card, and always the same order of adding.
+// g % n_slots: enough blocks for a large card, and always the same order of adding. The slots of
+// one launch's table rows are summed before the next launch, and take no more than kC3Bytes.
 constexpr int kC3MaxSlots = 64;
+constexpr std::int64_t kC3Bytes = 64 << 20;
 
-inline int slots_of(const C3Shape& shape) {
-  const Patches patches =
-      patches_of<PatchOf10>(shape.n_images, shape.height - kTaps + 1, shape.width - kTaps + 1);
-  return static_cast<int>(smaller(divide_up(patches.n, PatchOf10::kPatches), kC3MaxSlots));
+// The values of a slot for some table rows: grad_weight, then grad_bias.
+inline int slot_size(const TableRows& table) {
+  return table.n_own_connections() * kTaps * kTaps + table.n_outputs;
+}
+inline int largest_slot(const C3Shape& shape) {
+  int largest = 1;
+  for_table_rows(shape,
+                 [&](const TableRows& table) { largest = larger(largest, slot_size(table)); });
+  return largest;
 }
 
-// The values of a slot: grad_weight, then grad_bias.
-inline int n_gradients(const C3Shape& shape) {
-  return n_connections(shape) * kTaps * kTaps + shape.n_outputs;
+inline int slots_of(const C3Shape& shape, int value_bytes) {
+  const Patches patches =
+      patches_of<PatchOf10>(shape.n_images, shape.height - kTaps + 1, shape.width - kTaps + 1);
+  const std::int64_t fit = kC3Bytes / value_bytes / largest_slot(shape);
+  return static_cast<int>(
+      smaller(divide_up(patches.n, PatchOf10::kPatches), smaller(kC3MaxSlots, fit)));
 }
 
 // A lane's share of the 25 gradients of a connection: its two rows of grad_output times six rows
@@ -189,10 +200,10 @@ __device__ inline int nth_row(const TableRows& table, int input, int n) {
 }
 
 // Block (slot, j, c): input map c with kWarps of the output maps that see it, a warp for each
-// connection. slots [n_slots, n_gradients].
+// connection. slots [n_slots, slot_size].
 template <class T, class Shape>
 __global__ void __launch_bounds__(kThreads)
-    c3_grad_weight(Patches patches, Maps inputs, Maps outputs, TableRows table, int n_gradients,
+    c3_grad_weight(Patches patches, Maps inputs, Maps outputs, TableRows table, int slot_size,
                    const T* __restrict__ grad_output, const T* __restrict__ input,
                    T* __restrict__ slots) {
   __shared__ Patch patch[Shape::kPatches];
@@ -214,7 +225,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = lane; i < Shape::kLanes * Shape::kResults && row >= 0; i += kWarp) {
       const Place place = place_of<Shape>(i);
       const Patch p = patch[place.patch];
-      const int y = p.y + place.y, x = p.x + place.x;
+      const std::int64_t y = p.y + place.y, x = p.x + place.x;
       const bool inside = p.image >= 0 && y < outputs.height && x < outputs.width;
       const std::int64_t map = p.image * outputs.n + table.first_output + row;
       grads[place.at] =
@@ -227,8 +238,9 @@ __global__ void __launch_bounds__(kThreads)
                             grads + lane * Shape::kResultPitch, sum);
   }
   if (row < 0) return;
-  T* const result = slots + static_cast<std::int64_t>(blockIdx.x) * n_gradients +
-                    table.connection_index(row, c) * (kTaps * kTaps);
+  const int connection = table.connection_index(row, c) - table.first_connection[0];
+  T* const result =
+      slots + static_cast<std::int64_t>(blockIdx.x) * slot_size + connection * (kTaps * kTaps);
 #pragma unroll
   for (int i = 0; i < kTaps * kTaps; ++i) {
     const T total = warp_sum(sum[i]);
@@ -236,40 +248,35 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Block (slot, j): output maps j * kWarps ..., a warp for each; images slot, slot + n_slots, ...
-// Here slots points to the first bias gradient.
+// Block (slot, j): output maps j * kWarps ... of n_rows from first_output, a warp for each; images
+// slot, slot + n_slots, ... Here slots points to the first bias gradient.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    c3_grad_bias(std::int64_t n_images, int n_outputs, int map_size, int n_gradients,
+    c3_grad_bias(std::int64_t n_images, Maps outputs, int first_output, int n_rows, int slot_size,
                  const T* __restrict__ grad_output, T* __restrict__ slots) {
-  const int o = blockIdx.y * kWarps + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-  if (o >= n_outputs) return;
+  const int row = blockIdx.y * kWarps + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  if (row >= n_rows) return;
+  const std::int64_t map_size = outputs.height * outputs.width;
   T sum = 0;
   for (std::int64_t image = blockIdx.x; image < n_images; image += gridDim.x)
-    for (int i = lane; i < map_size; i += kWarp)
-      sum += __ldg(grad_output + (image * n_outputs + o) * map_size + i);
+    for (std::int64_t i = lane; i < map_size; i += kWarp)
+      sum += __ldg(grad_output + (image * outputs.n + first_output + row) * map_size + i);
   sum = warp_sum(sum);
-  if (lane == 0) slots[static_cast<std::int64_t>(blockIdx.x) * n_gradients + o] = sum;
+  if (lane == 0) slots[static_cast<std::int64_t>(blockIdx.x) * slot_size + row] = sum;
 }
 
 // A thread for each gradient: gradients[i] = slots[0, i] + slots[1, i] + ...; 0 where there are no
 // slots.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    c3_sum_slots(int n_slots, int n_gradients, int n, const T* __restrict__ slots,
+    c3_sum_slots(int n_slots, int slot_size, int n, const T* __restrict__ slots,
                  T* __restrict__ gradients) {
   const int i = blockIdx.x * kThreads + threadIdx.x;
   if (i >= n) return;
   T sum = 0;
   for (int slot = 0; slot < n_slots; ++slot)
-    sum += slots[static_cast<std::int64_t>(slot) * n_gradients + i];
+    sum += slots[static_cast<std::int64_t>(slot) * slot_size + i];
   gradients[i] = sum;
-}
-
-template <class T>
-void sum_slots(const C3Shape& shape, int n, const T* slots, T* gradients, cudaStream_t stream) {
-  launch("c3_sum_slots", c3_sum_slots<T>, blocks_for(n, kThreads), 0, stream, slots_of(shape),
-         n_gradients(shape), n, slots, gradients);
 }
 
 inline Maps inputs_of(const C3Shape& s) { return {s.n_inputs, s.height, s.width}; }
@@ -280,7 +287,7 @@ inline Maps outputs_of(const C3Shape& s) {
 }  // namespace
 
 std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes) {
-  return static_cast<std::int64_t>(slots_of(shape)) * n_gradients(shape) * value_bytes;
+  return std::int64_t{slots_of(shape, value_bytes)} * largest_slot(shape) * value_bytes;
 }
 
 template <class T>
@@ -299,25 +306,31 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
     launch_convolve<T, PatchOf14, true>("c3_grad_input", shape, outputs, inputs, g.grad_output,
                                         g.weight, nullptr, g.grad_input, stream);
   T* const slots = static_cast<T*>(workspace);
-  const int n_weights = n_connections(shape) * kTaps * kTaps;
-  if (g.grad_weight != nullptr) {
-    using Shape = PatchOf10;
-    constexpr int n_shared =
-        Shape::kPatches * Shape::kWindowStride + kWarps * Shape::kLanes * Shape::kResultPitch;
-    for_table_rows(shape, [&](const TableRows& table) {
-      const dim3 grid(slots_of(shape), blocks_for(table.n_outputs, kWarps), inputs.n);
+  const int n_slots = slots_of(shape, sizeof(T));
+  const auto sum_slots = [&](int size, int n, const T* first, T* gradients) {
+    launch("c3_sum_slots", c3_sum_slots<T>, blocks_for(n, kThreads), 0, stream, n_slots, size, n,
+           first, gradients);
+  };
+  for_table_rows(shape, [&](const TableRows& table) {
+    const int size = slot_size(table), n_weights = table.n_own_connections() * kTaps * kTaps;
+    if (g.grad_weight != nullptr) {
+      using Shape = PatchOf10;
+      constexpr int n_shared =
+          Shape::kPatches * Shape::kWindowStride + kWarps * Shape::kLanes * Shape::kResultPitch;
+      const dim3 grid(n_slots, blocks_for(table.n_outputs, kWarps), inputs.n);
       launch("c3_grad_weight", c3_grad_weight<T, Shape>, grid, n_shared * sizeof(T), stream,
              patches_of<Shape>(shape.n_images, outputs.height, outputs.width), inputs, outputs,
-             table, n_gradients(shape), g.grad_output, g.input, slots);
-    });
-    sum_slots<T>(shape, n_weights, slots, g.grad_weight, stream);
-  }
-  if (g.grad_bias != nullptr) {
-    const dim3 grid(slots_of(shape), blocks_for(outputs.n, kWarps));
-    launch("c3_grad_bias", c3_grad_bias<T>, grid, 0, stream, shape.n_images, outputs.n,
-           outputs.height * outputs.width, n_gradients(shape), g.grad_output, slots + n_weights);
-    sum_slots<T>(shape, outputs.n, slots + n_weights, g.grad_bias, stream);
-  }
+             table, size, g.grad_output, g.input, slots);
+      sum_slots(size, n_weights, slots,
+                g.grad_weight + std::int64_t{table.first_connection[0]} * kTaps * kTaps);
+    }
+    if (g.grad_bias != nullptr) {
+      const dim3 grid(n_slots, blocks_for(table.n_outputs, kWarps));
+      launch("c3_grad_bias", c3_grad_bias<T>, grid, 0, stream, shape.n_images, outputs,
+             table.first_output, table.n_outputs, size, g.grad_output, slots + n_weights);
+      sum_slots(size, table.n_outputs, slots + n_weights, g.grad_bias + table.first_output);
+    }
+  });
 }
 
 template void c3_conv(const C3Shape&, const float*, const float*, const float*, float*, void*);

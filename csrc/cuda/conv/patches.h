@@ -56,25 +56,25 @@ using PatchOf14 = PatchShape<7, 7, 4, 211>;
 // Maps of height x width, cut into patches.
 struct Patches {
   std::int64_t n;  // of all images
-  int height, width;
-  int across, per_image;
+  std::int64_t across, per_image;
 };
 
 template <class Shape>
-Patches patches_of(std::int64_t n_images, int height, int width) {
-  const int down = divide_up(height, Shape::kRows), across = divide_up(width, Shape::kColumns);
-  return {n_images * down * across, height, width, across, down * across};
+Patches patches_of(std::int64_t n_images, std::int64_t height, std::int64_t width) {
+  const std::int64_t down = divide_up(height, Shape::kRows);
+  const std::int64_t across = divide_up(width, Shape::kColumns);
+  return {n_images * down * across, across, down * across};
 }
 
 struct Patch {
   std::int64_t image;  // -1: none, beyond the last
-  int y, x;            // its first row and column
+  std::int64_t y, x;   // its first row and column
 };
 
 template <class Shape>
 __device__ Patch patch_at(const Patches& patches, std::int64_t i) {
   if (i >= patches.n) return {-1, 0, 0};
-  const int within = static_cast<int>(i % patches.per_image);
+  const std::int64_t within = i % patches.per_image;
   return {i / patches.per_image, within / patches.across * Shape::kRows,
           within % patches.across * Shape::kColumns};
 }
@@ -85,15 +85,15 @@ __device__ Patch patch_at(const Patches& patches, std::int64_t i) {
 // w].
 template <class Shape, class T>
 __device__ void stage_windows(const Patch* patch, const T* __restrict__ source, int n_source,
-                              int height, int width, int margin, int first_map, int n_maps,
-                              T* windows) {
+                              std::int64_t height, std::int64_t width, int margin, int first_map,
+                              int n_maps, T* windows) {
   constexpr int n_window = Shape::kWindowRows * Shape::kWindowColumns;
   for (int i = threadIdx.x; i < n_maps * Shape::kPatches * n_window; i += kThreads) {
     const int window = i / n_window, within = i % n_window;
     const int row = within / Shape::kWindowColumns, column = within % Shape::kWindowColumns;
     const Patch p = patch[window % Shape::kPatches];
     const int map = first_map + window / Shape::kPatches;
-    const int y = p.y + row - margin, x = p.x + column - margin;
+    const std::int64_t y = p.y + row - margin, x = p.x + column - margin;
     const bool inside = p.image >= 0 && y >= 0 && y < height && x >= 0 && x < width;
     windows[window * Shape::kWindowStride + row * Shape::kWindowPitch + column] =
         inside ? __ldg(source + ((p.image * n_source + map) * height + y) * width + x) : T(0);

@@ -32,6 +32,7 @@ struct TableRows {
     }
   }
 
+  int n_own_connections() const { return n_connections - first_connection[0]; }
   __device__ bool connects(int row, int input) const { return mask[row] >> input & 1; }
   __device__ int connection_index(int row, int input) const {
     const std::int64_t before = mask[row] & ((std::int64_t{1} << input) - 1);
@@ -39,9 +40,9 @@ struct TableRows {
   }
 };
 
-// Calls f(rows) for runs of rows, one after the other. Returns the number of connections.
+// Calls f(rows) for runs of rows, one after the other.
 template <class F>
-int for_table_rows(const C3Shape& shape, F&& f) {
+void for_table_rows(const C3Shape& shape, F&& f) {
   int n_connections = 0;
   for (int first = 0; first < shape.n_outputs; first += kTableOutputs) {
     const TableRows rows(shape.table, first, smaller(shape.n_outputs - first, kTableOutputs),
@@ -49,11 +50,6 @@ int for_table_rows(const C3Shape& shape, F&& f) {
     n_connections = rows.n_connections;
     f(rows);
   }
-  return n_connections;
-}
-
-inline int n_connections(const C3Shape& shape) {
-  return for_table_rows(shape, [](const TableRows&) {});
 }
 
 }  // namespace

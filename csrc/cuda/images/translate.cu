@@ -21,8 +21,8 @@ struct alignas(8) Value16 {  // complex128
   std::uint64_t half[2];
 };
 
-// A channel's height, width and pixels, counted in Index: 32 bits where they suffice, since a division
-// in 64 costs more than the rest.
+// A channel's height, width and pixels, counted in Index: 32 bits where they suffice, since a
+// division in 64 costs more than the rest.
 template <class Index>
 struct Channel {
   Index height, width, size;
