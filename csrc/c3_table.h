@@ -23,7 +23,7 @@ struct SparseC3 {
 // Symmetric LeNet-5: every C3 map sees every S2 map.
 struct DenseC3 {
   static constexpr int table[kMaps3] = {63, 63, 63, 63, 63, 63, 63, 63,
-                                         63, 63, 63, 63, 63, 63, 63, 63};
+                                        63, 63, 63, 63, 63, 63, 63, 63};
 };
 
 // The number of connections before (o, c) in output-major, ascending input order: the row of c3's

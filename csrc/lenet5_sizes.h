@@ -6,9 +6,9 @@
 namespace lenetshift {
 namespace {  // each file gets its own copy (see cpu/simd/vec.h for why)
 
-constexpr int kTaps = 5;    // in a row, and in a column, of a 5 x 5 kernel
-constexpr int kMaps1 = 6;   // C1, S2
-constexpr int kMaps3 = 16;  // C3, S4
+constexpr int kTaps = 5;                 // in a row, and in a column, of a 5 x 5 kernel
+constexpr int kMaps1 = 6;                // C1, S2
+constexpr int kMaps3 = 16;               // C3, S4
 constexpr int kS2Side = kImageSize / 2;  // a map's; C1's is the image's
 constexpr int kC3Side = kS2Side - (kTaps - 1), kS4Side = kC3Side / 2;
 constexpr int kS4Pixels = kS4Side * kS4Side;  // of a map

@@ -75,7 +75,10 @@ void c3_conv(const C3& c3, Address input, Address weight, Address bias, Address 
         },
         [&](const Kernels& k, void* workspace, Execution execution) {
           const auto kernel = [&] {
-            if constexpr (sizeof(T) == 4) return k.c3_conv_f32; else return k.c3_conv_f64;
+            if constexpr (sizeof(T) == 4)
+              return k.c3_conv_f32;
+            else
+              return k.c3_conv_f64;
           }();
           kernel(c3.shape(), input, weight, bias, output, workspace, execution.n_threads);
           return true;
@@ -95,7 +98,10 @@ void c3_conv_backward(const C3& c3, Address grad_output, Address input, Address 
         },
         [&](const Kernels& k, void* workspace, Execution execution) {
           const auto kernel = [&] {
-            if constexpr (sizeof(T) == 4) return k.c3_conv_backward_f32; else return k.c3_conv_backward_f64;
+            if constexpr (sizeof(T) == 4)
+              return k.c3_conv_backward_f32;
+            else
+              return k.c3_conv_backward_f64;
           }();
           kernel(c3.shape(), arrays, workspace, execution.n_threads);
           return true;
@@ -105,9 +111,8 @@ void c3_conv_backward(const C3& c3, Address grad_output, Address input, Address 
 
 void translate_images(const TranslateShape& shape, Address images, Address shifts, Address output,
                       int n_threads) {
-  call(n_threads, [&](const Kernels&, int n) {
-    translate(shape, images.pointer, shifts, output.pointer, n);
-  });
+  call(n_threads,
+       [&](const Kernels&, int n) { translate(shape, images.pointer, shifts, output.pointer, n); });
 }
 
 void shift_each_image(const TranslateShape& shape, Address images, Address shifts, Address output,
@@ -199,12 +204,12 @@ void bind_kernels(py::module_& m) {
         model, job, n_threads);
   m.def("train_epoch_lenet5", train_epoch_lenet5, model, job, n_threads);
   m.def("train_epoch_mlp",
-        train_epoch_mlp<&Kernels::train_epoch_mlp_workspace, &Kernels::train_epoch_mlp>, model,
-        job, n_threads);
-  m.def("train_epoch_pooled_mlp",
-        train_epoch_mlp<&Kernels::train_epoch_pooled_mlp_workspace,
-                        &Kernels::train_epoch_pooled_mlp>,
-        model, job, n_threads);
+        train_epoch_mlp<&Kernels::train_epoch_mlp_workspace, &Kernels::train_epoch_mlp>, model, job,
+        n_threads);
+  m.def(
+      "train_epoch_pooled_mlp",
+      train_epoch_mlp<&Kernels::train_epoch_pooled_mlp_workspace, &Kernels::train_epoch_pooled_mlp>,
+      model, job, n_threads);
 }
 
 void bind_machine(py::module_& m) {
@@ -219,8 +224,9 @@ void bind_machine(py::module_& m) {
         return all;
       },
       "Of this build: (name, whether this machine supports it).");
-  m.def("lanes", [] { return current_implementation().kernels->lanes; },
-        "float32 values in a vector.");
+  m.def(
+      "lanes", [] { return current_implementation().kernels->lanes; },
+      "float32 values in a vector.");
   m.def(
       "tanh",
       [](Address x, Address y, std::int64_t n) {

@@ -1,5 +1,5 @@
-// What the core's functions take, for CPU and CUDA: the structs of kernels.h as Python classes. Arrays
-// are addresses, as Tensor.data_ptr() gives them; 0 is null.
+// What the core's functions take, for CPU and CUDA: the structs of kernels.h as Python classes.
+// Arrays are addresses, as Tensor.data_ptr() gives them; 0 is null.
 #pragma once
 
 #include <pybind11/native_enum.h>
@@ -97,10 +97,10 @@ inline void bind_structs(py::module_& m) {
       .value("relu", Activation::relu)
       .finalize();
 
-  py::class_<C3>(m, "C3")
-      .def(py::init<std::int64_t, int, std::int64_t, std::int64_t, std::vector<std::int64_t>, int>(),
-           arg("n_images"), arg("n_inputs"), arg("height"), arg("width"), arg("table"),
-           arg("value_bytes"));
+  py::class_<C3>(m, "C3").def(
+      py::init<std::int64_t, int, std::int64_t, std::int64_t, std::vector<std::int64_t>, int>(),
+      arg("n_images"), arg("n_inputs"), arg("height"), arg("width"), arg("table"),
+      arg("value_bytes"));
   py::class_<TranslateShape>(m, "TranslateShape")
       .def(py::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int>(),
            arg("n_images"), arg("n_shifts"), arg("n_channels"), arg("height"), arg("width"),
@@ -110,7 +110,8 @@ inline void bind_structs(py::module_& m) {
                        Address c3_weight, Address c3_bias, Address c5_weight, Address c5_bias,
                        Address f6_weight, Address f6_bias, Address output_weight,
                        Address output_bias) {
-             return Lenet5{table, activation,
+             return Lenet5{table,
+                           activation,
                            {{c1_weight, c1_bias},
                             {c3_weight, c3_bias},
                             {c5_weight, c5_bias},
@@ -120,14 +121,14 @@ inline void bind_structs(py::module_& m) {
            arg("table"), arg("activation"), arg("c1_weight"), arg("c1_bias"), arg("c3_weight"),
            arg("c3_bias"), arg("c5_weight"), arg("c5_bias"), arg("f6_weight"), arg("f6_bias"),
            arg("output_weight"), arg("output_bias"));
-  py::class_<Mlp>(m, "Mlp")
-      .def(py::init([](int n_hidden, Activation activation, Address hidden_weight,
-                       Address hidden_bias, Address output_weight, Address output_bias) {
-             return Mlp{activation,
-                        {{hidden_weight, hidden_bias}, {output_weight, output_bias}, n_hidden}};
-           }),
-           arg("n_hidden"), arg("activation"), arg("hidden_weight"), arg("hidden_bias"),
-           arg("output_weight"), arg("output_bias"));
+  py::class_<Mlp>(m, "Mlp").def(
+      py::init([](int n_hidden, Activation activation, Address hidden_weight, Address hidden_bias,
+                  Address output_weight, Address output_bias) {
+        return Mlp{activation,
+                   {{hidden_weight, hidden_bias}, {output_weight, output_bias}, n_hidden}};
+      }),
+      arg("n_hidden"), arg("activation"), arg("hidden_weight"), arg("hidden_bias"),
+      arg("output_weight"), arg("output_bias"));
   py::class_<ShiftedImages>(m, "ShiftedImages")
       .def(py::init([](Address images, std::int64_t n_images, Range dx, Range dy,
                        Address predictions, Address logits) {
@@ -135,13 +136,11 @@ inline void bind_structs(py::module_& m) {
                                      dy.second - dy.first};
              return ShiftedImages{images, n_images, grid, predictions, logits};
            }),
-           arg("images"), arg("n_images"), arg("dx"), arg("dy"), arg("predictions"),
-           arg("logits"));
+           arg("images"), arg("n_images"), arg("dx"), arg("dy"), arg("predictions"), arg("logits"));
   py::class_<Epoch>(m, "Epoch")
       .def(py::init([](Address images, Address labels, Address permutation, std::int64_t n_images,
                        int batch_size, float learning_rate, Address losses) {
-             return Epoch{images,     labels,        permutation, n_images,
-                          batch_size, learning_rate, losses};
+             return Epoch{images, labels, permutation, n_images, batch_size, learning_rate, losses};
            }),
            arg("images"), arg("labels"), arg("permutation"), arg("n_images"), arg("batch_size"),
            arg("learning_rate"), arg("losses"));

@@ -50,8 +50,7 @@ const std::vector<Implementation>& implementations() {
   static const std::vector<Implementation> all = {
       {"portable", [] { return true; }, &portable::kernels},
 #if defined(LENETSHIFT_X86)
-      {"avx2",
-       [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
+      {"avx2", [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); },
        &avx2::kernels},
       {"avx512",
        [] {

@@ -66,8 +66,9 @@ TEST_CASE("run_pieces gives every piece to one worker") {
 TEST_CASE("run_pieces stops all workers when the caller is asked to stop") {
   const Team team(2, nullptr);
   std::atomic<int> taken{0};
-  CHECK_FALSE(run_pieces(1 << 20, of(team, [] { return true; }), [&](int, auto&& next, auto&& stopped) {
-    while (next() >= 0 && !stopped()) ++taken;
-  }));
+  CHECK_FALSE(
+      run_pieces(1 << 20, of(team, [] { return true; }), [&](int, auto&& next, auto&& stopped) {
+        while (next() >= 0 && !stopped()) ++taken;
+      }));
   CHECK(taken < 1 << 20);
 }

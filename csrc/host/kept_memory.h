@@ -36,7 +36,8 @@ class KeptMemory {
     std::int64_t n_bytes = 0;
 
     Memory() = default;
-    explicit Memory(std::int64_t n) : address(std::aligned_alloc(64, (n + 63) / 64 * 64)), n_bytes(n) {
+    explicit Memory(std::int64_t n)
+        : address(std::aligned_alloc(64, (n + 63) / 64 * 64)), n_bytes(n) {
       if (address == nullptr) throw std::bad_alloc();
     }
     Memory(Memory&& other) noexcept { *this = std::move(other); }

@@ -11,7 +11,8 @@ namespace lenetshift {
 // A call has fewer threads than it wants
 // - beyond kMostPerCore for each core: they would only wait for each other;
 // - where the system starts no more of them: it has those that there are;
-// - in the midst of another call, within ForeignCode on the same thread, or where it waits for a call
+// - in the midst of another call, within ForeignCode on the same thread, or where it waits for a
+// call
 //   that is held up there: it has its own thread alone.
 //
 // No result depends on the number of threads, so this costs nothing but time.
@@ -34,8 +35,8 @@ class Team {
 };
 
 // While it lives, the calling thread runs code of others in the midst of a call: Python's signal
-// handlers. They may call the core again, or wait for another thread that does: neither may wait for
-// the turn, which would not come.
+// handlers. They may call the core again, or wait for another thread that does: neither may wait
+// for the turn, which would not come.
 class ForeignCode {
  public:
   ForeignCode();

@@ -28,8 +28,8 @@ void c3_conv_backward(Call& call) {
   const C3Shape shape = shape_of(call);
   Workspace workspace(cuda::c3_conv_workspace(shape, sizeof(T)));
   cuda::c3_conv_backward<T>(shape,
-                            {call.array<T>(1), call.array<T>(2), call.array<T>(3),
-                             call.array<T>(4), call.array<T>(5), call.array<T>(6)},
+                            {call.array<T>(1), call.array<T>(2), call.array<T>(3), call.array<T>(4),
+                             call.array<T>(5), call.array<T>(6)},
                             workspace, nullptr);
 }
 

@@ -7,10 +7,10 @@
 // in which the fibres happened to run.
 //
 // Diagnosed by a message and abort(): a barrier that not all threads reach, or on different lines;
-// a shuffle with a partial mask; impossible block and grid sizes; more shared memory than every card
-// has; deadlock. Dynamic shared memory has exactly the size asked for; it and the static arrays hold
-// NaN before each block. With `reverse` the blocks, and the fibres of a block, run last first: a
-// result that changes depends on an order that CUDA does not promise.
+// a shuffle with a partial mask; impossible block and grid sizes; more shared memory than every
+// card has; deadlock. Dynamic shared memory has exactly the size asked for; it and the static
+// arrays hold NaN before each block. With `reverse` the blocks, and the fibres of a block, run last
+// first: a result that changes depends on an order that CUDA does not promise.
 #pragma once
 
 #if defined(__SANITIZE_THREAD__)
@@ -78,10 +78,10 @@ struct Thread {
 };
 
 inline Thread threads[kMaxThreads];
-inline Thread* self;                   // the one that runs
-inline Thread* predecessor;            // its predecessor in the ring
-inline unsigned idle, n_threads;       // idle: turns in a row that changed nothing
-inline ucontext_t outside;             // who launched the kernel
+inline Thread* self;              // the one that runs
+inline Thread* predecessor;       // its predecessor in the ring
+inline unsigned idle, n_threads;  // idle: turns in a row that changed nothing
+inline ucontext_t outside;        // who launched the kernel
 inline void* outside_fibre;
 inline std::function<void()> const* body;  // the kernel with its arguments
 

@@ -9,7 +9,7 @@
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __launch_bounds__(...)  // all kernels are launched with one size of block
-#define __shared__ static  // blocks run one after the other
+#define __shared__ static       // blocks run one after the other
 
 #define threadIdx (::emulation::self->index)
 #define blockIdx (::emulation::self->block->index)

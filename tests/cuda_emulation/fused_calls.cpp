@@ -21,7 +21,8 @@ MlpParameters mlp(Call& call, std::size_t i) {
 // arrays: images, parameters, predictions, logits.
 ShiftedImages job(Call& call) {
   const auto number = [&](int i) { return static_cast<int>(call.number(i)); };
-  return {call.array<std::uint8_t>(0), call.number(2),
+  return {call.array<std::uint8_t>(0),
+          call.number(2),
           {number(3), number(4), number(5), number(6)},
           call.array<std::uint8_t>(call.arrays.size() - 2),
           call.array<float>(call.arrays.size() - 1)};
@@ -30,8 +31,7 @@ ShiftedImages job(Call& call) {
 const Register predict_lenet5("predict_shifts_lenet5", [](Call& call) {
   const C3Table table = static_cast<C3Table>(call.number(1));
   const ShiftedImages images = job(call);
-  Workspace workspace(
-      cuda::predict_shifts_lenet5_workspace(table, images.grid, images.n_images));
+  Workspace workspace(cuda::predict_shifts_lenet5_workspace(table, images.grid, images.n_images));
   cuda::predict_shifts_lenet5(table, activation(call), lenet5(call, 1), images, workspace, nullptr);
 });
 
@@ -53,8 +53,12 @@ const Register predict_pooled_mlp("predict_shifts_pooled_mlp",
 // numbers: activation, C3 table or hidden units, n_images, batch size;
 // arrays: images, labels, permutation, learning rate, parameters, losses.
 Epoch epoch(Call& call) {
-  return {call.array<std::uint8_t>(0), call.array<std::int64_t>(1), call.array<std::int64_t>(2),
-          call.number(2), static_cast<int>(call.number(3)), *call.array<float>(3),
+  return {call.array<std::uint8_t>(0),
+          call.array<std::int64_t>(1),
+          call.array<std::int64_t>(2),
+          call.number(2),
+          static_cast<int>(call.number(3)),
+          *call.array<float>(3),
           call.array<float>(call.arrays.size() - 1)};
 }
 

@@ -1,8 +1,9 @@
-// Reads where the static shared arrays are, then calls from standard input until its end, runs them,
-// writes the changed arrays to standard output. All numbers are int64: how many static arrays, for
-// each its start and bytes (emulation.h). Of a call: whether to run in reverse, length of the op's name, name, how many
-// numbers, the numbers, how many arrays, and for each its offset, its bytes and contents. Back come the arrays'
-// contents, how many launches, and each of them (emulation.h).
+// Reads where the static shared arrays are, then calls from standard input until its end, runs
+// them, writes the changed arrays to standard output. All numbers are int64: how many static
+// arrays, for each its start and bytes (emulation.h). Of a call: whether to run in reverse, length
+// of the op's name, name, how many numbers, the numbers, how many arrays, and for each its offset,
+// its bytes and contents. Back come the arrays' contents, how many launches, and each of them
+// (emulation.h).
 #include <cstdio>
 
 #include "call.h"
@@ -41,8 +42,7 @@ int main() {
         throw std::runtime_error("the call is cut short");
     }
     ops().at(name)(call);
-    for (const Array& array : call.arrays)
-      std::fwrite(array.bytes, 1, array.n_bytes, stdout);
+    for (const Array& array : call.arrays) std::fwrite(array.bytes, 1, array.n_bytes, stdout);
     const std::int64_t n_launches = emulation::launches.size();
     std::fwrite(&n_launches, sizeof n_launches, 1, stdout);
     std::fwrite(emulation::launches.data(), sizeof(emulation::Launch), n_launches, stdout);

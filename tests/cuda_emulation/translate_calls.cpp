@@ -7,12 +7,8 @@ using namespace lenetshift;
 namespace {
 
 TranslateShape shape_of(const Call& call) {
-  return {call.number(0),
-          call.number(1),
-          call.number(2),
-          call.number(3),
-          call.number(4),
-          static_cast<int>(call.number(5))};
+  return {call.number(0), call.number(1), call.number(2),
+          call.number(3), call.number(4), static_cast<int>(call.number(5))};
 }
 
 // images, shifts, output

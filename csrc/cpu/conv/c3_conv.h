@@ -99,8 +99,8 @@ void mend_maps(std::int64_t n_images, int n_maps, int n_threads, Mend&& mend) {
 // A lane group of a convolution; the target is written, or added to.
 template <class T>
 void convolve_group(const Convolution<T>& c, std::int64_t index, const Maps<const T>& source,
-                    const T* points, const T* bias, const Maps<T>& target, bool add, Workspace parts,
-                    Suspicion& not_finite) {
+                    const T* points, const T* bias, const Maps<T>& target, bool add,
+                    Workspace parts, Suspicion& not_finite) {
   const typename Convolution<T>::Memory memory(parts, c.conv);
   const PatchGroup<T> group(c.cut, index);
   windows_to_lanes<T>(source, group, c.margin, c.conv.height, c.conv.width, memory.source);

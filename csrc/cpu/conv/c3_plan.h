@@ -1,5 +1,5 @@
-// How a call of c3_conv is done: which output maps are taken together, how maps are cut into patches,
-// how many threads take part, and where everything stands in the workspace.
+// How a call of c3_conv is done: which output maps are taken together, how maps are cut into
+// patches, how many threads take part, and where everything stands in the workspace.
 #pragma once
 
 #include "cpu/conv/conv5x5.h"
@@ -80,8 +80,8 @@ template <class T>
 std::int64_t convolution_work(const Table& table, const Conv5x5& conv, bool whole_sources,
                               bool whole_targets) {
   constexpr int kToPoints = 45, kFromPoints = 60, kBlock = 8;
-  std::int64_t tile = conv.n_inputs * conv.height * kToPoints +
-                      conv.n_outputs * conv.out_height() * kFromPoints;
+  std::int64_t tile =
+      conv.n_inputs * conv.height * kToPoints + conv.n_outputs * conv.out_height() * kFromPoints;
   for_runs<T>(conv.out_height(), [&](int, auto n) {
     tile += std::int64_t{kPoints} * table.n_connections * (kTaps * decltype(n)::value + kBlock);
   });
@@ -101,8 +101,8 @@ struct Cost {
   std::int64_t work, bytes;
 };
 
-// The cut for which cost_of(cut) is the least work with no more than most_bytes, or the one with the
-// smallest patches. Columns are those of whole tiles.
+// The cut for which cost_of(cut) is the least work with no more than most_bytes, or the one with
+// the smallest patches. Columns are those of whole tiles.
 template <class F>
 Cut choose_cut(std::int64_t n_images, std::int64_t height, std::int64_t width,
                std::int64_t most_bytes, F&& cost_of) {
@@ -187,9 +187,10 @@ struct Convolution {
   }
 };
 
-// The correlation of input and grad_output, which gives grad_weight and grad_bias. Lane group g adds
-// its part in slot g % n_slots. The cut and the number of slots depend on the shape alone, so that
-// the order of every sum, and so the result to the last bit, is the same for any number of threads.
+// The correlation of input and grad_output, which gives grad_weight and grad_bias. Lane group g
+// adds its part in slot g % n_slots. The cut and the number of slots depend on the shape alone, so
+// that the order of every sum, and so the result to the last bit, is the same for any number of
+// threads.
 template <class T>
 struct Correlation {
   Cut cut;  // of the output maps
@@ -253,8 +254,8 @@ struct Correlation {
   }
 };
 
-// The threads that take part, each with memory of its own: as many as find work, and room in what is
-// left of kC3Bytes.
+// The threads that take part, each with memory of its own: as many as find work, and room in what
+// is left of kC3Bytes.
 struct ThreadMemory {
   int n_threads;
   std::int64_t bytes_each;
@@ -304,9 +305,7 @@ struct BackwardPlan {
   std::int64_t bytes;
 
   BackwardPlan(const C3Shape& s, const Table& table_, int n_threads, void* workspace)
-      : table(table_),
-        turned(table),
-        correlation(s, table, turned.table) {
+      : table(table_), turned(table), correlation(s, table, turned.table) {
     Workspace parts(workspace);
     slots = parts.take<Vec<T>>(correlation.n_slots * correlation.n_grads);
     points = parts.take<T>(table.n_weight_points());

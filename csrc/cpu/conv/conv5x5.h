@@ -5,8 +5,8 @@
 //     output[o][y][x] = bias[o] + sum over connections (o, c), rows of taps u, taps v of
 //                       weight[connection][u][v] * input[c][y + u][x + v]
 //
-// Images lie in the lanes, weights are broadcast: no lane ever talks to another, so the sparse table
-// costs nothing and every height and width works. Along a row it is the form F(5, 5)
+// Images lie in the lanes, weights are broadcast: no lane ever talks to another, so the sparse
+// table costs nothing and every height and width works. Along a row it is the form F(5, 5)
 // (cpu/math/toom_cook.h): a tile of five output columns from nine input columns in nine products
 // instead of 25. At each point p that leaves a sum down the tile's column,
 //
@@ -24,8 +24,8 @@
 //             rows of the run and four more      each loaded once, met by five weights
 //       rows: from points to columns
 //
-// It is bound by the issue of multiply-adds, which are 58 % of the time at the peak rate; the changes
-// of layout that c3_conv adds take 17 %, the ways to points and back 16 %. Backward is in
+// It is bound by the issue of multiply-adds, which are 58 % of the time at the peak rate; the
+// changes of layout that c3_conv adds take 17 %, the ways to points and back 16 %. Backward is in
 // cpu/conv/conv5x5_backward.h.
 //
 // Maps in a lane group are Vec<T> [n_maps, height, width]; the points of a few tiles are
@@ -44,8 +44,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// By tools/toom_cook_points.py: a layer's sum loses three to four times what the direct one does; with
-// 0, +-1, +-2, +-1/2 and 4 it would be seven times.
+// By tools/toom_cook_points.py: a layer's sum loses three to four times what the direct one does;
+// with 0, +-1, +-2, +-1/2 and 4 it would be seven times.
 constexpr Points<8> kConvPoints = {{1, -1, 2, -2, 0.625, -0.625, 0.25, -0.25}, Fractions::in_taps};
 using ConvForm = Form<5, kTaps, kConvPoints>;
 constexpr int kTileOutputs = ConvForm::outputs, kTileInputs = ConvForm::inputs;
@@ -142,8 +142,7 @@ template <class T>
       for (int i = 0, x0 = tiles.first * kTileOutputs; i < tiles.n; ++i, x0 += kTileOutputs) {
         Vec<T> d[kTileInputs];
 #pragma GCC unroll 9
-        for (int k = 0; k < kTileInputs; ++k)
-          d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
+        for (int k = 0; k < kTileInputs; ++k) d[k] = x0 + k < conv.width ? input[x0 + k] : Vec<T>{};
         inputs_to_points<ConvForm>(d, points + i * conv.height + y, size);
       }
 }
@@ -171,8 +170,8 @@ template <class T, int n>
   for (int y = 0; y < n; ++y) product[y] = sum[y];
 }
 
-// With `checked`, returns what is finite if every point was; cpu/conv/not_finite.h has the rest. The
-// last two outputs of a tile are made from all of its points.
+// With `checked`, returns what is finite if every point was; cpu/conv/not_finite.h has the rest.
+// The last two outputs of a tile are made from all of its points.
 template <class T, bool checked = false>
 [[gnu::noinline]] Vec<T> conv5x5_forward(const Conv5x5& conv, const Vec<T>* input,
                                          const T* weight_points, const T* bias,
@@ -188,9 +187,9 @@ template <class T, bool checked = false>
     for (int o = 0; o < conv.n_outputs; ++o) {
       for (int p = 0; p < kPoints; ++p)
         for_runs<T>(rows, [&](int y, auto size) {
-          forward_rows<T, decltype(size)::value>(
-              conv.table[o], scratch.input + p * conv.height + y, map_size, weight + p,
-              scratch.one_map + p * rows + y);
+          forward_rows<T, decltype(size)::value>(conv.table[o], scratch.input + p * conv.height + y,
+                                                 map_size, weight + p,
+                                                 scratch.one_map + p * rows + y);
         });
       weight += kPoints * kTaps * __builtin_popcountll(conv.table[o]);
       const Vec<T> bias_o = broadcast<T>(bias[o]);

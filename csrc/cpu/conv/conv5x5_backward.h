@@ -71,8 +71,8 @@ template <class T, int n>
   for (int o = 0; o < conv.n_outputs; ++o, grad += map_size) {
     const std::int64_t connected = conv.table[o];
     if (connected >> c & 1) {
-      const T* const at = weight + kPoints * kTaps *
-                                       __builtin_popcountll(connected & ((1ll << c) - 1));
+      const T* const at =
+          weight + kPoints * kTaps * __builtin_popcountll(connected & ((1ll << c) - 1));
       Vec<T> w[kTaps];
 #pragma GCC unroll 5
       for (int u = 0; u < kTaps; ++u) w[u] = broadcast<T>(at[u * kPoints]);
@@ -169,8 +169,7 @@ template <class T>
       with_constant<kGradMaps>(n, [&](auto maps) {
         for (int p = 0; p < kPoints; ++p) {
           grad_weight_rows<T, decltype(maps)::value>(
-              grad, scratch.input + (c * kPoints + p) * n_tiles * conv.height, n_tiles, rows,
-              sums);
+              grad, scratch.input + (c * kPoints + p) * n_tiles * conv.height, n_tiles, rows, sums);
           for (int j = 0; j < n; ++j) grad[j] += n_tiles * rows, ++sums[j];
         }
       });

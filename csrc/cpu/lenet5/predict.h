@@ -171,19 +171,21 @@ class Lenet5Predictor {
  public:
   Lenet5Predictor(Workspace& workspace, C3Table table, Activation activation,
                   const ShiftedImages& job, int n_threads)
-      : activation_(activation), job_(job),
+      : activation_(activation),
+        job_(job),
         answer_lane_group_(table == C3Table::sparse ? answer_lane_group<SparseC3>
-                                                  : answer_lane_group<DenseC3>),
+                                                    : answer_lane_group<DenseC3>),
         weights_(workspace, table == C3Table::sparse ? SparseC3::table : DenseC3::table),
-        boxes_(workspace.take<InkBox>(kChunk)), keys_(workspace.take<std::uint64_t>(kChunk)),
-        threads_(workspace, job.grid, n_threads), n_threads_(n_threads) {}
+        boxes_(workspace.take<InkBox>(kChunk)),
+        keys_(workspace.take<std::uint64_t>(kChunk)),
+        threads_(workspace, job.grid, n_threads),
+        n_threads_(n_threads) {}
 
   bool run(const Lenet5Parameters& parameters, Execution execution) {
     weights_.pack(activation_, parameters);
     answer_blank();
-    return for_chunks(job_.n_images, [&](std::int64_t first, int n) {
-      return run_chunk(first, n, execution);
-    });
+    return for_chunks(job_.n_images,
+                      [&](std::int64_t first, int n) { return run_chunk(first, n, execution); });
   }
 
  private:

@@ -63,17 +63,17 @@ struct Lenet5Weights {
   const int* table;  // C3's connections
   int c3_plane;      // the weights of one plane of C3: 5 rows of taps for every connection
 
-  float* c1;       // [5][5][6 maps]
-  float* c1_bias;  // [6]
-  float* c3;       // [plane][group][u][c][outputs of the group that see c]
-  float* c3_bias;  // [16]
-  float* c3_edge;  // [taps v = 0 and 4][c][u][16 maps], zero where not connected
-  float* c5;       // [plane][120 / kOutputBlock][row i][map c][kOutputBlock]
+  float* c1;        // [5][5][6 maps]
+  float* c1_bias;   // [6]
+  float* c3;        // [plane][group][u][c][outputs of the group that see c]
+  float* c3_bias;   // [16]
+  float* c3_edge;   // [taps v = 0 and 4][c][u][16 maps], zero where not connected
+  float* c5;        // [plane][120 / kOutputBlock][row i][map c][kOutputBlock]
   float* s4_blank;  // [16]
   float* c5_bias;   // [120], with C5 of s4_blank
-  float* f6;       // [84 / kF6Block][120][kF6Block]
+  float* f6;        // [84 / kF6Block][120][kF6Block]
   float* f6_bias;
-  float* output;   // [10 / kOutputBlock][84][kOutputBlock]
+  float* output;  // [10 / kOutputBlock][84][kOutputBlock]
   float* output_bias;
 
   Lenet5Weights(Workspace& workspace, const int (&connections)[kMaps3]) : table(connections) {
@@ -93,8 +93,7 @@ struct Lenet5Weights {
   }
 
   void pack(Activation activation, const Lenet5Parameters& p) const {
-    for (int i = 0; i < 25 * kMaps1; ++i)
-      c1[i] = p.c1.weight[i % kMaps1 * 25 + i / kMaps1];
+    for (int i = 0; i < 25 * kMaps1; ++i) c1[i] = p.c1.weight[i % kMaps1 * 25 + i / kMaps1];
     copy(p.c1.bias, kMaps1, c1_bias);
     pack_c3(p.c3.weight);
     copy(p.c3.bias, kMaps3, c3_bias);

@@ -55,8 +55,8 @@ struct LaneGroup {
     const int first = group * kLanes, left = batch.n_images - first;
     n_images = left < kLanes ? left : kLanes;
     for (int lane = 0; lane < n_images; ++lane) {
-      label[lane] = static_cast<std::int32_t>(
-          epoch.labels[epoch.permutation[batch.first + first + lane]]);
+      label[lane] =
+          static_cast<std::int32_t>(epoch.labels[epoch.permutation[batch.first + first + lane]]);
       scale[lane] = epoch.learning_rate / static_cast<float>(batch.n_images);
     }
   }

@@ -45,8 +45,7 @@ inline double cross_entropy(const vec* logits, ivec label, vec scale, int n_imag
     sum += grad[o];
   }
   const vec factor = scale / sum;
-  for (int o = 0; o < kClasses; ++o)
-    grad[o] = grad[o] * factor - (label == o ? scale : vec{});
+  for (int o = 0; o < kClasses; ++o) grad[o] = grad[o] * factor - (label == o ? scale : vec{});
   // sum over lanes of log(sum) is one logarithm of their product: 1 <= sum <= 10, at most 16 lanes.
   double product = 1, total = 0;
   for (int lane = 0; lane < n_images; ++lane) {

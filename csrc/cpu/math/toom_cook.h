@@ -7,8 +7,8 @@
 //   y = A ((G w) . (B d)),   where . multiplies point by point.
 //
 // Correlation is the adjoint of multiplying two polynomials, which is done by multiplying their
-// values at points and interpolating. Row p of G and column p of A hold the powers of point x_p, row
-// p of B the coefficients of the product over q != p of (x - x_q); the last point is infinity.
+// values at points and interpolating. Row p of G and column p of A hold the powers of point x_p,
+// row p of B the coefficients of the product over q != p of (x - x_q); the last point is infinity.
 // Products may be summed over maps, rows and images before A is applied, and the adjoints give the
 // gradients:
 //
@@ -17,10 +17,10 @@
 //
 // The points decide the rounding error: tools/toom_cook_points.py searches those that the kernels
 // take, and says what they lose. Opposite points x, -x share all their work but one addition.
-// (A. Toom 1963, S. Cook 1966; S. Winograd, "Arithmetic Complexity of Computations", 1980; A. Lavin,
-// S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, arXiv 1509.09308, in two
-// dimensions; on the choice of points B. Barabasz et al., "Error Analysis and Improving the Accuracy
-// of Winograd Convolution for Deep Neural Networks", 2020, arXiv 1803.10986.)
+// (A. Toom 1963, S. Cook 1966; S. Winograd, "Arithmetic Complexity of Computations", 1980; A.
+// Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, arXiv 1509.09308, in
+// two dimensions; on the choice of points B. Barabasz et al., "Error Analysis and Improving the
+// Accuracy of Winograd Convolution for Deep Neural Networks", 2020, arXiv 1803.10986.)
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -30,13 +30,14 @@ namespace LENETSHIFT_ISA {
 namespace {
 
 // The factors 1 / (product over q != p of (x_p - x_q)) belong to row p of G or to row p of B:
-//  - to G where the taps are weights, transformed once, in double. All forms on the same points then
+//  - to G where the taps are weights, transformed once, in double. All forms on the same points
+//  then
 //    have the rows of G in common, those of the longest form; A and B are exact in float32.
 //  - to B where the taps are small integers. G then holds integers, and G w is exact.
 enum class Fractions { in_taps, in_inputs };
 
-// The finite points of some forms, each of which takes the first ones that it needs: perhaps 0, then
-// opposite points x, -x side by side.
+// The finite points of some forms, each of which takes the first ones that it needs: perhaps 0,
+// then opposite points x, -x side by side.
 template <int n>
 struct Points {
   double x[n];

@@ -63,9 +63,8 @@ inline void multiply_groups(const Subgrid& s, const SharingGroup* groups, int n_
         const float* const x =
             pixels + std::int64_t{g} * kMaxPoints * kMaxPixelRow + point * pixel_row(groups[g]);
         const vec* const w = weight + point * s.point_size();
-        with_constant<kMaxTiles>(s.n_tiles, [&](auto n) {
-          multiply<n.value>(groups[g], x, w, products + p * size);
-        });
+        with_constant<kMaxTiles>(
+            s.n_tiles, [&](auto n) { multiply<n.value>(groups[g], x, w, products + p * size); });
       }
       vec* const target = rows + g * kSharing * kRows + q * kMaxDx * kStripVectors;
       with_constant<kTileDx>(

@@ -15,8 +15,8 @@ namespace mlp {
 constexpr int kSide = 4;
 constexpr int kCells = kImageSize / kSide;  // in a row and in a column
 static_assert(kImageSize % kSide == 0, "whole cells");
-// A cell's pixels are the taps of two nested forms, in x and in y; a tile, the shifts that they give,
-// has kTileDx dx and all dy of the subgrid. A subgrid has up to kMaxTiles tiles.
+// A cell's pixels are the taps of two nested forms, in x and in y; a tile, the shifts that they
+// give, has kTileDx dx and all dy of the subgrid. A subgrid has up to kMaxTiles tiles.
 constexpr int kTileDx = 4, kMaxTiles = 3;
 constexpr int kMaxDx = kTileDx * kMaxTiles, kMaxDy = 5;
 constexpr int kMaxPointsX = PixelForm<kTileDx, kSide>::points;
@@ -45,7 +45,7 @@ struct Subgrid {
   int points_y() const { return grid.n_dy + kSide - 1; }
   int n_points() const { return points_x() * points_y(); }
   int n_positions() const { return kCells + n_tiles - 1; }
-  int n_patterns() const { return grid.n_dx * grid.n_dy; }                    // of an image
+  int n_patterns() const { return grid.n_dx * grid.n_dy; }  // of an image
   int n_pattern_vectors() const { return divide_up(n_patterns(), kLanes); }
   // A point's and a strip's weights, in vectors.
   std::int64_t point_size() const { return kCells * n_positions() * kStripVectors; }

@@ -71,8 +71,7 @@ inline void add_logits(const vec* units, int n_patterns, const float* output, ve
 #pragma GCC unroll 10
     for (int o = 0; o < kClasses; ++o)
 #pragma GCC unroll 2
-      for (int i = 0; i < n; ++i)
-        sum[i][o] += output[h * kClasses + o] * units[h * n_patterns + i];
+      for (int i = 0; i < n; ++i) sum[i][o] += output[h * kClasses + o] * units[h * n_patterns + i];
   for (int i = 0; i < n; ++i)
     for (int o = 0; o < kClasses; ++o) logits[i * kClasses + o] = sum[i][o];
 }

@@ -20,8 +20,8 @@ static_assert(kSpans * kSpan > kPooled, "whatever phase and column the ink begin
 // A tile: the t of one phase (dx = kPool t - phase).
 constexpr int kMaxTile = 3, kMaxDx = kPool * kMaxTile;
 constexpr int kMaxPoints = PixelForm<kMaxTile, kSpan>::points;
-// A span that begins at column c meets, in a tile that begins at t, the pooled columns from position
-// c + t on: weights outside the frame are 0.
+// A span that begins at column c meets, in a tile that begins at t, the pooled columns from
+// position c + t on: weights outside the frame are 0.
 constexpr int kFirstPosition = 1 - kMaxPoints, kPositions = kPooled - kFirstPosition;
 // Windows begin at rows and columns -3 ... 27.
 constexpr int kFirstWindow = 1 - kPool, kWindows = kImageSize - kFirstWindow;
@@ -31,7 +31,8 @@ constexpr int kFirstWindow = 1 - kPool, kWindows = kImageSize - kFirstWindow;
 constexpr int kMaxDy = 3;
 constexpr int kUnits = kRegisters >= 32 ? 8 : 4;
 static_assert(kMaxDy * kUnits + kMaxDy <= kRegisters, "sums, and rows of windows");
-// A block reads rows of windows for kMaxDy dy at once: a few blank rows beyond them spare it a test.
+// A block reads rows of windows for kMaxDy dy at once: a few blank rows beyond them spare it a
+// test.
 constexpr int kFirstRow = kFirstWindow - (kMaxDy - 1);
 constexpr int kRows = kImageSize + kMaxDy - 1 - kFirstRow;
 

@@ -44,7 +44,7 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace mlp {
 
-constexpr int kPiece = 128;     // images
+constexpr int kPiece = 128;  // images
 constexpr int kMinPiece = 16;
 constexpr int kPieceGroups = divide_up(kPiece, kSharing);
 constexpr int kGroupsAtOnce = 4;
@@ -57,9 +57,9 @@ struct ThreadMemory {
   float* pixels;         // [kPieceGroups, kMaxPoints, kMaxPixelRow]
   vec* logits;           // [kPieceGroups, kSharing, kMaxPatternVectors, 10]: patterns in the lanes
   vec* products;         // [points in x, kSharing, tiles, kStripVectors]
-  vec* rows;             // [kGroupsAtOnce, kSharing] of [points in y, kMaxDx, kStripVectors], kRows apart
-  vec* hidden;           // [patterns]: hidden units in the lanes
-  vec* units;            // [pattern vectors, kStrip]: patterns in the lanes
+  vec* rows;    // [kGroupsAtOnce, kSharing] of [points in y, kMaxDx, kStripVectors], kRows apart
+  vec* hidden;  // [patterns]: hidden units in the lanes
+  vec* units;   // [pattern vectors, kStrip]: patterns in the lanes
 
   ThreadMemory(Workspace& workspace, NoSizes)
       : packing(workspace),
@@ -102,16 +102,15 @@ void finish_strip(Activation activation, const Subgrid& s, const Weights& weight
   int g = 0;
   for (; g + n <= n_vectors; g += n)
     add_logits<n>(own.units + g * kStrip, output, logits + g * kClasses);
-  for (; g < n_vectors; ++g)
-    add_logits<1>(own.units + g * kStrip, output, logits + g * kClasses);
+  for (; g < n_vectors; ++g) add_logits<1>(own.units + g * kStrip, output, logits + g * kClasses);
 }
 
 inline void write_image_answers(const Subgrid& s, const ShiftedImages& job, std::int64_t image,
                                 const vec* logits) {
   std::int64_t pattern[kMaxPatternVectors * kLanes];
   for (int i = 0; i < s.n_patterns(); ++i)
-    pattern[i] = std::int64_t{s.first_dy + i / s.grid.n_dx} * job.grid.n_dx + s.first_dx +
-                 i % s.grid.n_dx;
+    pattern[i] =
+        std::int64_t{s.first_dy + i / s.grid.n_dx} * job.grid.n_dx + s.first_dx + i % s.grid.n_dx;
   for (int g = 0; g < s.n_pattern_vectors(); ++g) {
     const int left = s.n_patterns() - g * kLanes;
     write_answers(logits + g * kClasses, pattern + g * kLanes,
@@ -192,8 +191,8 @@ inline bool predict_shifts_mlp(Activation activation, const MlpParameters& param
   const mlp::Memory memory(parts, parameters.n_hidden, execution.n_threads);
   for (int row = 0; row < mlp::subgrids_dy(job.grid); ++row)
     for (int column = 0; column < mlp::subgrids_dx(job.grid); ++column)
-      if (!mlp::predict_subgrid(activation, parameters, mlp::subgrid_of(job.grid, row, column),
-                                job, memory, execution))
+      if (!mlp::predict_subgrid(activation, parameters, mlp::subgrid_of(job.grid, row, column), job,
+                                memory, execution))
         return false;
   return true;
 }

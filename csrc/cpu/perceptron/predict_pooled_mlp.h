@@ -6,9 +6,9 @@
 //   logits = output bias + output weight * hidden;   prediction = argmax(logits)
 //
 // A moved image's pooled pixel (i, j) is the 4 x 4 window of the unmoved image, blank outside its
-// frame, at row 4 i - dy, column 4 j - dx: the windows tile the frame, so what a shift pushes out of
-// it is in none of them, and every window's sum is needed once for all shifts. With dx = 4 t - phase
-// the pooled row becomes
+// frame, at row 4 i - dy, column 4 j - dx: the windows tile the frame, so what a shift pushes out
+// of it is in none of them, and every window's sum is needed once for all shifts. With dx = 4 t -
+// phase the pooled row becomes
 //
 //   sum over c of S[4 c + phase] * W[c + t],   S window sums, W a row of weights, 0 outside,
 //
@@ -105,8 +105,7 @@ void logits_of_group(Activation activation, const MlpParameters& parameters, con
 template <class Stopped>
 bool predict_group(Activation activation, const MlpParameters& parameters, const Subgrid& s,
                    const ShiftedImages& job, std::int64_t first, const std::uint64_t* keys,
-                   int n_lanes, const Memory& memory, const ThreadMemory& own,
-                   Stopped&& stopped) {
+                   int n_lanes, const Memory& memory, const ThreadMemory& own, Stopped&& stopped) {
   const std::int64_t n_dx = job.grid.n_dx, n_dy = job.grid.n_dy;
   GroupInk ink;
   std::int64_t pattern[kLanes];

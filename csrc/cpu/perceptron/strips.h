@@ -125,8 +125,7 @@ void store_strip(const MlpParameters& p, std::int64_t k, const Memory<Input>& me
       for (int i = 0; i < width; ++i) lanes[i] = strip.weight[(in + i) * kStripVectors + v];
       lanes_to_rows<float>(lanes, updated(p.hidden.weight) + first * n_in + in, n_in, n, width);
     }
-    __builtin_memcpy(updated(p.hidden.bias) + first, &strip.bias[v],
-                     n * sizeof(float));
+    __builtin_memcpy(updated(p.hidden.bias) + first, &strip.bias[v], n * sizeof(float));
     for (int o = 0; o < kClasses; ++o)
       __builtin_memcpy(updated(p.output.weight) + o * std::int64_t{p.n_hidden} + first,
                        &strip.out_weight[o * kStripVectors + v], n * sizeof(float));

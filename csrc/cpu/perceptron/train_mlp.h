@@ -1,5 +1,5 @@
-// One epoch of SGD on the MLP, 784 pixels -> n_hidden -> 10: the input of cpu/perceptron/train.h, one
-// strip of hidden units at a time. The algorithm:
+// One epoch of SGD on the MLP, 784 pixels -> n_hidden -> 10: the input of cpu/perceptron/train.h,
+// one strip of hidden units at a time. The algorithm:
 //
 //   forward   hidden[image] = bias + sum over pixels of x[image][pixel] * weight[pixel]
 //   update    weight[pixel] -= sum over images of x[image][pixel] * hidden_grad[image]
@@ -13,8 +13,8 @@
 //       the pair's list of images
 //
 // What bounds it are loads and stores of hidden, one for two multiply-adds: a pair halves them. Its
-// pixels are mostly both ink or both blank (0.22 of the pairs against 0.19 of the pixels), and dense
-// images lose nothing.
+// pixels are mostly both ink or both blank (0.22 of the pairs against 0.19 of the pixels), and
+// dense images lose nothing.
 #pragma once
 
 #if defined(__SSE2__)
@@ -31,7 +31,8 @@ namespace perceptron {
 constexpr int kPairs = kPixels / 2;
 constexpr int kUnit = 16;  // pixels that nonzero_bytes looks at; a thread lists whole units
 static_assert(kPixels % kUnit == 0);
-// Lists are cut after so many images, so that a strip of hidden stays in the cache whatever the batch.
+// Lists are cut after so many images, so that a strip of hidden stays in the cache whatever the
+// batch.
 constexpr int kListImages = 64;
 
 // One image's part in a pair: its two pixels, and its number in the section.

@@ -1,11 +1,11 @@
-// One epoch of SGD on the pooled MLP, 4 x 4 average pooling of the image -> 49 -> n_hidden -> 10: the
-// input of cpu/perceptron/train.h, one strip of hidden units at a time. The algorithm:
+// One epoch of SGD on the pooled MLP, 4 x 4 average pooling of the image -> 49 -> n_hidden -> 10:
+// the input of cpu/perceptron/train.h, one strip of hidden units at a time. The algorithm:
 //
 //   forward   hidden[image] = bias + sum over k of pooled[image][k] * weight[k]
 //   update    weight[k] -= sum over images of pooled[image][k] * hidden_grad[image]
 //
-// The schedule of both: blocks of kRows images (or pooled pixels) by kVecs vectors of hidden units in
-// registers, through the whole sum. Pooled pixels are dense: it is bound by multiply-adds.
+// The schedule of both: blocks of kRows images (or pooled pixels) by kVecs vectors of hidden units
+// in registers, through the whole sum. Pooled pixels are dense: it is bound by multiply-adds.
 #pragma once
 
 #include "cpu/perceptron/train.h"
@@ -71,8 +71,7 @@ class PooledPixels {
           for (int i = 0; i < n; ++i) {
             const vec x_i = broadcast(x[i * n_in + k]);
 #pragma GCC unroll 4
-            for (int v = 0; v < kVecs; ++v)
-              sum[i][v] += x_i * weight[k * kStripVectors + v0 + v];
+            for (int v = 0; v < kVecs; ++v) sum[i][v] += x_i * weight[k * kStripVectors + v0 + v];
           }
         for (int i = 0; i < n; ++i)
           for (int v = 0; v < kVecs; ++v) hidden[(b + i) * kStripVectors + v0 + v] = sum[i][v];
@@ -109,8 +108,7 @@ class PooledPixels {
 
 }  // namespace perceptron
 
-inline std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size,
-                                                     int n_threads) {
+inline std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size, int n_threads) {
   return bytes_of<perceptron::Memory<perceptron::PooledPixels>>(n_hidden, batch_size, n_threads);
 }
 

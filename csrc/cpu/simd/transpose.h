@@ -31,8 +31,7 @@ inline void exchange_all_blocks(Vec<T>* rows) {
   if constexpr (s < n) {
 #pragma GCC unroll 16
     for (int i = 0; i < n; ++i)
-      if (!(i & s))
-        exchange_blocks<T, s>(rows[i], rows[i + s], typename CountLanes<n>::type{});
+      if (!(i & s)) exchange_blocks<T, s>(rows[i], rows[i + s], typename CountLanes<n>::type{});
     exchange_all_blocks<T, 2 * s>(rows);
   }
 }

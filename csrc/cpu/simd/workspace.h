@@ -7,7 +7,8 @@
 //     float* weights;
 //     ThreadParts<Own, Sizes> threads;
 //     Memory(Workspace& workspace, const Sizes& sizes, int n_threads)
-//         : weights(workspace.take<float>(sizes.n_weights)), threads(workspace, sizes, n_threads) {}
+//         : weights(workspace.take<float>(sizes.n_weights)), threads(workspace, sizes, n_threads)
+//         {}
 //   };
 //   bytes_of<Memory>(sizes, n_threads)                   before the call
 //   Workspace workspace(start);

@@ -44,8 +44,8 @@ __device__ inline void load4_to(const float* p, float* target) {
   target[0] = v.x, target[1] = v.y, target[2] = v.z, target[3] = v.w;
 }
 
-// tanh(x) = x p(x^2) / q(x^2) (tanh_digits.h), as in the CPU kernels: a third of tanhf's instructions.
-// Its relative error is under 5e-7, and two ulp more from the division.
+// tanh(x) = x p(x^2) / q(x^2) (tanh_digits.h), as in the CPU kernels: a third of tanhf's
+// instructions. Its relative error is under 5e-7, and two ulp more from the division.
 __device__ inline float rational_tanh(float x) {
   x = x > kTanhLimit ? kTanhLimit : x;  // written in this way, NaN stays NaN
   x = x < -kTanhLimit ? -kTanhLimit : x;
