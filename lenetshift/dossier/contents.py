@@ -27,6 +27,9 @@ DEFINITIONS_BY_PLACE = {
 
 _PER_CENT = "per cent"
 
+Measures = dict[tuple[str, str, int], dict[str, list[float]]]
+"""(experiment, setting, epochs) -> measure -> a value a seed."""
+
 
 def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, Any]:
     """All of ``dossier.json`` that follows from plan, data and run files.
@@ -40,7 +43,9 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
         StorageError: a run's file is missing, damaged or of another ground.
     """
     labels = plan.datasets()[1].labels.numpy()
-    runs, measured, by_class = [], {}, {}
+    runs = []
+    measured: Measures = {}
+    by_class: dict[tuple[str, str, int], list[Any]] = {}
     for run in plan.runs:
         kept = read_run(folder, run, ground)
         if kept is None:
@@ -91,9 +96,6 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
         "answered_by_class": _answered(by_class),
         "runs": runs,
     }
-
-
-Measures = dict[tuple[str, str, int], dict[str, list[float]]]
 
 
 def _measures(

@@ -106,7 +106,7 @@ def _run_rows(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with its interval as two columns."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, cell in row.items():
         if name == "interval":
             flat["low"], flat["high"] = (None, None) if cell is None else cell

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import torch
 
 from ..experiments.runs import Run, perform
@@ -46,8 +46,8 @@ def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
     now = plan.ground()
     _compare("ground", ground, {**ground, **{k: now[k] for k in ("data", "n_train", "n_test")}})
     recomputed = json.loads(json.dumps(contents(plan, folder, ground)))
-    recorded = {name: value[name] for name in recomputed}
-    _compare("", recorded, recomputed)
+    _compare("runs", value["runs"], recomputed["runs"])  # what all else follows from
+    _compare("", {name: value[name] for name in recomputed}, recomputed)
     for name, text in tables(value).items():
         written = read(folder / name)
         if written is None or written.decode(errors="replace") != text:

@@ -93,12 +93,6 @@ def place_blind(activation: str) -> nn.Module:
     return nn.Sequential(*layers, *c5, *_after_c5(activation))
 
 
-def pooled_mlp(pool: nn.Module, n_inputs: int, activation: str) -> nn.Module:
-    """A perceptron of 512 hidden units behind a pooling of the image."""
-    layers = [nn.Linear(n_inputs, 512), ACTIVATION_LAYERS[activation](), nn.Linear(512, 10)]
-    return nn.Sequential(pool, nn.Flatten(), *layers)
-
-
 MLP_POOLINGS: dict[str, Callable[[int], nn.Module]] = {
     "average": nn.AvgPool2d,
     "max": nn.MaxPool2d,
@@ -107,6 +101,14 @@ MLP_POOLINGS: dict[str, Callable[[int], nn.Module]] = {
 MLP_FOLDS = (1, 2, 4, 7)
 """Pixels along each axis that a perceptron's pooling makes one of."""
 
+
+def pooled_mlp(pooling: str, fold: int, activation: str) -> nn.Module:
+    """A perceptron of 512 hidden units behind a pooling of the image."""
+    act = ACTIVATION_LAYERS[activation]
+    layers = [nn.Linear((28 // fold) ** 2, 512), act(), nn.Linear(512, 10)]
+    return nn.Sequential(MLP_POOLINGS[pooling](fold), nn.Flatten(), *layers)
+
+
 NETWORKS: dict[str, Callable[[str], nn.Module]] = {
     **{f"lenet5_{pooling}": partial(lenet5, pooling) for pooling in POOLINGS},
     "lenet5_global_average_s4": partial(global_after_s4, nn.AdaptiveAvgPool2d),
@@ -114,11 +116,9 @@ NETWORKS: dict[str, Callable[[str], nn.Module]] = {
     "lenet5_global_max_c5": partial(global_after_c5, nn.AdaptiveMaxPool2d),
     "place_blind": place_blind,
     **{
-        f"mlp_{pooling}_{k}": lambda activation, make=make, k=k: pooled_mlp(
-            make(k), (28 // k) ** 2, activation
-        )
-        for pooling, make in MLP_POOLINGS.items()
-        for k in MLP_FOLDS[1:]
+        f"mlp_{pooling}_{fold}": partial(pooled_mlp, pooling, fold)
+        for pooling in MLP_POOLINGS
+        for fold in MLP_FOLDS[1:]
     },
 }
 """Name -> network, given an activation; all but the report's own four."""
