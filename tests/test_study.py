@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lenetshift.cli import study, verify
 from lenetshift.dossier import plans, publish, run_files
@@ -23,7 +24,8 @@ from lenetshift.dossier.files import StorageError, write_json
 from lenetshift.dossier.folder import sole_user
 from lenetshift.dossier.verification import Differs
 from lenetshift.dossier.verification import verify as verify_folder
-from lenetshift.experiments.runs import perform
+from lenetshift.experiments import EXPERIMENTS
+from lenetshift.experiments.runs import GRID, Outcome, perform
 
 PLAN = plans.Plan(2, ("table",), quick=True)
 
@@ -77,6 +79,28 @@ def test_a_dossier_is_true(original) -> None:
     assert (status, errors) == (0, "")
     assert "10 runs, all that they say is as recomputed" in text
     assert "0 of 3300 predictions differ" in text
+
+
+def test_all_experiments(tmp_path, monkeypatch) -> None:
+    """With answers that are drawn, so that no network is trained: contents, schema, figures."""
+
+    def drawn(one, train_set, test_set) -> Outcome:
+        draws = np.random.default_rng([one.seed, len(one.name)])
+        predictions = draws.integers(10, size=(len(one.epochs), len(test_set), *GRID.shape))
+        losses = draws.random((one.epochs[-1], 3), dtype=np.float32)
+        weights = {"w": torch.zeros(2)}
+        return Outcome(predictions.astype(np.uint8), losses, weights, 2, 0.0)
+
+    monkeypatch.setattr(plans, "perform", drawn)
+    status, text, errors = run(study, "--quick", "--jobs", 1, "--out", tmp_path / "all")
+    assert status == 0, errors
+    value = verify_folder(tmp_path / "all")
+    untested = [part["name"] for claim in value["claims"] for part in claim["parts"]
+                if part["value"] is None]  # fmt: skip
+    assert untested == ["a sixth would do"]
+    assert {path.stem for path in (tmp_path / "all").glob("*.svg")} == set(EXPERIMENTS)
+    assert {path.stem for path in (tmp_path / "all").glob("*.png")} == set(EXPERIMENTS)
+    assert "Model 2 symmetric LeNet-5, moved" in text
 
 
 def test_sha256sum_agrees(original) -> None:

@@ -45,22 +45,27 @@ def draw_study(folder: Path, value: Mapping[str, Any]) -> list[Path]:
         with figure_settings():
             figure = draw[name]()
             if value["note"]:
-                figure.text(0.01, 0.005, value["note"], size=8, style="italic", weight="bold")
+                figure.text(0.01, 0.01, value["note"], size=7, style="italic", weight="bold")
         for kind in ("png", "svg"):
             paths.append(folder / f"{name}.{kind}")
             save_figure(paths[-1], figure)
     return paths
 
 
-def _page(title: str, subtitle: str, n_panels: int, height: float = 5) -> tuple[Figure, list[Axes]]:
+def _page(
+    title: str, subtitle: str, n_panels: int, height: float = 5, names: float = 0.9
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels beside each other; ``height`` of all, ``names`` of room at the left, inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1 + 5.5 * n_panels, height + 0.5), dpi=100)
-    figure.text(0.01, 0.975, title, size=14, weight="bold", va="top")
-    figure.text(0.01, 0.975 - 0.3 / height, subtitle, va="top")
+    width = max(names + 5.2 * n_panels, 8.5)
+    figure = Figure(figsize=(width, height), dpi=100)
+    figure.text(0.15 / width, 1 - 0.15 / height, title, size=14, weight="bold", va="top")
+    figure.text(0.15 / width, 1 - 0.5 / height, subtitle, va="top")
     axes = list(figure.subplots(1, n_panels, squeeze=False, sharey=True)[0])
-    left = 0.34 if height > 5 else 0.9 / (1 + 5.5 * n_panels)
-    figure.subplots_adjust(left, 0.8 / height, 0.98, 1 - 1.1 / height, wspace=0.08)
+    figure.subplots_adjust(
+        names / width, 0.85 / height, 1 - 0.2 / width, 1 - 1.1 / height, wspace=0.08
+    )
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25)
@@ -85,7 +90,7 @@ def _table(cells: Sequence[Mapping[str, Any]]) -> Figure:
         "Table 1: the report beside one more run of ours",
         "bar: where 95 % of runs lie (prediction interval over seeds); cross: the report",
         1,
-        5.5,
+        names=4.2,
     )
     for row, cell in enumerate(cells):
         agrees = cell["verdict"] == "agrees"
@@ -117,7 +122,7 @@ def _convolution(summaries: Summaries) -> Figure:
         axes.set_xlabel("dx (pixels; > 0 is right)")
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("accuracy, per cent")
-    panels[0].legend(frameon=False, size=9)
+    panels[0].legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -132,6 +137,7 @@ def _symmetry(summaries: Summaries) -> Figure:
         rows = [summaries["symmetry", model, epoch]["moved"] for epoch in epochs]
         _curve(axes, number, DISPLAY_NAMES[model], epochs, rows)
     axes.axhline(report_value("symmetric_lenet5", "moved"), color="black", linestyle="--")
+    axes.set_xticks(epochs)
     axes.set_xlabel("epochs")
     axes.set_ylabel("accuracy (moved), per cent")
     axes.legend(frameon=False)
@@ -153,7 +159,7 @@ def _settings(rows: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         axes.plot(*settings_grid.reported(model), "x", color=colour, markersize=12, mew=3)
     axes.set_xlabel("accuracy (unmoved), per cent")
     axes.set_ylabel("accuracy (moved), per cent")
-    axes.legend(frameon=False, size=9)
+    axes.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -173,7 +179,7 @@ def _position_bias(summaries: Summaries) -> Figure:
         axes.set_xlabel("dx (pixels; > 0 is right)")
         axes.set_ylim(0, 100)
     panels[0].set_ylabel("per cent of the images")
-    panels[0].legend(frameon=False, size=9)
+    panels[0].legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -184,7 +190,8 @@ def _dots(title: str, experiment: str, summaries: Summaries) -> Figure:
         title,
         "accuracy, means and 95 % intervals over seeds",
         1,
-        max(5.5, 1.9 + 0.35 * len(settings)),
+        2.2 + 0.35 * len(settings),
+        names=2.8,
     )
     for number, column in enumerate(("unmoved", "moved")):
         for row, (setting, epochs) in enumerate(settings):
