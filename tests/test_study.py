@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -101,6 +102,10 @@ def test_all_experiments(tmp_path, monkeypatch) -> None:
     assert {path.stem for path in (tmp_path / "all").glob("*.svg")} == set(EXPERIMENTS)
     assert {path.stem for path in (tmp_path / "all").glob("*.png")} == set(EXPERIMENTS)
     assert "Model 2 symmetric LeNet-5, moved" in text
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(publish.schema())
 
 
 def test_sha256sum_agrees(original) -> None:
@@ -324,6 +329,33 @@ def test_bad_options(arguments, message, tmp_path) -> None:
     assert message in errors
     assert errors.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_process_is_told(tmp_path) -> None:
+    folder = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "lenetshift.study",
+        "--quick",
+        "--experiments",
+        "settings_grid",
+    ]
+    command += ["--jobs", "2", "--out", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not list(folder.rglob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [
+        pid for pid in children if b"popen_loky" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    errors = process.communicate(timeout=300)[1].decode()
+    assert process.returncode == 2, errors
+    last = errors.splitlines()[-1]
+    assert last.endswith("a process of the study was killed (too little memory?): --resume goes on")
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])

@@ -7,6 +7,7 @@ import functools
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,8 @@ def carry_out(plan: Plan, folder: Path, jobs: int, reporter: Reporter) -> None:
     """Do the runs that are not finished yet, each in one thread of one of ``jobs`` processes.
 
     Raises:
-        StorageError: a finished run's file is damaged, or of another version, machine or data; or the
-            disk has too little room.
+        StorageError: a finished run's file is damaged, or of another version, machine or data; the disk
+            has too little room; or a process was killed.
     """
     ground = plan.ground()
     todo = []
@@ -154,14 +155,17 @@ def carry_out(plan: Plan, folder: Path, jobs: int, reporter: Reporter) -> None:
     _check_room(folder, todo, ground)
     todo.sort(key=lambda run: -run.work)  # the longest first: all processes end at about one time
     reporter.line(f"{len(todo)} of {len(plan.runs)} runs to do")
-    # One at a time here: threads of another process do not hang after a fork, and a run that is
-    # interrupted is the only one lost.
-    with joblib.Parallel(
-        n_jobs=jobs, batch_size=1, pre_dispatch=jobs, return_as="generator_unordered"
-    ) as parallel:
-        for run in parallel(joblib.delayed(_do)(plan, run, folder, ground) for run in todo):
-            reporter.stage(run.name)
-            reporter.advance(run.work)
+    # Handed out one by one: what an interruption costs is the runs in progress.
+    settings = {"batch_size": 1, "pre_dispatch": jobs, "return_as": "generator_unordered"}
+    try:
+        with joblib.Parallel(n_jobs=jobs, **settings) as parallel:
+            for run in parallel(joblib.delayed(_do)(plan, run, folder, ground) for run in todo):
+                reporter.stage(run.name)
+                reporter.advance(run.work)
+    except BrokenProcessPool as error:
+        raise StorageError(
+            f"{folder}: a process of the study was killed (too little memory?): --resume goes on"
+        ) from error
 
 
 def _do(plan: Plan, run: Run, folder: Path, ground: Ground) -> Run:
