@@ -82,8 +82,9 @@ def test_a_dossier_is_true(original) -> None:
     assert "0 of 3300 predictions differ" in text
 
 
-def test_all_experiments(tmp_path, monkeypatch) -> None:
-    """With answers that are drawn, so that no network is trained: contents, schema, figures."""
+@pytest.fixture
+def untrained(monkeypatch) -> None:
+    """Answers are drawn, and no network is trained."""
 
     def drawn(one, train_set, test_set) -> Outcome:
         draws = np.random.default_rng([one.seed, len(one.name)])
@@ -93,6 +94,21 @@ def test_all_experiments(tmp_path, monkeypatch) -> None:
         return Outcome(predictions.astype(np.uint8), losses, weights, 2, 0.0)
 
     monkeypatch.setattr(plans, "perform", drawn)
+
+
+@pytest.mark.usefixtures("untrained")
+def test_another_dossier_in_the_same_folder(tmp_path) -> None:
+    for experiment, names in (("table", {"table", "table1"}), ("symmetry", {"symmetry"})):
+        options = ("--quick", "--jobs", 1, "--out", tmp_path, "--resume")
+        status, _, errors = run(study, *options, "--experiments", experiment)
+        assert status == 0, errors
+        verify_folder(tmp_path)
+        always = {"dossier", "claims", "runs", "summaries", "labels", "SHA256SUMS"}
+        assert {path.stem for path in tmp_path.iterdir()} == always | names
+
+
+@pytest.mark.usefixtures("untrained")
+def test_all_experiments(tmp_path) -> None:
     status, text, errors = run(study, "--quick", "--jobs", 1, "--out", tmp_path / "all")
     assert status == 0, errors
     value = verify_folder(tmp_path / "all")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..experiments import EXPERIMENTS
 from .contents import contents
 from .environment import environment
 from .files import StorageError, reason, write_atomically, write_json, write_text
@@ -24,6 +25,9 @@ from .plans import Plan
 from .run_files import archive
 
 DOSSIER, LABELS, SUMS = "dossier.json", "labels.npz", "SHA256SUMS"
+_PRODUCTS = {"table1.csv", *(f"{name}.{kind}" for name in EXPERIMENTS for kind in ("png", "svg"))}
+"""Files that a dossier has or not, as its experiments are."""
+
 SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
 
@@ -53,6 +57,8 @@ def publish(
         write_text(folder / name, text)
     figures = [path.relative_to(folder).as_posix() for path in draw(folder, value)]
     names = sorted([*published(value), *figures])
+    for name in _PRODUCTS.difference(names):  # of an earlier dossier, of other experiments
+        (folder / name).unlink(missing_ok=True)
     sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
     write_text(folder / SUMS, sums)
     return value
