@@ -7,19 +7,19 @@ import re
 import pytest
 import torch
 
-from lenetshift import build_model, load_mnist
+from lenetshift import build_model, jitter, load_mnist, train
 from lenetshift.evaluate import ShiftEvaluator
-from lenetshift.experiments import EXPERIMENTS, settings_grid
+from lenetshift.experiments import EXPERIMENTS, runs, settings_grid
 from lenetshift.experiments.networks import NETWORKS, build_network
-from lenetshift.experiments.runs import BIASED, GRID, JITTERED, Run, jittered, per_seed, perform
+from lenetshift.experiments.runs import BIASED, GRID, JITTERED, Run, per_seed, perform
 from lenetshift.experiments.table import OUTCOMES
 from lenetshift.models import MODEL_NAMES
 
 
 @pytest.fixture(scope="module")
 def digits():
-    train, test = load_mnist()
-    return train.subset(200), test.subset(12)
+    train_set, test_set = load_mnist()
+    return train_set.subset(200), test_set.subset(12)
 
 
 def test_lenet5_of_average_pooling_is_model_0(digits) -> None:
@@ -56,38 +56,41 @@ def test_the_place_blind_network_cannot_tell_a_move_of_its_stride(digits) -> Non
     assert not torch.allclose(*ask[1], atol=1e-4)
 
 
-def test_an_image_is_jittered_by_a_shift_of_the_grid(digits) -> None:
-    train = digits[0]
-    moved = jittered(train, seed=1, epoch=0)
-    shifts = torch.ops.lenetshift.translate(train.images, GRID.shifts())  # [N, 55, 28, 28]
-    found = (shifts == moved.images[:, None]).flatten(2).all(2)
-    assert bool(found.any(1).all())
-    assert len({int(row.nonzero()[0]) for row in found}) > 40
-    assert torch.equal(jittered(train, 1, 0).images, moved.images)
-    assert not torch.equal(jittered(train, 1, 1).images, moved.images)
+def test_training_images_are_jittered_anew_in_every_epoch(digits, monkeypatch) -> None:
+    seen = []
+
+    def noted(network, dataset, **settings):
+        seen.append(dataset.images)
+        return train(network, dataset, **settings)
+
+    monkeypatch.setattr(runs, "train", noted)
+    perform(Run("a", "a", 3, "mlp", (2,), training=JITTERED), *digits)
+    expected = [jitter(digits[0], GRID, 3, epoch).images for epoch in range(2)]
+    assert all(torch.equal(*pair) for pair in zip(seen, expected, strict=True))
+    assert not torch.equal(*seen)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("quick", [False, True])
 def test_experiments(name, quick) -> None:
-    runs = EXPERIMENTS[name](list(range(20)), quick)
-    assert len({run.name for run in runs}) == len(runs)
-    for run in runs:
+    every = EXPERIMENTS[name](list(range(20)), quick)
+    assert len({run.name for run in every}) == len(every)
+    for run in every:
         assert run.experiment == name
         assert re.fullmatch(r"[a-z0-9_.]+", run.setting)
         assert run.network in (*MODEL_NAMES, *NETWORKS)
         assert list(run.epochs) == sorted(set(run.epochs))
         assert (run.training == BIASED) == bool(run.rule)
         assert Run(**{**run.to_dict(), "epochs": run.epochs, "rule": run.rule}) == run
-    n_seeds = {setting: len({r.seed for r in runs if r.setting == setting}) for setting in
-               {run.setting for run in runs}}  # fmt: skip
+    n_seeds = {setting: len({r.seed for r in every if r.setting == setting}) for setting in
+               {run.setting for run in every}}  # fmt: skip
     assert min(n_seeds.values()) >= 2
     assert max(n_seeds.values()) == (2 if name == "settings_grid" else 20)
 
 
 def test_fewer_seeds_without_fused_training() -> None:
-    runs = per_seed(range(8), [Run("a", "a", 0, "mlp"), Run("a", "b", 0, "mlp_max_2")])
-    assert [(run.setting, run.seed) for run in runs] == [
+    made = per_seed(range(8), [Run("a", "a", 0, "mlp"), Run("a", "b", 0, "mlp_max_2")])
+    assert [(run.setting, run.seed) for run in made] == [
         *(("a", seed) for seed in range(8)),
         *(("b", seed) for seed in range(5)),
     ]

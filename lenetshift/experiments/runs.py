@@ -19,9 +19,9 @@ from torch import Tensor
 from ..data import Dataset
 from ..evaluate import ShiftEvaluator
 from ..models import MODEL_NAMES
-from ..seeds import epoch_seed
+from ..moving import jitter, position_biased
 from ..shifts import ShiftGrid
-from ..train import position_biased, train
+from ..train import train
 from .networks import build_network
 
 GRID = ShiftGrid()
@@ -121,7 +121,7 @@ def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
     for epoch in range(run.epochs[-1]):
         losses += train(
             network,
-            jittered(train_set, run.seed, epoch) if run.training == JITTERED else train_set,
+            jitter(train_set, GRID, run.seed, epoch) if run.training == JITTERED else train_set,
             epochs=1,
             first_epoch=epoch,
             learning_rate=run.learning_rate,
@@ -139,16 +139,3 @@ def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
         sum(parameter.numel() for parameter in network.parameters()),
         time.perf_counter() - start,
     )
-
-
-def jittered(dataset: Dataset, seed: int, epoch: int, grid: ShiftGrid = GRID) -> Dataset:
-    """Training images each moved by a shift that is drawn from the grid, a function of the arguments."""
-    draws = np.random.default_rng([seed, epoch_seed(seed, epoch)])
-    drawn = draws.integers(len(grid), size=len(dataset))
-    shifts = grid.shifts()
-    images = dataset.images.numpy().copy()
-    for index in range(len(grid)):
-        chosen = torch.from_numpy(images[drawn == index])
-        moved = torch.ops.lenetshift.translate(chosen, shifts[index : index + 1])
-        images[drawn == index] = moved.squeeze(1).numpy()
-    return Dataset(torch.from_numpy(images), dataset.labels)
