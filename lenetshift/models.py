@@ -209,7 +209,7 @@ def build_model(name: str, activation: str = "tanh", *, seed: int | None = None)
         return MODELS[name](activation)
     seed = check_seed(seed)
     model = _without_weights(name, activation).to_empty(device="cpu")
-    _draw_weights(model, generator(seed))
+    draw_weights(model, generator(seed))
     return model
 
 
@@ -270,7 +270,7 @@ def _without_weights(name: str, activation: str) -> nn.Module:
 _built = functools.cache(_without_weights)  # to compare with, never handed out
 
 
-def _draw_weights(model: nn.Module, generator: torch.Generator) -> None:
+def draw_weights(model: nn.Module, generator: torch.Generator) -> None:
     """Draw what the layers draw when they are made, in the same order."""
     for layer in model.modules():
         if isinstance(layer, C3Conv):

@@ -20,14 +20,15 @@ STDOUT_LOST, STDERR_LOST = 4, 8
 """Exit status of a run that is complete but for what it had to say; their sum where both is lost."""
 
 
-class _Parser(argparse.ArgumentParser):
+class OneLineParser(argparse.ArgumentParser):
     """A parser whose errors are one line, without the usage that --help gives anyway."""
 
     def error(self, message: str) -> NoReturn:
+        """End the process with the error in one line."""
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
+class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
     """Defaults in the help text, save those that say nothing (None, off)."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
@@ -38,7 +39,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     default = Config()
-    made = _Parser(
+    made = OneLineParser(
         prog="python -m lenetshift.reproduce",
         description="Train the report's four models and the position-biased LeNet-5, let them "
         "answer every test image under every shift, print Table 1 beside the report's, and write "
@@ -46,16 +47,16 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 2 not possible as asked (one line says why), 130 interrupted; "
         f"{STDOUT_LOST} done, all files are written, but standard output is lost (closed, full or "
         f"without a reader), {STDERR_LOST} standard error, {STDOUT_LOST + STDERR_LOST} both.",
-        formatter_class=_Help,
+        formatter_class=HelpWithDefaults,
         allow_abbrev=False,
     )
     files = made.add_argument_group("files")
     files.add_argument(
-        "--out", type=_folder, default=Path("results"), metavar="DIR",
+        "--out", type=folder_path, default=Path("results"), metavar="DIR",
         help="folder for the results; the files of an earlier run in it are replaced",
     )  # fmt: skip
     files.add_argument(
-        "--data", type=_folder, metavar="DIR",
+        "--data", type=folder_path, metavar="DIR",
         help="folder with the four IDX files, raw or .gz (default: the packaged MNIST); a figure "
         "whose test image the data lack is left out",
     )  # fmt: skip
@@ -124,7 +125,8 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _folder(text: str) -> Path:
+def folder_path(text: str) -> Path:
+    """A folder's path as an option gives it, ``~`` the home folder."""
     try:
         return Path(text).expanduser()  # "~/mnist", where the shell has left it as it is
     except RuntimeError as error:  # nobody has that name

@@ -34,7 +34,7 @@ def open_folder(folder: Path) -> Iterator[Path]:
     with contextlib.ExitStack() as lock:
         try:
             checkpoints.mkdir(parents=True, exist_ok=True)
-            lock.enter_context(_sole_user(folder))
+            lock.enter_context(sole_user(folder))
             for path in _own_files(folder):
                 partial_path(path).unlink(missing_ok=True)
             for place in (folder, checkpoints):
@@ -52,7 +52,7 @@ def _own_files(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _sole_user(folder: Path) -> Iterator[None]:
+def sole_user(folder: Path) -> Iterator[None]:
     """Hold an advisory lock on the folder itself: no lock file, and freed even by SIGKILL."""
     try:
         import fcntl

@@ -3,16 +3,23 @@
 Its training images are moved by a rule, digit -> shift; then it answers the same moved test images
 as the others. Measured: how often the place decides (``answers_by_position``), and all answers to
 four test images (figures 1 to 4).
+
+What the study varies: how far the two digits are moved, 0 to 5 pixels; which digits, or all alike; and
+the network, from a perceptron to LeNet-5 whose dense layers see no place. What it measures: the share
+of all test images that is answered with the moved digit, at each dx, for each true class. What
+decides: whether the share exceeds a half where the rule put the digit
+(:func:`lenetshift.experiments.claims.claims`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from ..shifts import ShiftGrid, ShiftRule
+from .runs import BIASED, Run, per_seed
 
 MODEL = "biased_lenet5"
 """The model's name in result files."""
@@ -25,6 +32,38 @@ RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}
 
 FIGURE_INDICES = (4017, 4888, 5392, 8655)
 """The test images (0-based) of the report's figures 1 to 4."""
+
+BIASES = range(0, 6)
+"""Pixels that the study moves the digits by; the report's is 3."""
+
+PLACELESS = ("lenet5_global_average_s4", "lenet5_global_average_c5", "lenet5_global_max_c5")
+"""LeNet-5 whose dense layers cannot tell places apart."""
+
+OTHER_PAIRS = ((1, 7), (4, 9), (0, 6))
+"""Digits moved right and left as controls, in the place of 3 and 2."""
+
+
+def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
+    """The study's runs: biases, networks, digits."""
+
+    def biased(setting: str, network: str, rule: Sequence[tuple[int, int, int]]) -> Run:
+        return Run("position_bias", setting, 0, network, training=BIASED, rule=tuple(rule))
+
+    biases = (0, 3) if quick else BIASES
+    settings = [
+        biased(f"{network}_by_{bias}", network, _pair(3, 2, bias))
+        for network in ("lenet5", "mlp")
+        for bias in biases
+    ]
+    settings += [biased(f"{name}_by_3", name, _pair(3, 2, 3)) for name in PLACELESS]
+    pairs = OTHER_PAIRS[:1] if quick else OTHER_PAIRS
+    settings += [biased(f"lenet5_{a}_and_{b}", "lenet5", _pair(a, b, 3)) for a, b in pairs]
+    settings.append(biased("lenet5_all_alike", "lenet5", [(digit, 3, 0) for digit in range(10)]))
+    return per_seed(seeds, settings)
+
+
+def _pair(right: int, left: int, bias: int) -> list[tuple[int, int, int]]:
+    return [(right, bias, 0), (left, -bias, 0)]
 
 
 def answers_by_position(

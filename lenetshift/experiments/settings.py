@@ -19,7 +19,8 @@ from ..checks import (
     check_type,
 )
 from ..shifts import ShiftGrid
-from . import position_bias, table
+from . import position_bias
+from .runs import GRID
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Config:
     learning_rate: float = 0.1
     batch_size: int = 64
     activation: str = "tanh"
-    grid: ShiftGrid = table.GRID
+    grid: ShiftGrid = GRID
     bias_rule: Mapping[int, tuple[int, int]] = field(
         default_factory=lambda: dict(position_bias.RULE), hash=False
     )

@@ -7,17 +7,30 @@ over all shifts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..metrics import Counts
 from ..models import MODEL_NAMES
-from ..shifts import ShiftGrid
+from . import position_bias
+from .runs import BIASED, Run, per_seed
 
 MODELS = MODEL_NAMES
 """The report's Models 0 to 3."""
 
-GRID = ShiftGrid(dx=range(-5, 6), dy=range(-2, 3))
-"""The report's 55 shifts, in pixels."""
+EPOCHS = 2
+"""How long the report's models train here."""
+
+
+def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
+    """The four models, and LeNet-5 on position-biased images, for every seed.
+
+    The cells of Table 1 are decided by :func:`lenetshift.experiments.claims.cells`.
+    """
+    models = [Run("table", name, 0, name, (EPOCHS,)) for name in MODELS]
+    rule = tuple((digit, dx, dy) for digit, (dx, dy) in position_bias.RULE.items())
+    biased = Run("table", position_bias.MODEL, 0, "lenet5", (EPOCHS,), training=BIASED, rule=rule)
+    return per_seed(seeds, [*models, biased])
 
 
 @dataclass(frozen=True)

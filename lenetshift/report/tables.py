@@ -11,7 +11,8 @@ from typing import Any
 
 from ..dossier.results import MNIST_SHA256
 from ..experiments import position_bias
-from ..experiments.table import GRID, MISPRINT, OUTCOMES
+from ..experiments.runs import GRID
+from ..experiments.table import MISPRINT, OUTCOMES
 from ..metrics import Counts
 
 DISPLAY_NAMES: dict[str, str] = {

@@ -1,0 +1,140 @@
+"""The experiments' networks: small compositions of PyTorch's modules, beside the report's four models.
+
+Each goes through the shared evaluation, and draws its weights in the order of its layers: the
+LeNet-5 of average pooling is :class:`lenetshift.LeNet5`, number by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from ..checks import check_choice, check_seed
+from ..models import MODEL_NAMES, C3Conv, build_model, draw_weights
+from ..seeds import generator
+
+ACTIVATION_LAYERS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+Layers = list[nn.Module]
+
+POOLINGS: dict[str, tuple[Callable[[], Layers], int]] = {
+    "average": (lambda: [nn.AvgPool2d(2)], 2),
+    "subsampling": (lambda: [nn.AvgPool2d(1, 2)], 2),
+    "max": (lambda: [nn.MaxPool2d(2)], 2),
+    "blur": (lambda: _blur(), 4),
+    "max_blur": (lambda: _max_blur(), 5),
+}
+"""Ways to half as many rows and columns: the mean of 2x2, their first pixel, their largest, BlurPool, and
+max-BlurPool: the largest at every place, then BlurPool (Zhang 2019, "Making Convolutional Networks
+Shift-Invariant Again"). Beside each the black border, in pixels, that the image needs to end in an S4 of
+5x5: BlurPool looks beyond its 2x2, and here sees more of the image where Zhang reflects."""
+
+
+def _blur() -> Layers:
+    """BlurPool with the filter [1, 2, 1] / 4 along both axes and stride 2: the mean of two neighbours,
+    twice."""
+    return [nn.AvgPool2d(2, 1), nn.AvgPool2d(2, 2)]
+
+
+def _max_blur() -> Layers:
+    return [nn.MaxPool2d(2, 1), *_blur()]
+
+
+def _after_c5(activation: str) -> Layers:
+    return [nn.Linear(120, 84), ACTIVATION_LAYERS[activation](), nn.Linear(84, 10)]
+
+
+def _dense(n_inputs: int, activation: str) -> Layers:
+    """The layers from C5 to the output."""
+    return [nn.Linear(n_inputs, 120), ACTIVATION_LAYERS[activation](), *_after_c5(activation)]
+
+
+def _up_to_s4(pool: Callable[[], Layers], border: int, activation: str) -> Layers:
+    """[N, 1, 28, 28] -> S4, [N, 16, 5, 5] for the border that goes with the pooling."""
+    act = ACTIVATION_LAYERS[activation]
+    return [nn.Conv2d(1, 6, 5, padding=border), act(), *pool(), C3Conv(), act(), *pool()]
+
+
+def lenet5(pooling: str, activation: str) -> nn.Module:
+    """LeNet-5 with another pooling."""
+    layers = _up_to_s4(*POOLINGS[pooling], activation)
+    return nn.Sequential(*layers, nn.Flatten(), *_dense(400, activation))
+
+
+def global_after_s4(pool: Callable[[int], nn.Module], activation: str) -> nn.Module:
+    """LeNet-5 whose dense layers see one number of each S4 map: they cannot read the place."""
+    layers = _up_to_s4(*POOLINGS["average"], activation)
+    return nn.Sequential(*layers, pool(1), nn.Flatten(), *_dense(16, activation))
+
+
+def global_after_c5(pool: Callable[[int], nn.Module], activation: str) -> nn.Module:
+    """LeNet-5 whose C5 looks at 5x5 places, and whose F6 sees one number of each C5 map."""
+    average, _ = POOLINGS["average"]
+    c5 = [nn.Conv2d(16, 120, 5), ACTIVATION_LAYERS[activation](), pool(1), nn.Flatten()]
+    layers = _up_to_s4(average, 10, activation)  # S4: [N, 16, 9, 9]
+    return nn.Sequential(*layers, *c5, *_after_c5(activation))
+
+
+BORDER = 32
+"""Pixels of black around the image of the place-blind network. A unit of its C5 sees 30 x 30 pixels,
+every fourth place has one; so wide a border leaves out none that could see a pixel of the image."""
+
+
+def place_blind(activation: str) -> nn.Module:
+    """A network of LeNet-5's layers that cannot read the digit's place: no edge is near the digit, no
+    padding tells of one, and F6 sees only the largest value of each C5 map. It gives a digit that is
+    moved by 4 pixels the same logits; in between, max-BlurPool keeps them close. C5 has 3x3 kernels,
+    for a digit of 20 x 20 pixels fits into what they see."""
+    act = ACTIVATION_LAYERS[activation]
+    layers = _up_to_s4(_max_blur, BORDER, activation)  # S2 [N, 6, 43, 43], S4 [N, 16, 18, 18]
+    c5 = [nn.Conv2d(16, 120, 3), act(), nn.AdaptiveMaxPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, *c5, *_after_c5(activation))
+
+
+MLP_POOLINGS: dict[str, Callable[[int], nn.Module]] = {
+    "average": nn.AvgPool2d,
+    "max": nn.MaxPool2d,
+    "subsampling": lambda k: nn.AvgPool2d(1, k),
+}
+MLP_FOLDS = (1, 2, 4, 7)
+"""Pixels along each axis that a perceptron's pooling makes one of."""
+
+
+def pooled_mlp(pooling: str, fold: int, activation: str) -> nn.Module:
+    """A perceptron of 512 hidden units behind a pooling of the image."""
+    act = ACTIVATION_LAYERS[activation]
+    layers = [nn.Linear((28 // fold) ** 2, 512), act(), nn.Linear(512, 10)]
+    return nn.Sequential(MLP_POOLINGS[pooling](fold), nn.Flatten(), *layers)
+
+
+NETWORKS: dict[str, Callable[[str], nn.Module]] = {
+    **{f"lenet5_{pooling}": partial(lenet5, pooling) for pooling in POOLINGS},
+    "lenet5_global_average_s4": partial(global_after_s4, nn.AdaptiveAvgPool2d),
+    "lenet5_global_average_c5": partial(global_after_c5, nn.AdaptiveAvgPool2d),
+    "lenet5_global_max_c5": partial(global_after_c5, nn.AdaptiveMaxPool2d),
+    "place_blind": place_blind,
+    **{
+        f"mlp_{pooling}_{fold}": partial(pooled_mlp, pooling, fold)
+        for pooling in MLP_POOLINGS
+        for fold in MLP_FOLDS[1:]
+    },
+}
+"""Name -> network, given an activation; all but the report's own four."""
+
+
+def build_network(name: str, activation: str, seed: int) -> nn.Module:
+    """One of the report's models or of :data:`NETWORKS`, its weights a function of name and seed.
+
+    Raises:
+        ValueError: an unknown name or activation, or a seed out of range.
+    """
+    check_choice("network", name, (*MODEL_NAMES, *NETWORKS))
+    if name in MODEL_NAMES:
+        return build_model(name, activation, seed=seed)
+    check_choice("activation", activation, tuple(ACTIVATION_LAYERS))
+    seed = check_seed(seed)
+    network = NETWORKS[name](activation)
+    draw_weights(network, generator(seed))
+    return network
