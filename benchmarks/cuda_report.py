@@ -102,6 +102,11 @@ MULTIPROCESSORS = {
 }
 
 
+MAY_SPILL = re.compile(r"(translate|shift_each)_runs<long,")
+"""Kernels that may use local memory: those that count an image of more than 2^30 pixels in 64 bits
+keep some registers there while they divide, which takes many instructions anyway."""
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One kernel's line in the compiler's report."""
@@ -208,7 +213,7 @@ def report(architectures: Sequence[int]) -> tuple[str, list[str]]:
     wrong, code, file_of = [], ptx(), files()
     for architecture in architectures:
         for k in kernels_of(code, architecture):
-            if k.stack or k.spilled:
+            if (k.stack or k.spilled) and not MAY_SPILL.match(k.name):
                 wrong.append(f"{k.name} uses local memory on {architecture}")
             if k.threads != THREADS:
                 wrong.append(f"{k.name} is bounded to {k.threads} threads, expected {THREADS}")
