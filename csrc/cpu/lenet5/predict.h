@@ -146,7 +146,7 @@ template <class Table>
   answers.offset = (canvas.y.last_shift - answers.job->grid.dy_first) * answers.stride +
                    canvas.x.last_shift - answers.job->grid.dx_first;
   for (int phase = 0; phase < 4; ++phase)
-    for (int f = phase; f < n_dx;) {
+    for (int f = phase, n_windows; f < n_dx; f += 4 * n_windows) {
       const auto answer = [&](auto m) {
         const EdgeColumn* edge_column[m.value];
         for (int k = 0; k < m.value; ++k) {
@@ -155,7 +155,7 @@ template <class Table>
         }
         answer_windows<m.value>(in, scratch.rows.s4, scratch.edge.s4, f, edge_column, scratch.c5,
                                 answers);
-        f += 4 * m.value;
+        n_windows = m.value;
       };
       const int left = (n_dx - f + 3) / 4;  // windows of this phase; four are 2 + 2
       if (left == 1)

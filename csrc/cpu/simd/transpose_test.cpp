@@ -24,7 +24,7 @@ TEST_CASE_TEMPLATE("rows_to_lanes and lanes_to_rows", T, float, double) {
         for (int r = 0; r < w; ++r)
           right = right && lanes[i][r] == (r < n_rows ? source[r * stride + i] : 0);
       CHECK(right);
-      CHECK(lanes[n][0] == -1);  // nothing beyond
+      CHECK(T{lanes[n][0]} == -1);  // nothing beyond
 
       std::vector<T> target(w * stride, -1), expected(w * stride, -1);
       for (int r = 0; r < n_rows; ++r)
@@ -41,7 +41,7 @@ TEST_CASE_TEMPLATE("transpose_square", T, float, double) {
     for (int j = 0; j < w; ++j) square[i][j] = static_cast<T>(100 * i + j);
   transpose_square<T>(square, columns);
   for (int i = 0; i < w; ++i)
-    for (int j = 0; j < w; ++j) CHECK(columns[j][i] == square[i][j]);
+    for (int j = 0; j < w; ++j) CHECK(T{columns[j][i]} == T{square[i][j]});
 }
 
 }  // namespace
