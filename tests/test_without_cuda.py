@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -87,13 +87,8 @@ def test_calls_reach_the_cuda_runtime(name: str, monkeypatch: pytest.MonkeyPatch
     call = calls()[name]
     real, cuda, empty = _common.run_kernel, torch.device("cuda", 0), torch.empty
 
-    def on_cuda(
-        kernel: str, _: torch.device, workspace_for: Sequence[Any] | None, *arguments: Any
-    ) -> None:
-        if kernel.startswith("predict_shifts"):  # the card's workspace depends on the images too
-            assert workspace_for is not None
-            workspace_for = (*workspace_for, 2)
-        real(kernel, cuda, workspace_for, *arguments)
+    def on_cuda(kernel: str, _: torch.device, *arguments: Any) -> None:
+        real(kernel, cuda, *arguments)
 
     def on_host(*size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         assert device == cuda
