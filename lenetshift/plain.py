@@ -18,7 +18,7 @@ from .patterns import Patterns
 
 Transform = Callable[[Tensor], Tensor]
 
-BATCH_SIZES = {"cpu": (128, 32, 512), "cuda": (2048, 512, 8192)}
+BATCH_SIZES = {"cpu": (128, 64, 512), "cuda": (2048, 512, 8192)}
 """Patterns a forward pass, tried on the first images: a batch whose maps stay in the cache is best on
 a CPU, one that fills the device on a GPU. The likeliest comes first."""
 

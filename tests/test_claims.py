@@ -77,11 +77,12 @@ def measured(**changes):
         return {"moved": moved, "unmoved": shifted(TIGHT, 36.18), **more}
 
     follows = {"answered 3 at dx=3": shifted(TIGHT, 30), "answered 2 at dx=-3": shifted(TIGHT, 20)}
+    figures = {"figures 1 and 2": shifted(TIGHT, 20), "figures 3 and 4": [100.0] * len(TIGHT)}
     return {
         ("table", "lenet5", 2): of("lenet5", **by_dx),
         ("table", "mlp", 2): of("mlp", 41),
         ("table", "pooled_mlp", 2): of("pooled", 41),
-        ("table", "biased_lenet5", 2): of("biased", **follows),
+        ("table", "biased_lenet5", 2): of("biased", **follows, **figures),
         ("convolution", "lenet5_jittered", 2): of("jittered"),
         ("convolution", "mlp_jittered", 2): of("mlp_jittered"),
         **{("pooling", f"mlp{end}", 2): of(end) for end in ("", "_average_2", "_average_7")},
@@ -138,6 +139,8 @@ def test_each_part_can_be_contradicted(change, by, part) -> None:
         (("table", "lenet5", 2), "dx=2", -60, "well below the kernel"),
         (("table", "lenet5", 2), "dx=5", 28, "not at the kernel's size"),
         (("table", "biased_lenet5", 2), "answered 2 at dx=-3", -60, "the answer follows the position"),
+        (("table", "biased_lenet5", 2), "figures 1 and 2", -60, "figures 1 and 2"),
+        (("table", "biased_lenet5", 2), "figures 3 and 4", -60, "figures 3 and 4"),
         (
             ("position_bias", "lenet5_global_max_c5_by_3", 2), "answered 3 at dx=3", -60,
             "it is the convolution",

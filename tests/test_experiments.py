@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from lenetshift.experiments import ARCHITECTURES, position_bias, table
@@ -28,3 +29,24 @@ def test_answers_by_position() -> None:
     rule = {3: (1, 0), 2: (-1, 0), 5: (3, 0)}
     answers = position_bias.answers_by_position(predictions, rule, grid)
     assert [(answer["digit"], answer["fraction"]) for answer in answers] == [(3, 0.5), (2, 1.0)]
+
+
+def test_figures_as_reported() -> None:
+    """By hand: images of labels 4, 5, 2, 3; each answered right, but for what is set below."""
+    labels = np.array([9, 4, 5, 2, 3])
+    rows = {4017: 1, 4888: 2, 5392: 3, 8655: 4}
+    predictions = np.repeat(labels.astype(np.uint8), 55).reshape(5, 5, 11).copy()
+    assert position_bias.figures_as_reported(predictions, labels, rows) == {
+        "figures 1 and 2": 0.0,
+        "figures 3 and 4": 0.0,
+    }
+    predictions[1, :, 8:], predictions[1, :, :3] = 3, 2  # all of |dx| >= 3 by the position
+    predictions[2, :, 8:] = 3  # half of them
+    predictions[3, 2, 5] = 0  # misread unmoved
+    found = position_bias.figures_as_reported(predictions, labels, rows)
+    assert found == {"figures 1 and 2": 75.0, "figures 3 and 4": 50.0}
+    predictions[1, 2, 5] = 3  # misread unmoved: it counts for nothing
+    found = position_bias.figures_as_reported(predictions, labels, rows)
+    assert found["figures 1 and 2"] == 25.0
+    del rows[4017]
+    assert list(position_bias.figures_as_reported(predictions, labels, rows)) == ["figures 3 and 4"]

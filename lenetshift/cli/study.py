@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..dossier.cluster import on_cluster
 from ..dossier.environment import available_cpus
-from ..dossier.plans import QUICK_SEEDS, Plan, carry_out, open_study
+from ..dossier.plans import QUICK_SEEDS, Plan
+from ..dossier.processes import on_this_machine
 from ..dossier.publish import publish
+from ..dossier.studies import Workers, carry_out, open_study
 from ..experiments import EXPERIMENTS
 from ..ops import isa
 from ..progress import Progress
@@ -60,6 +63,11 @@ def parser() -> argparse.ArgumentParser:
         help="processes, each with one thread, no more than there are CPUs (default: as many)",
     )  # fmt: skip
     made.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="do the runs on the workers of this Dask scheduler, as tcp://10.0.0.1:8786, instead "
+        "(needs lenetshift[dask], here and there; --jobs plays no part)",
+    )  # fmt: skip
+    made.add_argument(
         "--resume", action="store_true", help="keep the finished runs in --out and do the others"
     )
     return made
@@ -71,6 +79,14 @@ def _plan(args: argparse.Namespace) -> Plan:
         raise UsageError(f"argument --seeds: got {args.seeds}, expected 2 or more")
     names = tuple(name for name in EXPERIMENTS if name in args.experiments)
     return Plan(seeds, names, args.quick, args.data)
+
+
+def _workers(args: argparse.Namespace) -> Workers:
+    if args.scheduler is None:
+        return on_this_machine(_jobs(args.jobs))
+    if args.jobs is not None:
+        raise UsageError("argument --jobs: not with --scheduler, whose workers do the runs")
+    return on_cluster(args.scheduler)
 
 
 def _jobs(wanted: int | None) -> int:
@@ -90,11 +106,11 @@ def _study(args: argparse.Namespace) -> int:
         isa()
     except ValueError as error:  # LENETSHIFT_ISA names what this machine cannot run
         raise UsageError(str(error)) from error
-    plan, jobs = _plan(args), _jobs(args.jobs)
+    plan, workers = _plan(args), _workers(args)
     plan.datasets()  # a missing file is told before a folder is made
     with open_study(args.out, resume=args.resume):
         with Progress(sum(run.work for run in plan.runs)) as progress:
-            carry_out(plan, args.out, jobs, progress)
+            carry_out(plan, args.out, workers, progress)
         value = publish(plan, args.out, draw_study)
     print(format_verdicts(value), end="")
     print(f"{time.perf_counter() - start:.1f} s in all; the dossier is in {args.out}{os.sep}")

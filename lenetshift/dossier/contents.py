@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..experiments import settings_grid
 from ..experiments.claims import CellVerdict, ClaimVerdict, PartVerdict, cells, claims
 from ..experiments.measures import DEFINITIONS, accuracy_by_dx, answered_by_class, measure
+from ..experiments.position_bias import figures_as_reported
 from ..experiments.runs import GRID, Run
 from ..experiments.statistics import Interval, interval_of_mean, sample
 from ..experiments.table import MISPRINT, MODELS
@@ -23,6 +24,9 @@ from .run_files import SCHEMA, answers_path, read_run, weights_path
 DEFINITIONS_BY_PLACE = {
     "dx=D": "test images answered right at shift (D, 0)",
     "answered K at dx=D": "test images answered K at shift (D, 0), whatever they show",
+    "figures 1 and 2": "of test images 4017 and 4888, patterns with |dx| of 3 or more that are answered "
+    "3 on the right and 2 on the left; none of an image that is misread unmoved",
+    "figures 3 and 4": "of test images 5392 and 8655, those misread unmoved",
 }
 
 _PER_CENT = "per cent"
@@ -43,6 +47,7 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
         StorageError: a run's file is missing, damaged or of another ground.
     """
     labels = plan.datasets()[1].labels.numpy()
+    rows = {index: row for row, index in enumerate(plan.test_indices())}
     runs = []
     measured: Measures = {}
     by_class: dict[tuple[str, str, int], list[Any]] = {}
@@ -57,7 +62,7 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
                     f"{answers_path(folder, run)}: predictions: got {len(predictions)} images, "
                     f"expected {len(labels)}"
                 )
-            values, answered = _measures(run, predictions, labels, kept.losses[epoch - 1])
+            values, answered = _measures(run, predictions, labels, rows, kept.losses[epoch - 1])
             after[str(epoch)] = values
             key = (run.experiment, run.setting, epoch)
             for name, value in values.items():
@@ -99,7 +104,11 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
 
 
 def _measures(
-    run: Run, predictions: NDArray[np.uint8], labels: NDArray[np.int64], losses: NDArray[np.float32]
+    run: Run,
+    predictions: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    rows: Mapping[int, int],
+    losses: NDArray[np.float32],
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """The numbers of one network, and of a position-biased one its answers by true class."""
     values = measure(predictions, labels, losses)
@@ -111,6 +120,8 @@ def _measures(
     for digit, shares in answered.items():
         for dx, share in zip(GRID.dx, shares["all"], strict=True):
             values[f"answered {digit} at dx={dx}"] = share
+    if run.experiment == "table" and run.rule:
+        values |= figures_as_reported(predictions, labels, rows)
     return values, answered
 
 

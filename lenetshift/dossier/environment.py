@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """What a run ran on: versions, machine, instruction set, threads. All plain values."""
     return {
         "lenetshift": __version__,
+        "commit": commit(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "matplotlib": import_matplotlib().__version__,
@@ -32,6 +34,28 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
+
+
+def commit() -> str | None:
+    """The Git commit of this package's code, ``"... and changes"`` where files differ from it: of the
+    checkout that it is imported from, or that it was built from; None where neither is known."""
+    package = Path(__file__).parents[1]
+    if (package.parent / ".git").exists():
+        try:
+            head, changed = (
+                subprocess.run(
+                    ["git", "-C", package.parent, *command],
+                    capture_output=True, text=True, check=True, timeout=10,
+                ).stdout.strip()
+                for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError):  # no Git, or not this user's checkout
+            return None
+        return f"{head} and changes" if changed else head
+    try:
+        return (package / "_commit.txt").read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 def available_cpus() -> int:

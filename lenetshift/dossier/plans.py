@@ -1,30 +1,20 @@
-"""A study's plan: which runs, on which data; and doing those that are not done yet."""
+"""A study's plan: which runs, on which data."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib  # type: ignore[import-untyped]
 import torch
 
 from .. import __version__
 from ..checks import check_choice, check_int
-from ..data import Dataset, dataset_sha256, load_mnist
+from ..data import Dataset, dataset_sha256, evenly_spaced, load_mnist
 from ..experiments import EXPERIMENTS
-from ..experiments.runs import GRID, Run, perform
+from ..experiments.runs import Run
 from ..ops import isa
-from .files import StorageError, reason
-from .folder import sole_user
-from .jobs import Reporter
-from .run_files import Ground, answers_path, read_run, write_run
 
 QUICK_SEEDS, QUICK_TRAIN, QUICK_TEST = 2, 600, 60
 
@@ -85,6 +75,11 @@ class Plan:
             test_set.subset(min(QUICK_TEST, len(test_set))),
         )
 
+    def test_indices(self) -> list[int]:
+        """The number, in the whole test set, of each image of ``datasets()[1]``."""
+        n, total = len(self.datasets()[1]), len(_whole_datasets(self.data)[1])
+        return [int(index) for index in evenly_spaced(n, total)]
+
     def data_sha256(self) -> dict[str, str]:
         """Of the whole sets, part by part."""
         parts = zip(("train", "test"), _whole_datasets(self.data), strict=True)
@@ -111,86 +106,3 @@ class Plan:
 def _whole_datasets(data: Path | None) -> tuple[Dataset, Dataset]:
     """Read once a process."""
     return load_mnist(data)
-
-
-@contextlib.contextmanager
-def open_study(folder: Path, *, resume: bool) -> Iterator[None]:
-    """Make a study's folder ready and keep it to one study for as long as the context lasts; remove what
-    a killed one left half-written.
-
-    Raises:
-        StorageError: it cannot be written, is in use, or holds a study and ``resume`` is not set.
-    """
-    with contextlib.ExitStack() as lock:
-        try:
-            (folder / "runs").mkdir(parents=True, exist_ok=True)
-            lock.enter_context(sole_user(folder))
-            if not resume and any((folder / "runs").iterdir()):
-                raise StorageError(
-                    f"{folder} holds a study already: go on with --resume, or choose another folder"
-                )
-            for left in (folder / "runs").rglob(".*.seed*.partial"):
-                left.unlink()
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise StorageError(f"cannot write to {folder}: {reason(error)}") from error
-        yield
-
-
-def carry_out(plan: Plan, folder: Path, jobs: int, reporter: Reporter) -> None:
-    """Do the runs that are not finished yet, each in one thread of one of ``jobs`` processes.
-
-    Raises:
-        StorageError: a finished run's file is damaged, or of another version, machine or data; the disk
-            has too little room; or a process was killed.
-    """
-    ground = plan.ground()
-    todo = []
-    for run in plan.runs:
-        if read_run(folder, run, ground) is None:
-            todo.append(run)
-        else:
-            reporter.advance(run.work)
-    _check_room(folder, todo, ground)
-    todo.sort(key=lambda run: -run.work)  # the longest first: all processes end at about one time
-    reporter.line(f"{len(todo)} of {len(plan.runs)} runs to do")
-    # Handed out one by one: what an interruption costs is the runs in progress.
-    settings = {"batch_size": 1, "pre_dispatch": jobs, "return_as": "generator_unordered"}
-    try:
-        with joblib.Parallel(n_jobs=jobs, **settings) as parallel:
-            for run in parallel(joblib.delayed(_do)(plan, run, folder, ground) for run in todo):
-                reporter.stage(run.name)
-                reporter.advance(run.work)
-    except BrokenProcessPool as error:
-        raise StorageError(
-            f"{folder}: a process of the study was killed (too little memory?): --resume goes on"
-        ) from error
-
-
-def _do(plan: Plan, run: Run, folder: Path, ground: Ground) -> Run:
-    """One run, in a process of its own or in this one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        write_run(folder, run, ground, perform(run, *plan.datasets()))
-    finally:
-        torch.set_num_threads(before)
-    return run
-
-
-def _check_room(folder: Path, todo: Sequence[Run], ground: Ground) -> None:
-    """Before the first hour, not after it."""
-    weights = 1.7e6  # bytes, the perceptron's
-    answers = sum(len(run.epochs) for run in todo) * ground["n_test"] * len(GRID) / 2  # compressed
-    needed = answers + weights * len(todo)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise StorageError(
-            f"{folder}: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB may be needed"
-        )
-
-
-def finished(plan: Plan, folder: Path) -> bool:
-    """Whether every run has its answers, unread."""
-    return all(answers_path(folder, run).exists() for run in plan.runs)

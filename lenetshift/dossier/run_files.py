@@ -63,8 +63,16 @@ def weights_path(folder: Path, run: Run) -> Path:
     return answers_path(folder, run).with_suffix(".pt")
 
 
-def write_run(folder: Path, run: Run, ground: Ground, outcome: Outcome) -> None:
-    """Write both files of a run, each atomically, the answers last."""
+@dataclass(frozen=True)
+class Packed:
+    """The contents of a run's two files."""
+
+    answers: bytes
+    weights: bytes
+
+
+def pack(run: Run, ground: Ground, outcome: Outcome) -> Packed:
+    """What a run's files will hold; the same outcome gives the same bytes."""
     memory = io.BytesIO()
     torch.save({"schema": SCHEMA, "run": run.to_dict(), "state_dict": outcome.state_dict}, memory)
     weights = seal(memory.getvalue())
@@ -75,17 +83,20 @@ def write_run(folder: Path, run: Run, ground: Ground, outcome: Outcome) -> None:
         "parameters": outcome.parameters,
         "checkpoint_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    answers = archive(
-        {
-            "predictions": outcome.predictions,
-            "losses": outcome.losses,
-            "about": np.array(json.dumps(about)),
-        }
-    )
+    arrays: dict[str, NDArray[Any]] = {
+        "predictions": outcome.predictions,
+        "losses": outcome.losses,
+        "about": np.array(json.dumps(about)),
+    }
+    return Packed(archive(arrays), weights)
+
+
+def write_run(folder: Path, run: Run, packed: Packed) -> None:
+    """Write both files of a run, each atomically, the answers last."""
     path = answers_path(folder, run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(weights_path(folder, run), lambda file: file.write(weights))
-    write_atomically(path, lambda file: file.write(answers))
+    write_atomically(weights_path(folder, run), lambda file: file.write(packed.weights))
+    write_atomically(path, lambda file: file.write(packed.answers))
 
 
 def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:

@@ -44,7 +44,8 @@ Values = Sequence[float]
 Measured = Mapping[tuple[str, str, int], Mapping[str, Values]]
 """(experiment, setting, epochs) -> measure -> values. Beside the measures of
 :data:`lenetshift.experiments.measures.DEFINITIONS` there are ``dx=-5`` ... ``dx=5`` (accuracy at that
-dx, dy = 0) and, of position-biased runs, ``answered 3 at dx=3`` and its like."""
+dx, dy = 0) and, of position-biased runs, ``answered 3 at dx=3`` and its like and the names of
+:data:`lenetshift.experiments.position_bias.FIGURES`."""
 
 
 @dataclass(frozen=True)
@@ -457,6 +458,25 @@ RULES: tuple[Rule, ...] = (
         f"95 % interval of the mean above {HALF:g}",
         f"95 % interval of the mean below {HALF:g}",
         lambda m: is_above(_follows(m, "table", "biased_lenet5"), HALF),
+    ),
+    Rule(
+        4,
+        "figures 1 and 2",
+        "Images 4017 and 4888 are read right unmoved, as 3 moved right and as 2 moved left.",
+        "per cent of these images' patterns with |dx| of 3 or more that are answered so; none of an "
+        "image that is misread unmoved",
+        f"95 % interval of the mean above {HALF:g}",
+        f"95 % interval of the mean below {HALF:g}",
+        lambda m: is_above(m["table", "biased_lenet5", 2]["figures 1 and 2"], HALF),
+    ),
+    Rule(
+        4,
+        "figures 3 and 4",
+        "Images 5392 and 8655 are misread unmoved.",
+        "per cent of these two images that are misread unmoved",
+        f"95 % interval of the mean above {HALF:g}",
+        f"95 % interval of the mean below {HALF:g}",
+        lambda m: is_above(m["table", "biased_lenet5", 2]["figures 3 and 4"], HALF),
     ),
     Rule(
         4,

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from torch import nn
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from ..checks import check_choice, check_seed
 from ..models import MODEL_NAMES, C3Conv, build_model, draw_weights
@@ -19,27 +21,36 @@ ACTIVATION_LAYERS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu"
 
 Layers = list[nn.Module]
 
-POOLINGS: dict[str, tuple[Callable[[], Layers], int]] = {
-    "average": (lambda: [nn.AvgPool2d(2)], 2),
-    "subsampling": (lambda: [nn.AvgPool2d(1, 2)], 2),
-    "max": (lambda: [nn.MaxPool2d(2)], 2),
-    "blur": (lambda: _blur(), 4),
-    "max_blur": (lambda: _max_blur(), 5),
+
+class BlurPool(nn.Module):
+    """Zhang 2019's blurred subsampling, "Making Convolutional Networks Shift-Invariant Again": the
+    filter [1, 2, 1] / 4 along both axes, stride 2, no padding."""
+
+    filters: Tensor
+
+    def __init__(self, n_channels: int) -> None:
+        """The filter, a copy a channel."""
+        super().__init__()
+        taps = torch.tensor([1.0, 2.0, 1.0]) / 4
+        filters = (taps[:, None] * taps).repeat(n_channels, 1, 1, 1)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, (H - 1) // 2, (W - 1) // 2]."""
+        return F.conv2d(maps, self.filters, stride=2, groups=len(self.filters))
+
+
+POOLINGS: dict[str, tuple[Callable[[int], Layers], int]] = {
+    "average": (lambda _: [nn.AvgPool2d(2)], 2),
+    "subsampling": (lambda _: [nn.AvgPool2d(1, 2)], 2),
+    "max": (lambda _: [nn.MaxPool2d(2)], 2),
+    "blur": (lambda n_channels: [BlurPool(n_channels)], 4),
+    "max_blur": (lambda n_channels: [nn.MaxPool2d(2, 1), BlurPool(n_channels)], 5),
 }
 """Ways to half as many rows and columns: the mean of 2x2, their first pixel, their largest, BlurPool, and
-max-BlurPool: the largest at every place, then BlurPool (Zhang 2019, "Making Convolutional Networks
-Shift-Invariant Again"). Beside each the black border, in pixels, that the image needs to end in an S4 of
-5x5: BlurPool looks beyond its 2x2, and here sees more of the image where Zhang reflects."""
-
-
-def _blur() -> Layers:
-    """BlurPool with the filter [1, 2, 1] / 4 along both axes and stride 2: the mean of two neighbours,
-    twice."""
-    return [nn.AvgPool2d(2, 1), nn.AvgPool2d(2, 2)]
-
-
-def _max_blur() -> Layers:
-    return [nn.MaxPool2d(2, 1), *_blur()]
+max-BlurPool: the largest at every place, then BlurPool. Beside each the black border, in pixels, that the
+image needs to end in an S4 of 5x5: BlurPool looks beyond its 2x2, and here sees more of the image where
+Zhang reflects."""
 
 
 def _after_c5(activation: str) -> Layers:
@@ -51,10 +62,10 @@ def _dense(n_inputs: int, activation: str) -> Layers:
     return [nn.Linear(n_inputs, 120), ACTIVATION_LAYERS[activation](), *_after_c5(activation)]
 
 
-def _up_to_s4(pool: Callable[[], Layers], border: int, activation: str) -> Layers:
+def _up_to_s4(pool: Callable[[int], Layers], border: int, activation: str) -> Layers:
     """[N, 1, 28, 28] -> S4, [N, 16, 5, 5] for the border that goes with the pooling."""
     act = ACTIVATION_LAYERS[activation]
-    return [nn.Conv2d(1, 6, 5, padding=border), act(), *pool(), C3Conv(), act(), *pool()]
+    return [nn.Conv2d(1, 6, 5, padding=border), act(), *pool(6), C3Conv(), act(), *pool(16)]
 
 
 def lenet5(pooling: str, activation: str) -> nn.Module:
@@ -77,7 +88,7 @@ def global_after_c5(pool: Callable[[int], nn.Module], activation: str) -> nn.Mod
     return nn.Sequential(*layers, *c5, *_after_c5(activation))
 
 
-BORDER = 32
+BORDER = 28
 """Pixels of black around the image of the place-blind network. A unit of its C5 sees 30 x 30 pixels,
 every fourth place has one; so wide a border leaves out none that could see a pixel of the image."""
 
@@ -88,7 +99,8 @@ def place_blind(activation: str) -> nn.Module:
     moved by 4 pixels the same logits; in between, max-BlurPool keeps them close. C5 has 3x3 kernels,
     for a digit of 20 x 20 pixels fits into what they see."""
     act = ACTIVATION_LAYERS[activation]
-    layers = _up_to_s4(_max_blur, BORDER, activation)  # S2 [N, 6, 43, 43], S4 [N, 16, 18, 18]
+    max_blur, _ = POOLINGS["max_blur"]
+    layers = _up_to_s4(max_blur, BORDER, activation)  # S2 [N, 6, 39, 39], S4 [N, 16, 16, 16]
     c5 = [nn.Conv2d(16, 120, 3), act(), nn.AdaptiveMaxPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, *c5, *_after_c5(activation))
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..shifts import ShiftGrid, ShiftRule
@@ -32,6 +34,9 @@ RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}
 
 FIGURE_INDICES = (4017, 4888, 5392, 8655)
 """The test images (0-based) of the report's figures 1 to 4."""
+
+FIGURES = {"figures 1 and 2": FIGURE_INDICES[:2], "figures 3 and 4": FIGURE_INDICES[2:]}
+"""Those whose unmoved image the report saw answered right, and misread."""
 
 BIASES = range(0, 6)
 """Pixels that the study moves the digits by; the report's is 3."""
@@ -64,6 +69,41 @@ def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
 
 def _pair(right: int, left: int, bias: int) -> list[tuple[int, int, int]]:
     return [(right, bias, 0), (left, -bias, 0)]
+
+
+def figures_as_reported(
+    predictions: NDArray[np.uint8], labels: NDArray[np.int64], rows: Mapping[int, int]
+) -> dict[str, float]:
+    """How much of what the report saw in its figures one position-biased network shows.
+
+    Args:
+        predictions: ``[N, n_dy, n_dx]`` on the report's grid.
+        labels: ``[N]``.
+        rows: test index -> row of both; without all of a figure's images it is left out.
+
+    Returns:
+        Per cent. Of figures 1 and 2: patterns moved at least as far as the training digits that are
+        answered by the position, 3 on the right and 2 on the left; none of an image that is misread
+        unmoved. Of figures 3 and 4: images misread unmoved.
+    """
+    grid = ShiftGrid()
+    dy, centre = grid.index(0, 0)
+    shown = {}
+    for name, indices in FIGURES.items():
+        if not all(index in rows for index in indices):
+            continue
+        at = [rows[index] for index in indices]
+        right = predictions[at, dy, centre] == labels[at]
+        if name == "figures 3 and 4":
+            shown[name] = 100 * float((~right).mean())
+            continue
+        follows = []
+        for digit, (dx, _) in RULE.items():
+            beyond = [x for x in grid.dx if x * dx > 0 and abs(x) >= abs(dx)]
+            columns = [grid.index(x, 0)[1] for x in beyond]
+            follows.append((predictions[at][:, :, columns] == digit).mean((1, 2)))
+        shown[name] = 100 * float((np.mean(follows, 0) * right).mean())
+    return shown
 
 
 def answers_by_position(
