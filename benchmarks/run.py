@@ -21,6 +21,7 @@ import predict_shifts
 import report
 import reproduce
 import scaling
+import study
 import torch
 import train_epoch
 from common import Context
@@ -48,6 +49,7 @@ CASES: dict[str, Case] = {
     },
     **{f"own/{name}": functools.partial(own.run, name=name) for name in NETWORKS},
     "reproduce": reproduce.run,
+    "study/table": study.run,
 }
 EXTRAS = {"isas": isas.run, "scaling": scaling.run}  # CPU only
 FIGURE = Path(__file__).with_name("scaling.png")
