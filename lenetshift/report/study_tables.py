@@ -13,6 +13,17 @@ EPOCHS = 2
 
 _COLUMNS = ("unmoved", "moved")
 
+ALTERNATIVES = {
+    "table": "Each cell of Table 1: the report's number beside the interval of one more of our runs",
+    "convolution": "Accuracy against dx for the four models, trained on centred and on jittered digits",
+    "pooling": "Accuracy unmoved and moved for each kind of pooling",
+    "symmetry": "Accuracy over all patterns after 1 to 12 epochs, LeNet-5 and symmetric LeNet-5",
+    "settings_grid": "Accuracy unmoved against moved for every setting of the grid, and the report's rows",
+    "position_bias": "Share of all test images answered 3, and 2, against dx, for several networks",
+    "place_blind": "Accuracy unmoved and moved of LeNet-5 and of a network that cannot read the place",
+}
+"""What a figure shows, for who cannot see it."""
+
 
 def blocks(summary: Mapping[str, Any], figures: str = "") -> dict[str, str]:
     """Name -> Markdown of all that a summary says.
@@ -23,7 +34,7 @@ def blocks(summary: Mapping[str, Any], figures: str = "") -> dict[str, str]:
     """
     claims = {f"claim {claim['claim']}": _claim(claim) for claim in summary["claims"]}
     drawn = {
-        f"figure {name}": f"![{name}]({figures}{name}.png)"
+        f"figure {name}": f"![{ALTERNATIVES[name]}]({figures}{name}.png)"
         for name in summary["study"]["experiments"]
     }
     made = {
@@ -49,8 +60,21 @@ def _origin(summary: Mapping[str, Any]) -> str:
 
 
 def _verdicts(claims: Sequence[Mapping[str, Any]]) -> str:
-    rows = [(claim["claim"], claim["sentence"], f"**{claim['verdict']}**") for claim in claims]
-    return table(("claim", "the report", "our verdict"), rows)
+    rows = [
+        (claim["claim"], claim["sentence"], f"**{claim['verdict']}**", _by_verdict(claim["parts"]))
+        for claim in claims
+    ]
+    return table(("claim", "the report", "our verdict", "part by part"), rows)
+
+
+def _by_verdict(parts: Sequence[Mapping[str, Any]]) -> str:
+    """The names of a claim's parts, those of one verdict together."""
+    names: dict[str, list[str]] = {}
+    for part in parts:
+        names.setdefault(part["verdict"], []).append(part["name"])
+    return "; ".join(
+        f"{verdict}: {', '.join(f'*{name}*' for name in of)}" for verdict, of in names.items()
+    )
 
 
 def _table(cells: Sequence[Mapping[str, Any]]) -> str:
@@ -189,4 +213,6 @@ def _p(value: float) -> str:
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     """Lines of a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, cells)) + " |" for cells in lines)
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |" for cells in lines
+    )
