@@ -22,6 +22,8 @@ COMMANDS = {
     "reproduce": "train and evaluate the report's models, print Table 1, draw the figures",
     "study": "test the report's numbers and claims over many seeds",
     "verify": "recompute all that a study's dossier says",
+    "evaluate": "ask a network of your own, or a checkpoint, about every shift",
+    "grid": "draw one test image under every shift, with a checkpoint's answers",
     "completion": "print the completion script of a shell",
 }
 """Name -> what it does, in a line. A command has two modules of its name, here and in ``parsers``."""
