@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "recompute all that a study's dossier says",
     "evaluate": "ask a network of your own, or a checkpoint, about every shift",
     "grid": "draw one test image under every shift, with a checkpoint's answers",
+    "bench": "measure this package against plain PyTorch on this machine",
     "completion": "print the completion script of a shell",
 }
 """Name -> what it does, in a line. A command has two modules of its name, here and in ``parsers``."""
