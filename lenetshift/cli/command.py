@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "ask a network of your own, or a checkpoint, about every shift",
     "grid": "draw one test image under every shift, with a checkpoint's answers",
     "bench": "measure this package against plain PyTorch on this machine",
+    "doctor": "say what is installed, what will be used and why, and what is wrong",
     "completion": "print the completion script of a shell",
 }
 """Name -> what it does, in a line. A command has two modules of its name, here and in ``parsers``."""
