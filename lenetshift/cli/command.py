@@ -15,7 +15,7 @@ from typing import Any
 import lenetshift
 
 from ..errors import DataError, Differs, StorageError, UsageError
-from .parsers import STDERR_LOST, STDOUT_LOST, OneLineParser
+from .parsers import LOST_STATUS, STDERR_LOST, STDOUT_LOST, OneLineParser
 from .streams import guarded_streams, say
 
 COMMANDS = {
@@ -57,7 +57,7 @@ def _fill(one: argparse.ArgumentParser, name: str, about: Any) -> None:
 
 
 def _epilog(about: Any, prog: str) -> str:
-    return f"Example:\n\n    {prog} {about.EXAMPLE}\n\n{about.STATUS}"
+    return f"Example:\n\n    {prog} {about.EXAMPLE}\n\n{about.STATUS}; {LOST_STATUS}"
 
 
 def _parser_module(name: str) -> Any:

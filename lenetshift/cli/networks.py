@@ -50,10 +50,7 @@ def load_model(file: str, name: str) -> nn.Module:
         UsageError: in one line, whatever is wrong with the file, the name or what it makes.
     """
     path, option = Path(file), f"argument --model: {file}"
-    try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{option}: cannot be read: {reason(error)}") from error
+    source = _contents(option, path)
     try:
         code = compile(source, file, "exec")
     except SyntaxError as error:
@@ -70,7 +67,8 @@ def load_model(file: str, name: str) -> nn.Module:
     sys.path.insert(0, str(path.resolve().parent))
     with of_a_person(f"{option}: raises on import"):
         exec(code, module.__dict__)
-    if not hasattr(module, name):
+        is_there = hasattr(module, name)
+    if not is_there:
         others = ", ".join(
             key for key, value in vars(module).items()
             if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == spec.name
@@ -96,13 +94,19 @@ def load_weights(model: nn.Module, path: Path) -> None:
         UsageError: the file is none of weights, or they do not fit.
     """
     option = f"argument --weights: {path}"
-    try:
-        contents = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{option}: cannot be read: {reason(error)}") from error
-    weights = _weights(contents, path.suffix.lower() == ".safetensors", option)
+    weights = _weights(_contents(option, path), path.suffix.lower() == ".safetensors", option)
     with of_a_person(f"{option}: does not fit the model"):
         model.load_state_dict(weights)
+
+
+def _contents(option: str, path: Path) -> bytes:
+    """What a file holds; UsageError of what cannot be read, or is no file: a device may have no end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{option}: is no file")
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{option}: cannot be read: {reason(error)}") from error
 
 
 def _weights(contents: bytes, is_safetensors: bool, option: str) -> Mapping[str, Tensor]:

@@ -17,9 +17,9 @@ def check_writable(option: str, path: Path | str | None) -> None:
     """Raise UsageError unless a file can be written there; "-" is standard output, None is nothing."""
     if path is None or isinstance(path, str):
         return
-    if path.is_dir():
-        raise UsageError(f"argument {option}: {path}: is a folder, expected a file")
     try:
+        if path.exists() and not path.is_file():  # a device would be replaced by a file
+            raise UsageError(f"argument {option}: {path}: is no file")
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

@@ -140,6 +140,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         StorageError: the file cannot be read, is no checkpoint of this version, or damaged.
     """
     try:
+        if path.exists() and not path.is_file():  # a device may have no end
+            raise StorageError(f"cannot read {path}: is no file")
         sealed = path.read_bytes()
     except OSError as error:
         raise StorageError(f"cannot read {path}: {reason(error)}") from error

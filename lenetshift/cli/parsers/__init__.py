@@ -17,7 +17,11 @@ MAX_THREADS = 1024
 STDOUT_LOST, STDERR_LOST = 4, 8
 """Exit status of a run that is complete but for what it had to say; their sum where both is lost."""
 
-USUAL_STATUS = "Exit status: 0 done, 2 not possible as asked (one line says why), 130 interrupted."
+USUAL_STATUS = "Exit status: 0 done, 2 not possible as asked (one line says why), 130 interrupted"
+LOST_STATUS = (
+    f"{STDOUT_LOST} done, all files are written, but standard output is lost (closed, full or without "
+    f"a reader), {STDERR_LOST} standard error, {STDOUT_LOST + STDERR_LOST} both."
+)
 
 FILE: dict[str, str] = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 FOLDER: dict[str, str] = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}

@@ -18,7 +18,7 @@ DESCRIPTION = (
 EXAMPLE = "bench --models lenet5 --json"
 STATUS = (
     "Exit status: 0 done, 2 not possible as asked, or the answers differ (one line says why), "
-    "130 interrupted."
+    "130 interrupted"
 )
 
 

@@ -13,7 +13,7 @@ DESCRIPTION = (
 )
 EXAMPLE = "doctor --json"
 STATUS = (
-    "Exit status: 0 all is well, 1 something is wrong, 2 not possible as asked, 130 interrupted."
+    "Exit status: 0 all is well, 1 something is wrong, 2 not possible as asked, 130 interrupted"
 )
 
 

@@ -21,8 +21,7 @@ from ..words import (
 )
 from . import (
     FOLDER,
-    STDERR_LOST,
-    STDOUT_LOST,
+    USUAL_STATUS,
     a_path,
     add_data,
     add_device,
@@ -39,11 +38,7 @@ DESCRIPTION = (
     "predictions and checkpoints into a folder."
 )
 EXAMPLE = "reproduce --quick --out results"
-STATUS = (
-    "Exit status: 0 done, 2 not possible as asked (one line says why), 130 interrupted; "
-    f"{STDOUT_LOST} done, all files are written, but standard output is lost (closed, full or "
-    f"without a reader), {STDERR_LOST} standard error, {STDOUT_LOST + STDERR_LOST} both."
-)
+STATUS = USUAL_STATUS
 INTERRUPTED = "interrupted: the same command with --resume goes on from what is in {out}"
 
 

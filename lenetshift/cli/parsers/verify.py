@@ -13,7 +13,7 @@ DESCRIPTION = (
 EXAMPLE = "verify study"
 STATUS = (
     "Exit status: 0 all is true, 1 something differs, 2 not possible (one line says why), "
-    "130 interrupted."
+    "130 interrupted"
 )
 
 
