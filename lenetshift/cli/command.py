@@ -96,9 +96,12 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
     """Run a command, and say in one line why it ends where it does."""
     interrupted = "interrupted"
     try:
-        args = made.parse_args(arguments)
+        args, unknown = made.parse_known_args(arguments)
     except SystemExit as stop:  # --help, or an error that has been told
         return int(stop.code or 0)
+    if unknown:  # told here, since argparse would name the whole command, not the subcommand
+        say(f"{args.prog}: error: unrecognized arguments: {' '.join(unknown)}")
+        return 2
     try:
         out = getattr(args, "out", None)
         interrupted = getattr(_parser_module(args.command), "INTERRUPTED", interrupted)
