@@ -452,7 +452,7 @@ class Quiet:
         pass
 
     def result(self) -> dict[str, dict[str, Any]]:
-        return {}
+        return {"core": {"error": "nothing is tried"}}
 
     def __enter__(self) -> Quiet:
         return self

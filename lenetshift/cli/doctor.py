@@ -51,6 +51,7 @@ DISK = 100_000_000
 
 OK, NOTE, WRONG = "ok", "note", "wrong"
 REINSTALL = "install the package anew: pip install --force-reinstall --no-deps lenetshift"
+BUILD = "build and install it with `pip install .` in the repository's root"  # as _native says
 GET_TORCH = "install PyTorch for this machine, as pytorch.org/get-started/locally says"
 PROBE_S = 180.0
 
@@ -82,7 +83,15 @@ def run(args: argparse.Namespace) -> int:
         probed = probe.result()
     findings += [_core(probed), _isa(probed), _threads(probed)]
     if not args.no_torch:
-        findings += [_torch(probed), _ops(probed), _cuda(probed), _figures(probed)]
+        findings += [
+            look(probed) if stage in probed else _untried(name)
+            for name, stage, look in (
+                ("torch", "torch", _torch),
+                ("ops", "ops", _ops),
+                ("CUDA", "cuda", _cuda),
+                ("figures", "figures", _figures),
+            )
+        ]
     n_wrong = sum(finding.state == WRONG for finding in findings)
     if args.json is not None:
         value = {"ok": not n_wrong, "findings": [asdict(finding) for finding in findings]}
@@ -323,21 +332,21 @@ def _end(code: int) -> str:
     return f"the process that tried it was ended by signal {name}"
 
 
-_UNTRIED = {"error": "not tried: what comes before it fails"}
+def _untried(name: str) -> Finding:
+    return Finding(name, NOTE, "not tried: what was tried before it has ended the process")
 
 
 def _core(probed: Mapping[str, Any]) -> Finding:
-    core = probed.get("core", _UNTRIED)
+    core = probed["core"]
     if "error" in core:
         reason = core["error"].removeprefix("ImportError: ")
-        do = "build and install it: pip install . in the repository's root"
-        return Finding("core", WRONG, reason.removesuffix(f": {do}"), do, core)
+        return Finding("core", WRONG, reason.removesuffix(f": {BUILD}"), BUILD, core)
     kernels = "with CUDA kernels" if core["has_cuda"] else "without CUDA kernels"
     return Finding("core", OK, f"{core['file']}, {kernels}, fits the package", facts=core)
 
 
 def _isa(probed: Mapping[str, Any]) -> Finding:
-    core, forced = probed.get("core", _UNTRIED), os.environ.get("LENETSHIFT_ISA")
+    core, forced = probed["core"], os.environ.get("LENETSHIFT_ISA")
     name = "instructions"
     if "error" in core:
         return Finding(name, NOTE, "not known without the core", facts=core)
@@ -394,7 +403,7 @@ def _threads(probed: Mapping[str, Any]) -> Finding:
 
 
 def _torch(probed: Mapping[str, Any]) -> Finding:
-    torch = probed.get("torch", _UNTRIED)
+    torch = probed["torch"]
     if "error" in torch:
         return Finding("torch", WRONG, f"cannot be imported: {torch['error']}", GET_TORCH, torch)
     cuda = f"built for CUDA {torch['cuda_build']}" if torch["cuda_build"] else "built without CUDA"
@@ -402,13 +411,13 @@ def _torch(probed: Mapping[str, Any]) -> Finding:
 
 
 def _ops(probed: Mapping[str, Any]) -> Finding:
-    ops = probed.get("ops", _UNTRIED)
+    ops = probed["ops"]
     if "error" not in ops:
         text = f"torch.ops.lenetshift answers as plain PyTorch, to {ops['largest_difference']:.0e}"
         return Finding("ops", OK, text, facts=ops)
-    if "error" in probed.get("torch", {}) or "error" in probed.get("core", {}):
+    if "error" in probed["torch"] or "error" in probed["core"]:
         return Finding("ops", NOTE, "not tried without torch and the core", facts=ops)
-    do = "build and install the package: pip install . in the repository's root; if that does not help, "
+    do = f"{BUILD}; if that does not help, "
     do += "LENETSHIFT_ISA=portable takes the plainest kernels"
     return Finding("ops", WRONG, ops["error"], do, ops)
 
@@ -433,8 +442,8 @@ def _cards() -> tuple[str | None, list[str]]:
 
 def _cuda(probed: Mapping[str, Any]) -> Finding:
     driver, cards = _cards()
-    torch, core = probed.get("torch", _UNTRIED), probed.get("core", _UNTRIED)
-    cuda = probed.get("cuda", _UNTRIED)
+    torch, core = probed["torch"], probed["core"]
+    cuda = probed["cuda"]
     facts = {"driver": driver, "cards": cards, **cuda}
     there = f"driver {driver}, {', '.join(cards) or 'no card named'}"
     uses_cpu = "the CPU is used"
@@ -465,7 +474,7 @@ def _cuda(probed: Mapping[str, Any]) -> Finding:
 
 
 def _figures(probed: Mapping[str, Any]) -> Finding:
-    figures = probed.get("figures", _UNTRIED)
+    figures = probed["figures"]
     if "error" in figures:
         do = "see to the matplotlibrc that MATPLOTLIBRC names or that lies in ~/.config/matplotlib, or "
         do += "pip install --force-reinstall matplotlib"
