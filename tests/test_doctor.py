@@ -197,6 +197,10 @@ def test_a_torch_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ({"ops": {"error": "x"}, "cuda": None, "figures": None}, "CUDA", "note", "not tried: ", ""),
         ({"ops": {"error": "x"}, "cuda": None, "figures": None}, "figures", "note", "not tried: ", ""),
         ({"figures": {"error": "no font"}}, "figures", "wrong", "no font", "matplotlibrc"),
+        (
+            {"figures": {"error": "ModuleNotFoundError: No module named 'matplotlib'"}},
+            "figures", "wrong", "No module named", "pip install 'matplotlib>=3.7'",
+        ),
         ({"torch": {"error": "gone"}}, "CUDA", "note", "not tried without torch", ""),
         ({"cuda": {"error": "boom"}}, "CUDA", "wrong", "boom", "install PyTorch"),
     ],

@@ -478,6 +478,8 @@ def _figures(probed: Mapping[str, Any]) -> Finding:
     if "error" in figures:
         do = "see to the matplotlibrc that MATPLOTLIBRC names or that lies in ~/.config/matplotlib, or "
         do += "pip install --force-reinstall matplotlib"
+        if "No module named 'matplotlib'" in figures["error"]:
+            do = f"pip install 'matplotlib>={NEEDED['matplotlib']}'"
         return Finding(
             "figures", WRONG, f"Matplotlib cannot be used: {figures['error']}", do, figures
         )
