@@ -200,6 +200,8 @@ def test_in_text_with_another_level_and_a_map(
     assert status == 0, errors
     value = json.loads(Path("result.json").read_text())
     low, high = value["intervals"]["moved_accuracy"]
+    expected = lenetshift.evaluate_shifts(network(folder), lenetshift.load_mnist(small)[1])
+    assert (low, high) == expected.interval("moved_accuracy", 0.5)
     moved = 100 * value["metrics"]["moved_accuracy"]
     row = f"  {'moved accuracy':30}{moved:6.1f} %  [{100 * low:.1f}, {100 * high:.1f}]"
     assert row in text.splitlines()

@@ -102,7 +102,8 @@ def test_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_torch_is_quick_and_needs_none(tmp_path: Path) -> None:
-    (tmp_path / "torch.py").write_text("raise SystemError('torch is started')\n")
+    started = tmp_path / "started"
+    (tmp_path / "torch.py").write_text(f"open({str(started)!r}, 'w')\nraise ImportError\n")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     environment.pop("LENETSHIFT_ISA", None)
     done = python("-m", "lenetshift", "doctor", "--no-torch", env=environment)
@@ -110,6 +111,9 @@ def test_no_torch_is_quick_and_needs_none(tmp_path: Path) -> None:
     assert "core  " in done.stdout
     assert "instructions  " in done.stdout
     assert "CUDA  " not in done.stdout
+    assert not started.exists()
+    python("-m", "lenetshift", "doctor", env=environment)
+    assert started.exists()
 
 
 @pytest.mark.parametrize(
