@@ -289,7 +289,7 @@ MODEL = ["--model", "net.py:Net"]
         (["--model", "net.py:a b"], "--model: got 'net.py:a b', expected a file and a name"),
         (["--model", "gone.py:Net"], "--model: gone.py: cannot be read: No such file"),
         (["--model", ".:Net"], "--model: .: is no file"),
-        (["--model", "/dev/zero:Net"], "--model: /dev/zero: is no file"),
+        (["--model", "/dev/null:Net"], "--model: /dev/null: is no file"),
         (["--model", "net.py:Nett"], "net.py: has no Nett, only Net, Wide, Quits, Raises, Pair"),
         (["--model", "empty.py:Net"], "--model: empty.py: has no Net\n"),
         (["--model", "syntax.py:Net"], "--model: syntax.py: line 2: invalid syntax"),
@@ -311,7 +311,7 @@ MODEL = ["--model", "net.py:Net"]
         (["--model", "net.py:Deep"], "--model: Deep fails: RecursionError: "),
         ([*MODEL, "--weights", "gone.pt"], "--weights: gone.pt: cannot be read: No such file"),
         ([*MODEL, "--weights", "."], "--weights: .: is no file"),
-        ([*MODEL, "--weights", "/dev/zero"], "--weights: /dev/zero: is no file"),
+        ([*MODEL, "--weights", "/dev/null"], "--weights: /dev/null: is no file"),
         ([*MODEL, "--weights", "net.py"], "--weights: net.py: got contents that torch.load(..., we"),
         ([*MODEL, "--weights", "cut.pt"], "--weights: cut.pt: got contents that torch.load(..., we"),
         ([*MODEL, "--weights", "code.pt"], "--weights: code.pt: got contents that torch.load(..., "),
@@ -352,7 +352,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--plot", "map.jpg"], "--plot: got 'map.jpg', expected a name ending with .png"),
         ([*MODEL, "--plot", "gone/map.png"], "--plot: cannot write to gone: No such file"),
         ([*MODEL, "--json", "net.py/x"], "--json: cannot write to net.py: Not a directory"),
-        ([*MODEL, "--json", "/dev/full"], "--json: /dev/full: is no file"),
+        ([*MODEL, "--json", "pipe"], "--json: pipe: is no file"),
         ([*MODEL, "--data", "gone"], "gone: no such folder"),
         ([*MODEL, "--data", "net.py"], "net.py: got a file, expected a folder"),
         ([*MODEL, "--data", "damaged"], "t10k-images-idx3-ubyte: truncated: got 31359 bytes"),
@@ -380,6 +380,7 @@ def test_bad_input_is_one_line(
     for path in small.iterdir():
         cut = -1 if path.name.startswith("t10k-images") else None
         (folder / "damaged" / path.name).write_bytes(path.read_bytes()[:cut])
+    os.mkfifo(folder / "pipe")  # no device: a fault would replace it, for the whole machine
     before = set(folder.rglob("*"))
     data = [] if "--data" in options else ["--data", small]
     status, text, errors = run(capsys, "evaluate", *data, *options)

@@ -125,9 +125,7 @@ def _run(args: argparse.Namespace) -> int:
         if args.command not in WITHOUT_TORCH:
             lenetshift.load()
         module = importlib.import_module(f".{args.command}", __package__)
-    except (
-        ImportError
-    ) as error:  # torch is missing or damaged, or the core is not that of the sources
+    except ImportError as error:  # of torch, or of a core that does not fit
         reason = " ".join(str(error).split())
         raise UsageError(f"{reason} (`lenetshift doctor` says what to do)") from error
     with warnings.catch_warnings():
