@@ -8,24 +8,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from command_line import ROOT, Quiet, pickled, python, run, write_checkpoint
 from PIL import Image
 
 import lenetshift
 from lenetshift.activations import ACTIVATIONS
 from lenetshift.cli import bench, command, doctor, words
 from lenetshift.dossier import plans
-from lenetshift.dossier.checkpoints import Checkpoint, save_checkpoint
-from lenetshift.dossier.proofs import seal
 from lenetshift.evaluate import METHODS as EVALUATION_METHODS
 from lenetshift.experiments import ARCHITECTURES, EXPERIMENTS, position_bias
 from lenetshift.train import METHODS as TRAINING_METHODS
-
-ROOT = Path(__file__).parents[1]
 
 WITHOUT_TORCH = """
 import sys
@@ -39,31 +35,6 @@ sys.meta_path.insert(0, Blocker())
 import lenetshift_command
 sys.exit(lenetshift_command.main())
 """
-
-
-def run(
-    capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:  # status, output, errors
-    status = command.main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
-
-
-def python(*arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **how},
-    )
-
-
-def write_checkpoint(folder: Path, model: str, **changes: Any) -> Path:
-    """What a run keeps of an untrained model: its path."""
-    built = lenetshift.build_model(ARCHITECTURES[model], seed=3)
-    settings = lenetshift.Config().to_dict()
-    (folder / "checkpoints").mkdir(exist_ok=True)
-    values: dict[str, Any] = {"settings": settings, "state_dict": built.state_dict(), **changes}
-    save_checkpoint(folder, Checkpoint(model, **values))
-    return folder / "checkpoints" / f"{model}.pt"
 
 
 # What is written out twice.
@@ -224,23 +195,6 @@ def test_grid_of_other_shifts_where_it_is_asked_for(
     assert np.shape(value["predictions"]) == (1, 4)
     assert value["figure"] == "mlp-0.png"
     assert (tmp_path / "mlp-0.png").exists()
-
-
-class Code:
-    """Runs when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
-def pickled(path: Path, executed: Path) -> Path:
-    """A file of torch's that runs code where it is unpickled, sealed as a checkpoint is."""
-    torch.save({"schema": 2, "model": "mlp", "weights": Code(executed)}, path)
-    path.write_bytes(seal(path.read_bytes()))
-    return path
 
 
 @pytest.mark.parametrize(
@@ -444,22 +398,6 @@ def test_bad_input_is_one_line(
     assert (status, text) == (2, "")
     assert named in errors
     assert errors.count("\n") == 1
-
-
-class Quiet:
-    """In the place of the process that doctor starts."""
-
-    def __init__(self, _: list[str]) -> None:
-        pass
-
-    def result(self) -> dict[str, dict[str, Any]]:
-        return {"core": {"error": "nothing is tried"}}
-
-    def __enter__(self) -> Quiet:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:

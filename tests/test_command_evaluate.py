@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import pickled, python, run, write_checkpoint
 from PIL import Image
 from safetensors.torch import save_file
-from test_command import pickled, python, run, write_checkpoint
 from torch import Tensor, nn
 
 import lenetshift

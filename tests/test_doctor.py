@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_command import ROOT, Quiet, python, run
+from command_line import ROOT, Quiet, python, run
 
 import lenetshift
 from lenetshift._native import HOW_TO_BUILD, core
