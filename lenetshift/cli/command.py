@@ -28,7 +28,8 @@ COMMANDS = {
     "doctor": "say what is installed, what will be used and why, and what is wrong",
     "completion": "print the completion script of a shell",
 }
-"""Name -> what it does, in a line. A command has two modules of its name, here and in ``parsers``."""
+"""Name -> what it does, in a line. A further command is a line here, its options in ``parsers/NAME.py``,
+its work in ``NAME.py``."""
 
 WITHOUT_TORCH = ("doctor", "completion")
 
