@@ -414,6 +414,22 @@ def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
 
 
+def test_a_matplotlib_that_cannot_be_used_is_told_before_the_work(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+    (tmp_path / "matplotlibrc").write_bytes("font.family: \xc4rial\n".encode("latin-1"))
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    for arguments in (
+        ("grid", "--checkpoint", checkpoint, "--index", 0, "--out", tmp_path / "x.png"),
+        ("evaluate", "--checkpoint", checkpoint, "--plot", tmp_path / "x.png"),
+    ):
+        done = python("-m", "lenetshift", *arguments, env=environment)
+        assert (done.returncode, done.stdout) == (2, "")
+        # Matplotlib's own line names the file.
+        assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "x.png").exists()
+
+
 def test_an_interrupt_is_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

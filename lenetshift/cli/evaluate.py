@@ -18,7 +18,7 @@ from ..evaluation import METRICS, Evaluation, evaluate_shifts
 from ..normalize import Normalize
 from ..report.figures import draw_accuracy_maps
 from ..shifts import ShiftGrid
-from .machine import check_isa, pick_device, set_threads
+from .machine import check_isa, check_matplotlib, pick_device, set_threads
 from .networks import in_a_line, load_checkpoint_model, load_model, load_weights, of_a_person
 from .output import check_writable, give_json
 
@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     grid = ShiftGrid(_shifts("dx", args.dx), _shifts("dy", args.dy))
     fill, transform = _fill(args.fill), _transform(args.mean, args.std)
     check_isa()
+    if args.plot is not None:
+        check_matplotlib()
     set_threads(args.threads)
     device = pick_device(args.device)
     data = _test_set(args)

@@ -14,7 +14,7 @@ from ..evaluate import predict_shifts
 from ..report.figures import draw_shift_figure
 from ..report.tables import DISPLAY_NAMES
 from ..shifts import ShiftGrid
-from .machine import check_isa
+from .machine import check_isa, check_matplotlib
 from .networks import load_checkpoint_model
 from .output import check_writable, give_json
 
@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     model, checkpoint = load_checkpoint_model(args.checkpoint)
     out = Path(f"{checkpoint.model}-{args.index}.png") if args.out is None else args.out
     check_writable("--out", out)
+    check_matplotlib()
     _, test = load_mnist(args.data)
     if not 0 <= args.index < len(test):
         raise UsageError(f"argument --index: got {args.index}, expected 0..{len(test) - 1}")

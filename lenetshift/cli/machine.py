@@ -1,9 +1,10 @@
-"""The device, the threads and the instruction set that a command uses."""
+"""What of the machine a command uses: device, threads, instruction set, Matplotlib."""
 
 from __future__ import annotations
 
 import torch
 
+from .._matplotlib import figure_settings
 from ..dossier.environment import available_cpus
 from ..errors import UsageError
 from ..ops import isa
@@ -52,3 +53,15 @@ def check_isa() -> str:
         return isa()
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def check_matplotlib() -> None:
+    """Raise UsageError if Matplotlib cannot be used: better before the work than after it."""
+    try:
+        with figure_settings():
+            pass
+    except Exception as error:  # a matplotlibrc that cannot be read, a damaged installation
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"Matplotlib, which draws the figures, cannot be used: {reason}"
+        ) from error

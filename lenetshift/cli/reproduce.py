@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import torch
 
-from .._matplotlib import figure_settings
 from ..checks import check
 from ..data import dataset_sha256, evenly_spaced, load_mnist
 from ..dossier import jobs
@@ -28,7 +27,7 @@ from ..progress import Progress
 from ..report import tables
 from ..report.products import write_products
 from ..shifts import ShiftGrid
-from .machine import check_isa, pick_device, set_threads
+from .machine import check_isa, check_matplotlib, pick_device, set_threads
 from .parsers.reproduce import QUICK_TEST, QUICK_TRAIN
 from .streams import say
 from .words import MODELS
@@ -69,18 +68,6 @@ def _rule(moves: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, 
     twice = [digit for digit in digits if digits.count(digit) > 1]
     check(not twice, lambda: f"rule: got digit {twice[0]} more than once, expected it once")
     return dict(moves)
-
-
-def _check_matplotlib() -> None:
-    """Raise UsageError if Matplotlib cannot be used: better before the training than after it."""
-    try:
-        with figure_settings():
-            pass
-    except Exception as error:  # a matplotlibrc that cannot be read, a damaged installation
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(
-            f"Matplotlib, which draws the figures, cannot be used: {reason}"
-        ) from error
 
 
 def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> Job:
@@ -131,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     config, device = _config(args), pick_device(args.device)
     check_isa()
     job = prepare(args, config, device)
-    _check_matplotlib()
+    check_matplotlib()
     with open_folder(args.out):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
             if position_bias.MODEL in job.models and index not in job.figures:
