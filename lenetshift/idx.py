@@ -20,14 +20,12 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from .errors import DataError as DataError
+
 _UNSIGNED_BYTE = 0x08  # the format's code for uint8
 _PIECE = 1 << 20  # bytes read at a time: memory grows with what comes, not with what is announced
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-
-
-class DataError(ValueError):
-    """A data file that is missing, damaged or not what it should be; one line naming the file."""
 
 
 def check_folder(folder: Path) -> None:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
-from .cli.main import main
+from .cli.command import alone
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default that of the process, and return the exit status."""
+    return alone("reproduce", arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

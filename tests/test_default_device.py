@@ -12,10 +12,10 @@ from torch import nn
 
 import lenetshift
 from lenetshift import ShiftGrid
-from lenetshift.cli.main import main
 from lenetshift.data import Dataset, dataset_sha256
 from lenetshift.models import MODEL_NAMES
 from lenetshift.reference import sgd_epoch, shifted_logits, translate
+from lenetshift.reproduce import main
 from lenetshift.seeds import epoch_permutation
 
 GRID = ShiftGrid(range(-1, 2), range(2))

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from lenetshift.cli import study, verify
+from lenetshift import study, verify
 from lenetshift.dossier import plans, processes, publish, run_files, studies
 from lenetshift.dossier.files import StorageError, write_json
 from lenetshift.dossier.folder import sole_user

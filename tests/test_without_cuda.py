@@ -15,7 +15,8 @@ import lenetshift  # noqa: F401  registers the ops
 from lenetshift import ops
 from lenetshift._native import core
 from lenetshift.c3_table import C3_TABLE, table_masks
-from lenetshift.cli import main
+from lenetshift.cli import machine
+from lenetshift.errors import UsageError
 from lenetshift.models import MODEL_NAMES, build_model
 from lenetshift.ops import _common
 
@@ -38,7 +39,7 @@ def test_without_cuda_kernels_one_line_says_how_to_get_them() -> None:
 
 @no_card
 def test_device_auto_takes_the_cpu_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main._device("auto") == torch.device("cpu")
+    assert machine.pick_device("auto") == torch.device("cpu")
     said = capsys.readouterr().err
     assert said.startswith("--device auto: cpu; cuda is not available: ")
     assert said.count("\n") == 1
@@ -46,8 +47,8 @@ def test_device_auto_takes_the_cpu_and_says_why(capsys: pytest.CaptureFixture[st
 
 @no_card
 def test_device_cuda_is_an_error() -> None:
-    with pytest.raises(main.JobError, match=r"^argument --device: cuda is not available: .*$"):
-        main._device("cuda")
+    with pytest.raises(UsageError, match=r"^argument --device: cuda is not available: .*$"):
+        machine.pick_device("cuda")
 
 
 def calls() -> dict[str, Callable[[], Any]]:

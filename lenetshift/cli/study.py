@@ -1,12 +1,11 @@
-"""The command line of ``python -m lenetshift.study``: runs, then the dossier that they make."""
+"""The command ``study``: runs, then the dossier that they make."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from ..dossier.cluster import on_cluster
@@ -15,62 +14,13 @@ from ..dossier.plans import QUICK_SEEDS, Plan
 from ..dossier.processes import on_this_machine
 from ..dossier.publish import publish
 from ..dossier.studies import Workers, carry_out, open_study
+from ..errors import UsageError
 from ..experiments import EXPERIMENTS
-from ..ops import isa
 from ..progress import Progress
 from ..report.study_figures import draw_study
 from ..report.tables import DISPLAY_NAMES
-from .attempt import UsageError, attempt
-from .parser import HelpWithDefaults, OneLineParser, folder_path
+from .machine import check_isa
 from .streams import say
-
-_NAME = "python -m lenetshift.study"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = OneLineParser(
-        prog=_NAME,
-        description="Train the report's networks and their variants from many seeds, judge each cell "
-        "of Table 1 and each claim by rules that are written down in lenetshift.experiments.claims, "
-        "and write all of it into a folder, the dossier, that python -m lenetshift.verify recomputes.",
-        epilog="Exit status: 0 done, 2 not possible as asked (one line says why), 130 interrupted.",
-        formatter_class=HelpWithDefaults,
-        allow_abbrev=False,
-    )
-    made.add_argument(
-        "--out", type=folder_path, default=Path("study"), metavar="DIR", help="the dossier's folder"
-    )
-    made.add_argument(
-        "--data", type=folder_path, metavar="DIR",
-        help="folder with the four IDX files, raw or .gz (default: the packaged MNIST)",
-    )  # fmt: skip
-    made.add_argument(
-        "--seeds", type=int, metavar="N",
-        help="seeds 0..N-1; a network without fused training has 5 at most "
-        f"(default: {Plan.n_seeds}; {QUICK_SEEDS} with --quick)",
-    )  # fmt: skip
-    made.add_argument(
-        "--experiments", nargs="+", choices=tuple(EXPERIMENTS), default=tuple(EXPERIMENTS),
-        metavar="NAME", help=f"some of {', '.join(EXPERIMENTS)} (default: all)",
-    )  # fmt: skip
-    made.add_argument(
-        "--quick", action="store_true",
-        help="a few images and settings only: shows that all works, and says so in every file",
-    )  # fmt: skip
-    made.add_argument(
-        "--jobs", type=int, metavar="N",
-        help="processes, each with one thread, no more than there are CPUs (default: as many)",
-    )  # fmt: skip
-    made.add_argument(
-        "--scheduler", metavar="ADDRESS",
-        help="do the runs on the workers of this Dask scheduler, as tcp://10.0.0.1:8786, instead "
-        "(needs lenetshift[dask], here and there; --jobs plays no part)",
-    )  # fmt: skip
-    made.add_argument(
-        "--resume", action="store_true", help="keep the finished runs in --out and do the others"
-    )
-    return made
 
 
 def _plan(args: argparse.Namespace) -> Plan:
@@ -100,12 +50,10 @@ def _jobs(wanted: int | None) -> int:
     return min(wanted, cpus)
 
 
-def _study(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
+    """Do the runs, write the dossier and print its verdicts."""
     start = time.perf_counter()
-    try:
-        isa()
-    except ValueError as error:  # LENETSHIFT_ISA names what this machine cannot run
-        raise UsageError(str(error)) from error
+    check_isa()
     plan, workers = _plan(args), _workers(args)
     plan.datasets()  # a missing file is told before a folder is made
     with open_study(args.out, resume=args.resume):
@@ -141,9 +89,3 @@ def _number(part: Mapping[str, Any]) -> str:
         return ""
     low, high = part["interval"]
     return f": {part['value']:.1f} [{low:.1f}, {high:.1f}]"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, by default that of the process, and return the exit status."""
-    interrupted = "interrupted: the same command with --resume goes on from the finished runs"
-    return attempt(_NAME, lambda: _study(parser().parse_args(arguments)), interrupted)

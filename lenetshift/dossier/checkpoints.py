@@ -17,8 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..activations import ACTIVATIONS
+from ..checks import check_choice
+from ..experiments import ARCHITECTURES
+from ..models import build_model
 from .files import StorageError, reason, write_atomically
-from .proofs import Expectation, check_entries, check_progress, check_seal, seal
+from .proofs import Expectation, check_entries, check_progress, check_seal, check_weights, seal
 
 SCHEMA = 2
 """Version of the layout of ``results.json``, ``predictions.npz`` and the checkpoints."""
@@ -126,6 +130,34 @@ def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoi
         check_progress(content, expected)
     except ValueError as error:
         raise StorageError(f"{path}: {error}; delete it, or start without --resume") from error
+    return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint for what it holds, whatever run wrote it.
+
+    Raises:
+        StorageError: the file cannot be read, is no checkpoint of this version, or damaged.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a device may have no end
+            raise StorageError(f"cannot read {path}: is no file")
+        sealed = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+    try:
+        check_seal(sealed)
+        content = _unpack(sealed)
+        model: Any = content.get("model") if type(content) is dict else None
+        check_choice("model", model, ARCHITECTURES)
+        check_entries(content, SCHEMA, model)
+        activation = content["settings"].get("activation")
+        check_choice("activation", activation, ACTIVATIONS)
+        with torch.device("meta"):  # names and shapes only
+            weights = build_model(ARCHITECTURES[model], activation).state_dict()
+        check_weights(content["state_dict"], weights)
+    except ValueError as error:
+        raise StorageError(f"{path}: {error}") from error
     return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
 
 

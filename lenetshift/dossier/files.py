@@ -17,9 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-
-class StorageError(Exception):
-    """A result folder cannot be used: one line that names the folder or file and the reason."""
+from ..errors import StorageError as StorageError
 
 
 def reason(error: OSError) -> str:

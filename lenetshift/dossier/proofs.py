@@ -90,10 +90,7 @@ def check_progress(content: Mapping[str, Any], expected: Expectation) -> None:
     weights, losses, predictions = (
         content[name] for name in ("state_dict", "losses", "predictions")
     )
-    if weights.keys() != expected.weights.keys():
-        raise ValueError(f"state_dict: got {list(weights)}, expected {list(expected.weights)}")
-    for name, weight in expected.weights.items():
-        _check_saved(f"state_dict[{name!r}]", weights[name], weight.dtype, weight.shape)
+    check_weights(weights, expected.weights)
     if len(losses) > expected.epochs:
         raise ValueError(f"losses: got {len(losses)} epochs, expected at most {expected.epochs}")
     for epoch, loss in enumerate(losses):
@@ -109,6 +106,14 @@ def check_progress(content: Mapping[str, Any], expected: Expectation) -> None:
                 "expected them after all"
             ),
         )
+
+
+def check_weights(weights: Mapping[str, object], expected: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the weights have these names, shapes and dtypes."""
+    if weights.keys() != expected.keys():
+        raise ValueError(f"state_dict: got {list(weights)}, expected {list(expected)}")
+    for name, weight in expected.items():
+        _check_saved(f"state_dict[{name!r}]", weights[name], weight.dtype, weight.shape)
 
 
 def _check_saved(name: str, value: object, dtype: torch.dtype, shape: tuple[int, ...]) -> None:

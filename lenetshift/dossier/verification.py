@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import torch
 
+from ..errors import Differs as Differs
 from ..experiments.runs import Run, perform
 from .contents import contents
 from .files import StorageError, reason
@@ -20,10 +21,6 @@ from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, schema, tabl
 from .run_files import read, read_run, unpack
 
 _RELATIVE = 1e-9  # sums in another order, quantiles of another SciPy
-
-
-class Differs(Exception):
-    """The first thing in a dossier that is not as it must be, in one line."""
 
 
 def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:

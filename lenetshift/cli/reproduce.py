@@ -1,4 +1,4 @@
-"""The main job: ``python -m lenetshift.reproduce`` trains, evaluates, prints Table 1, draws.
+"""The main job: ``lenetshift reproduce`` trains, evaluates, prints Table 1, draws.
 
 The sequence, per model: train epoch by epoch, evaluate under every shift, keep a checkpoint after
 each step. Then, from predictions and labels alone: the table, the figures, the result files;
@@ -15,27 +15,22 @@ from dataclasses import replace
 
 import torch
 
-from .._matplotlib import figure_settings
 from ..checks import check
 from ..data import dataset_sha256, evenly_spaced, load_mnist
-from ..dossier.environment import available_cpus
-from ..dossier.files import StorageError
+from ..dossier import jobs
 from ..dossier.folder import open_folder
-from ..dossier.jobs import Job, run
+from ..dossier.jobs import Job
+from ..errors import UsageError
 from ..experiments import position_bias
 from ..experiments.settings import Config
-from ..idx import DataError
-from ..ops import isa
 from ..progress import Progress
 from ..report import tables
 from ..report.products import write_products
 from ..shifts import ShiftGrid
-from .parser import MODELS, QUICK_TEST, QUICK_TRAIN, STDERR_LOST, STDOUT_LOST, parser
-from .streams import guarded_streams, say
-
-
-class JobError(Exception):
-    """The job cannot be done as asked: one line that names the option and the reason."""
+from .machine import check_isa, check_matplotlib, pick_device, set_threads
+from .parsers.reproduce import QUICK_TEST, QUICK_TRAIN
+from .streams import say
+from .words import MODELS
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -52,7 +47,7 @@ def _config(args: argparse.Namespace) -> Config:
     except ValueError as error:
         name, _, reason = str(error).partition(":")
         option = _OPTIONS.get(name.partition("[")[0], name.replace("_", "-"))
-        raise JobError(f"argument --{option}:{reason}") from error
+        raise UsageError(f"argument --{option}:{reason}") from error
 
 
 _OPTIONS = {"grid": "dx, --dy", "grid.dx": "dx", "grid.dy": "dy", "rule": "bias"}
@@ -73,51 +68,6 @@ def _rule(moves: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, 
     twice = [digit for digit in digits if digits.count(digit) > 1]
     check(not twice, lambda: f"rule: got digit {twice[0]} more than once, expected it once")
     return dict(moves)
-
-
-def _device(wanted: str) -> torch.device:
-    """The device to use, after one small op there; says which ``auto`` took, and why not CUDA."""
-    if wanted == "cpu":
-        return torch.device("cpu")
-    try:
-        images = torch.zeros(1, 28, 28, dtype=torch.uint8, device="cuda")
-        shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
-        torch.ops.lenetshift.translate(images, shifts).cpu()  # waits: a kernel's error comes late
-        if wanted == "auto":
-            say(f"--device auto: cuda, {torch.cuda.get_device_name()}")
-        return torch.device("cuda")
-    except Exception as error:  # no driver, no device, torch or lenetshift built without CUDA
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if wanted == "auto":
-            say(f"--device auto: cpu; cuda is not available: {reason}")
-            return torch.device("cpu")
-        raise JobError(f"argument --device: cuda is not available: {reason}") from error
-
-
-def _check_matplotlib() -> None:
-    """Raise JobError if Matplotlib cannot be used: better before the training than after it."""
-    try:
-        with figure_settings():
-            pass
-    except Exception as error:  # a matplotlibrc that cannot be read, a damaged installation
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise JobError(f"Matplotlib, which draws the figures, cannot be used: {reason}") from error
-
-
-def _set_threads(wanted: int | None) -> None:
-    """Take the threads asked for, or PyTorch's choice, but no more than there are CPUs: those beyond
-    would wait in turns for the others, for minutes where a second is enough."""
-    n_threads = torch.get_num_threads() if wanted is None else wanted
-    n_cpus = available_cpus()
-    if n_threads > n_cpus:
-        asked = "PyTorch's choice of threads" if wanted is None else "argument --threads"
-        say(
-            f"{asked}: got {n_threads}, expected at most {n_cpus}, the CPUs that this process may "
-            f"use: {n_cpus} taken"
-        )
-        n_threads = n_cpus
-    if n_threads != torch.get_num_threads():
-        torch.set_num_threads(n_threads)
 
 
 def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> Job:
@@ -161,16 +111,14 @@ def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> J
     )
 
 
-def _reproduce(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
+    """Do the job and print Table 1."""
     start = time.perf_counter()
-    _set_threads(args.threads)
-    config, device = _config(args), _device(args.device)
-    try:
-        isa()
-    except ValueError as error:  # LENETSHIFT_ISA names what this machine cannot run
-        raise JobError(str(error)) from error
+    set_threads(args.threads)
+    config, device = _config(args), pick_device(args.device)
+    check_isa()
     job = prepare(args, config, device)
-    _check_matplotlib()
+    check_matplotlib()
     with open_folder(args.out):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
             if position_bias.MODEL in job.models and index not in job.figures:
@@ -179,43 +127,10 @@ def _reproduce(args: argparse.Namespace) -> None:
                     f"{len(job.test):,} of {args.data}"
                 )
         with Progress(job.units) as progress:
-            checkpoints = run(job, progress, resume=args.resume)
+            checkpoints = jobs.run(job, progress, resume=args.resume)
         value = write_products(job, checkpoints)
     rows, title, note = tables.table(value)
     print(tables.format_text(rows, title, note))
     print(tables.format_position_bias(value))
     print(f"{time.perf_counter() - start:.1f} s in all; the files are in {args.out}{os.sep}")
-
-
-def _attempt(arguments: Sequence[str] | None) -> int:
-    """Run the command line and return the exit status, but for what the streams lose."""
-    made = parser()
-    try:
-        args = made.parse_args(arguments)
-    except SystemExit as stop:  # --help, or an error that has been told
-        return int(stop.code or 0)
-    try:
-        _reproduce(args)
-    except (JobError, StorageError, DataError) as error:
-        say(f"{made.prog}: error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        say(f"interrupted: the same command with --resume goes on from what is in {args.out}")
-        return 130
-    except OSError as error:  # a full disk, for one
-        say(f"{made.prog}: error: {error.filename or args.out}: {error.strerror or error}")
-        return 2
     return 0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, by default that of the process, and return the exit status."""
-    with guarded_streams() as (output, errors):
-        status = _attempt(arguments)
-        output.flush()
-        if output.lost:
-            say(f"standard output is lost: {output.lost}")
-        errors.flush()
-    if status == 0:
-        status = STDOUT_LOST * bool(output.lost) + STDERR_LOST * bool(errors.lost)
-    return status

@@ -1,0 +1,181 @@
+"""The command ``evaluate``: any network under every shift, in text, as JSON and as a map."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..data import Dataset, load_mnist
+from ..errors import UsageError
+from ..evaluation import METRICS, Evaluation, evaluate_shifts
+from ..normalize import Normalize
+from ..report.figures import draw_accuracy_maps
+from ..shifts import ShiftGrid
+from .machine import check_isa, check_matplotlib, pick_device, set_threads
+from .networks import in_a_line, load_checkpoint_model, load_model, load_weights, of_a_person
+from .output import check_writable, give_json
+
+_OPTIONS = {
+    "batch_size": "batch-size",
+    "crop": "crop",
+    "fill": "fill",
+    "grid": "dx, --dy",
+    "method": "method",
+    "model": "model",
+    "transform": "mean",
+}
+"""What the package's messages name -> the option that says it."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, and say what came out."""
+    start = time.perf_counter()
+    if not 0 < args.level < 1:
+        raise UsageError(f"argument --level: got {args.level:g}, expected a number between 0 and 1")
+    for option in ("json", "plot"):
+        check_writable(f"--{option}", getattr(args, option))
+    grid = ShiftGrid(_shifts("dx", args.dx), _shifts("dy", args.dy))
+    fill, transform = _fill(args.fill), _transform(args.mean, args.std)
+    check_isa()
+    if args.plot is not None:
+        check_matplotlib()
+    set_threads(args.threads)
+    device = pick_device(args.device)
+    data = _test_set(args)
+    model, name = _network(args)
+    with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
+        model = model.to(device)
+    images, crop = data.images.to(device), None if args.crop is None else tuple(args.crop)
+    evaluation = _evaluated(
+        model, name, images, data, grid, method=args.method, fill=fill, crop=crop,
+        transform=transform, batch_size=args.batch_size, return_logits=args.scores,
+        progress=not args.no_progress,
+    )  # fmt: skip
+    intervals = {} if args.no_intervals else _intervals(evaluation, args.level)
+    if args.plot is not None:
+        accuracy = f"moved {100 * evaluation.moved['accuracy']:.1f} %"
+        draw_accuracy_maps(
+            args.plot, {f"{name}: {accuracy}": torch.from_numpy(evaluation.accuracy_map())}, grid
+        )
+    if args.json is not None:
+        value = {
+            "model": name if args.model is None else ":".join(args.model),
+            "weights": None if args.weights is None else str(args.weights),
+            "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
+            "data": None if args.data is None else str(args.data),
+            **evaluation.to_dict(),
+            "level": args.level,
+            "intervals": {metric: intervals.get(metric) for metric in METRICS},
+        }
+        give_json(args.json, value)
+    if args.json != "-":
+        print(_text(name, evaluation, intervals, args.level))
+        print(f"{time.perf_counter() - start:.1f} s in all")
+        for path in (args.json, args.plot):
+            if path is not None:
+                print(f"written: {path}")
+    return 0
+
+
+def _shifts(name: str, given: list[int]) -> range:
+    if len(given) not in (2, 3) or given[0] > given[1] or (given[2:] and given[2] < 1):
+        shown = " ".join(map(str, given))
+        raise UsageError(
+            f"argument --{name}: got {shown}, expected the first shift, then the last, then, if need "
+            "be, a step of 1 or more"
+        )
+    return range(given[0], given[1] + 1, *given[2:])
+
+
+def _fill(given: list[float | str]) -> Any:
+    if len(given) == 1:
+        return given[0]
+    if "circular" in given:
+        raise UsageError("argument --fill: got circular and a number, expected one of them")
+    return tuple(given)
+
+
+def _transform(mean: list[float] | None, std: list[float] | None) -> Normalize | None:
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        given, missing = ("std", "mean") if mean is None else ("mean", "std")
+        raise UsageError(f"argument --{given}: got no --{missing}, expected both or neither")
+    if len(mean) != len(std):
+        raise UsageError(f"argument --std: got {len(std)}, expected {len(mean)}, one a --mean")
+    try:
+        return Normalize(mean, std)
+    except ValueError as error:
+        raise UsageError(f"argument --{error}") from error
+
+
+def _test_set(args: argparse.Namespace) -> Dataset:
+    _, data = load_mnist(args.data)
+    if args.images is None:
+        return data
+    if not 1 <= args.images <= len(data):
+        raise UsageError(f"argument --images: got {args.images}, expected 1..{len(data)}")
+    return data.subset(args.images)
+
+
+def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
+    """The network and what to call it."""
+    if args.checkpoint is not None:
+        if args.weights is not None:
+            raise UsageError("argument --weights: not with --checkpoint, which has its own")
+        model, checkpoint = load_checkpoint_model(args.checkpoint)
+        return model, checkpoint.model
+    file, name = args.model
+    model = load_model(file, name)
+    if args.weights is not None:
+        load_weights(model, args.weights)
+    return model, name
+
+
+def _evaluated(
+    model: nn.Module, name: str, images: torch.Tensor, data: Dataset, grid: ShiftGrid, **how: Any
+) -> Evaluation:
+    """The evaluation; UsageError with the option that is not possible, or what the network raises."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a network of a person's may print
+            return evaluate_shifts(model, images, data.labels, grid, **how)
+    except ValueError as error:
+        argument, _, rest = str(error).partition(":")
+        if argument in _OPTIONS:
+            raise UsageError(f"argument --{_OPTIONS[argument]}:{rest}") from error
+        raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
+
+
+def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:
+    """Metric -> both ends of its interval; without those that this evaluation has none of."""
+    intervals = {}
+    for name in METRICS:
+        with contextlib.suppress(ValueError):  # it lacks what the metric needs, or images
+            intervals[name] = list(evaluation.interval(name, level))
+    return intervals
+
+
+def _text(
+    name: str, evaluation: Evaluation, intervals: Mapping[str, Sequence[float]], level: float
+) -> str:
+    """The evaluation in lines, each metric with its interval."""
+    lines = [name]
+    values = evaluation.to_dict()["metrics"]
+    for line in str(evaluation).splitlines():
+        metric = line[:32].strip().replace(" ", "_")
+        if metric in intervals and values[metric] is not None:
+            low, high = (100 * end for end in intervals[metric])
+            line += f"  [{low:.1f}, {high:.1f}]"
+        lines.append(line)
+    if intervals:
+        lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
+    return "\n".join(lines)

@@ -1,0 +1,67 @@
+"""What of the machine a command uses: device, threads, instruction set, Matplotlib."""
+
+from __future__ import annotations
+
+import torch
+
+from .._matplotlib import figure_settings
+from ..dossier.environment import available_cpus
+from ..errors import UsageError
+from ..ops import isa
+from .streams import say
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device to use, after one small op there; says which ``auto`` took, and why not CUDA."""
+    if wanted == "cpu":
+        return torch.device("cpu")
+    try:
+        images = torch.zeros(1, 28, 28, dtype=torch.uint8, device="cuda")
+        shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
+        torch.ops.lenetshift.translate(images, shifts).cpu()  # waits: a kernel's error comes late
+        if wanted == "auto":
+            say(f"--device auto: cuda, {torch.cuda.get_device_name()}")
+        return torch.device("cuda")
+    except Exception as error:  # no driver, no device, torch or lenetshift built without CUDA
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if wanted == "auto":
+            say(f"--device auto: cpu; cuda is not available: {reason}")
+            return torch.device("cpu")
+        raise UsageError(f"argument --device: cuda is not available: {reason}") from error
+
+
+def set_threads(wanted: int | None) -> None:
+    """Take the threads asked for, or PyTorch's choice, but no more than there are CPUs: those beyond
+    would wait in turns for the others, for minutes where a second is enough."""
+    n_threads = torch.get_num_threads() if wanted is None else wanted
+    n_cpus = available_cpus()
+    if n_threads > n_cpus:
+        asked = "PyTorch's choice of threads" if wanted is None else "argument --threads"
+        say(
+            f"{asked}: got {n_threads}, expected at most {n_cpus}, the CPUs that this process may "
+            f"use: {n_cpus} taken"
+        )
+        n_threads = n_cpus
+    if n_threads != torch.get_num_threads():
+        torch.set_num_threads(n_threads)
+
+
+def check_isa() -> str:
+    """The instruction set of the CPU kernels; UsageError where LENETSHIFT_ISA names what this machine
+    cannot run."""
+    try:
+        return isa()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def check_matplotlib() -> None:
+    """Raise UsageError if Matplotlib cannot be used: better before the work than after it."""
+    try:
+        with figure_settings():
+            pass
+    except Exception as error:  # a matplotlibrc that cannot be read, a damaged installation
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"Matplotlib, which draws the figures, cannot be used: {reason}"
+        ) from error

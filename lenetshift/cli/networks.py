@@ -1,0 +1,146 @@
+"""The network that a command is about: a person's own, or a checkpoint of a result folder."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checks import describe
+from ..dossier.checkpoints import Checkpoint, read_checkpoint
+from ..dossier.files import reason
+from ..errors import UsageError
+from ..experiments import ARCHITECTURES
+from ..models import build_model
+
+_MOST = 300
+"""Characters of another library's error that are shown."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error of code that is not ours, with its kind."""
+    text = " ".join(str(error).split())
+    shown = text if len(text) <= _MOST else text[:_MOST] + " ..."
+    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+
+
+@contextlib.contextmanager
+def of_a_person(what: str) -> Iterator[None]:
+    """Run a person's own code: what it prints goes to standard error, and whatever it raises, even
+    SystemExit, becomes a UsageError that begins with ``what``."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"{what}: {in_a_line(error)}") from error
+
+
+def load_model(file: str, name: str) -> nn.Module:
+    """The module that a Python file has under a name, made without arguments. The file is executed, its
+    folder first on ``sys.path``.
+
+    Raises:
+        UsageError: in one line, whatever is wrong with the file, the name or what it makes.
+    """
+    path, option = Path(file), f"argument --model: {file}"
+    source = _contents(option, path)
+    try:
+        code = compile(source, file, "exec")
+    except SyntaxError as error:
+        line = f"line {error.lineno}: " if error.lineno else ""
+        raise UsageError(f"{option}: {line}{error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:  # a null byte, nested too deep
+        raise UsageError(f"{option}: {in_a_line(error)}") from error
+    # A module like any other: pickle, dataclasses and inspect look classes up by its name.
+    spec = importlib.util.spec_from_loader(f"model_of_{path.stem}", loader=None, origin=file)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = file
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    with of_a_person(f"{option}: raises on import"):
+        exec(code, module.__dict__)
+        is_there = hasattr(module, name)
+    if not is_there:
+        others = ", ".join(
+            key for key, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == spec.name
+        )  # fmt: skip
+        raise UsageError(f"{option}: has no {name}" + (f", only {others}" if others else ""))
+    found = getattr(module, name)
+    if isinstance(found, nn.Module):
+        return found
+    option += f":{name}"
+    if not callable(found):
+        raise UsageError(f"{option}: got {describe(found)}, expected a class or a function")
+    with of_a_person(f"{option}: cannot be made without arguments"):
+        made = found()
+    if not isinstance(made, nn.Module):
+        raise UsageError(f"{option}: made {describe(made)}, expected a torch.nn.Module")
+    return made
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Give a model the weights of a file. Nothing in the file is executed.
+
+    Raises:
+        UsageError: the file is none of weights, or they do not fit.
+    """
+    option = f"argument --weights: {path}"
+    weights = _weights(_contents(option, path), path.suffix.lower() == ".safetensors", option)
+    with of_a_person(f"{option}: does not fit the model"):
+        model.load_state_dict(weights)
+
+
+def _contents(option: str, path: Path) -> bytes:
+    """What a file holds; UsageError of what cannot be read, or is no file: a device may have no end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{option}: is no file")
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{option}: cannot be read: {reason(error)}") from error
+
+
+def _weights(contents: bytes, is_safetensors: bool, option: str) -> Mapping[str, Tensor]:
+    value: Any
+    if is_safetensors:
+        from safetensors.torch import load
+
+        try:
+            return load(contents)
+        except Exception as error:  # whatever damaged contents lead to
+            raise UsageError(f"{option}: is no safetensors file: {in_a_line(error)}") from error
+    try:
+        value = torch.load(io.BytesIO(contents), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever the contents lead to
+        raise UsageError(
+            f"{option}: got contents that torch.load(..., weights_only=True) refuses, expected a state "
+            "dict as torch.save(model.state_dict(), FILE) writes it"
+        ) from error
+    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
+        value = value["state_dict"]
+    if not isinstance(value, Mapping) or not all(
+        isinstance(key, str) and isinstance(item, Tensor) for key, item in value.items()
+    ):
+        raise UsageError(f"{option}: got {describe(value)}, expected a state dict: name -> tensor")
+    return value
+
+
+def load_checkpoint_model(path: Path) -> tuple[nn.Module, Checkpoint]:
+    """The model of a checkpoint, and the checkpoint.
+
+    Raises:
+        StorageError: the file is not a checkpoint of this version, or damaged.
+    """
+    checkpoint = read_checkpoint(path)
+    model = build_model(ARCHITECTURES[checkpoint.model], checkpoint.settings["activation"])
+    model.load_state_dict(checkpoint.state_dict)
+    return model, checkpoint

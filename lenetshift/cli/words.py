@@ -1,0 +1,35 @@
+"""The names and numbers that the command line shows, written out: where they are used, torch is.
+
+``tests/test_command.py`` compares each with the package's own.
+"""
+
+from __future__ import annotations
+
+MODELS = ("lenet5", "mlp", "symmetric_lenet5", "pooled_mlp", "biased_lenet5")
+"""``lenetshift.experiments.ARCHITECTURES``."""
+
+BIASED = "biased_lenet5"
+"""``lenetshift.experiments.position_bias.MODEL``."""
+
+EXPERIMENTS = (
+    *("table", "convolution", "pooling", "symmetry", "settings_grid", "position_bias"),
+    "place_blind",
+)
+"""``lenetshift.experiments.EXPERIMENTS``."""
+
+ACTIVATIONS = ("tanh", "relu")
+"""``lenetshift.activations.ACTIVATIONS``."""
+
+TRAINING_METHODS = ("fused", "autograd")
+"""``lenetshift.train.METHODS``."""
+
+EVALUATION_METHODS = ("auto", "fused", "shared", "plain")
+"""``lenetshift.evaluate.METHODS``."""
+
+SEED, EPOCHS, LEARNING_RATE, BATCH_SIZE = 0, 2, 0.1, 64
+DX, DY = (-5, 5), (-2, 2)
+BIAS_RULE = {3: (3, 0), 2: (-3, 0)}
+"""Those of ``lenetshift.Config()``."""
+
+SEEDS, QUICK_SEEDS = 20, 2
+"""``lenetshift.dossier.plans``: ``Plan.n_seeds`` and ``QUICK_SEEDS``."""

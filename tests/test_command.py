@@ -1,0 +1,462 @@
+"""The command ``lenetshift``: its subcommands, how it starts, and what it says to what cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import ROOT, Quiet, pickled, python, run, write_checkpoint
+from PIL import Image
+
+import lenetshift
+from lenetshift.activations import ACTIVATIONS
+from lenetshift.cli import bench, command, doctor, words
+from lenetshift.dossier import plans
+from lenetshift.evaluate import METHODS as EVALUATION_METHODS
+from lenetshift.experiments import ARCHITECTURES, EXPERIMENTS, position_bias
+from lenetshift.train import METHODS as TRAINING_METHODS
+
+WITHOUT_TORCH = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "numpy", "matplotlib", "scipy"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocker())
+import lenetshift_command
+sys.exit(lenetshift_command.main())
+"""
+
+
+# What is written out twice.
+
+
+def test_words_are_the_package_s() -> None:
+    default = lenetshift.Config()
+    assert tuple(ARCHITECTURES) == words.MODELS
+    assert position_bias.MODEL == words.BIASED
+    assert tuple(EXPERIMENTS) == words.EXPERIMENTS
+    assert tuple(ACTIVATIONS) == words.ACTIVATIONS
+    assert words.ACTIVATIONS[0] == default.activation
+    assert TRAINING_METHODS == words.TRAINING_METHODS
+    assert EVALUATION_METHODS == words.EVALUATION_METHODS
+    assert (default.seed, default.epochs) == (words.SEED, words.EPOCHS)
+    assert (default.learning_rate, default.batch_size) == (words.LEARNING_RATE, words.BATCH_SIZE)
+    assert (default.grid.dx[0], default.grid.dx[-1]) == words.DX
+    assert (default.grid.dy[0], default.grid.dy[-1]) == words.DY
+    assert default.bias_rule == words.BIAS_RULE
+    assert (plans.Plan.n_seeds, plans.QUICK_SEEDS) == (words.SEEDS, words.QUICK_SEEDS)
+
+
+def test_needed_versions_are_those_of_the_package() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = text.partition("dependencies = [")[2].partition("]")[0]
+    assert dict(re.findall(r'"([\w-]+)>=([\d.]+)"', listed)) == doctor.NEEDED
+    least = re.search(r'requires-python = ">=(\d+)\.(\d+)"', text)
+    assert least is not None
+    assert tuple(map(int, least.groups())) == doctor.PYTHON
+
+
+# How it starts.
+
+
+@pytest.mark.parametrize("name", ["", *command.COMMANDS])
+def test_help_needs_no_torch(name: str) -> None:
+    done = python("-c", WITHOUT_TORCH, *([name] if name else []), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    if name:
+        assert f"Example:\n\n    lenetshift {name}" in done.stdout
+        assert "Exit status: 0 " in done.stdout
+    else:
+        assert all(each in done.stdout for each in command.COMMANDS)
+
+
+def test_an_example_is_possible(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each parses; a wrong option in it would be told."""
+    made = command.parser()
+    for name in command.COMMANDS:
+        example = command._parser_module(name).EXAMPLE.partition(">")[0].replace("\\\n", "")
+        assert made.parse_args(example.split()).command == name
+
+
+def test_python_m_and_the_script_say_who_they_are() -> None:
+    done = python("-m", "lenetshift", "grid")
+    assert done.returncode == 2
+    assert done.stderr.startswith("python -m lenetshift grid: error: the following arguments are")
+    done = python("-m", "lenetshift", "--version")
+    assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
+    done = python("-c", "import lenetshift_command as c; c.reproduce(['--help'])")
+    assert "python -m lenetshift.reproduce --quick --out results" in done.stdout
+
+
+def test_without_torch_a_line_says_so(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so:\\nno such file')\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for arguments in (("evaluate", "--checkpoint", "x.pt"), ("verify", "x"), ("bench",)):
+        done = python("-m", "lenetshift", *arguments, env=environment)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"python -m lenetshift {arguments[0]}: error: libtorch.so: no such file "
+            "(`lenetshift doctor` says what to do)\n"
+        )
+
+
+def test_the_package_is_whole_wherever_it_is_imported() -> None:
+    ops = "assert torch.ops.lenetshift.translate\n"
+    names = "names = {}\nexec('from lenetshift import *', names)\n"
+    names += "assert set(lenetshift.__all__) < set(names)\n"
+    names += "assert set(lenetshift.__all__) < set(dir(lenetshift))\n"
+    train = "assert callable(lenetshift.train) and lenetshift.train is names['train']\n"
+    everywhere = python("-c", f"import lenetshift, torch\n{ops}{names}{train}")
+    assert everywhere.returncode == 0, everywhere.stderr
+    lazy = "import lenetshift_command, lenetshift, sys\nassert 'torch' not in sys.modules\n"
+    lazy += "assert 'train' in dir(lenetshift)\n"
+    unknown = "try: lenetshift.nonsense\nexcept AttributeError as e: print(e)\n"
+    unknown += "assert 'torch' not in sys.modules\n"
+    used = f"lenetshift.LeNet5()\nimport torch\n{ops}{names}{train}"
+    for later in (
+        used,
+        f"import lenetshift.train\nlenetshift.load()\nimport torch\n{ops}{names}{train}",
+    ):
+        done = python("-c", lazy + unknown + later)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "module 'lenetshift' has no attribute 'nonsense'\n"
+
+
+def test_a_module_of_others_has_the_ops(tmp_path: Path) -> None:
+    """Also where its package imports this one while Python still looks for the module."""
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "__init__.py").write_text("import lenetshift\n")
+    (tmp_path / "others" / "app.py").write_text(
+        "import sys, torch\nprint(sys.argv[1:], torch.ops.lenetshift.translate is not None)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = python("-m", "others.app", "-m", "lenetshift", env=environment)
+    assert (done.returncode, done.stdout) == (0, "['-m', 'lenetshift'] True\n"), done.stderr
+
+
+# The subcommands that are commands of their own, too.
+
+
+def test_reproduce(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--data", small, "--out", tmp_path, "--models", "pooled_mlp", "--epochs", 0)
+    status, text, _ = run(capsys, "reproduce", *options)
+    assert status == 0
+    assert f"the files are in {tmp_path}{os.sep}" in text
+    assert (tmp_path / "results.json").exists()
+
+
+def test_study_and_verify(tmp_path: Path) -> None:
+    """As processes: a study has children of its own."""
+    options = ("--quick", "--experiments", "table", "--jobs", 2, "--out", tmp_path / "study")
+    done = python("-m", "lenetshift", "study", *options)
+    assert done.returncode == 0, done.stderr
+    done = python("-m", "lenetshift", "verify", tmp_path / "study")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10 runs, all that they say is as recomputed" in done.stdout
+    (tmp_path / "study" / "claims.csv").write_text("")
+    done = python("-m", "lenetshift", "verify", tmp_path / "study")
+    assert done.returncode == 1
+    assert done.stderr.startswith("python -m lenetshift verify: differs: ")
+
+
+# grid
+
+
+def test_grid(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = write_checkpoint(tmp_path, "biased_lenet5", note="A subset.")
+    figure, result = tmp_path / "seven.png", tmp_path / "seven.json"
+    options = ("--checkpoint", checkpoint, "--data", small, "--index", 7, "--out", figure)
+    status, text, errors = run(capsys, "grid", *options, "--json", result)
+    assert (status, errors) == (0, "")
+    value = json.loads(result.read_text())
+    image, label = lenetshift.load_mnist(small)[1][7]
+    model = lenetshift.build_model("lenet5", seed=3)
+    expected = lenetshift.predict_shifts(model, image[None])[0]
+    assert value["predictions"] == expected.tolist()
+    assert value["label"] == int(label)
+    assert value["right"] == int((expected == label).sum())
+    assert value["grid"] == {"dx": list(range(-5, 6)), "dy": list(range(-2, 3))}
+    assert f"right at {value['right']} of 55 shifts" in text
+    with Image.open(figure) as png:
+        assert png.text["Title"] == (
+            f"Test image 7 (label {int(label)}), answers of LeNet-5, position-biased"
+        )
+        assert "A subset." in png.text["Description"]
+
+
+def test_grid_of_other_shifts_where_it_is_asked_for(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+    monkeypatch.chdir(tmp_path)
+    options = ("--checkpoint", checkpoint, "--data", small, "--index", 0)
+    status, text, _ = run(capsys, "grid", *options, "--dx", -1, 2, "--dy", 0, 0, "--json")
+    assert status == 0
+    value = json.loads(text)
+    assert value["grid"] == {"dx": [-1, 0, 1, 2], "dy": [0]}
+    assert np.shape(value["predictions"]) == (1, 4)
+    assert value["figure"] == "mlp-0.png"
+    assert (tmp_path / "mlp-0.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--index", "0"], "arguments are required: --checkpoint"),
+        (["--checkpoint", "@good"], "arguments are required: --index"),
+        (["--checkpoint", "@good", "--index", "x"], "argument --index: invalid int value: 'x'"),
+        (["--checkpoint", "@good", "--index", "40"], "argument --index: got 40, expected 0..39"),
+        (["--checkpoint", "@good", "--index", "-1"], "argument --index: got -1, expected 0..39"),
+        (["--checkpoint", "/no/such.pt", "--index", "0"], "cannot read /no/such.pt: No such file"),
+        (["--checkpoint", "/dev/null", "--index", "0"], "cannot read /dev/null: is no file"),
+        (["--checkpoint", "/", "--index", "0"], "cannot read /: is no file"),
+        (["--checkpoint", "", "--index", "0"], "argument --checkpoint: got '', expected a path"),
+        (["--checkpoint", "@empty", "--index", "0"], "empty.pt: damaged, or of another version"),
+        (["--checkpoint", "@damaged", "--index", "0"], "damaged.pt: damaged, or of another vers"),
+        (["--checkpoint", "@code", "--index", "0"], "torch.load(..., weights_only=True) refuses"),
+        (["--checkpoint", "@other", "--index", "0"], "model: got 'lenet6', expected 'lenet5' or"),
+        (["--checkpoint", "@relu6", "--index", "0"], "activation: got 'relu6', expected 'tanh'"),
+        (["--checkpoint", "@short", "--index", "0"], "state_dict: got ['hidden.weight'], expected"),
+        (["--checkpoint", "@shape", "--index", "0"], "state_dict['hidden.bias']: got float32 [3]"),
+        (["--checkpoint", "@gridless", "--index", "0"], "--dx: got none, and the checkpoint names"),
+        (["--checkpoint", "@good", "--index", "0", "--dx", "3", "1"], "argument --dx: got 3 1, ex"),
+        (["--checkpoint", "@good", "--index", "0", "--dy", "0", "30"], "argument --dx, --dy: got dy"),
+        (["--checkpoint", "@good", "--index", "0", "--dy", "0"], "argument --dy: expected 2 argum"),
+        (["--checkpoint", "@good", "--index", "0", "--out", "x.gif"], "argument --out: got 'x.gif'"),
+        (["--checkpoint", "@good", "--index", "0", "--out", "/no/x.png"], "argument --out: cannot"),
+        (["--checkpoint", "@good", "--index", "0", "--json", "pipe"], "argument --json: pipe: is no file"),
+        (["--checkpoint", "@good", "--index", "0", "--json", "/"], "argument --json: /: is no file"),
+        (["--checkpoint", "@good", "--index", "0", "--data", "/no/such"], "/no/such: no such folder"),
+        (["--checkpoint", "@good", "--index", "0", "--frob"], "unrecognized arguments: --frob"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_grid_is_one_line(
+    options: list[str], named: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    good = write_checkpoint(tmp_path, "mlp")
+    executed = tmp_path / "executed"
+    files = {"@good": good, "@code": pickled(tmp_path / "code.pt", executed)}
+    for name, contents in (("empty", b""), ("damaged", good.read_bytes()[:-70] + b"x" * 70)):
+        files[f"@{name}"] = tmp_path / f"{name}.pt"
+        files[f"@{name}"].write_bytes(contents)
+    settings, weights = lenetshift.Config().to_dict(), lenetshift.MLP().state_dict()
+    del weights["hidden.bias"], weights["output.weight"], weights["output.bias"]
+    shape = {**lenetshift.MLP().state_dict(), "hidden.bias": torch.zeros(3)}
+    for name, model, changes in (
+        ("other", "lenet6", {}),
+        ("relu6", "mlp", {"settings": {**settings, "activation": "relu6"}}),
+        ("short", "mlp", {"state_dict": weights}),
+        ("shape", "mlp", {"state_dict": shape}),
+        ("gridless", "mlp", {"settings": {**settings, "grid": {"dx": [1]}}}),
+    ):
+        monkeypatch.setitem(ARCHITECTURES, "lenet6", "mlp")
+        folder = tmp_path / name
+        folder.mkdir()
+        files[f"@{name}"] = write_checkpoint(folder, model, **changes)
+    monkeypatch.delitem(ARCHITECTURES, "lenet6")
+    os.mkfifo(tmp_path / "pipe")  # no device: a fault would replace it, for the whole machine
+    monkeypatch.chdir(tmp_path)
+    given = [str(files.get(option, option)) for option in options]
+    status, text, errors = run(capsys, "grid", "--data", small, *given)
+    assert (status, text) == (2, "")
+    assert errors.startswith("lenetshift grid: error: ")
+    assert named in errors
+    assert errors.count("\n") == 1
+    assert not executed.exists()
+    assert not list(tmp_path.glob("*.png"))
+
+
+# bench
+
+
+@pytest.fixture
+def short_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "IMAGES", {"cpu": (4, 2)})
+    monkeypatch.setattr(bench, "BATCH_SIZES", {"cpu": (11, 55)})
+    monkeypatch.setattr(bench, "REPETITIONS", 3)
+
+
+@pytest.mark.usefixtures("short_bench")
+def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bench.json"
+    status, text, errors = run(capsys, "bench", "--json", file, "--models", "mlp,lenet5")
+    assert status == 0
+    value = json.loads(file.read_text())
+    assert [result["model"] for result in value["models"]] == ["lenet5", "mlp"]
+    for result in value["models"]:
+        assert result["pytorch"]["batch_size"] in (11, 55)
+        seconds = [result[who]["seconds_a_pattern"] for who in ("ours", "pytorch")]
+        assert min(seconds) > 0
+        assert result["ratio"] == pytest.approx(seconds[1] / seconds[0])
+        assert result["largest_difference"] < bench.TOLERANCE
+    assert value["environment"]["isa"] == lenetshift.isa()
+    assert "microseconds a pattern" in text
+    assert errors.count("answers equal") == 2
+    status, text, _ = run(capsys, "bench", "--models", "pooled_mlp", "--json")
+    assert status == 0
+    assert [result["model"] for result in json.loads(text)["models"]] == ["pooled_mlp"]
+
+
+@pytest.mark.usefixtures("short_bench")
+def test_bench_times_nothing_where_answers_differ(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "dense_twin", lambda _: lenetshift.build_model("mlp", seed=1))
+    status, text, errors = run(capsys, "bench", "--models", "mlp")
+    assert (status, text) == (2, "")
+    assert errors.startswith("lenetshift bench: error: mlp: answers differ by ")
+    assert errors.count("\n") == 1
+
+
+def test_seconds_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is counted by its own patterns, and the median is taken: of times that are made up."""
+    monkeypatch.setattr(bench, "IMAGES", {"cpu": (4, 2)})
+    monkeypatch.setattr(bench, "BATCH_SIZES", {"cpu": (55, 11)})
+    monkeypatch.setattr(bench, "REPETITIONS", 3)
+    # The trials of 55 and 11, a warm-up, then ours and PyTorch's in turns.
+    calls = iter([5.0, 6.0, 1.0, *(2.2, 4.4), *(2.4, 5.0), *(9.0, 4.4)])
+    monkeypatch.setattr(bench, "_seconds", lambda *_, **__: next(calls))
+    images = torch.zeros(4, 28, 28, dtype=torch.uint8)
+    result = bench.measure("mlp", images)
+    assert result["ours"]["seconds_a_pattern"] == pytest.approx(2.4 / 220)
+    assert result["pytorch"]["seconds_a_pattern"] == pytest.approx(4.4 / 110)
+    assert result["pytorch"]["batch_size"] == 55
+    assert result["ratio"] == pytest.approx(4.4 / 110 / (2.4 / 220))
+    assert result["ours"]["spread"] == pytest.approx((9.0 - 2.2) / 2.4)
+
+
+# completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, script, errors = run(capsys, "completion", shell)
+    assert (status, errors) == (0, "")
+    for name in command.COMMANDS:
+        assert name in script
+    assert "checkpoint" in script
+
+
+def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, script, _ = run(capsys, "completion", "bash")
+    (tmp_path / "completion").write_text(script)
+    for line, expected in (
+        ("lenetshift gr", "grid"),
+        ("lenetshift evaluate --che", "--checkpoint"),
+        ("lenetshift reproduce --activation re", "relu"),
+        ("lenetshift grid --checkpoint compl", "completion"),
+    ):
+        given = line.split()
+        asked = (
+            f"source completion; COMP_WORDS=({line}); COMP_CWORD={len(given) - 1}; "
+            f"_shtab_lenetshift lenetshift {given[-1]} {given[-2]}; echo ${{COMPREPLY[@]}}"
+        )
+        done = subprocess.run(
+            ["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert done.stdout.split() == [expected], done.stderr
+
+
+# What cannot be, of all of them.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "lenetshift: error: the following arguments are required: COMMAND"),
+        (["repro"], "lenetshift: error: argument COMMAND: invalid choice: 'repro' (choose from"),
+        (["--frob"], "lenetshift: error: "),
+        (["reproduce", "--epochs", "two"], "lenetshift reproduce: error: argument --epochs: inv"),
+        (["reproduce", "--quic"], "lenetshift reproduce: error: unrecognized arguments: --quic"),
+        (["study", "--seeds", "1"], "lenetshift study: error: argument --seeds: got 1, expected 2"),
+        (["study", "--jobs", "0"], "lenetshift study: error: argument --jobs: got 0, expected 1"),
+        (["verify"], "lenetshift verify: error: the following arguments are required: DIR"),
+        (["verify", "/no/such"], "lenetshift verify: error: "),
+        (
+            ["bench", "--models", "lenet6"],
+            "bench: error: argument --models: unknown model 'lenet6'",
+        ),
+        (["bench", "--models", "biased_lenet5"], "--models: unknown model 'biased_lenet5'"),
+        (
+            ["bench", "--threads", "0"],
+            "bench: error: argument --threads: got '0', expected a whole",
+        ),
+        (["bench", "--device", "tpu"], "bench: error: argument --device: invalid choice: 'tpu'"),
+        (["bench", "--json", "/no/such/x"], "argument --json: cannot write to /no/such: No such"),
+        (["doctor", "--json", "/no/such/x"], "doctor: error: argument --json: /no/such/x: No such"),
+        (["doctor", "--json", "/"], "doctor: error: argument --json: /: Is a directory"),
+        (["doctor", "now"], "lenetshift doctor: error: unrecognized arguments: now"),
+        (["completion"], "completion: error: the following arguments are required: shell"),
+        (["completion", "ksh"], "completion: error: argument shell: invalid choice: 'ksh'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(doctor, "_Probe", Quiet)
+    status, text, errors = run(capsys, *arguments)
+    assert (status, text) == (2, "")
+    assert named in errors
+    assert errors.count("\n") == 1
+
+
+def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+    environment = {**os.environ, "LENETSHIFT_ISA": "mmx"}
+    for arguments in (
+        ("bench",),
+        ("grid", "--checkpoint", checkpoint, "--index", 0),
+        ("evaluate", "--checkpoint", checkpoint),
+    ):
+        done = python("-m", "lenetshift", *arguments, env=environment)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "LENETSHIFT_ISA" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_matplotlib_that_cannot_be_used_is_told_before_the_work(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+    (tmp_path / "matplotlibrc").write_bytes("font.family: \xc4rial\n".encode("latin-1"))
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    for arguments in (
+        ("grid", "--checkpoint", checkpoint, "--index", 0, "--out", tmp_path / "x.png"),
+        ("evaluate", "--checkpoint", checkpoint, "--plot", tmp_path / "x.png"),
+    ):
+        done = python("-m", "lenetshift", *arguments, env=environment)
+        assert (done.returncode, done.stdout) == (2, "")
+        # Matplotlib's own line names the file.
+        assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "x.png").exists()
+
+
+def test_an_interrupt_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "measure", interrupted)
+    assert run(capsys, "bench") == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-"])
+def test_a_lost_stream_is_told(redirection: str, tmp_path: Path) -> None:
+    script = f'"{sys.executable}" -m lenetshift doctor --no-torch --json {redirection}'
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 4
+    assert done.stderr.startswith("standard output is lost: ")
