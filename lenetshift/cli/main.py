@@ -12,6 +12,8 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +24,7 @@ from ..dossier.environment import available_cpus
 from ..dossier.files import StorageError
 from ..dossier.folder import open_folder
 from ..dossier.jobs import Job, run
+from ..dossier.verification import Differs, read_dossier
 from ..experiments import position_bias
 from ..experiments.settings import Config
 from ..idx import DataError
@@ -161,6 +164,19 @@ def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> J
     )
 
 
+def _dossier(folder: Path | None, job: Job) -> dict[str, Any] | None:
+    """The dossier that the page shows, if any; it must be about the job's data."""
+    if folder is None:
+        return None
+    try:
+        dossier = read_dossier(folder)
+    except Differs as error:
+        raise JobError(f"argument --study: {error}") from error
+    if dossier["data_sha256"] != dict(job.sha256):
+        raise JobError(f"argument --study: {folder} is about other data than this run")
+    return dossier
+
+
 def _reproduce(args: argparse.Namespace) -> None:
     start = time.perf_counter()
     _set_threads(args.threads)
@@ -170,6 +186,7 @@ def _reproduce(args: argparse.Namespace) -> None:
     except ValueError as error:  # LENETSHIFT_ISA names what this machine cannot run
         raise JobError(str(error)) from error
     job = prepare(args, config, device)
+    dossier = _dossier(args.study, job)
     _check_matplotlib()
     with open_folder(args.out):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
@@ -180,7 +197,7 @@ def _reproduce(args: argparse.Namespace) -> None:
                 )
         with Progress(job.units) as progress:
             checkpoints = run(job, progress, resume=args.resume)
-        value = write_products(job, checkpoints)
+        value = write_products(job, checkpoints, page=args.page, dossier=dossier)
     rows, title, note = tables.table(value)
     print(tables.format_text(rows, title, note))
     print(tables.format_position_bias(value))

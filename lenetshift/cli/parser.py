@@ -64,6 +64,14 @@ def parser() -> argparse.ArgumentParser:
         "--resume", action="store_true",
         help="keep the finished epochs and models in --out, made with the same options, and go on",
     )  # fmt: skip
+    files.add_argument(
+        "--no-page", dest="page", action="store_false", help="write no report.html (default: it is written)"
+    )
+    files.add_argument(
+        "--study", type=folder_path, metavar="DIR",
+        help="dossier of python -m lenetshift.study, of the same data: report.html shows its "
+        "intervals and verdicts beside this run",
+    )  # fmt: skip
     what = made.add_argument_group("what to do")
     what.add_argument(
         "--models", nargs="+", type=_names, default=[MODELS], metavar="NAME",
