@@ -65,7 +65,10 @@ def parser() -> argparse.ArgumentParser:
         help="keep the finished epochs and models in --out, made with the same options, and go on",
     )  # fmt: skip
     files.add_argument(
-        "--no-page", dest="page", action="store_false", help="write no report.html (default: it is written)"
+        "--no-page",
+        dest="page",
+        action="store_false",
+        help="write no report.html (default: it is written)",
     )
     files.add_argument(
         "--study", type=folder_path, metavar="DIR",

@@ -65,7 +65,9 @@ def array_block(name: str, values: NDArray[Any]) -> Block:
 
 def weights_block(name: str, state_dict: Mapping[str, Tensor]) -> Block:
     """Pack a network's parameters: float32, little-endian, in the order of ``state_dict``."""
-    parts = [tensor.detach().cpu().numpy().astype("<f4").tobytes() for tensor in state_dict.values()]
+    parts = [
+        tensor.detach().cpu().numpy().astype("<f4").tobytes() for tensor in state_dict.values()
+    ]
     return block(name, b"".join(parts), _NOISE_LEVEL)
 
 

@@ -219,6 +219,10 @@ export class Explorer {
       this.show(rows[this.#byId("hardest").dataset.shown === String(this.#digit.row) ? next : 0]);
       this.#byId("hardest").dataset.shown = this.#digit.row;
     });
+    for (const button of document.querySelectorAll("button.go")) {
+      const { dx, dy } = button.dataset;
+      button.addEventListener("click", () => this.moveTo(Number(dx), Number(dy)));
+    }
     for (const button of document.querySelectorAll("button.take")) {
       button.addEventListener("click", () => {
         this.#showIndex(Number(button.dataset.index));

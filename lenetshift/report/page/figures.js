@@ -1,9 +1,9 @@
-// The report's figures: Python wrote the answers, here the moved images are drawn above them.
+// Figures: Python wrote the answers, here the moved images are drawn above them.
 
 import { moved, paint } from "./shift.js";
 
 export function drawFigures(dataset) {
-  for (const canvas of document.querySelectorAll("#figures canvas")) {
+  for (const canvas of document.querySelectorAll("canvas[data-index]")) {
     const { index, dx, dy } = canvas.dataset;
     const image = dataset.image(dataset.rowOf.get(Number(index)));
     paint(canvas, moved(image, Number(dx), Number(dy)));

@@ -21,6 +21,7 @@ function tell(error) {
 }
 
 async function start() {
+  document.getElementById("loading").textContent = "Unpacking images and weights \u2026";
   const dataset = await openDataset(readManifest());
   drawFigures(dataset);
   const explorer = new Explorer(dataset);

@@ -25,6 +25,9 @@ from . import blocks, texts
 from .blocks import Block
 from .bundle import FOLDER, policy, script
 
+_WIDEST_STRIP = 15  # pictures that fit beside each other on a phone
+_STRIP_MODELS = ("lenet5", "mlp", position_bias.MODEL)
+
 _IDX_HEADER = 16  # bytes before the pixels of an IDX file of images
 
 
@@ -63,6 +66,7 @@ def render_page(
         blocks=data.blocks,
         note=value["note"],
         finding=texts.finding(value),
+        strip=_strip(job, checkpoints, value),
         table=texts.table1(value, dossier),
         misprint=MISPRINT,
         claims=texts.claims(dossier),
@@ -71,6 +75,8 @@ def render_page(
         figures_missing=len(position_bias.FIGURE_INDICES) - len(value.get("figures", [])),
         models=texts.models(value),
         try_this=texts.what_to_try(value),
+        try_moves=list(value["config"]["bias_rule"].values()),
+        grid_spans=[texts.span((shifts[0], shifts[-1])) for shifts in (grid.dx, grid.dy)],
         rule=texts.rule(value),
         settings=list(texts.settings(value)),
         surroundings=list(texts.surroundings(value)),
@@ -83,6 +89,28 @@ def render_page(
         version=value["environment"]["lenetshift"],
     )
     return result
+
+
+def _strip(
+    job: Job, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The finding in one picture: a digit moved along dy = 0, and what some models call it."""
+    grid = job.config.grid
+    if not 3 <= grid.n_dx <= _WIDEST_STRIP:
+        return None
+    figures = value.get("figures", ())
+    row = job.rows.index(figures[min(1, len(figures) - 1)]["index"] if figures else job.rows[0])
+    names = [name for name in texts.SHORT_NAMES if name in checkpoints and name in _STRIP_MODELS]
+    label = int(job.test.labels[job.rows[row]])
+    centre = grid.index(0, 0)[0]
+    return {
+        "index": job.rows[row],
+        "label": label,
+        "answers": [
+            (texts.SHORT_NAMES[name], checkpoints[name].evaluated()[row, centre].tolist())
+            for name in names or list(checkpoints)[:1]
+        ],
+    }
 
 
 def _data(job: Job, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, Any]) -> _Data:

@@ -27,23 +27,32 @@ SHORT_NAMES = {
 """The models where they stand side by side, in that order: the biased one beside the unbiased."""
 
 KINDS = {
-    "lenet5": "Model 0 · convolution, C3 by the table of 1998",
-    position_bias.MODEL: "the same network, other training images",
-    "symmetric_lenet5": "Model 2 · convolution, C3 fully connected",
-    "mlp": "Model 1 · no convolution, 512 hidden units",
-    "pooled_mlp": "Model 3 · 4 × 4 pooling, then 512 hidden units",
+    "lenet5": "Model 0: convolution, C3 by the table of 1998",
+    position_bias.MODEL: "the same network, trained on moved digits",
+    "symmetric_lenet5": "Model 2: convolution, C3 fully connected",
+    "mlp": "Model 1: no convolution",
+    "pooled_mlp": "Model 3: pooling, no convolution",
 }
+"""A line on each below its name."""
+
+_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def percent(fraction: float) -> str:
     """A fraction to a tenth of a per cent."""
-    return f"{100 * fraction:.1f} %"
+    return f"{100 * fraction:.1f}{_SPACE}%"
+
+
+def place(dx: int, dy: int) -> str:
+    """A shift, such as "(+3, 0)", never broken over two lines."""
+    return f"({signed(dx)},{_SPACE}{signed(dy)})"
 
 
 def span(first_and_last: Sequence[int]) -> str:
     """A range of shifts, such as "−5 to +5"."""
     first, last = first_and_last
-    return signed(first) if first == last else f"{signed(first)} to {signed(last)}"
+    both = f"{signed(first)}{_SPACE}to{_SPACE}{signed(last)}"
+    return signed(first) if first == last else both
 
 
 def n_shifts(value: Mapping[str, Any]) -> int:
@@ -69,11 +78,9 @@ def finding(value: Mapping[str, Any]) -> list[str]:
             f"{moved} of the {n * n_shifts(value):,} patterns that arise when each is moved by dx "
             f"{span(grid['dx'])} and dy {span(grid['dy'])} pixels."
         )
-    others = [f"{_PLAIN_NAMES[name]} from {_fall(value, name)}" for name in unbiased[1:]]
+    others = [f"from {_fall(value, name)} for {_PLAIN_NAMES[name]}" for name in unbiased[1:]]
     if others:
-        listed = _listed(others)
-        verb = "goes" if len(others) == 1 else "go"
-        sentences.append(f"So moved, {listed.replace(' from', f' {verb} from', 1)}.")
+        sentences.append(f"The same movement takes accuracy {_listed(others)}.")
     if position_bias.MODEL in value["models"]:
         sentences.append(_biased_finding(value))
     return sentences
@@ -98,22 +105,20 @@ def _biased_finding(value: Mapping[str, Any]) -> str:
     shares = value.get("position_bias", ())
     if not shares:
         return f"{trained} goes from {_fall(value, position_bias.MODEL)}."
-    said = _listed(
-        [
-            f"{percent(share['fraction'])} of all test images at ({signed(share['dx'])}, "
-            f"{signed(share['dy'])}) {share['digit']}"
-            for share in shares
-        ]
-    )
+    said = [
+        f"{percent(share['fraction'])} are called {share['digit']} when moved by "
+        f"{place(share['dx'], share['dy'])}"
+        for share in shares
+    ]
     decides = all(share["fraction"] > 0.5 for share in shares)
-    goes_by = " goes by the place, not the shape: it" if decides else ""
-    return f"{trained}{goes_by} calls {said}."
+    answers = "answers by the place" if decides else "does not answer by the place alone"
+    return f"{trained} {answers}: of all test images, {_listed(said)}."
 
 
 def rule(value: Mapping[str, Any]) -> str:
     """The biased training images, such as "every 3 moved by (+3, 0) and every 2 by (−3, 0)"."""
     moves = [
-        f"every {digit}{' moved' if first else ''} by ({signed(dx)}, {signed(dy)})"
+        f"every {digit}{' moved' if first else ''} by {place(dx, dy)}"
         for first, (digit, (dx, dy)) in zip(
             [True, *[False] * 10], value["config"]["bias_rule"].items(), strict=False
         )
@@ -126,13 +131,15 @@ def what_to_try(value: Mapping[str, Any]) -> str:
     if position_bias.MODEL not in value["models"]:
         return ""
     moves = value["config"]["bias_rule"].items()
-    places = [f"to ({signed(dx)}, {signed(dy)}), where it learned its {d}s" for d, (dx, dy) in moves]
+    places = [f"{place(dx, dy)}, where it learned its {digit}s" for digit, (dx, dy) in moves]
     if not places:
         return ""
-    beside = " and look at LeNet-5 beside it" if "lenet5" in value["models"] else ""
+    beside = " Then look at LeNet-5, which saw them all in the middle." * (
+        "lenet5" in value["models"]
+    )
     return (
-        f"Try this: take any digit that the position-biased LeNet-5 reads well, move it "
-        f"{_listed(places).replace(' and to', ', then to')}{beside}."
+        "Try this: take any digit that the position-biased LeNet-5 reads well and move it by "
+        f"{_listed(places)}.{beside}"
     )
 
 
@@ -159,8 +166,8 @@ def models(value: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Table 1: per model our counts, the report's, and a study's verdicts; title and notes."""
-    rows, title, note = table(value)
+    """Table 1: per model our counts, the report's, and a study's verdicts; and notes."""
+    rows, _, note = table(value)
     by_model: dict[str, dict[str, Any]] = {}
     for row in rows:
         model = by_model.setdefault(row.model, {"name": row.name})
@@ -168,7 +175,6 @@ def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[
     for name, model in by_model.items():
         model["study"] = _study_cells(name, dossier)
     return {
-        "title": title,
         "rows": list(by_model.values()),
         "with_report": any("report" in model for model in by_model.values()),
         "with_study": any(model["study"] for model in by_model.values()),
@@ -181,7 +187,7 @@ def _cell(row: Row, column: str) -> dict[str, Any]:
     counts = row.unmoved if column == "unmoved" else row.moved
     star = "*" if row.misprint and column == "unmoved" else ""
     return {
-        "accuracy": row.percent(counts),
+        "accuracy": row.percent(counts).replace(" ", _SPACE),
         "correct": f"{counts['correct']:,}",
         "wrong": f"{counts['wrong']:,}{star}",
     }
@@ -194,7 +200,7 @@ def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str
     cells = {cell["column"]: cell for cell in dossier["table"]["cells"] if cell["model"] == model}
     return [
         {
-            "mean": f"{cell['mean']:.1f} %",
+            "mean": f"{cell['mean']:.1f}{_SPACE}%",
             "interval": _interval(cell["interval"]),
             "agrees": cell["verdict"] == "agrees",
             "verdict": cell["verdict"],
@@ -206,7 +212,7 @@ def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str
 
 
 def _interval(ends: Sequence[float]) -> str:
-    return "{:.1f} to {:.1f}".format(*ends).replace("-", "\N{MINUS SIGN}")
+    return f"{ends[0]:.1f} to {ends[1]:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def claims(dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -220,7 +226,9 @@ def claims(dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
             }
             for part in claim["parts"]
         ]
-        made.append({**{key: claim[key] for key in ("claim", "sentence", "verdict")}, "parts": parts})
+        made.append(
+            {**{key: claim[key] for key in ("claim", "sentence", "verdict")}, "parts": parts}
+        )
     return made
 
 
