@@ -49,7 +49,7 @@ def place(dx: int, dy: int) -> str:
 
 
 def span(first_and_last: Sequence[int]) -> str:
-    """A range of shifts, such as "−5 to +5"."""
+    """A range of shifts, such as "+2 to +5"."""
     first, last = first_and_last
     both = f"{signed(first)}{_SPACE}to{_SPACE}{signed(last)}"
     return signed(first) if first == last else both
@@ -116,7 +116,7 @@ def _biased_finding(value: Mapping[str, Any]) -> str:
 
 
 def rule(value: Mapping[str, Any]) -> str:
-    """The biased training images, such as "every 3 moved by (+3, 0) and every 2 by (−3, 0)"."""
+    """The biased training images, such as "every 3 moved by (+3, 0) and every 2 by (+1, 0)"."""
     moves = [
         f"every {digit}{' moved' if first else ''} by {place(dx, dy)}"
         for first, (digit, (dx, dy)) in zip(
