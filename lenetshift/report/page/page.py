@@ -202,13 +202,19 @@ def _style() -> str:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    # Where viridis turns light, black has the better contrast.
+    viridis = [colormaps["viridis"](percent / 100) for percent in range(101)]
     shades = [
-        f".v{p}{{background:{to_hex(colormaps['viridis'](p / 100))};"
-        f"color:{'#fff' if p < 50 else '#000'}}}"
-        for p in range(101)
+        f".v{percent}{{background:{to_hex(colour)};color:{_readable_on(colour)}}}"
+        for percent, colour in enumerate(viridis)
     ]
     return (FOLDER / "style.css").read_text(encoding="utf-8") + "\n".join(shades) + "\n"
+
+
+def _readable_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever has the better contrast (WCAG 2.2, relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "#000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#fff"
 
 
 @functools.cache
