@@ -11,15 +11,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from pages import a_dossier, finished
 
 import lenetshift
 from lenetshift import reproduce
 from lenetshift.cli import main as command_line
-from lenetshift.cli.parser import parser
 from lenetshift.data import load_mnist
-from lenetshift.dossier import jobs
-from lenetshift.dossier.results import results
-from lenetshift.progress import Progress
 from lenetshift.report.page import blocks, bundle, render_page, texts
 
 
@@ -58,17 +55,6 @@ def unpacked(page, name):
 
 def manifest(page):
     return json.loads(page.texts["manifest"])
-
-
-def finished(small, tmp_path, *options):
-    """A job with its checkpoints and what ``results.json`` holds of it."""
-    arguments = ["--data", str(small), "--out", str(tmp_path), "--epochs", "0", *options]
-    args = parser().parse_args(arguments)
-    job = command_line.prepare(args, command_line._config(args), torch.device("cpu"))
-    (tmp_path / "checkpoints").mkdir()
-    with Progress(job.units) as progress:
-        checkpoints = jobs.run(job, progress, resume=False)
-    return job, checkpoints, results(job, checkpoints)
 
 
 @pytest.fixture(scope="module")
@@ -257,25 +243,9 @@ def test_too_much_data_is_thinned_out_evenly(small, tmp_path, monkeypatch, limit
         assert sum(len(page.texts[name]) for name in manifest(page)["blocks"]) <= most
 
 
-def _dossier():
-    cell = {"report": 96.96, "n": 20, "mean": 96.9, "sd": 0.4, "interval": [96.1, 97.7]}
-    cell |= {"distance": 0.06, "distance_in_sds": 0.1, "p": 0.9, "p_corrected": 1.0}
-    far = {"mean": 60.9, "interval": [57.0, 64.9], "distance": -12.1, "verdict": "deviates"}
-    near = {"column": "unmoved", "verdict": "agrees"}
-    cells = [
-        cell | {"model": "lenet5"} | near,
-        cell | {"model": "lenet5", "column": "moved"} | far,
-    ]
-    part = {"name": "Model 3", "hypothesis": "No more robust.", "measure": "Model 3 less Model 1"}
-    part |= {"verdict": "supported", "value": -0.4, "interval": [-0.6, -0.2]}
-    claim = {"claim": 2, "sentence": "Pooling gives none.", "verdict": "supported", "parts": [part]}
-    table = {"misprint": "", "cells": cells}
-    return {"note": "", "study": {"seeds": 20}, "table": table, "claims": [claim]}
-
-
 def test_a_study_gives_intervals_and_verdicts(small, tmp_path):
     job, checkpoints, value = finished(small, tmp_path, "--models", "lenet5,mlp")
-    text = render_page(job, checkpoints, value, _dossier())
+    text = render_page(job, checkpoints, value, a_dossier())
     flat = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text.replace("\N{NO-BREAK SPACE}", " ")))
     assert "over 20 seeds 96.9 % 96.1 to 97.7" in flat
     assert "supported Pooling gives none." in flat

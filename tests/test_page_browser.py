@@ -16,12 +16,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages import a_dossier, finished
 
 import lenetshift
 from lenetshift import reproduce
 from lenetshift.data import as_input, load_mnist
+from lenetshift.dossier.results import MNIST_SHA256
 from lenetshift.experiments import ARCHITECTURES
 from lenetshift.reference import translate
+from lenetshift.report.page import render_page
 
 GRID = lenetshift.ShiftGrid()
 MODELS = ["lenet5", "biased_lenet5", "symmetric_lenet5", "mlp", "pooled_mlp"]
@@ -547,6 +550,18 @@ def test_no_wider_than_a_phone(page, pictures):
             "(all) => all.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).length"
         )
         assert hidden == 0
+
+
+def test_a_study_on_a_phone(open_page, small, tmp_path, pictures):
+    job, checkpoints, value = finished(small, tmp_path, "--models", "lenet5,mlp")
+    # Of MNIST, for the report's numbers beside ours: that is where it is narrowest.
+    value["environment"]["data_sha256"] = MNIST_SHA256
+    path = tmp_path / "report.html"
+    path.write_text(render_page(job, checkpoints, value, a_dossier()), encoding="utf-8")
+    page = open_page(path, viewport=PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator(".study .verdict").all_inner_texts() == ["agrees", "deviates"]
+    page.locator("#table").screenshot(path=pictures / "phone_study.png")
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone", "phone_dark"])
