@@ -179,6 +179,20 @@ def test_logits_far_beyond_the_grid(page, results, images, name):
     ).abs().max() < bound
 
 
+def test_images_with_ink_at_the_edge_are_moved(page):
+    """MNIST's edges are black, so that they would hide a column too few."""
+    image = torch.randint(1, 256, (28, 28), dtype=torch.uint8)
+    shifts = [
+        (dx, dy) for dx in (-28, -27, -5, 0, 1, 27, 28) for dy in (-28, -27, -1, 0, 5, 27, 28)
+    ]
+    got = page.evaluate(
+        "([image, shifts]) => shifts.map(([dx, dy]) => lenetshift.moved(image, dx, dy))",
+        [image.flatten().tolist(), shifts],
+    )
+    moved = translate(image[None], torch.tensor(shifts))[0]
+    assert torch.equal(torch.tensor(got, dtype=torch.uint8).reshape(-1, 28, 28), moved)
+
+
 def place(page):
     return int(page.input_value("#dx")), int(page.input_value("#dy"))
 
@@ -420,6 +434,8 @@ def test_the_hardest_images(page, results, images):
         index = int(page.input_value("#number"))
         if index in indices:  # the figures' four are there beside the subset
             assert right[indices.tolist().index(index)] == order[rank]
+            said = f"Number {rank + 1} from the hardest on: {order[rank]} of 275 answers in the run"
+            assert page.inner_text("#pick-said") == f"{said} are right."
 
 
 def test_a_map_lists_what_is_wrong_and_leads_on(page, results, images):

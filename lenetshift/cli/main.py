@@ -24,7 +24,6 @@ from ..dossier.environment import available_cpus
 from ..dossier.files import StorageError
 from ..dossier.folder import open_folder
 from ..dossier.jobs import Job, run
-from ..dossier.verification import Differs, read_dossier
 from ..experiments import position_bias
 from ..experiments.settings import Config
 from ..idx import DataError
@@ -168,6 +167,8 @@ def _dossier(folder: Path | None, job: Job) -> dict[str, Any] | None:
     """The dossier that the page shows, if any; it must be about the job's data."""
     if folder is None:
         return None
+    from ..dossier.verification import Differs, read_dossier  # a fifth of a second to import
+
     try:
         dossier = read_dossier(folder)
     except Differs as error:

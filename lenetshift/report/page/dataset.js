@@ -14,7 +14,7 @@ export async function openDataset(manifest) {
 
 class Dataset {
   #images;
-  #difficulty = null;
+  #right = null; // counted when first asked for
 
   constructor(manifest, blocks) {
     const { n_images: n, dx, dy } = manifest;
@@ -74,10 +74,16 @@ class Dataset {
     return rows.sort((a, b) => this.indices[a] - this.indices[b]);
   }
 
-  /** Rows from the hardest on: those with the fewest right answers of all models at all shifts. */
+  /** How many answers to an image are right, of those of all models at all shifts. */
+  difficulty(row) {
+    this.#right ??= this.#countRight();
+    return { right: this.#right[row], all: this.models.length * this.nShifts };
+  }
+
+  /** Rows from the hardest on: those with the fewest right answers. */
   hardest(label) {
-    this.#difficulty ??= this.#countRight();
-    return this.rowsOf(label).sort((a, b) => this.#difficulty[a] - this.#difficulty[b]);
+    const right = (row) => this.difficulty(row).right;
+    return this.rowsOf(label).sort((a, b) => right(a) - right(b));
   }
 
   #countRight() {

@@ -27,6 +27,7 @@ export class Explorer {
   #dy = 0;
   #drawn = false; // whether a redraw is due
   #timer = 0;
+  #hardest = null; // the row that "Hardest" has shown last
   #counting = 0; // the latest digit whose own answers are being computed
   #panels;
   #byId = (name) => document.getElementById(name);
@@ -135,25 +136,27 @@ export class Explorer {
     const { dx, dy } = this.#dataset;
     const { label } = this.#digit;
     grid.cells.forEach((cell, i) => {
-      const answer = answers === null ? null : answers[i];
+      const answer = answers[i];
       const place = `dx ${signed(dx[i % dx.length])}, dy ${signed(dy[Math.floor(i / dx.length)])}`;
-      cell.textContent = answer === null ? "" : answer;
-      setOutcome(cell, answer, answer === null ? null : label);
-      const word = answer === null ? "" : wordOf(answer, label);
-      cell.setAttribute("aria-label", answer === null ? place : `${place}: ${answer} ${word}`);
-      cell.title = answer === null ? place : `${place}: ${how} ${answer}`;
+      cell.textContent = answer;
+      setOutcome(cell, answer, label);
+      cell.setAttribute("aria-label", `${place}: ${answer} ${wordOf(answer, label)}`);
+      cell.title = `${place}: ${how} ${answer}`;
     });
   }
 
-  /** Fill the grids for a digit that was in no run, a model a frame so that drawing goes on. */
+  /** Fill the grids for a digit that was in no run, a row at a time so that drawing goes on. */
   async #answerEverywhere(number) {
     const { dx, dy } = this.#dataset;
     for (const panel of this.#panels) {
-      await new Promise((done) => setTimeout(done));
-      if (number !== this.#counting) return;
-      const answers = dy.flatMap((y) =>
-        dx.map((x) => answerOf(panel.model.network(moved(this.#digit.image, x, y)))),
-      );
+      const answers = [];
+      for (const y of dy) {
+        await new Promise((done) => setTimeout(done));
+        if (number !== this.#counting) return;
+        for (const x of dx) {
+          answers.push(answerOf(panel.model.network(moved(this.#digit.image, x, y))));
+        }
+      }
       this.#fillGrid(panel, answers, "the forward pass says");
     }
   }
@@ -203,8 +206,13 @@ export class Explorer {
     on("dx", "change", typed);
     on("dy", "change", typed);
     on("centre", "click", () => this.moveTo(0, 0));
-    on("number", "change", () => this.#showIndex(Number(this.#byId("number").value)));
-    on("label", "change", () => this.#step(1));
+    on("number", "change", () => {
+      const { value } = this.#byId("number");
+      if (value !== "") this.#showIndex(Number(value));
+    });
+    on("label", "change", () => {
+      if (this.#label() !== null) this.#step(1);
+    });
     on("previous", "click", () => this.#step(-1));
     on("next", "click", () => this.#step(1));
     on("random", "click", () => {
@@ -214,10 +222,14 @@ export class Explorer {
     on("hardest", "click", () => {
       const rows = this.#dataset.hardest(this.#label());
       if (!this.#some(rows)) return;
-      const next = (rows.indexOf(this.#digit.row) + 1) % rows.length;
-      // From the hardest on while it is clicked; anywhere else in the set, from the start.
-      this.show(rows[this.#byId("hardest").dataset.shown === String(this.#digit.row) ? next : 0]);
-      this.#byId("hardest").dataset.shown = this.#digit.row;
+      // From the hardest on while it is clicked; from anywhere else in the set, the hardest.
+      const goesOn = this.#hardest === this.#digit.row;
+      const rank = goesOn ? (rows.indexOf(this.#digit.row) + 1) % rows.length : 0;
+      this.#hardest = rows[rank];
+      this.show(this.#hardest);
+      const { right, all } = this.#dataset.difficulty(this.#hardest);
+      this.#byId("pick-said").textContent =
+        `Number ${rank + 1} from the hardest on: ${right} of ${all} answers in the run are right.`;
     });
     for (const button of document.querySelectorAll("button.go")) {
       const { dx, dy } = button.dataset;

@@ -13,6 +13,7 @@ export class ShiftGrid {
     this.rows = [...table.tBodies[0].rows].map((row) => [...row.querySelectorAll("td")]);
     this.cells = this.rows.flat();
     this.current = this.cells.find((cell) => cell.tabIndex === 0) ?? this.cells[0];
+    this.marked = null;
     table.addEventListener("click", (event) => {
       const cell = event.target.closest("td[data-row]");
       if (cell === null) return;
@@ -54,17 +55,13 @@ export class ShiftGrid {
 
   /** Mark the cell at a place as the present one, and only it; null for none. */
   mark(index) {
-    for (const cell of this.cells) {
-      if (cell.hasAttribute("aria-selected")) {
-        cell.removeAttribute("aria-selected");
-        cell.classList.remove("here");
-      }
-    }
+    this.marked?.removeAttribute("aria-selected");
+    this.marked?.classList.remove("here");
+    this.marked = index === null ? null : this.cells[index];
     if (index === null) return;
-    const cell = this.cells[index];
-    cell.setAttribute("aria-selected", "true");
-    cell.classList.add("here");
-    this.enter(cell);
+    this.marked.setAttribute("aria-selected", "true");
+    this.marked.classList.add("here");
+    this.enter(this.marked);
   }
 }
 

@@ -32,8 +32,7 @@ async function start() {
   startDrawing((image, label) => explorer.showDrawing(image, label));
   document.getElementById("loading").hidden = true;
   document.getElementById("bench").hidden = false;
-  const first = dataset.figures[0]?.index;
-  explorer.show(dataset.rowOf.get(first) ?? 0);
+  explorer.show(dataset.rowOf.get(dataset.figures[0]) ?? 0);
   // For scripts, such as the test that holds the page against the package.
   globalThis.lenetshift = Object.freeze({
     rows: dataset.length,
@@ -43,6 +42,7 @@ async function start() {
     answer: (model, row, dx, dy) =>
       answerOf(dataset.models[model].network(moved(dataset.image(row), dx, dy))),
     saved: (model, row) => Array.from(dataset.answers(dataset.models[model], row)),
+    moved: (image, dx, dy) => Array.from(moved(Uint8Array.from(image), dx, dy)),
     likeMnist: (ink, width, height) => Array.from(likeMnist(ink, width, height) ?? []),
   });
   document.documentElement.dataset.state = "ready";

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-import torch
+import numpy as np
 
 from ..._matplotlib import import_matplotlib
 from ...c3_table import C3_TABLE
@@ -53,7 +53,7 @@ def render_page(
         value: what ``results.json`` holds.
         dossier: what ``dossier.json`` of a study holds, for intervals and verdicts; None for none.
     """
-    data = _data(job, checkpoints, value)
+    data = _data(job, checkpoints)
     manifest = json.dumps(data.manifest, separators=(",", ":")).replace("<", "\\u003c")
     style, code = _style(), script()
     grid = job.config.grid
@@ -72,6 +72,7 @@ def render_page(
         claims=texts.claims(dossier),
         dossier=dossier,
         figures=value.get("figures", []),
+        shown=job.figures,
         figures_missing=len(position_bias.FIGURE_INDICES) - len(value.get("figures", [])),
         models=texts.models(value),
         try_this=texts.what_to_try(value),
@@ -113,7 +114,7 @@ def _strip(
     }
 
 
-def _data(job: Job, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, Any]) -> _Data:
+def _data(job: Job, checkpoints: Mapping[str, Checkpoint]) -> _Data:
     """Images, answers and weights; thinned out evenly where all of them would be too much."""
     weights = [
         blocks.weights_block(f"weights-{name}", checkpoint.state_dict)
@@ -150,10 +151,7 @@ def _data(job: Job, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, A
         "dx": list(grid.dx),
         "dy": list(grid.dy),
         "models": models,
-        "figures": [
-            {"number": figure["figure"], "index": figure["index"]}
-            for figure in value.get("figures", ())
-        ],
+        "figures": list(job.figures),
     }
     return _Data(manifest, packed)
 
@@ -174,11 +172,10 @@ def _images_and_answers(
         images = blocks.packed_block("images", file.read_bytes())
     else:
         images = blocks.array_block("images", job.test.images[indices].numpy())
-    wide = torch.tensor(indices, dtype=torch.int32, device="cpu").numpy().astype("<i4").tobytes()
     return [
         images,
         blocks.array_block("labels", job.test.labels[indices].numpy()),
-        blocks.block("indices", wide),
+        blocks.block("indices", np.array(indices, "<i4").tobytes()),
         *(
             blocks.array_block(f"answers-{name}", checkpoint.evaluated()[list(rows)].numpy())
             for name, checkpoint in checkpoints.items()
