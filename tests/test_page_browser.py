@@ -607,6 +607,8 @@ def test_print(page, pictures):
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 12
     page.emulate_media(media="print")
     page.screenshot(path=pictures / "print.png", full_page=True)
+    page.set_viewport_size({"width": 688, "height": 1000})  # A4 without its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 688
     for name in ("nav", ".pick", "#centre", "#draw", ".pager"):
         assert page.locator(name).first.is_hidden(), name
     for name in (".results", "#figure-1", "#map-mlp", "#frame", "#grid-mlp"):
