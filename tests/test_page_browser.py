@@ -669,6 +669,12 @@ DAMAGES = {
         lambda t: t.replace('"n_test":1000', '"n_test":1001'),
         "its list of contents",
     ),
+    "another model's answers": (
+        lambda t: _block("answers-mlp").sub(
+            lambda m: m[1] + _block("answers-lenet5").search(t)[2] + m[3], t
+        ),
+        "“answers-mlp” is not as it was written",
+    ),
     "another's block": (
         lambda t: _block("labels").sub(
             lambda m: m[1] + _block("answers-mlp").search(t)[2] + m[3], t
