@@ -722,8 +722,10 @@ def test_the_page_may_ask_for_nothing(browser, results):
     refused = page.evaluate(
         """async (port) => {
           const refused = [];
-          await fetch(`http://127.0.0.1:${port}/`).catch(() => refused.push("fetch"));
+          const signal = AbortSignal.timeout(2000); // whoever is called does not answer
+          await fetch(`http://127.0.0.1:${port}/`, { signal }).catch(() => refused.push("fetch"));
           await new Promise((done) => {
+            setTimeout(done, 2000);
             const image = new Image();
             image.onerror = () => { refused.push("image"); done(); };
             image.src = `http://127.0.0.1:${port}/a.png`;
