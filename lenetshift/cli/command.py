@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "recompute all that a study's dossier says",
     "evaluate": "ask a network of your own, or a checkpoint, about every shift",
     "grid": "draw one test image under every shift, with a checkpoint's answers",
+    "page": "write report.html from a finished result folder",
     "bench": "measure this package against plain PyTorch on this machine",
     "doctor": "say what is installed, what will be used and why, and what is wrong",
     "completion": "print the completion script of a shell",

@@ -12,6 +12,8 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +22,7 @@ from ..data import dataset_sha256, evenly_spaced, load_mnist
 from ..dossier import jobs
 from ..dossier.folder import open_folder
 from ..dossier.jobs import Job
-from ..errors import UsageError
+from ..errors import Differs, UsageError
 from ..experiments import position_bias
 from ..experiments.settings import Config
 from ..progress import Progress
@@ -111,6 +113,21 @@ def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> J
     )
 
 
+def study_dossier(folder: Path | None, job: Job) -> dict[str, Any] | None:
+    """The dossier that the page shows, if any; it must be about the job's data."""
+    if folder is None:
+        return None
+    from ..dossier.verification import read_dossier  # a fifth of a second to import
+
+    try:
+        dossier = read_dossier(folder)
+    except Differs as error:
+        raise UsageError(f"argument --study: {error}") from error
+    if dossier["data_sha256"] != dict(job.sha256):
+        raise UsageError(f"argument --study: {folder} is about other data than this run")
+    return dossier
+
+
 def run(args: argparse.Namespace) -> int:
     """Do the job and print Table 1."""
     start = time.perf_counter()
@@ -118,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
     config, device = _config(args), pick_device(args.device)
     check_isa()
     job = prepare(args, config, device)
+    dossier = study_dossier(args.study, job)
     check_matplotlib()
     with open_folder(args.out):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
@@ -128,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
                 )
         with Progress(job.units) as progress:
             checkpoints = jobs.run(job, progress, resume=args.resume)
-        value = write_products(job, checkpoints)
+        value = write_products(job, checkpoints, page=args.page, dossier=dossier)
     rows, title, note = tables.table(value)
     print(tables.format_text(rows, title, note))
     print(tables.format_position_bias(value))

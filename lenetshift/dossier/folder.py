@@ -13,7 +13,8 @@ from .checkpoints import checkpoint_path
 from .files import StorageError, partial_path, reason
 
 PRODUCTS = (
-    *("results.json", "table1.csv", "table1.md", "predictions.npz", "accuracy_maps.png"),
+    *("results.json", "report.html", "table1.csv", "table1.md", "predictions.npz"),
+    "accuracy_maps.png",
     *(f"figure{number}.png" for number in range(1, 5)),
 )
 """The files of a full run, beside ``checkpoints/<model>.pt``, as they are removed: that which says

@@ -14,11 +14,25 @@ from ..dossier.jobs import Job
 from ..dossier.results import results
 from ..experiments import position_bias
 from .figures import draw_accuracy_maps, draw_shift_figure
+from .page import render_page
 from .tables import DISPLAY_NAMES, format_csv, format_markdown, table
 
 
-def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
-    """Write all files of a finished job, ``results.json`` last, and return what that holds."""
+def write_products(
+    job: Job,
+    checkpoints: Mapping[str, Checkpoint],
+    *,
+    page: bool = True,
+    dossier: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write all files of a finished job, ``results.json`` last, and return what that holds.
+
+    Args:
+        job: the job.
+        checkpoints: by model's name, each evaluated.
+        page: whether to write ``report.html``.
+        dossier: what ``dossier.json`` of a study holds, for the page; None for none.
+    """
     value = results(job, checkpoints)
     grid, n_test = job.config.grid, job.n_test
     rows, title, note = table(value)
@@ -61,5 +75,7 @@ def write_products(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str,
         heading = f"{display}: unmoved {percent[0]}, moved {percent[1]}"
         maps[heading] = model["accuracy_map"]
     draw_accuracy_maps(job.out / "accuracy_maps.png", maps, grid, job.note)
+    if page:
+        write_text(job.out / "report.html", render_page(job, checkpoints, value, dossier))
     write_json(job.out / "results.json", value)
     return value

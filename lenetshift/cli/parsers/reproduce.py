@@ -55,6 +55,16 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
         "--resume", action="store_true",
         help="keep the finished epochs and models in --out, made with the same options, and go on",
     )  # fmt: skip
+    files.add_argument(
+        "--no-page", dest="page", action="store_false",
+        help="write no report.html (default: it is written)",
+    )  # fmt: skip
+    study = files.add_argument(
+        "--study", type=a_path, metavar="DIR",
+        help="dossier of python -m lenetshift.study, of the same data: report.html shows its "
+        "intervals and verdicts beside this run",
+    )  # fmt: skip
+    completed(study, FOLDER)
     what = made.add_argument_group("what to do")
     what.add_argument(
         "--models", nargs="+", type=_names, default=[MODELS], metavar="NAME",

@@ -1,0 +1,105 @@
+"""The command ``page``: ``report.html`` from a finished result folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..dossier.checkpoints import Checkpoint, checkpoint_path, read_checkpoint
+from ..dossier.files import reason, write_text
+from ..dossier.jobs import Job
+from ..errors import StorageError, UsageError
+from ..experiments import ARCHITECTURES
+from ..experiments.settings import Config
+from ..report.page import render_page
+from ..shifts import ShiftGrid
+from .output import check_writable
+from .reproduce import prepare, study_dossier
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read what the folder holds, and write the page."""
+    out = args.folder / "report.html" if args.out is None else args.out
+    check_writable("--out", out)
+    value = _results(args.folder)
+    job = _job(args, value)
+    dossier = study_dossier(args.study, job)
+    checkpoints = {name: _evaluated(args.folder, name, job) for name in job.models}
+    write_text(out, render_page(job, checkpoints, value, dossier))
+    print(f"written: {out}")
+    return 0
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    """What ``results.json`` holds; StorageError where it is missing or no such file."""
+    path = folder / "results.json"
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+    except ValueError as error:
+        raise StorageError(f"{path}: not JSON: {error}") from error
+    parts = ("config", "models", "data", "environment", "note", "subset")
+    if not isinstance(value, dict) or any(part not in value for part in parts):
+        raise StorageError(f"{path}: got no results of `lenetshift reproduce`, expected them")
+    return value
+
+
+def _job(args: argparse.Namespace, value: Mapping[str, Any]) -> Job:
+    """The job that wrote the folder, on the same data."""
+    path = args.folder / "results.json"
+    try:
+        config = _config(value["config"])
+        asked = argparse.Namespace(
+            data=args.data,
+            quick=bool(value["subset"]),
+            models=[[name] for name in value["models"]],
+            method=value["config"]["method"],
+            out=args.folder,
+        )
+        sha256 = value["environment"]["data_sha256"]
+        n_test = value["data"]["n_test"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"{path}: got no results of this version: {error}") from error
+    unknown = [name for name in value["models"] if name not in ARCHITECTURES]
+    if unknown:
+        raise StorageError(
+            f"{path}: models: got {unknown[0]!r}, expected {', '.join(ARCHITECTURES)} only"
+        )
+    job = prepare(asked, config, torch.device("cpu"))
+    if dict(job.sha256) != sha256 or job.n_test != n_test:
+        raise UsageError(f"argument --data: got other data than those that {path} is about")
+    return job
+
+
+def _config(kept: Mapping[str, Any]) -> Config:
+    """The settings as :meth:`Config.to_dict` gave them."""
+    dx, dy = (range(first, last + 1) for first, last in (kept["grid"]["dx"], kept["grid"]["dy"]))
+    return Config(
+        seed=kept["seed"],
+        epochs=kept["epochs"],
+        learning_rate=kept["learning_rate"],
+        batch_size=kept["batch_size"],
+        activation=kept["activation"],
+        grid=ShiftGrid(dx, dy),
+        bias_rule={int(digit): (x, y) for digit, (x, y) in kept["bias_rule"].items()},
+    )
+
+
+def _evaluated(folder: Path, name: str, job: Job) -> Checkpoint:
+    """A model's checkpoint, with its answers to the job's images."""
+    path = checkpoint_path(folder, name)
+    checkpoint = read_checkpoint(path)
+    expected = (len(job.rows), *job.config.grid.shape)
+    got = None if checkpoint.predictions is None else tuple(checkpoint.predictions.shape)
+    if checkpoint.model != name or got != expected:
+        raise StorageError(
+            f"{path}: got answers {'none' if got is None else list(got)} of {checkpoint.model}, "
+            f"expected {list(expected)} of {name}"
+        )
+    return checkpoint

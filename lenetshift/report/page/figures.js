@@ -1,0 +1,11 @@
+// Figures: Python wrote the answers, here the moved images are drawn above them.
+
+import { moved, paint } from "./shift.js";
+
+export function drawFigures(dataset) {
+  for (const canvas of document.querySelectorAll("canvas[data-index]")) {
+    const { index, dx, dy } = canvas.dataset;
+    const image = dataset.image(dataset.rowOf.get(Number(index)));
+    paint(canvas, moved(image, Number(dx), Number(dy)));
+  }
+}

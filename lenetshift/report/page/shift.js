@@ -1,0 +1,34 @@
+// An image of 28 x 28 bytes, moved within its frame.
+
+export const SIDE = 28;
+
+/**
+ * The image moved by (dx, dy) pixels, dx > 0 to the right, dy > 0 down: what leaves the frame is
+ * lost, uncovered pixels are black.
+ */
+export function moved(image, dx, dy) {
+  const result = new Uint8Array(SIDE * SIDE);
+  const left = Math.max(0, dx);
+  const right = Math.min(SIDE, SIDE + dx);
+  if (left >= right) return result;
+  for (let y = Math.max(0, dy); y < Math.min(SIDE, SIDE + dy); y++) {
+    const from = (y - dy) * SIDE - dx;
+    result.set(image.subarray(from + left, from + right), y * SIDE + left);
+  }
+  return result;
+}
+
+/** Draw an image on a canvas of 28 x 28 pixels, ink white on black. */
+export function paint(canvas, image) {
+  // So small a picture is drawn faster without the graphics card.
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const pixels = context.createImageData(SIDE, SIDE);
+  for (let i = 0; i < image.length; i++) pixels.data.fill(image[i], 4 * i, 4 * i + 3);
+  for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255;
+  context.putImageData(pixels, 0, 0);
+}
+
+/** A whole number as a shift: with a sign unless it is 0, the minus a true one. */
+export function signed(value) {
+  return value > 0 ? `+${value}` : value < 0 ? `\u2212${-value}` : "0";
+}
