@@ -1,5 +1,6 @@
-"""Tables of a result file. ``python benchmarks/report.py FILE ...`` writes them into the README,
-between its markers: a CPU file into the CPU part, a CUDA file into the CUDA part."""
+"""Tables of a result file. ``python benchmarks/report.py FILE ...`` writes them into the README here,
+between its markers: a CPU file into the CPU part, a CUDA file into the CUDA part; and what is fastest
+to say of all files into the README of the repository."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any
 from common import format_seconds
 
 README = Path(__file__).with_name("README.md")
+FRONT_PAGE = Path(__file__).parents[1] / "README.md"
 
 
 def heading(results: dict[str, Any]) -> str:
@@ -164,6 +166,44 @@ def update_readme(results: dict[str, Any], readme: Path = README) -> None:
     readme.write_text(f"{before}{begin}\n{tables(results)}\n{end}{after}")
 
 
+SHOWN = {
+    "predict_shifts/lenet5": "LeNet-5",
+    "predict_shifts/symmetric_lenet5": "symmetric LeNet-5",
+    "predict_shifts/mlp": "MLP",
+    "predict_shifts/pooled_mlp": "pooled MLP",
+    "own/pytorch_example": "PyTorch's MNIST example",
+    "own/keras_convnet": "Keras's MNIST convnet",
+    "train_epoch/lenet5": "an epoch of training, LeNet-5",
+}
+"""Cases on the front page."""
+
+
+def front_table(files: Sequence[dict[str, Any]]) -> str:
+    """For each case ours, the best peer and PyTorch eager, machine by machine."""
+    rows = []
+    for results in files:
+        machine = results["machine"]
+        on = machine.get("gpu") or f"{machine['cpu']}, {machine['cores']} cores"
+        for case in results["cases"]:
+            if case["case"] not in SHOWN or not case["best_peer"]:
+                continue
+            peers = {case["best_peer"]: case["ratio"]}
+            if "PyTorch eager" in case["peers"]:
+                peers["PyTorch eager"] = case["peers"]["PyTorch eager"] / case["ours_s"]
+            beside = ", ".join(f"{ratio:.3g} x {peer}" for peer, ratio in peers.items())
+            rows.append((SHOWN[case["case"]], on, format_seconds(case["ours_s"]), beside))
+    return _table(("what", "on", "time", "times as fast as"), rows)
+
+
+def update_front_page(files: Sequence[dict[str, Any]], page: Path = FRONT_PAGE) -> None:
+    """Put the table between the markers of the repository's README."""
+    begin, end = "<!-- speed: begin -->", "<!-- speed: end -->"
+    text = page.read_text()
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    page.write_text(f"{before}{begin}\n{front_table(files)}\n{end}{after}")
+
+
 def _bandwidth(case: dict[str, Any]) -> str:
     if case["gb_s"] is None:
         return ""
@@ -184,5 +224,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit("usage: python benchmarks/report.py FILE ...")
-    for path in sys.argv[1:]:
-        update_readme(json.loads(Path(path).read_text()))
+    every = [json.loads(Path(path).read_text()) for path in sys.argv[1:]]
+    for one in every:
+        update_readme(one)
+    update_front_page(every)

@@ -37,6 +37,7 @@ NEEDED = {
     "joblib": "1.4",
     "jsonschema": "4.18",
     "safetensors": "0.4",
+    "jinja2": "3.1",
     "shtab": "1.6",
 }
 """Least versions, as ``pyproject.toml`` has them."""
