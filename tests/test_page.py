@@ -163,10 +163,11 @@ def test_a_full_run_stays_below_10_mb_and_holds_the_packaged_images(tmp_path):
     assert unpacked(page, "images")[offset:] == load_mnist()[1].images.numpy().tobytes()
 
 
-def test_text_from_data_is_escaped(small, tmp_path):
+def test_text_from_data_is_escaped(small, tmp_path, monkeypatch):
     job, checkpoints, value = finished(small, tmp_path, "--models", "pooled_mlp,biased_lenet5")
     evil = "</script><script>alert(1)</script><img src=x onerror='a()'> \"{{ 7 * 7 }}\""
     value["note"] = evil
+    monkeypatch.setitem(texts.SHORT_NAMES, "pooled_mlp", evil)  # in the manifest too
     value["environment"] |= {"processor": evil, "lenetshift": evil, "platform": evil}
     dossier = {
         "note": evil,
