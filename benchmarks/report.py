@@ -75,6 +75,9 @@ def tables(results: dict[str, Any]) -> str:
         parts.append("![Time against the number of shifts and of images](scaling.png)")
     for name, reason in (results["unavailable"] | results["failed"]).items():
         parts.append(f"Not measured: {name}, {reason}.")
+    if results.get("kept"):
+        kept = ", ".join(f"`{name}`" for name in results["kept"])
+        parts.append(f"Of an earlier run on this machine: {kept}.")
     minutes = results["wall_s"] / 60
     return "\n\n".join([*parts, f"The whole run took {minutes:.1f} minutes."])
 

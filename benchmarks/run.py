@@ -69,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
         help="cases, or the beginnings of their names, of: " + ", ".join([*CASES, *EXTRAS]),
     )
     made.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep what --json's FILE has of cases that are not chosen; the tables say so",
+    )
+    made.add_argument(
         "--quick", action="store_true", help="a twentieth of the data, fewer repetitions"
     )
     made.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -87,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             made.error(f"argument --only: {name!r} begins none of {', '.join(every)}")
     if args.threads is not None and args.threads < 1:
         made.error(f"argument --threads: got {args.threads}, expected 1 or more")
+    if args.keep and not (args.json and args.json.exists()):
+        made.error(f"argument --keep: --json names no file that is there: {args.json}")
     if args.device == "cuda" and not torch.cuda.is_available():
         print("argument --device: cuda is not available: PyTorch finds no device", file=sys.stderr)
         return 2
@@ -94,7 +101,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("argument --device: lenetshift was built without CUDA kernels", file=sys.stderr)
         return 2
     chosen = [n for n in every if not args.only or any(n.startswith(o) for o in args.only)]
+    earlier = json.loads(args.json.read_text()) if args.keep else None
     results = measure(args, chosen)
+    if earlier is not None:
+        results = with_kept(results, earlier)
     print()
     print(report.tables(results))
     write(results, args.json)
@@ -153,11 +163,33 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
                     case["fraction_of_peak"] = case["gflops"] / results["peak_gflops"]
         results["unavailable"] = context.unavailable
         results["wall_s"] = time.perf_counter() - start
-        write(results, args.json)
+        write(results, None if args.keep else args.json)
     if "scaling" in results:
         scaling.draw(results["scaling"], FIGURE)
         say(f"  drawn: {FIGURE.name}")
     return results
+
+
+def with_kept(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """Results with the cases and extras of an earlier run that this one has not measured; ValueError
+    where that was on another machine."""
+    for name in ("machine", "device", "threads", "isa"):
+        if earlier[name] != results[name]:
+            raise ValueError(
+                f"--keep: {name}: the file has {earlier[name]}, this run {results[name]}"
+            )
+    new = {case["case"]: case for case in results["cases"]}
+    old = {case["case"]: case for case in earlier["cases"] if case["case"] not in new}
+    extras = {name: earlier[name] for name in EXTRAS if name in earlier and name not in results}
+    cases = {**old, **new}
+    return {
+        **results,
+        **extras,
+        "cases": [cases[name] for name in CASES if name in cases],
+        "kept": [*old, *extras],
+        "unavailable": {**earlier["unavailable"], **results["unavailable"]},
+        "versions": {k: v or earlier["versions"].get(k) for k, v in results["versions"].items()},
+    }
 
 
 def write(results: dict[str, Any], file: Path | None) -> None:
