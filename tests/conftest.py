@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -27,6 +30,23 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     assert core.isa() == name
     yield name
     core.set_isa(before)
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a script of the repository, "tools/sharing.py" and its like, for one test."""
+    before = set(sys.modules)
+
+    def load(path: str) -> ModuleType:
+        file = Path(__file__).parents[1] / path
+        monkeypatch.syspath_prepend(str(file.parent))
+        return importlib.import_module(file.stem)
+
+    yield load
+    folders = tuple(str(Path(__file__).parents[1] / name) for name in ("tools", "benchmarks"))
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(folders):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,16 +10,10 @@ from lenetshift.dossier import summary
 from lenetshift.dossier.files import StorageError
 from lenetshift.experiments import EXPERIMENTS, claims
 
-ROOT = Path(__file__).parents[1]
-
 
 @pytest.fixture
-def reproduction(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    import reproduction
-
-    yield reproduction
-    sys.modules.pop("reproduction")
+def reproduction(script):
+    return script("tools/reproduction.py")
 
 
 def test_the_page_is_what_the_command_writes(reproduction) -> None:

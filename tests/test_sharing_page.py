@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from lenetshift import ShiftGrid, models
 
-ROOT = Path(__file__).parents[1]
-
 
 @pytest.fixture
-def sharing(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    import sharing
-
-    yield sharing
-    sys.modules.pop("sharing")
+def sharing(script):
+    return script("tools/sharing.py")
 
 
 def test_the_table_is_what_the_command_writes(sharing) -> None:

@@ -162,19 +162,9 @@ def test_one_changed_prediction(dossier) -> None:
     assert errors.startswith(f"{begin}after_epoch.2.")
 
 
-def test_one_changed_byte_of_a_prediction_file(dossier) -> None:
-    path = run_files.answers_path(dossier, PLAN.runs[3])
-    contents = bytearray(path.read_bytes())
-    contents[len(contents) // 2] ^= 1
-    path.write_bytes(contents)
-    refresh_sums(dossier)
-    status, _, errors = run(verify, dossier)
-    assert status == 2
-    assert f"error: {path}: damaged" in errors
-
-
-def test_one_changed_weight(dossier) -> None:
-    path = run_files.weights_path(dossier, PLAN.runs[3])
+@pytest.mark.parametrize("path_of", [run_files.answers_path, run_files.weights_path])
+def test_one_changed_byte_of_a_runs_file(dossier, path_of) -> None:
+    path = path_of(dossier, PLAN.runs[3])
     contents = bytearray(path.read_bytes())
     contents[len(contents) // 2] ^= 1
     path.write_bytes(contents)

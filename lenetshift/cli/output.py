@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..dossier.files import reason, write_json
+from ..dossier.files import finite, reason, write_json
 from ..errors import UsageError
 
 
@@ -33,12 +32,4 @@ def give_json(where: Path | str, value: Mapping[str, Any]) -> None:
     if isinstance(where, Path):
         write_json(where, value)
     else:
-        print(json.dumps(_finite(value), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+        print(json.dumps(finite(value), indent=2, allow_nan=False))

@@ -55,7 +55,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write strict JSON atomically: lists of numbers on one line each, NaN and infinities null."""
-    text = json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
     # A raw newline cannot occur inside a JSON string, so this only ever touches the layout.
     text = re.sub(r"\[\n[^\[\]{}]*\]", lambda found: _one_line(found.group()), text)
     write_text(path, text + "\n")
@@ -66,14 +66,14 @@ def _one_line(array: str) -> str:
     return "[" + ", ".join(item.strip().rstrip(",") for item in items) + "]"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """``value`` with every non-finite float, which JSON cannot hold, replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
 
 
