@@ -1,112 +1,20 @@
-"""``report.html`` in a real browser: that it works, and that its answers are the package's.
+"""``report.html`` in a real browser: that it works, and that its answers are the package's."""
 
-They need Chromium, Playwright and axe-core (``pip install '.[browser]'``), and are skipped without
-them, unless LENETSHIFT_NEEDS_BROWSER is set. LENETSHIFT_SCREENSHOTS names a folder for pictures of
-the page, to be looked at.
-"""
-
-import base64
-import importlib.util
-import os
 import re
-import shutil
-import socket
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from pages import a_dossier, finished
+from browser import PHONE, browser, open_page, page, results
+from page_answers import GRID, check_answers, logits_of, network
 
 import lenetshift
 from lenetshift import reproduce
-from lenetshift.data import as_input, load_mnist
-from lenetshift.dossier.results import MNIST_SHA256
-from lenetshift.experiments import ARCHITECTURES
+from lenetshift.data import load_mnist
 from lenetshift.reference import translate
-from lenetshift.report.page import render_page
 
-GRID = lenetshift.ShiftGrid()
 MODELS = ["lenet5", "biased_lenet5", "symmetric_lenet5", "mlp", "pooled_mlp"]
 N_COMPARED = 200
-NEAR_TIE = (
-    1e-4  # two largest logits so close may be taken either way round by another order of sums
-)
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
-
-
-def _browser_path():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
-
-
-def _lacking():
-    for package in ("playwright", "axe_playwright_python"):
-        if importlib.util.find_spec(package) is None:
-            return f"{package} is not installed: pip install '.[browser]'"
-    return "" if _browser_path() else "no Chromium is installed"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    lacking = _lacking()
-    if lacking and os.environ.get("LENETSHIFT_NEEDS_BROWSER"):
-        pytest.fail(f"LENETSHIFT_NEEDS_BROWSER is set, but {lacking}")
-    if lacking:
-        pytest.skip(lacking)
-    from playwright.sync_api import sync_playwright
-
-    # Chromium's own sandbox refuses to work for root, whom a container often is.
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=_browser_path(), args=arguments)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory, browser):
-    out = tmp_path_factory.mktemp("page") / "results"
-    assert reproduce.main(["--quick", "--out", str(out)]) == 0
-    return out
-
-
-@pytest.fixture
-def open_page(browser):
-    """Opens a file in a window of its own. In the end nothing may have been said on the console or
-    asked for beyond the file."""
-    contexts, said = [], []
-
-    def open_it(path, state="ready", **how):
-        context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **how})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: said.append(f"error: {error}"))
-        page.on("request", lambda request: said.append(f"request: {request.url[:100]}"))
-        page.goto(path.as_uri())
-        page.wait_for_selector(f"html[data-state={state}]", timeout=60_000)
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    asked = [line for line in said if not line.startswith(("request: file:", "request: data:"))]
-    assert not asked
-    assert sum(line.startswith("request: file:") for line in said) == len(contexts)
-
-
-@pytest.fixture
-def page(open_page, results):
-    return open_page(results / "report.html")
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
-    wanted = os.environ.get("LENETSHIFT_SCREENSHOTS")
-    folder = Path(wanted) if wanted else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -115,47 +23,6 @@ def images(results):
     with np.load(results / "predictions.npz") as arrays:
         rows = [*arrays["indices"].tolist(), 4017, 4888, 5392, 8655]
     return load_mnist()[1].images[rows]
-
-
-def network(results, name):
-    """A network of the run, in double precision."""
-    kept = torch.load(results / "checkpoints" / f"{name}.pt", weights_only=True)
-    model = lenetshift.build_model(ARCHITECTURES[name], kept["settings"]["activation"])
-    model.load_state_dict(kept["state_dict"])
-    return model.double()
-
-
-@torch.no_grad()
-def logits_of(model, images, shifts):
-    """float64 [N, n_shifts, 10] of uint8 images [N, 28, 28]."""
-    moved = translate(images, torch.tensor(shifts))
-    return model(as_input(moved.flatten(0, 1), torch.float64)).unflatten(0, moved.shape[:2])
-
-
-def check_answers(page, results, images, grid, n):
-    """Every forward pass of the page on ``n`` images under every shift, and the answers it keeps,
-    against the package; returns how many near-ties were let pass."""
-    shifts = grid.shifts().tolist()
-    n_ties = 0
-    with np.load(results / "predictions.npz") as arrays:
-        for number, name in enumerate(page.evaluate("lenetshift.models")):
-            answers = page.evaluate(
-                """([model, n, shifts]) => Array.from({ length: n }, (_, row) =>
-                     shifts.map(([dx, dy]) => lenetshift.answer(model, row, dx, dy)))""",
-                [number, n, shifts],
-            )
-            logits = logits_of(network(results, name), images[:n], shifts)
-            first, second = logits.topk(2).values.unbind(-1)
-            clear = first - second > NEAR_TIE
-            expected = logits.argmax(-1)
-            assert torch.equal(torch.tensor(answers)[clear], expected[clear]), name
-            n_ties += int((~clear).sum())
-            saved = page.evaluate(
-                """([model, n]) => Array.from({ length: n }, (_, row) => lenetshift.saved(model, row))""",
-                [number, len(arrays["labels"])],
-            )
-            assert np.array_equal(np.array(saved).reshape(arrays[name].shape), arrays[name]), name
-    return n_ties
 
 
 def test_answers_are_those_of_the_package(page, results, images):
@@ -558,191 +425,6 @@ def test_a_dot_and_nothing(page):
     assert (line > 0).sum() == 20
 
 
-def test_no_wider_than_a_phone(page, pictures):
-    for width in (360, 500, 800, 1024, 1280, 2000):
-        page.set_viewport_size({"width": width, "height": 740})
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        hidden = page.locator("#frame, #number, #draw, h1, .results").evaluate_all(
-            "(all) => all.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).length"
-        )
-        assert hidden == 0
-
-
-def test_a_study_on_a_phone(open_page, small, tmp_path, pictures):
-    job, checkpoints, value = finished(small, tmp_path, "--models", "lenet5,mlp")
-    # Of MNIST, for the report's numbers beside ours: that is where it is narrowest.
-    value["environment"]["data_sha256"] = MNIST_SHA256
-    path = tmp_path / "report.html"
-    path.write_text(render_page(job, checkpoints, value, a_dossier()), encoding="utf-8")
-    page = open_page(path, viewport=PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert page.locator(".study .verdict").all_inner_texts() == ["agrees", "deviates"]
-    page.locator("#table").screenshot(path=pictures / "phone_study.png")
-
-
-@pytest.mark.parametrize("look", ["light", "dark", "phone", "phone_dark"])
-def test_looks(open_page, results, pictures, look):
-    how = {"color_scheme": "dark" if "dark" in look else "light"}
-    if "phone" in look:
-        how |= {"viewport": PHONE, "device_scale_factor": 2}
-    page = open_page(results / "report.html", **how)
-    page.click("#map-lenet5 [data-row='2'][data-column='8']")
-    page.click("#draw summary")
-    page.screenshot(path=pictures / f"{look}.png", full_page=True)
-    page.locator("#explorer").screenshot(path=pictures / f"{look}_explorer.png")
-    light = page.evaluate(
-        """() => {
-          const [paper, ink] = ["backgroundColor", "color"].map((name) =>
-            getComputedStyle(document.body)[name].match(/\\d+/g).map(Number));
-          return paper.reduce((a, b) => a + b) > ink.reduce((a, b) => a + b);
-        }"""
-    )
-    assert light == ("dark" not in look)
-
-
-def test_print(page, pictures):
-    page.click("#map-lenet5 [data-row='2'][data-column='8']")
-    pdf = page.pdf(path=pictures / "print.pdf", format="A4", print_background=True)
-    assert pdf.startswith(b"%PDF")
-    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 12
-    page.emulate_media(media="print")
-    page.screenshot(path=pictures / "print.png", full_page=True)
-    page.set_viewport_size({"width": 688, "height": 1000})  # A4 without its margins
-    assert page.evaluate("document.documentElement.scrollWidth") <= 688
-    for name in ("nav", ".pick", "#centre", "#draw", ".pager"):
-        assert page.locator(name).first.is_hidden(), name
-    for name in (".results", "#figure-1", "#map-mlp", "#frame", "#grid-mlp"):
-        assert page.locator(name).is_visible(), name
-
-
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_axe_finds_nothing(open_page, results, look):
-    from axe_playwright_python.sync_playwright import Axe
-
-    how = {"color_scheme": "dark" if look == "dark" else "light"}
-    page = open_page(results / "report.html", viewport=PHONE if look == "phone" else WIDE, **how)
-    page.click("#map-lenet5 [data-row='2'][data-column='8']")
-    page.click("#draw summary")
-    found = Axe().run(
-        page, options={"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-    )
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found.response["violations"]] == []
-    assert len(found.response["passes"]) > 20  # it ran
-
-
-def damaged(results, tmp_path, change):
-    text = (results / "report.html").read_text(encoding="utf-8")
-    changed = change(text)
-    assert changed != text
-    path = tmp_path / "report.html"
-    path.write_text(changed, encoding="utf-8")
-    return path
-
-
-def _block(name):
-    return re.compile(rf'(<script type="application/gzip;base64" id="{name}">)([^<]*)(</script>)')
-
-
-def _in_block(name, change):
-    return lambda text: _block(name).sub(lambda m: m[1] + change(m[2]) + m[3], text)
-
-
-def _flip(text):
-    """One bit of the middle byte."""
-    data = bytearray(base64.b64decode(text))
-    data[len(data) // 2] ^= 4
-    return base64.b64encode(data).decode()
-
-
-DAMAGES = {
-    "a bit of the images": (_in_block("images", _flip), "“images”"),
-    "a bit of the weights": (_in_block("weights-mlp", _flip), "“weights-mlp”"),
-    "a bit of the answers": (_in_block("answers-lenet5", _flip), "“answers-lenet5”"),
-    "a block cut short": (
-        _in_block("answers-mlp", lambda t: t[: len(t) // 8 * 4]),
-        "“answers-mlp”",
-    ),
-    "an empty block": (_in_block("labels", lambda _: ""), "“labels” is too short"),
-    "not base64": (_in_block("labels", lambda t: "*" + t[1:]), "“labels” is not base64"),
-    "a block missing": (lambda t: _block("indices").sub("", t), "“indices” is missing"),
-    "a number of the manifest": (
-        lambda t: t.replace('"n_test":1000', '"n_test":1001'),
-        "its list of contents",
-    ),
-    "another model's answers": (
-        lambda t: _block("answers-mlp").sub(
-            lambda m: m[1] + _block("answers-lenet5").search(t)[2] + m[3], t
-        ),
-        "“answers-mlp” is not as it was written",
-    ),
-    "another's block": (
-        lambda t: _block("labels").sub(
-            lambda m: m[1] + _block("answers-mlp").search(t)[2] + m[3], t
-        ),
-        "“labels” is not as it was written",
-    ),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_page_says_so(open_page, results, tmp_path, damage):
-    change, told = DAMAGES[damage]
-    page = open_page(damaged(results, tmp_path, change), state="failed")
-    text = page.inner_text("#problem")
-    assert text.startswith("This page is damaged: ")
-    assert told in text
-    assert page.locator("#problem").is_visible()
-    assert page.locator("#bench").is_hidden()
-    assert page.locator("#loading").is_hidden()
-    assert page.locator(".results").is_visible()
-
-
-def test_a_page_cut_in_two_or_with_another_script_says_so(browser, results, tmp_path):
-    changes = [
-        lambda text: text[: len(text) // 2],
-        lambda text: text.replace('<script type="module">', '<script type="module">alert(1);'),
-    ]
-    for change in changes:
-        page = browser.new_page()
-        page.on("dialog", lambda dialog: pytest.fail("another's script ran"))
-        page.goto(damaged(results, tmp_path, change).as_uri())
-        page.wait_for_timeout(300)
-        assert page.locator("#loading").is_visible()
-        assert page.inner_text("#loading").startswith("The explorer has not started")
-        page.close()
-
-
-def test_the_page_may_ask_for_nothing(browser, results):
-    """What the policy forbids, were somebody to bring it in."""
-    server = socket.create_server(("127.0.0.1", 0))
-    server.setblocking(False)
-    page = browser.new_page()
-    page.goto((results / "report.html").as_uri())
-    page.wait_for_selector("html[data-state=ready]")
-    refused = page.evaluate(
-        """async (port) => {
-          const refused = [];
-          const signal = AbortSignal.timeout(2000); // whoever is called does not answer
-          await fetch(`http://127.0.0.1:${port}/`, { signal }).catch(() => refused.push("fetch"));
-          await new Promise((done) => {
-            setTimeout(done, 2000);
-            const image = new Image();
-            image.onerror = () => { refused.push("image"); done(); };
-            image.src = `http://127.0.0.1:${port}/a.png`;
-          });
-          try { document.body.innerHTML = "<p>"; } catch { refused.push("innerHTML"); }
-          const script = document.createElement("script");
-          try { script.textContent = "document.title = 'ran'"; } catch { refused.push("script"); }
-          return refused;
-        }""",
-        server.getsockname()[1],
-    )
-    assert refused == ["fetch", "image", "innerHTML", "script"]
-    page.close()
-    with server, pytest.raises(BlockingIOError):  # nobody has called
-        server.accept()
-
-
 @pytest.mark.parametrize(
     ("options", "grid"),
     [
@@ -774,16 +456,3 @@ def test_training_that_diverged_shows_no_numbers(open_page, small, tmp_path):
     assert "(diverged)" in page.inner_text("#model-pooled_mlp h3")
     saved = page.evaluate("lenetshift.saved(0, 0)")
     assert page.evaluate("lenetshift.answer(0, 0, 0, 0)") == saved[27]
-
-
-def test_it_follows_a_drag(page):
-    """All five networks within a frame of 60 a second: a loaded machine may take five times as long
-    as one at rest, where it is 2 ms."""
-    took = page.evaluate(
-        """() => Math.min(...Array.from({ length: 20 }, (_, row) => {
-             const start = performance.now();
-             for (let model = 0; model < 5; model++) lenetshift.answer(model, row, 1, 1);
-             return performance.now() - start;
-           }))"""
-    )
-    assert took < 16
