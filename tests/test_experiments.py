@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from lenetshift.experiments import ARCHITECTURES, position_bias, table
@@ -41,12 +42,12 @@ def test_figures_as_reported() -> None:
         "figures 3 and 4": 0.0,
     }
     predictions[1, :, 8:], predictions[1, :, :3] = 3, 2  # all of |dx| >= 3 by the position
-    predictions[2, :, 8:] = 3  # half of them
+    predictions[2, :, 8] = 3  # dx = 3 alone, of those to the right: a sixth of all
     predictions[3, 2, 5] = 0  # misread unmoved
     found = position_bias.figures_as_reported(predictions, labels, rows)
-    assert found == {"figures 1 and 2": 75.0, "figures 3 and 4": 50.0}
+    assert found == pytest.approx({"figures 1 and 2": 350 / 6, "figures 3 and 4": 50.0})
     predictions[1, 2, 5] = 3  # misread unmoved: it counts for nothing
     found = position_bias.figures_as_reported(predictions, labels, rows)
-    assert found["figures 1 and 2"] == 25.0
+    assert found["figures 1 and 2"] == pytest.approx(50 / 6)
     del rows[4017]
     assert list(position_bias.figures_as_reported(predictions, labels, rows)) == ["figures 3 and 4"]
