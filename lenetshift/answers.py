@@ -49,19 +49,21 @@ class Collected:
     def put(self, first: int, logits: Tensor) -> None:
         """Keep logits ``[B, K]``, those of pattern ``first`` and the following: all shifts of the
         first image, then all of the second, ..."""
-        n_patterns, n_classes = self.n * self.shape[0] * self.shape[1], logits.shape[1]
-        with torch.inference_mode(False):  # what is returned are ordinary tensors
-            if self._predictions is None:
-                dtype = torch.uint8 if n_classes <= MAX_CLASSES_IN_A_BYTE else torch.int32
-                self._predictions = torch.empty(n_patterns, dtype=dtype, device=self.device)
-            if self._logits is None and self.keeps_logits:
-                self._logits = torch.empty(
-                    n_patterns, n_classes, dtype=logits.dtype, device=self.device
-                )
+        if self._predictions is None:
+            self._make_room(logits.shape[1], logits.dtype)
+        assert self._predictions is not None
         part = slice(first, first + len(logits))
-        self._predictions[part] = logits.argmax(1).to(self._predictions)
+        self._predictions[part] = logits.argmax(1)
         if self._logits is not None:
-            self._logits[part] = logits.to(self.device)
+            self._logits[part] = logits
+
+    @torch.inference_mode(False)  # what is returned are ordinary tensors
+    def _make_room(self, n_classes: int, dtype: torch.dtype) -> None:
+        n_patterns = self.n * self.shape[0] * self.shape[1]
+        small = torch.uint8 if n_classes <= MAX_CLASSES_IN_A_BYTE else torch.int32
+        self._predictions = torch.empty(n_patterns, dtype=small, device=self.device)
+        if self.keeps_logits:
+            self._logits = torch.empty(n_patterns, n_classes, dtype=dtype, device=self.device)
 
     def answers(self, method: str, reason: str) -> Answers:
         """All of them; without any image, of a model with 0 classes."""

@@ -32,7 +32,7 @@ from .data import evenly_spaced
 from .models import device_and_dtype, fused_name
 from .modes import eval_mode
 from .patterns import Patterns, frame_of
-from .plain import Ask, Transform
+from .plain import Ask, Pace, Transform
 from .shared import Differs, NotShared, SharedWay, shared_way
 from .shared.canvas import Frame
 from .shifts import ShiftGrid
@@ -49,7 +49,7 @@ Fill = str | float | Sequence[float]
 class ShiftEvaluator:
     """A model and how it is asked about moved images; :func:`predict_shifts` in two steps.
 
-    The way is chosen and tried on the first images, and kept for all that come later. The model is
+    The way and its batch size are chosen on the first images, and kept for all that come later. The model is
     not to be changed in between.
 
     Args: as in :func:`predict_shifts`.
@@ -75,7 +75,8 @@ class ShiftEvaluator:
         self.fill, self.crop = fill, crop
         self.batch_size = None if batch_size is None else check_batch_size(batch_size)
         self._ask = Ask(model, transform)
-        self._ways: dict[Any, SharedWay | NotShared] = {}  # by shape and dtype of the images
+        self._ways: dict[Any, SharedWay | NotShared] = {}  # by kind of the images
+        self._paces: dict[Any, Pace] = {}  # of the plain way, likewise
 
     def answer(
         self,
@@ -114,7 +115,8 @@ class ShiftEvaluator:
                     return collected.answers("shared", reason)
                 why = str(way)
             done = 0
-            for first, logits in plain.answers(self._ask, patterns, self.batch_size):
+            pace = self._paces.setdefault(patterns.kind, Pace(self.batch_size))
+            for first, logits in plain.answers(self._ask, patterns, pace):
                 collected.put(first, logits)
                 before, done = done, (first + len(logits)) // len(self.grid)
                 if on_progress and done > before:
@@ -152,10 +154,9 @@ class ShiftEvaluator:
         """
         if not len(patterns):
             return NotShared("there are no images")
-        kind = (*patterns.images.shape[1:], patterns.images.dtype)
-        if kind not in self._ways:
-            self._ways[kind] = self._try_to_share(patterns)
-        way = self._ways[kind]
+        if patterns.kind not in self._ways:
+            self._ways[patterns.kind] = self._try_to_share(patterns)
+        way = self._ways[patterns.kind]
         if self.method == "shared" and isinstance(way, NotShared):
             raise ValueError(f"method: got 'shared', but {way}") from way
         return way

@@ -55,6 +55,11 @@ class Patterns:
         return self.frame.grid.shifts().to(self.device)
 
     @property
+    def kind(self) -> tuple[object, ...]:
+        """What images must have in common to be treated alike: channels, size and dtype."""
+        return (*self.images.shape[1:], self.images.dtype)
+
+    @property
     def bytes_each(self) -> int:
         """Of a moved image as it is made."""
         height, width = self.frame.window

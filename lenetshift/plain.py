@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
+import statistics
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,10 +26,13 @@ BATCH_SIZES = {"cpu": (128, 64, 512), "cuda": (2048, 512, 8192)}
 a CPU, one that fills the device on a GPU. The likeliest comes first."""
 
 ROUNDS = 3
-"""How often each is tried; the first time warms up."""
+"""How often each is tried."""
+
+TURNS = 5
+"""How often each of the two fastest is then timed on more patterns."""
 
 MOST_BYTES = 256 << 20
-"""What the tensors of a forward pass may hold at once, where the batch size is ours to choose."""
+"""What the patterns of a forward pass may hold at once, where the batch size is ours to choose."""
 
 
 MOVED_BYTES = 8 << 20
@@ -86,37 +92,80 @@ class Ask:
         return seen
 
 
-def answers(ask: Ask, patterns: Patterns, batch_size: int | None) -> Iterator[tuple[int, Tensor]]:
-    """Ask about all patterns.
+class Pace:
+    """The batch size of forward passes: as asked, or what proves fastest on the first patterns. Kept
+    from one call of :func:`answers` to the next, for images of one kind.
 
-    Args:
-        batch_size: patterns a forward pass at most; None finds it out.
+    Every size is tried a few times on a batch or some; the two fastest then take turns on longer
+    stretches, for a size that makes memory anew for every batch is slow in the long run alone.
+    """
+
+    def __init__(self, batch_size: int | None) -> None:
+        """Patterns a forward pass at most; None finds it out."""
+        self._chosen = batch_size
+        self._seconds: dict[int, list[float]] = {}  # a pattern, by the batch sizes to choose from
+        self._trials: list[int] = []
+        self._turns: list[int] = []
+        self._lock = threading.Lock()  # several threads may share an evaluator
+
+    def begin(self, ask: Ask, patterns: Patterns) -> None:
+        """Before the first pattern: choose what to try."""
+        if self._chosen or self._seconds:
+            return
+        sizes = _batch_sizes(ask, patterns)
+        with self._lock:
+            self._seconds = {size: [] for size in sizes}
+            self._trials = sizes * ROUNDS if len(sizes) > 1 else []
+
+    def next(self) -> tuple[int, int]:
+        """The next batch size; and how many patterns to ask with it, 0 for as many as suits."""
+        with self._lock:
+            if self._chosen:
+                return self._chosen, 0
+            if self._trials:
+                return self._trials.pop(0), max(self._seconds)
+            if len(self._seconds) > 2:
+                two = sorted(self._seconds, key=self._median)[:2]
+                self._seconds = {size: [] for size in two}
+                self._turns = two * TURNS
+            if self._turns:
+                return self._turns.pop(0), 0
+            self._chosen = min(self._seconds, key=self._median)
+            return self._chosen, 0
+
+    def took(self, size: int, seconds: float) -> None:
+        """How long a pattern took in batches of ``size``."""
+        with self._lock:
+            if not self._chosen and size in self._seconds:
+                self._seconds[size].append(seconds)
+
+    def _median(self, size: int) -> float:
+        return statistics.median(self._seconds[size] or [math.inf])
+
+
+def answers(ask: Ask, patterns: Patterns, pace: Pace) -> Iterator[tuple[int, Tensor]]:
+    """Ask about all patterns.
 
     Yields:
         The number of the first pattern, and the logits ``[B, K]`` of it and those that follow.
     """
     if not len(patterns):
         return
-    sizes = [batch_size] if batch_size else _batch_sizes(ask, patterns)
-    trials = sizes * ROUNDS if len(sizes) > 1 else []
-    seconds = dict.fromkeys(sizes, float("inf"))  # a pattern, by batch size
+    pace.begin(ask, patterns)
     first = 0
     while first < len(patterns):
-        if trials:
-            size = at_once = trials.pop(0)
-        else:
-            size = min(sizes, key=seconds.__getitem__)
-            at_once = max(size, MOVED_BYTES // patterns.bytes_each)
+        size, trial = pace.next()
+        at_once = trial or max(size, MOVED_BYTES // patterns.bytes_each)
         images = slice(first, min(len(patterns), first + max(1, at_once // patterns.n_shifts)))
         start = _now(patterns.device)
         for shifts in _pieces(patterns.n_shifts, at_once):
             moved = patterns.moved(images, shifts)  # [images, shifts, C, h, w]
             at = images.start * patterns.n_shifts + shifts.start
-            for batch in moved.flatten(0, 1).tensor_split(-(-moved.shape[:2].numel() // size)):
+            for batch in moved.flatten(0, 1).split(size):
                 yield at, ask(patterns.as_input(batch))
                 at += len(batch)
         n = (images.stop - images.start) * patterns.n_shifts
-        seconds[size] = min(seconds[size], (_now(patterns.device) - start) / n)
+        pace.took(size, (_now(patterns.device) - start) / n)
         first = images.stop
 
 
@@ -134,10 +183,15 @@ def _now(device: torch.device) -> float:
 
 
 def _batch_sizes(ask: Ask, patterns: Patterns) -> list[int]:
-    """Those worth a trial: as many as fit the memory."""
-    with _LiveBytes() as live:
-        ask(patterns.as_input(patterns.moved(slice(0, 1), slice(0, 1)).flatten(0, 1)))
-    most = max(1, MOST_BYTES // max(1, live.peak))
+    """Those worth a trial: as many as fit the memory, by what a second pattern adds to one."""
+    peaks = []
+    for n in (1, 2):
+        one = patterns.as_input(patterns.moved(slice(0, 1), slice(0, 1)).flatten(0, 1))
+        batch = one.repeat(n, 1, 1, 1)
+        with _LiveBytes() as live:
+            ask(batch)
+        peaks.append(live.peak)
+    most = max(1, MOST_BYTES // max(1, peaks[1] - peaks[0]))
     return [n for n in BATCH_SIZES.get(patterns.device.type, (128,)) if n <= most] or [most]
 
 

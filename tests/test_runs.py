@@ -56,6 +56,20 @@ def test_the_place_blind_network_cannot_tell_a_move_of_its_stride(digits) -> Non
     assert not torch.allclose(*ask[1], atol=1e-4)
 
 
+def test_the_place_blind_network_trains_as_it_answers() -> None:
+    """Training computes S2 near the image alone: same logits and gradients, ink at the frame included."""
+    network = build_network("place_blind", "tanh", 0).double()
+    images = torch.rand(2, 1, 28, 28, dtype=torch.float64)
+    logits, gradients = [], []
+    for mode in (True, False):
+        network.train(mode)
+        logits.append(network(images))
+        loss = logits[-1].square().sum()
+        gradients.append(torch.autograd.grad(loss, list(network.parameters())))
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-12)
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-11)
+
+
 def test_training_images_are_jittered_anew_in_every_epoch(digits, monkeypatch) -> None:
     seen = []
 

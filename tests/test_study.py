@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+import lenetshift
 from lenetshift import study, verify
 from lenetshift.dossier import plans, processes, publish, run_files, studies
 from lenetshift.dossier.files import StorageError, write_json
@@ -302,7 +303,8 @@ def test_another_version(dossier, monkeypatch) -> None:
     monkeypatch.setattr(plans, "__version__", "9.9")
     status, _, errors = quick(dossier, "--resume")
     assert status == 2
-    assert "ground.lenetshift: was written with 0.1.0, now it is 9.9" in errors
+    written = lenetshift.__version__
+    assert f"ground.lenetshift: was written with {written}, now it is 9.9" in errors
 
 
 def test_a_folder_in_use(dossier) -> None:

@@ -72,7 +72,7 @@ class Run:
     @property
     def work(self) -> float:
         """How long it takes, roughly, in fused epochs; only the order and the time left use it."""
-        slow = 1 if self.method == "fused" else 40 if self.network == "place_blind" else 8
+        slow = 1 if self.method == "fused" else 60 if self.network == "place_blind" else 8
         return self.epochs[-1] * slow + len(self.epochs) * (0.5 if slow == 1 else 2)
 
     def to_dict(self) -> dict[str, Any]:
