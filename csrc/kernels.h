@@ -101,15 +101,15 @@ struct Kernels {
   int lanes;  // float32 values in a vector
 
   std::int64_t (*c3_conv_workspace)(const C3Shape&, int value_bytes, int n_threads);
-  void (*c3_conv_f32)(const C3Shape&, const float* input, const float* weight, const float* bias,
-                      float* output, void* workspace, int n_threads);
-  void (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight, const double* bias,
-                      double* output, void* workspace, int n_threads);
+  bool (*c3_conv_f32)(const C3Shape&, const float* input, const float* weight, const float* bias,
+                      float* output, void* workspace, Execution);
+  bool (*c3_conv_f64)(const C3Shape&, const double* input, const double* weight, const double* bias,
+                      double* output, void* workspace, Execution);
   std::int64_t (*c3_conv_backward_workspace)(const C3Shape&, int value_bytes, int n_threads);
-  void (*c3_conv_backward_f32)(const C3Shape&, const C3Backward<float>&, void* workspace,
-                               int n_threads);
-  void (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,
-                               int n_threads);
+  bool (*c3_conv_backward_f32)(const C3Shape&, const C3Backward<float>&, void* workspace,
+                               Execution);
+  bool (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,
+                               Execution);
 
   std::int64_t (*predict_shifts_lenet5_workspace)(C3Table, ShiftGrid, int n_threads);
   bool (*predict_shifts_lenet5)(C3Table, Activation, const Lenet5Parameters&, const ShiftedImages&,
@@ -146,18 +146,18 @@ struct TranslateShape {
   std::int64_t n_images, n_shifts, n_channels, height, width;
   int value_bytes;
 };
-void translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
-               int n_threads);
+bool translate(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
+               Execution);
 
 // Moves image n by shift n: shifts int64 [n_images, 2], output [n_images, n_channels, height,
 // width]; n_shifts is not used. Its gradient is itself with the shifts turned round.
-void shift_each(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
-                int n_threads);
+bool shift_each(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
+                Execution);
 
 // The gradient of translate: grad_images [n_images, n_channels, height, width] = sum over shifts of
 // the gradient moved back.
 template <class T>
-void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
-                        T* grad_images, int n_threads);
+bool translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
+                        T* grad_images, Execution);
 
 }  // namespace lenetshift

@@ -27,6 +27,11 @@ def _is_command() -> bool:
 _waits = not globals().get("_waits", False) and _is_command()
 """Whether names and ops are still to come; no more where this file is executed once more."""
 
+if _waits:
+    from lenetshift.cli import interrupts
+
+    interrupts.leave_at_once()
+
 if TYPE_CHECKING or not _waits:
     from lenetshift.answers import Answers
     from lenetshift.c3_table import C3_TABLE, from_masked_dense, to_masked_dense

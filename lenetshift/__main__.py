@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from .cli.command import main
+from .cli.interrupts import as_process
 
 if __name__ == "__main__":
-    sys.exit(main(prog="python -m lenetshift"))
+    sys.exit(as_process(lambda: main(prog="python -m lenetshift")))

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
+import platform
+import sysconfig
 from pathlib import Path
 from types import ModuleType
 
@@ -38,6 +40,11 @@ def sources_sha256(root: Path) -> str | None:
 
 def load_core() -> ModuleType:
     """The extension module ``lenetshift._core``; ImportError in one line where there is none."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        raise ImportError(
+            f"lenetshift: got a free-threaded Python {platform.python_version()}, expected one with the "
+            "GIL, by which its calls are kept apart"
+        )
     # Beside this file first, then in every other lenetshift folder on sys.path.
     lenetshift.__path__ = pkgutil.extend_path(lenetshift.__path__, "lenetshift")
     try:

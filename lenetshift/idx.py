@@ -25,6 +25,11 @@ from .errors import DataError as DataError
 _UNSIGNED_BYTE = 0x08  # the format's code for uint8
 _PIECE = 1 << 20  # bytes read at a time: memory grows with what comes, not with what is announced
 
+_MOST_UNPACKED = 256 << 20
+_MOST_RATIO = 100
+"""A packed file may announce so many bytes, or so many times its own size if that is more: images shrink to
+a tenth, say; a file of a few MB that unpacks to some GB is a trap."""
+
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -70,7 +75,7 @@ def read_idx(
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             header, shape = _read_header(path, file, n_dims)
-            if said := complaint(shape):
+            if said := complaint(shape) or _trap(path, shape):
                 raise DataError(f"{path}: {said}")
             values = _read_values(path, file, shape)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -86,6 +91,18 @@ def read_idx(
         if got.hexdigest() != expected:
             raise DataError(f"{path}: unpacked, got SHA-256 {got.hexdigest()}, expected {expected}")
     return torch.frombuffer(values, dtype=torch.uint8).view(shape)
+
+
+def _trap(path: Path, shape: tuple[int, ...]) -> str:
+    """What is wrong with a packed file's size, or ""."""
+    n_bytes, size = math.prod(shape), path.stat().st_size
+    most = max(_MOST_UNPACKED, _MOST_RATIO * size)
+    if path.suffix != ".gz" or n_bytes <= most:
+        return ""
+    return (
+        f"got dimensions {list(shape)}, {n_bytes} bytes, packed into {size}, "
+        f"expected at most {most}; unpack it if it is meant so"
+    )
 
 
 def _kind(path: Path) -> str | None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from .cli.command import alone
+from .cli.interrupts import as_process
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,4 +15,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -6,7 +6,15 @@ the process is a command (see ``lenetshift/__init__.py``).
 
 from __future__ import annotations
 
-from lenetshift.cli.command import main
-from lenetshift.reproduce import main as reproduce
+from lenetshift.cli import command
+from lenetshift.cli.interrupts import as_process
 
-__all__ = ["main", "reproduce"]
+
+def main() -> int:
+    """The console script ``lenetshift``; its exit status."""
+    return as_process(command.main)
+
+
+def reproduce() -> int:
+    """The console script ``lenetshift-reproduce``; its exit status."""
+    return as_process(lambda: command.alone("reproduce"))

@@ -19,6 +19,32 @@ settings.register_profile("lenetshift", deadline=None)  # a busy machine is no f
 settings.load_profile("lenetshift")
 
 
+def why_no_cuda() -> str:
+    """Why this machine cannot run the tests marked ``cuda``; empty if it can."""
+    if not core.has_cuda:
+        return "this build has no CUDA kernels"
+    if not torch.cuda.is_available():
+        return "torch finds no CUDA device"
+    return ""
+
+
+def pytest_report_header() -> str:
+    """Once, in place of a reason for each of them."""
+    return f"tests marked cuda: {f'left out, {why_no_cuda()}' if why_no_cuda() else 'run'}"
+
+
+@pytest.hookimpl(trylast=True)  # after -m has chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked ``cuda`` where they cannot run; who asks for them alone is told why."""
+    if not why_no_cuda():
+        return
+    cuda = [item for item in items if item.get_closest_marker("cuda")]
+    if len(cuda) == len(items) > 0:
+        raise pytest.UsageError(f"tests marked cuda: {why_no_cuda()}")
+    config.hook.pytest_deselected(items=cuda)
+    items[:] = [item for item in items if not item.get_closest_marker("cuda")]
+
+
 @pytest.fixture(params=[name for name, _ in core.isas()])
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs the test once for each ISA that this build has, with that ISA's kernels."""

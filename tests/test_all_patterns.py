@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lenetshift import reference
+from lenetshift._native import core
 from lenetshift.data import load_mnist
 from lenetshift.evaluate import predict_shifts
 from lenetshift.models import MODEL_NAMES, build_model
@@ -36,27 +38,44 @@ def float32_error(model: nn.Module, exact: nn.Module, images: Tensor) -> float:
     return float((single - reference.shifted_logits(exact, images, GRID)).abs().max())
 
 
+def gaps(exact: nn.Module, images: Tensor, different: Tensor) -> list[float]:
+    """Of patterns (image, row, column), how far apart the two largest logits are."""
+    found = []
+    for image, row, column in different.tolist():
+        shift = ShiftGrid(GRID.dx[column : column + 1], GRID.dy[row : row + 1])
+        logits = reference.shifted_logits(exact, images[image : image + 1], shift)
+        best = logits.flatten().topk(2).values
+        found.append(float(best[0] - best[1]))
+    return found
+
+
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_every_pattern(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of every instruction set that this machine has."""
     training, test = load_mnist()
     model = build_model(name, seed=0)
     train(model, training, epochs=1, learning_rate=0.1, batch_size=64, seed=0)
     exact = copy.deepcopy(model).double()
-    fused = predict_shifts(model, test.images, GRID)
-    different = (fused != pytorch_predictions(model, test.images)).nonzero()
+    expected = pytorch_predictions(model, test.images)
     # Both of the two largest logits may be off by float32's error, half as much again in images
     # beyond the sample.
     allowed = 2 * 1.5 * float32_error(model, exact, test.images[:100])
-    gaps = []
-    for image, row, column in different.tolist():
-        shift = ShiftGrid(GRID.dx[column : column + 1], GRID.dy[row : row + 1])
-        logits = reference.shifted_logits(exact, test.images[image : image + 1], shift)
-        best = logits.flatten().topk(2).values
-        gaps.append(float(best[0] - best[1]))
-    with capsys.disabled():
-        print(
-            f"\n{name}: {len(gaps)} of {fused.numel()} answers differ from PyTorch's, "
-            f"largest gap {max(gaps, default=0):.1g} of {allowed:.1g} allowed"
-        )
-    assert max(gaps, default=0) <= allowed
-    assert len(gaps) <= MOST_NEAR_TIES
+    fused = {}
+    before = core.isa()
+    for isa in (isa for isa, supported in core.isas() if supported):
+        core.set_isa(isa)
+        try:
+            fused[isa] = predict_shifts(model, test.images, GRID)
+        finally:
+            core.set_isa(before)
+        different = (fused[isa] != expected).nonzero()
+        largest = max(gaps(exact, test.images, different), default=0)
+        with capsys.disabled():
+            print(
+                f"\n{name}, {isa}: {len(different)} of {expected.numel()} answers differ from "
+                f"PyTorch's, largest gap {largest:.1g} of {allowed:.1g} allowed"
+            )
+        assert largest <= allowed
+        assert len(different) <= MOST_NEAR_TIES
+    for one, other in itertools.combinations(fused.values(), 2):
+        assert int((one != other).sum()) <= 2 * MOST_NEAR_TIES

@@ -17,7 +17,8 @@ from PIL import Image
 
 import lenetshift
 from lenetshift.activations import ACTIVATIONS
-from lenetshift.cli import bench, command, doctor, words
+from lenetshift.cli import bench, command, words
+from lenetshift.cli.checkup import installed, probing
 from lenetshift.dossier import plans
 from lenetshift.evaluate import METHODS as EVALUATION_METHODS
 from lenetshift.experiments import ARCHITECTURES, EXPERIMENTS, position_bias
@@ -60,10 +61,10 @@ def test_words_are_the_package_s() -> None:
 def test_needed_versions_are_those_of_the_package() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     listed = text.partition("dependencies = [")[2].partition("]")[0]
-    assert dict(re.findall(r'"([\w-]+)>=([\d.]+)"', listed)) == doctor.NEEDED
+    assert dict(re.findall(r'"([\w-]+)>=([\d.]+)"', listed)) == installed.NEEDED
     least = re.search(r'requires-python = ">=(\d+)\.(\d+)"', text)
     assert least is not None
-    assert tuple(map(int, least.groups())) == doctor.PYTHON
+    assert tuple(map(int, least.groups())) == installed.PYTHON
 
 
 # How it starts.
@@ -94,7 +95,9 @@ def test_python_m_and_the_script_say_who_they_are() -> None:
     assert done.stderr.startswith("python -m lenetshift grid: error: the following arguments are")
     done = python("-m", "lenetshift", "--version")
     assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
-    done = python("-c", "import lenetshift_command as c; c.reproduce(['--help'])")
+    done = python(
+        "-c", "import lenetshift_command as c, sys; sys.argv[1:] = ['--help']; c.reproduce()"
+    )
     assert "python -m lenetshift.reproduce --quick --out results" in done.stdout
 
 
@@ -405,7 +408,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(doctor, "_Probe", Quiet)
+    monkeypatch.setattr(probing, "Probe", Quiet)
     status, text, errors = run(capsys, *arguments)
     assert (status, text) == (2, "")
     assert named in errors

@@ -18,9 +18,9 @@ from command_line import ROOT, Quiet, python, run
 
 import lenetshift
 from lenetshift._native import HOW_TO_BUILD, core
-from lenetshift.cli import doctor
+from lenetshift.cli.checkup import installed, probed, probing, resources
 
-PROBE = doctor._Probe
+PROBE = probing.Probe
 Findings = dict[str, dict[str, Any]]
 
 WELL: Findings = {
@@ -42,8 +42,8 @@ WELL: Findings = {
 def unforced(monkeypatch: pytest.MonkeyPatch) -> None:
     """No instruction set is forced, no quota set, no driver there, whatever this machine has."""
     monkeypatch.delenv("LENETSHIFT_ISA", raising=False)
-    monkeypatch.setattr(doctor, "cpu_quota", lambda: None)
-    monkeypatch.setattr(doctor, "_cards", lambda: (None, []))
+    monkeypatch.setattr(probed, "cpu_quota", lambda: None)
+    monkeypatch.setattr(probed, "cards_of_driver", lambda: (None, []))
 
 
 def told(
@@ -57,7 +57,7 @@ def told(
         def result(self) -> Findings:
             return found
 
-    monkeypatch.setattr(doctor, "_Probe", Probed)
+    monkeypatch.setattr(probing, "Probe", Probed)
     status, text, errors = run(capsys, "doctor", "--json")
     assert errors == ""
     value = json.loads(text)
@@ -171,8 +171,8 @@ def test_a_torch_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # The probe puts the package's folder first, which may be that of torch, too: one of its own.
     (tmp_path / "lenetshift").symlink_to(Path(lenetshift.__file__).parent)
     monkeypatch.setattr(lenetshift, "__file__", str(tmp_path / "lenetshift" / "__init__.py"))
-    monkeypatch.setattr(doctor, "PROBE_S", 3.0)
-    with doctor._Probe([]) as probe:
+    monkeypatch.setattr(probing, "PROBE_S", 3.0)
+    with probing.Probe([]) as probe:
         found = probe.result()
     assert found["torch"] == {"error": "it has not ended after 3 s"}
     assert "error" not in found["core"]
@@ -245,7 +245,7 @@ def test_cuda(
     changes: dict[str, Any], driver: str | None, state: str, text: str, do: str,
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(doctor, "_cards", lambda: (driver, ["T4"] if driver else []))
+    monkeypatch.setattr(probed, "cards_of_driver", lambda: (driver, ["T4"] if driver else []))
     status, findings = told(capsys, monkeypatch, **changes)
     assert status == (state == "wrong")
     assert findings["CUDA"]["state"] == state
@@ -281,7 +281,7 @@ def test_threads(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyP
     assert findings["threads"]["text"] == (
         "4: 8 CPUs, this process may use 6, PyTorch takes 4, OMP_NUM_THREADS=4"
     )
-    monkeypatch.setattr(doctor, "cpu_quota", lambda: 1.5)
+    monkeypatch.setattr(probed, "cpu_quota", lambda: 1.5)
     status, findings = told(capsys, monkeypatch)
     assert status == 0
     assert findings["threads"]["state"] == "note"
@@ -293,17 +293,17 @@ def test_quota_and_memory_of_a_container(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.undo()  # the real quota
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
-    monkeypatch.setattr(doctor, "_groups", lambda: [inner, tmp_path / "a", tmp_path])
-    before = doctor._free_memory()
+    monkeypatch.setattr(resources, "_groups", lambda: [inner, tmp_path / "a", tmp_path])
+    before = resources.free_memory()
     assert before is not None
     (inner / "cpu.max").write_text("max 100000\n")
     (tmp_path / "a" / "cpu.max").write_text("250000 100000\n")
     (tmp_path / "cpu.max").write_text("400000 100000\n")
-    assert doctor.cpu_quota() == 2.5
+    assert resources.cpu_quota() == 2.5
     (inner / "memory.max").write_text("max\n")
     (tmp_path / "a" / "memory.max").write_text("5000\n")
     (tmp_path / "a" / "memory.current").write_text("4000\n")
-    assert doctor._free_memory() == 1000
+    assert resources.free_memory() == 1000
 
 
 def test_packages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,7 +324,7 @@ def test_packages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
 
 
 def test_python(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "PYTHON", (3, 99))
+    monkeypatch.setattr(installed, "PYTHON", (3, 99))
     status, findings = told(capsys, monkeypatch)
     assert status == 1
     assert findings["Python"]["do"] == "take Python 3.99 or newer"
@@ -370,7 +370,7 @@ def test_room(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(2, 2, 5_000_000))
-    monkeypatch.setattr(doctor, "_free_memory", lambda: 900_000_000)
+    monkeypatch.setattr(resources, "free_memory", lambda: 900_000_000)
     status, findings = told(capsys, monkeypatch)
     assert status == 1
     assert findings["memory"]["state"] == "note"
@@ -379,7 +379,7 @@ def test_room(
     assert findings["disk"]["state"] == "wrong"
     assert findings["disk"]["text"].startswith("5 MB are free in ")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr(doctor, "_free_memory", lambda: None)
+    monkeypatch.setattr(resources, "free_memory", lambda: None)
     status, findings = told(capsys, monkeypatch)
     assert status == 0
     assert findings["disk"]["state"] == "note"
@@ -397,7 +397,7 @@ def test_room(
 def test_json_in_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_Probe", Quiet)
+    monkeypatch.setattr(probing, "Probe", Quiet)
     status, text, _ = run(capsys, "doctor", "--json", tmp_path / "doctor.json")
     assert status == 1  # nothing has been found by the other process
     value = json.loads((tmp_path / "doctor.json").read_text())

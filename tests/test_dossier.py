@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +56,26 @@ def test_a_file_is_no_folder(tmp_path):
         folder.open_folder(tmp_path / "file"),
     ):
         pass
+
+
+def test_a_file_reaches_the_disk_before_its_name_does(tmp_path, monkeypatch) -> None:
+    """What a power failure leaves is the old file or the whole new one: the order decides it."""
+    steps = []
+
+    def fsync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        steps.append(("fsync", path.name, path.read_bytes() if path.is_file() else None))
+
+    def replace(before: Path, after: Path) -> None:
+        steps.append(("replace", Path(before).name, Path(after).name))
+        rename(before, after)
+
+    rename = os.replace
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    monkeypatch.setattr(files.os, "replace", replace)
+    files.write_text(tmp_path / "a.txt", "all of it")
+    assert steps == [
+        ("fsync", ".a.txt.partial", b"all of it"),
+        ("replace", ".a.txt.partial", "a.txt"),
+        ("fsync", tmp_path.name, None),
+    ]

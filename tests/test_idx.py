@@ -83,7 +83,24 @@ def test_a_header_that_announces_too_much_takes_no_memory(folder: Path, suffix: 
     path = folder / (IMAGES + suffix)
     (folder / IMAGES).unlink()
     path.write_bytes(gzip.compress(contents) if suffix else contents)
-    assert message(folder).startswith(f"{path}: truncated: got 100 bytes of data, expected 3367254")
+    complaint = "got dimensions [4294967295, 28, 28], 3367254359280 bytes, packed into "
+    if not suffix:
+        complaint = "truncated: got 100 bytes of data, expected 3367254"
+    assert message(folder).startswith(f"{path}: {complaint}")
+
+
+def test_what_unpacks_to_hundreds_of_times_its_size_is_refused_unread(folder: Path) -> None:
+    (folder / IMAGES).unlink()
+    path = folder / f"{IMAGES}.gz"
+    write_bomb(path, 392 * MEGABYTE, MEGABYTE // 2, 28, 28)
+    tracemalloc.start()
+    try:
+        assert message(folder).startswith(
+            f"{path}: got dimensions [524288, 28, 28], 411041792 bytes, packed into "
+        )
+        assert tracemalloc.get_traced_memory()[1] < 4 * MEGABYTE
+    finally:
+        tracemalloc.stop()
 
 
 def load_in_little_memory(folder: Path, answer: Connection) -> None:
@@ -98,9 +115,9 @@ def load_in_little_memory(folder: Path, answer: Connection) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_too_little_memory_is_one_line(folder: Path) -> None:
-    (folder / IMAGES).unlink()
-    path = folder / f"{IMAGES}.gz"
-    write_bomb(path, 784 * MEGABYTE, MEGABYTE, 28, 28)
+    path = folder / IMAGES
+    path.write_bytes(header(MEGABYTE, 28, 28))
+    os.truncate(path, 16 + 784 * MEGABYTE)  # zeros that take no room on the disk
     context = get_context("fork")
     here, there = context.Pipe()
     child = context.Process(target=load_in_little_memory, args=(folder, there))

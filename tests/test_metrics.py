@@ -147,7 +147,8 @@ def test_agreement(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
 @given(cases())
 def test_confusion(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
     predictions, labels, grid = case
-    classes, counts = metrics.confusion(predictions, labels)
+    confusion = metrics.confusion(predictions, labels)
+    classes, counts = confusion.classes, confusion.counts
     assert classes.tolist() == sorted({*labels.tolist(), *predictions.reshape(-1).tolist()})
     by_hand = np.zeros_like(counts)
     place = {int(value): k for k, value in enumerate(classes)}
@@ -435,3 +436,20 @@ def test_bad_arguments_are_refused(call, complaint) -> None:
         call()
     assert str(error.value).startswith(complaint)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("grid", [None, [1, 2], print])
+@pytest.mark.parametrize(
+    "metric",
+    [
+        lambda grid: metrics.summarize(PREDICTIONS, LABELS, grid),
+        lambda grid: metrics.unmoved_accuracy(PREDICTIONS, LABELS, grid),
+        lambda grid: metrics.consistency(PREDICTIONS, LABELS, grid),
+        lambda grid: metrics.agreement(PREDICTIONS, grid),
+        lambda grid: metrics.score_change(torch.zeros(2, 5, 11, 3), LABELS, grid),
+        lambda grid: metrics.lost_ink(torch.zeros(2, 28, 28), grid),
+    ],
+)
+def test_what_is_no_grid_is_refused(metric, grid) -> None:
+    with pytest.raises(ValueError, match=r"^grid: got \w+, expected a ShiftGrid$"):
+        metric(grid)

@@ -149,3 +149,9 @@ def test_values_are_floats_or_doubles(value_bytes: int) -> None:
 def test_a_call_has_a_thread(n_threads: int) -> None:
     with pytest.raises(ValueError, match=f"^n_threads: got {n_threads}, expected 1 or more$"):
         core.multiply_adds(1, n_threads)
+
+
+def test_a_free_threaded_python_is_refused_in_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(_native.sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
+    with pytest.raises(ImportError, match=r"^lenetshift: got a free-threaded Python .*, expected"):
+        _native.load_core()

@@ -117,3 +117,9 @@ def test_bad_gradient(shape: tuple[int, ...], dtype: torch.dtype, message: str) 
     with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
         torch.ops.lenetshift.translate_backward(torch.zeros(shape, dtype=dtype), SHIFTS)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("op", ["translate", "shift_each"])
+def test_what_is_no_tensor_is_refused(op) -> None:
+    with pytest.raises(ValueError, match=r"^images: got NoneType, expected a Tensor$"):
+        getattr(torch.ops.lenetshift, op)(None, torch.zeros(1, 2, dtype=torch.int64))

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "host/dispatch.h"
+#include "host/gil.h"
 #include "host/kept_memory.h"
 #include "host/team.h"
 
@@ -26,7 +27,8 @@ bool should_stop() {
   const Clock::time_point now = Clock::now();
   if (now - asked < std::chrono::milliseconds(50)) return false;
   asked = now;
-  py::gil_scoped_acquire gil;
+  if (interpreter_ends()) return true;  // and this is a daemon thread
+  const WithGil gil;
   const ForeignCode handlers;
   return PyErr_CheckSignals() != 0;
 }
@@ -42,7 +44,7 @@ void call(int n_threads, Workspace&& workspace, Run&& run) {
                                 ", expected 1 or more");
   bool finished = false;
   {
-    py::gil_scoped_release release;
+    const WithoutGil released;
     const Kernels& kernels = *current_implementation().kernels;
     const Team team(n_threads, should_stop);
     if (team.n_threads() > 0) {
@@ -53,15 +55,12 @@ void call(int n_threads, Workspace&& workspace, Run&& run) {
   if (!finished) throw py::error_already_set();
 }
 
-// Of a kernel that takes no workspace and is never stopped.
+// Of a kernel that takes no workspace.
 template <class Run>
 void call(int n_threads, Run&& run) {
   call(
       n_threads, [](const Kernels&, int) { return 0; },
-      [&](const Kernels& kernels, void*, Execution execution) {
-        run(kernels, execution.n_threads);
-        return true;
-      });
+      [&](const Kernels& kernels, void*, Execution execution) { return run(kernels, execution); });
 }
 
 void c3_conv(const C3& c3, Address input, Address weight, Address bias, Address output,
@@ -80,8 +79,7 @@ void c3_conv(const C3& c3, Address input, Address weight, Address bias, Address 
             else
               return k.c3_conv_f64;
           }();
-          kernel(c3.shape(), input, weight, bias, output, workspace, execution.n_threads);
-          return true;
+          return kernel(c3.shape(), input, weight, bias, output, workspace, execution);
         });
   });
 }
@@ -103,30 +101,31 @@ void c3_conv_backward(const C3& c3, Address grad_output, Address input, Address 
             else
               return k.c3_conv_backward_f64;
           }();
-          kernel(c3.shape(), arrays, workspace, execution.n_threads);
-          return true;
+          return kernel(c3.shape(), arrays, workspace, execution);
         });
   });
 }
 
 void translate_images(const TranslateShape& shape, Address images, Address shifts, Address output,
                       int n_threads) {
-  call(n_threads,
-       [&](const Kernels&, int n) { translate(shape, images.pointer, shifts, output.pointer, n); });
+  call(n_threads, [&](const Kernels&, Execution execution) {
+    return translate(shape, images.pointer, shifts, output.pointer, execution);
+  });
 }
 
 void shift_each_image(const TranslateShape& shape, Address images, Address shifts, Address output,
                       int n_threads) {
-  call(n_threads, [&](const Kernels&, int n) {
-    shift_each(shape, images.pointer, shifts, output.pointer, n);
+  call(n_threads, [&](const Kernels&, Execution execution) {
+    return shift_each(shape, images.pointer, shifts, output.pointer, execution);
   });
 }
 
 void translate_images_backward(const TranslateShape& shape, Address grad_output, Address shifts,
                                Address grad_images, int n_threads) {
   with_value_type(shape.value_bytes, [&](auto value) {
-    call(n_threads, [&](const Kernels&, int n) {
-      translate_backward<decltype(value)>(shape, grad_output, shifts, grad_images, n);
+    call(n_threads, [&](const Kernels&, Execution execution) {
+      return translate_backward<decltype(value)>(shape, grad_output, shifts, grad_images,
+                                                 execution);
     });
   });
 }
@@ -230,14 +229,17 @@ void bind_machine(py::module_& m) {
   m.def(
       "tanh",
       [](Address x, Address y, std::int64_t n) {
-        call(1, [&](const Kernels& k, int) { k.tanh(x, y, n); });
+        call(1, [&](const Kernels& k, Execution) { return k.tanh(x, y, n), true; });
       },
       arg("x"), arg("y"), arg("n"));
   m.def(
       "multiply_adds",
       [](std::int64_t n_rounds, int n_threads) {
         double n_done = 0;
-        call(n_threads, [&](const Kernels& k, int n) { n_done = k.multiply_adds(n_rounds, n); });
+        call(n_threads, [&](const Kernels& k, Execution execution) {
+          n_done = k.multiply_adds(n_rounds, execution.n_threads);
+          return true;
+        });
         return n_done;
       },
       arg("n_rounds"), arg("n_threads"), "How many multiply-adds it was.");

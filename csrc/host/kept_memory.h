@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -13,9 +14,16 @@ namespace lenetshift {
 // Each thread keeps the last call's for its next one, up to kMostKept: the system would fill the
 // pages of new memory with zeros in every call, which takes as long as a small c3_conv. A call in
 // the midst of another on the same thread (a signal handler's) finds none kept, and makes its own.
+//
+// In a build with a sanitizer none is kept, and it comes filled with NaN: a kernel that reads what
+// it has not written then gives NaN, and one that reads beyond its end is caught there.
 class KeptMemory {
  public:
+#if defined(LENETSHIFT_SANITIZED)
+  static constexpr std::int64_t kMostKept = -1;
+#else
   static constexpr std::int64_t kMostKept = 8 << 20;
+#endif
 
   explicit KeptMemory(std::int64_t n_bytes) : memory_(std::exchange(kept(), Memory())) {
     if (memory_.n_bytes >= n_bytes) return;
@@ -39,6 +47,9 @@ class KeptMemory {
     explicit Memory(std::int64_t n)
         : address(std::aligned_alloc(64, (n + 63) / 64 * 64)), n_bytes(n) {
       if (address == nullptr) throw std::bad_alloc();
+#if defined(LENETSHIFT_SANITIZED)
+      std::memset(address, 0xFF, n);
+#endif
     }
     Memory(Memory&& other) noexcept { *this = std::move(other); }
     Memory& operator=(Memory&& other) noexcept {

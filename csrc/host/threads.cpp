@@ -1,10 +1,13 @@
 #include "host/threads.h"
 
-#include <linux/futex.h>
 #include <pthread.h>
+
+#if defined(__linux__)
+#include <linux/futex.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 #include <algorithm>
 #include <chrono>
@@ -48,22 +51,56 @@ constexpr std::chrono::milliseconds kRound{20};
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
 #endif
 }
 
-// As std::atomic::wait() of C++20 does it.
+// As std::atomic::wait() of C++20 does it: sleep_while() may return early.
+#if defined(__linux__)
 void sleep_while(std::uint32_t* word, std::uint32_t value) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
 }
 void wake_all(std::uint32_t* word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
+#else
+// All words share one condition: who is woken for another's goes back to sleep. Never destroyed, as
+// the pool.
+struct Sleep {
+  std::mutex mutex;
+  std::condition_variable changed;
+};
+Sleep& sleepers() {
+  static Sleep* const sleep = new Sleep;
+  return *sleep;
+}
+void sleep_while(std::uint32_t* word, std::uint32_t value) {
+  std::unique_lock<std::mutex> lock(sleepers().mutex);
+  if (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value) sleepers().changed.wait(lock);
+}
+void wake_all(std::uint32_t*) {
+  const std::lock_guard<std::mutex> lock(sleepers().mutex);
+  sleepers().changed.notify_all();
+}
+#endif
 
 // Those that the calling thread may use.
 int n_cores() {
+#if defined(__linux__)
   cpu_set_t cores;
   if (sched_getaffinity(0, sizeof cores, &cores) == 0) return CPU_COUNT(&cores);
+#endif
   return std::max(1u, std::thread::hardware_concurrency());  // more than a cpu_set_t holds
+}
+
+// In top and in debuggers.
+void name_this_thread(const char* name) {
+#if defined(__APPLE__)
+  pthread_setname_np(name);
+#else
+  pthread_setname_np(pthread_self(), name);
+#endif
 }
 
 // Each worker has a number of its own that sends it to work, so that a job wakes those that take
@@ -104,7 +141,7 @@ struct Pool {
   }
 
   void work(Worker& self, int thread) {
-    pthread_setname_np(pthread_self(), "lenetshift");  // in top and in debuggers
+    name_this_thread("lenetshift");
     bool in_crowd = false;
     for (std::uint32_t seen = 0;;) {
       self.job.wait_while(seen, in_crowd);

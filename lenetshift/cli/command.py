@@ -15,6 +15,7 @@ from typing import Any
 import lenetshift
 
 from ..errors import DataError, Differs, StorageError, UsageError
+from . import interrupts
 from .parsers import LOST_STATUS, STDERR_LOST, STDOUT_LOST, OneLineParser
 from .streams import guarded_streams, say
 
@@ -116,7 +117,7 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
         return 2
     except KeyboardInterrupt:
         say(interrupted.format(out=out))
-        return 130
+        return interrupts.STATUS
     except OSError as error:  # a full disk, for one
         say(f"{args.prog}: error: {error.filename or out or ''}: {error.strerror or error}")
         return 2
@@ -130,6 +131,7 @@ def _run(args: argparse.Namespace) -> int:
     except ImportError as error:  # of torch, or of a core that does not fit
         reason = " ".join(str(error).split())
         raise UsageError(f"{reason} (`lenetshift doctor` says what to do)") from error
+    interrupts.raise_again()
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         status: int = module.run(args)

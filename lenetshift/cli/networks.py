@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..checks import describe
 from ..dossier.checkpoints import Checkpoint, read_checkpoint
 from ..dossier.files import reason
+from ..dossier.untrusted import load_tensors
 from ..errors import UsageError
 from ..experiments import ARCHITECTURES
 from ..models import build_model
@@ -110,7 +108,6 @@ def _contents(option: str, path: Path) -> bytes:
 
 
 def _weights(contents: bytes, is_safetensors: bool, option: str) -> Mapping[str, Tensor]:
-    value: Any
     if is_safetensors:
         from safetensors.torch import load
 
@@ -119,11 +116,10 @@ def _weights(contents: bytes, is_safetensors: bool, option: str) -> Mapping[str,
         except Exception as error:  # whatever damaged contents lead to
             raise UsageError(f"{option}: is no safetensors file: {in_a_line(error)}") from error
     try:
-        value = torch.load(io.BytesIO(contents), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever the contents lead to
+        value = load_tensors(contents)
+    except ValueError as error:
         raise UsageError(
-            f"{option}: got contents that torch.load(..., weights_only=True) refuses, expected a state "
-            "dict as torch.save(model.state_dict(), FILE) writes it"
+            f"{option}: {error}, expected a state dict as torch.save(model.state_dict(), FILE) writes it"
         ) from error
     if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
         value = value["state_dict"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from ..dossier.checkpoints import Checkpoint, checkpoint_path, read_checkpoint
 from ..dossier.files import reason, write_text
 from ..dossier.jobs import Job
+from ..dossier.untrusted import load_json
 from ..errors import StorageError, UsageError
 from ..experiments import ARCHITECTURES
 from ..experiments.settings import Config
@@ -39,7 +39,7 @@ def _results(folder: Path) -> dict[str, Any]:
     """What ``results.json`` holds; StorageError where it is missing or no such file."""
     path = folder / "results.json"
     try:
-        value = json.loads(path.read_bytes())
+        value = load_json(path.read_bytes())
     except OSError as error:
         raise StorageError(f"cannot read {path}: {reason(error)}") from error
     except ValueError as error:

@@ -3,7 +3,7 @@
 They hold everything that is costly (weights, losses, predictions); all other files are derived from
 them. Whatever is read back proves itself first: the file by the SHA-256 at its end, its entries by
 name, type and shape. What proves wrong is refused in one line. Nothing in a file can run code:
-``torch.load`` reads with ``weights_only=True``.
+they are read by :mod:`lenetshift.dossier.untrusted`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ..experiments import ARCHITECTURES
 from ..models import build_model
 from .files import StorageError, reason, write_atomically
 from .proofs import Expectation, check_entries, check_progress, check_seal, check_weights, seal
+from .untrusted import load_tensors
 
 SCHEMA = 2
 """Version of the layout of ``results.json``, ``predictions.npz`` and the checkpoints."""
@@ -119,7 +120,7 @@ def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoi
         raise StorageError(f"cannot read {path}: {reason(error)}") from error
     try:
         check_seal(sealed)
-        content = _unpack(sealed)
+        content = load_tensors(sealed)
         check_entries(content, SCHEMA, model)
         for name in sorted(content["settings"].keys() | expected.settings.keys()):
             then, now = content["settings"].get(name), expected.settings.get(name)
@@ -147,7 +148,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise StorageError(f"cannot read {path}: {reason(error)}") from error
     try:
         check_seal(sealed)
-        content = _unpack(sealed)
+        content = load_tensors(sealed)
         model: Any = content.get("model") if type(content) is dict else None
         check_choice("model", model, ARCHITECTURES)
         check_entries(content, SCHEMA, model)
@@ -159,10 +160,3 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except ValueError as error:
         raise StorageError(f"{path}: {error}") from error
     return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
-
-
-def _unpack(sealed: bytes) -> Any:
-    try:
-        return torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever the contents lead to
-        raise ValueError("got contents that torch.load(..., weights_only=True) refuses") from error

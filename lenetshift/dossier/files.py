@@ -7,6 +7,7 @@ leaves each file either as it was or complete.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -31,7 +32,9 @@ def partial_path(path: Path) -> Path:
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that it is, at every moment, either the old one or the whole new one.
+    """Write a file so that it is, at every moment, either the old one or the whole new one; also after
+    the power has failed: the contents reach the disk before the name does, and the name before this
+    returns.
 
     Args:
         path: the file; its folder must exist.
@@ -44,8 +47,19 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+        _sync_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk hold the names in a folder, where the file system can say so."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

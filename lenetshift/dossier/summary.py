@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .files import StorageError, reason, write_text
+from .untrusted import load_json
 
 SUMMARY = "summary.json"
 
@@ -44,7 +45,7 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
 def read_summary(path: Path) -> dict[str, Any]:
     """What :func:`write_summary` wrote; StorageError where it cannot be read."""
     try:
-        value: dict[str, Any] = json.loads(path.read_bytes())
+        value: dict[str, Any] = load_json(path.read_bytes())
     except OSError as error:
         raise StorageError(f"cannot read {path}: {reason(error)}") from error
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Array, check_has_centre, check_labels, check_predictions
+from ..checks import Array, check_has_centre, check_labels, check_predictions, check_type
 from ..shifts import ShiftGrid
 from .image_mean import ImageMean, over_images
 
@@ -48,6 +48,7 @@ def right_when_unmoved(predictions: Array, labels: Array, grid: ShiftGrid) -> ND
 
     Args and errors: as in :func:`unmoved_accuracy`.
     """
+    check_type("grid", grid, ShiftGrid)
     check_has_centre("grid", grid)
     row, column = grid.index(0, 0)
     answers = check_predictions(predictions, grid.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..checks import Array, check_labels, check_predictions
 
 
-class Confusion(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Confusion:
     """How often images of each class get each answer.
 
     Attributes:

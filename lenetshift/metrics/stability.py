@@ -5,12 +5,12 @@ A network that always says 7 is perfectly stable: none of these says anything wi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Array, check_has_centre, check_predictions
+from ..checks import Array, check_has_centre, check_predictions, check_type
 from ..shifts import ShiftGrid
 from .accuracy import moved_accuracy, right_when_unmoved
 from .image_mean import ImageMean, over_images
@@ -50,7 +50,8 @@ def n_neighbours(shape: tuple[int, ...]) -> int:
     return n_pairs
 
 
-class Consistency(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Consistency:
     """How often two shifts give the same answer, beside how often the answer is right.
 
     Attributes:
@@ -80,6 +81,7 @@ def consistency(predictions: Array, labels: Array, grid: ShiftGrid) -> Consisten
     Raises:
         ValueError: dtypes or shapes are not as described.
     """
+    check_type("grid", grid, ShiftGrid)
     answers = check_predictions(predictions, grid.shape)
     same = _same_twice(answers.reshape(len(answers), -1))
     right = right_when_unmoved(answers, labels, grid) if grid.has_centre else None
@@ -118,6 +120,7 @@ def agreement(predictions: Array, grid: ShiftGrid) -> ImageMean:
     Raises:
         ValueError: dtype or shape is not as described, or the grid has no such shifts.
     """
+    check_type("grid", grid, ShiftGrid)
     check_has_centre("grid", grid)
     answers = check_predictions(predictions, grid.shape)
     n_neighbours(grid.shape)

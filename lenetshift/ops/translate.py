@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from lenetshift._native import core
-from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor, dtype_name
+from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor, check_type, dtype_name
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
 
@@ -27,6 +27,7 @@ from lenetshift.ops._transforms import Grads, register_batches, register_derivat
 def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:
     """Raise ValueError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on their
     device, with S = N if ``one_each``."""
+    check_type("images", images, Tensor)
     check(
         images.dim() >= 3,
         lambda: f"images: got shape {list(images.shape)}, expected [N, ..., height, width]",

@@ -33,6 +33,7 @@
 #include "cpu/conv/conv5x5_backward.h"
 #include "cpu/conv/not_finite.h"
 #include "cpu/conv/patches.h"
+#include "host/stop.h"
 #include "host/threads.h"
 #include "kernels.h"
 
@@ -89,10 +90,11 @@ class Suspicion {
 
 // Calls mend(image, map) for all maps of all images, over the threads.
 template <class Mend>
-void mend_maps(std::int64_t n_images, int n_maps, int n_threads, Mend&& mend) {
+void mend_maps(std::int64_t n_images, int n_maps, int n_threads, Stop& stop, Mend&& mend) {
   WorkQueue maps(n_images * n_maps);
-  run_on_threads(n_threads, [&](int) {
-    for (std::int64_t i; (i = maps.next()) >= 0;) mend(i / n_maps, static_cast<int>(i % n_maps));
+  run_on_threads(n_threads, [&](int thread) {
+    for (std::int64_t i; !stop.requested(thread) && (i = maps.next()) >= 0;)
+      mend(i / n_maps, static_cast<int>(i % n_maps));
   });
 }
 
@@ -110,27 +112,31 @@ void convolve_group(const Convolution<T>& c, std::int64_t index, const Maps<cons
 }
 
 template <class T>
-void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
-             void* workspace, int n_threads) {
+bool c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
+             void* workspace, Execution execution) {
+  const int n_threads = execution.n_threads;
+  Stop stop(execution);
   Suspicion not_finite(shape);
   const Maps<const T> source = input_maps(shape, input);
   for_map_groups(shape, [&](const MapGroup& maps) {
+    if (stop.raised()) return;
     const ForwardPlan<T> plan(shape, table_of(shape, maps), n_threads, workspace);
     const Maps<T> target = output_maps(shape, maps, output);
     conv5x5_pack(plan.convolution.conv, weight + maps.first_connection * kTaps * kTaps,
                  plan.points);
     WorkQueue groups(plan.convolution.n_groups());
     run_on_threads(plan.threads.n_threads, [&](int thread) {
-      for (std::int64_t i; (i = groups.next()) >= 0;)
+      for (std::int64_t i; !stop.requested(thread) && (i = groups.next()) >= 0;)
         convolve_group<T>(plan.convolution, i, source, plan.points, bias + maps.first, target,
                           false, plan.threads.of(thread), not_finite);
     });
   });
-  if (!not_finite.any()) return;
-  mend_maps(shape.n_images, shape.n_outputs, n_threads, [&](std::int64_t image, int o) {
+  if (stop.raised() || !not_finite.any()) return !stop.raised();
+  mend_maps(shape.n_images, shape.n_outputs, n_threads, stop, [&](std::int64_t image, int o) {
     mend_output(shape, input + image * source.image_stride, weight, bias, o,
                 output + (image * shape.n_outputs + o) * out_height(shape) * out_width(shape));
   });
+  return !stop.raised();
 }
 
 // weight [n_connections, 5, 5] in the order of the turned table, the taps turned by 180 degrees.
@@ -153,11 +159,12 @@ void turn_weight(const Table& table, const T* weight, T* turned) {
 template <class T>
 void correlate_slot(const Correlation<T>& c, std::int64_t slot, const Maps<const T>& grad_output,
                     const Maps<const T>& input, const T* points, Vec<T>* grads,
-                    const Maps<T>* grad_input, bool add, Workspace parts, Suspicion& not_finite) {
+                    const Maps<T>* grad_input, bool add, Workspace parts, Stop& stop, int thread,
+                    Suspicion& not_finite) {
   const typename Correlation<T>::Memory memory(parts, c.conv, c.gives_grad_input);
   Vec<T>* const grad_bias = grads ? grads + c.n_grads - c.conv.n_outputs : nullptr;
   for (std::int64_t i = 0; grads && i < c.n_grads; ++i) grads[i] = Vec<T>{};
-  for (std::int64_t i = slot; i < c.n_groups(); i += c.n_slots) {
+  for (std::int64_t i = slot; i < c.n_groups() && !stop.requested(thread); i += c.n_slots) {
     const PatchGroup<T> group(c.cut, i);
     windows_to_lanes<T>(grad_output, group, 0, c.cut.rows, c.cut.columns, memory.grad_output);
     if (grads) windows_to_lanes<T>(input, group, 0, c.conv.height, c.conv.width, memory.input);
@@ -200,13 +207,16 @@ void sum_slots(const C3Shape& shape, const MapGroup& maps, const BackwardPlan<T>
 }
 
 template <class T>
-void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* workspace,
-                      int n_threads) {
+bool c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* workspace,
+                      Execution execution) {
+  const int n_threads = execution.n_threads;
+  Stop stop(execution);
   Suspicion not_finite(shape);
   const bool wants_weight = g.grad_weight != nullptr || g.grad_bias != nullptr;
   const Maps<const T> input = input_maps(shape, g.input);
   const Maps<T> grad_input = input_maps(shape, g.grad_input);
   for_map_groups(shape, [&](const MapGroup& maps) {
+    if (stop.raised()) return;
     const BackwardPlan<T> plan(shape, table_of(shape, maps), n_threads, workspace);
     const Maps<const T> grad_output = output_maps(shape, maps, g.grad_output);
     const bool add = maps.first > 0;  // to grad_input, what earlier groups left
@@ -225,24 +235,26 @@ void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
     WorkQueue items(n_slots + (convolution_does ? plan.convolution.n_groups() : 0));
     run_on_threads(plan.threads.n_threads, [&](int thread) {
       const Workspace parts = plan.threads.of(thread);
-      for (std::int64_t i; (i = items.next()) >= 0;) {
+      for (std::int64_t i; !stop.requested(thread) && (i = items.next()) >= 0;) {
         if (i >= n_slots)
           convolve_group<T>(plan.convolution, i - n_slots, grad_output, plan.points, plan.no_bias,
                             grad_input, add, parts, not_finite);
         else
           correlate_slot<T>(plan.correlation, i, grad_output, input, plan.points,
                             wants_weight ? plan.slots + i * plan.correlation.n_grads : nullptr,
-                            correlation_does ? &grad_input : nullptr, add, parts, not_finite);
+                            correlation_does ? &grad_input : nullptr, add, parts, stop, thread,
+                            not_finite);
       }
     });
-    if (wants_weight) sum_slots<T>(shape, maps, plan, g);
+    if (wants_weight && !stop.raised()) sum_slots<T>(shape, maps, plan, g);
   });
-  if (!g.grad_input || !not_finite.any()) return;
-  mend_maps(shape.n_images, shape.n_inputs, n_threads, [&](std::int64_t image, int c) {
+  if (stop.raised() || !g.grad_input || !not_finite.any()) return !stop.raised();
+  mend_maps(shape.n_images, shape.n_inputs, n_threads, stop, [&](std::int64_t image, int c) {
     const std::int64_t outputs = shape.n_outputs * out_height(shape) * out_width(shape);
     mend_grad_input(shape, g.grad_output + image * outputs, g.weight, c,
                     g.grad_input + (image * shape.n_inputs + c) * grad_input.map_size());
   });
+  return !stop.raised();
 }
 
 }  // namespace

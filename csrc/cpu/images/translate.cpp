@@ -2,6 +2,7 @@
 // stays of each row.
 #include <cstring>
 
+#include "host/stop.h"
 #include "host/threads.h"
 #include "kernels.h"
 
@@ -38,45 +39,59 @@ std::int64_t image_bytes(const TranslateShape& s) {
   return s.n_channels * s.height * s.width * s.value_bytes;
 }
 
+// Calls move(i) for i = 0 ... n - 1, images of so many bytes, over the threads. False when stopped.
+template <class Move>
+bool for_images(std::int64_t n, std::int64_t bytes, const Execution& execution, Move&& move) {
+  constexpr std::int64_t kBytesBetweenQuestions = 1 << 16;
+  const std::int64_t between = bytes < kBytesBetweenQuestions ? kBytesBetweenQuestions / bytes : 1;
+  Stop stop(execution);
+  run_on_threads(execution.n_threads, [&](int thread) {
+    const Share share = share_of(n, thread, execution.n_threads);
+    for (std::int64_t i = share.first; i < share.stop; ++i) {
+      if ((i - share.first) % between == 0 && stop.requested(thread)) return;
+      move(i);
+    }
+  });
+  return !stop.raised();
+}
+
 }  // namespace
 
-void translate(const TranslateShape& s, const void* images, const std::int64_t* shifts,
-               void* output, int n_threads) {
+bool translate(const TranslateShape& s, const void* images, const std::int64_t* shifts,
+               void* output, Execution execution) {
   const char* const from = static_cast<const char*>(images);
   char* const to = static_cast<char*>(output);
   const std::int64_t bytes = image_bytes(s);
-  if (bytes == 0) return;  // no pixels, and perhaps no memory to set to 0
-  run_on_threads(n_threads, [&](int thread) {
-    const Share share = share_of(s.n_images * s.n_shifts, thread, n_threads);
-    for (std::int64_t i = share.first; i < share.stop; ++i)
-      move_image(s, from + i / s.n_shifts * bytes, shifts + 2 * (i % s.n_shifts), to + i * bytes);
+  if (bytes == 0) return true;  // no pixels, and perhaps no memory to set to 0
+  return for_images(s.n_images * s.n_shifts, bytes, execution, [&](std::int64_t i) {
+    move_image(s, from + i / s.n_shifts * bytes, shifts + 2 * (i % s.n_shifts), to + i * bytes);
   });
 }
 
-void shift_each(const TranslateShape& s, const void* images, const std::int64_t* shifts,
-                void* output, int n_threads) {
+bool shift_each(const TranslateShape& s, const void* images, const std::int64_t* shifts,
+                void* output, Execution execution) {
   const char* const from = static_cast<const char*>(images);
   char* const to = static_cast<char*>(output);
   const std::int64_t bytes = image_bytes(s);
-  if (bytes == 0) return;  // no pixels, and perhaps no memory to set to 0
-  run_on_threads(n_threads, [&](int thread) {
-    const Share share = share_of(s.n_images, thread, n_threads);
-    for (std::int64_t i = share.first; i < share.stop; ++i)
-      move_image(s, from + i * bytes, shifts + 2 * i, to + i * bytes);
+  if (bytes == 0) return true;  // no pixels, and perhaps no memory to set to 0
+  return for_images(s.n_images, bytes, execution, [&](std::int64_t i) {
+    move_image(s, from + i * bytes, shifts + 2 * i, to + i * bytes);
   });
 }
 
 template <class T>
-void translate_backward(const TranslateShape& s, const T* grad_output, const std::int64_t* shifts,
-                        T* grad_images, int n_threads) {
+bool translate_backward(const TranslateShape& s, const T* grad_output, const std::int64_t* shifts,
+                        T* grad_images, Execution execution) {
   const std::int64_t channel = s.height * s.width;
-  if (s.n_channels * channel == 0) return;
-  run_on_threads(n_threads, [&](int thread) {
-    const Share share = share_of(s.n_images, thread, n_threads);
+  if (s.n_channels * channel == 0) return true;
+  Stop stop(execution);
+  run_on_threads(execution.n_threads, [&](int thread) {
+    const Share share = share_of(s.n_images, thread, execution.n_threads);
     for (std::int64_t n = share.first; n < share.stop; ++n) {
       T* const sums = grad_images + n * s.n_channels * channel;
       std::memset(sums, 0, s.n_channels * channel * sizeof(T));
       for (std::int64_t shift = 0; shift < s.n_shifts; ++shift) {
+        if (shift % 64 == 0 && stop.requested(thread)) return;
         const T* const grad = grad_output + (n * s.n_shifts + shift) * s.n_channels * channel;
         const Overlap x = overlap(shifts[2 * shift], s.width);
         const Overlap y = overlap(shifts[2 * shift + 1], s.height);
@@ -90,11 +105,12 @@ void translate_backward(const TranslateShape& s, const T* grad_output, const std
       }
     }
   });
+  return !stop.raised();
 }
 
-template void translate_backward(const TranslateShape&, const float*, const std::int64_t*, float*,
-                                 int);
-template void translate_backward(const TranslateShape&, const double*, const std::int64_t*, double*,
-                                 int);
+template bool translate_backward(const TranslateShape&, const float*, const std::int64_t*, float*,
+                                 Execution);
+template bool translate_backward(const TranslateShape&, const double*, const std::int64_t*, double*,
+                                 Execution);
 
 }  // namespace lenetshift

@@ -29,8 +29,12 @@ constexpr int kRegisters = 32;
 constexpr int kVectorBytes = 32;
 constexpr int kRegisters = 16;
 #else
-constexpr int kVectorBytes = 16;
+constexpr int kVectorBytes = 16;  // SSE2, NEON
+#if defined(__aarch64__)
+constexpr int kRegisters = 32;
+#else
 constexpr int kRegisters = 16;
+#endif
 #endif
 
 template <class T>

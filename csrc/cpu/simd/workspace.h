@@ -16,6 +16,7 @@
 //   const Own own = memory.threads.of(thread);           in a thread
 #pragma once
 
+#include "cpu/simd/redzone.h"
 #include "cpu/simd/vec.h"
 
 namespace lenetshift {
@@ -34,6 +35,8 @@ class Workspace {
   T* take(std::int64_t n) {
     T* const part = start_ ? reinterpret_cast<T*>(start_ + bytes_) : nullptr;
     bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
+    if (start_ != nullptr) forbid(start_ + bytes_);
+    bytes_ += kRedzone;
     return part;
   }
   std::int64_t bytes() const { return bytes_; }  // taken so far

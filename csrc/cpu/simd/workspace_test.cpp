@@ -61,7 +61,7 @@ TEST_CASE("Workspace: parts are aligned, apart, and as large as was measured") {
 TEST_CASE("Workspace: without memory parts are null and still counted") {
   Workspace workspace(nullptr);
   CHECK(workspace.take<float>(3) == nullptr);
-  CHECK(workspace.bytes() == Workspace::kAlignment);
+  CHECK(workspace.bytes() == Workspace::kAlignment + kRedzone);
 }
 
 }  // namespace

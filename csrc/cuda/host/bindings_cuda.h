@@ -24,7 +24,7 @@ template <class Kernel>
 void enqueue(const Stream& on, std::int64_t workspace_bytes, Kernel&& kernel) {
   Address workspace;
   if (workspace_bytes > 0) workspace = py::cast<Address>(on.allocate(workspace_bytes));
-  py::gil_scoped_release release;
+  const WithoutGil released;
   const cuda::OnDevice device(on.device);
   kernel(workspace.pointer, on.handle.pointer);
 }

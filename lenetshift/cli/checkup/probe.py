@@ -1,4 +1,4 @@
-"""What ``lenetshift doctor`` tries in a process of its own: ``python -m lenetshift.cli.probe [core]``.
+"""What ``lenetshift doctor`` tries, in a process of its own: ``python -m lenetshift.cli.checkup.probe``.
 
 Each stage is a line of JSON when it begins, ``{"begin": NAME}``, and one when it ends, with what was found
 or ``"error"``; so a stage that ends the process, by an illegal instruction for one, is known by name.

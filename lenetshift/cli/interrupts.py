@@ -1,0 +1,52 @@
+"""What Ctrl-C does to a process that is a command: a matter of where it is.
+
+While it imports, nothing can be lost, and an exception may end anywhere in the code of others: it leaves
+at once. While it works, Ctrl-C is a KeyboardInterrupt, as ever. When its work is done it only ends, and
+Ctrl-C does nothing: raised while Python takes itself down, an exception can abort the process.
+
+A process that ignores Ctrl-C, such as a shell's job in the background, keeps to that throughout.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+STATUS = 130
+"""The exit status of an interrupted command, as shells have it: 128 and the number of SIGINT."""
+
+
+def leave_at_once() -> None:
+    """From now on Ctrl-C ends the process in one line, without an exception."""
+    _change(signal.default_int_handler, _leave)
+
+
+def raise_again() -> None:
+    """The end of :func:`leave_at_once`; without it, nothing."""
+    _change(_leave, signal.default_int_handler)
+
+
+def as_process(main: Callable[[], int]) -> int:
+    """The status of ``main``, after which this process will do nothing more than end."""
+    try:
+        status = main()
+    except KeyboardInterrupt:  # it came when all was told
+        status = STATUS
+    for handler in (signal.default_int_handler, _leave):
+        _change(handler, signal.SIG_IGN)
+    return status
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    os.write(2, b"interrupted\n")
+    os._exit(STATUS)
+
+
+def _change(before: object, after: Callable[[int, FrameType | None], object] | int) -> None:
+    """Another handler in the place of one; only the main thread may."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is before:
+        signal.signal(signal.SIGINT, after)

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The core on processors that this machine is not, in QEMU's emulation of a program (Debian: qemu-user,
+# g++-aarch64-linux-gnu, doctest-dev): tools/processors.sh
+#
+#   aarch64   the unit tests, cross-compiled; and the kernels' 128-bit vectors are NEON multiply-adds
+#   Nehalem   an x86-64 without AVX: the package is imported, chooses `portable` and answers
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+echo "== aarch64: unit tests"
+mkdir "$scratch/include"
+ln -s /usr/include/doctest "$scratch/include/doctest"  # and no other header of this machine
+flags=(-std=gnu++17 -Icsrc "-I$scratch/include" -static -pthread -Wall -Wextra -Wno-psabi
+  -O2 -fno-tree-vectorize -ffp-contract=fast -fno-math-errno -fno-trapping-math)
+host=(csrc/host/image_order.cpp csrc/host/threads.cpp csrc/cpu/images/translate.cpp csrc/unit_tests_main.cpp)
+mapfile -t tests < <(find csrc/cpu csrc/host -name '*_test.cpp' | sort)
+aarch64-linux-gnu-g++ "${flags[@]}" "${host[@]}" "${tests[@]}" -o "$scratch/unit_tests"
+qemu-aarch64 "$scratch/unit_tests"
+
+echo "== aarch64: the kernels compile, into NEON multiply-adds"
+aarch64-linux-gnu-g++ "${flags[@]}" -O3 -S csrc/cpu/isa_portable.cpp -o "$scratch/portable.s"
+vectors=$(grep -cE '\bfml[as]\s+v[0-9]+\.(4s|2d)' "$scratch/portable.s")
+scalars=$(grep -cE '\bfn?m(add|sub)\s+[sd][0-9]+' "$scratch/portable.s" || true)
+echo "$vectors vector multiply-adds, $scalars scalar ones"
+test "$vectors" -gt 1000 && test "$scalars" -lt $((vectors / 20))
+
+echo "== Nehalem: no AVX"
+python=$(python -c 'import os, sys; print(os.path.realpath(sys.executable))')
+PYTHONPATH=$(python -c 'import os, sys; print(os.pathsep.join(p for p in sys.path if p))') \
+  qemu-x86_64 -cpu Nehalem "$python" - <<'PYTHON'
+from lenetshift._native import core  # no torch, which is not ours to try
+
+print("chosen:", core.isa(), "of", core.isas())
+assert core.isa() == "portable"
+PYTHON
