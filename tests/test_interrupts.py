@@ -16,7 +16,15 @@ from command_line import ROOT
 from lenetshift.cli import interrupts
 
 SITE = "import site"  # Python prints this traceback before any line of ours is executed
-COMMAND = [sys.executable, "-m", "lenetshift.reproduce", "--quick", "--models", "lenet5", "--no-page"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "lenetshift.reproduce",
+    "--quick",
+    "--models",
+    "lenet5",
+    "--no-page",
+]
 
 
 def interrupted(after_s: float, folder: Path) -> tuple[int, str]:

@@ -15,6 +15,7 @@
 
 #if defined(LENETSHIFT_HAS_REDZONES)
 extern "C" void __asan_poison_memory_region(const volatile void* start, std::size_t n_bytes);
+extern "C" void __asan_unpoison_memory_region(const volatile void* start, std::size_t n_bytes);
 #endif
 
 namespace lenetshift {
@@ -22,10 +23,15 @@ namespace {
 
 #if defined(LENETSHIFT_HAS_REDZONES)
 constexpr std::int64_t kRedzone = 64;  // bytes; a multiple of every alignment
-inline void forbid(void* start) { __asan_poison_memory_region(start, kRedzone); }
+// The bytes from start to stop may be used, and kRedzone more may not. The memory may have been
+// parted otherwise before.
+inline void forbid_beyond(char* start, char* stop) {
+  __asan_unpoison_memory_region(start, stop - start);
+  __asan_poison_memory_region(stop, kRedzone);
+}
 #else
 constexpr std::int64_t kRedzone = 0;
-inline void forbid(void*) {}
+inline void forbid_beyond(char*, char*) {}
 #endif
 
 }  // namespace

@@ -33,11 +33,11 @@ class Workspace {
   // The next n values, or null where there is no memory.
   template <class T>
   T* take(std::int64_t n) {
-    T* const part = start_ ? reinterpret_cast<T*>(start_ + bytes_) : nullptr;
+    char* const part = start_ ? start_ + bytes_ : nullptr;
     bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
-    if (start_ != nullptr) forbid(start_ + bytes_);
+    if (start_ != nullptr) forbid_beyond(part, start_ + bytes_);
     bytes_ += kRedzone;
-    return part;
+    return reinterpret_cast<T*>(part);
   }
   std::int64_t bytes() const { return bytes_; }  // taken so far
 
