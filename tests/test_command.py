@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -349,6 +350,26 @@ def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in command.COMMANDS:
         assert name in script
     assert "checkpoint" in script
+
+
+LOADED = {
+    "bash": "source ./_lenetshift && complete -p lenetshift",
+    "zsh": "fpath=(. $fpath); autoload -Uz compinit && compinit -D -u && autoload +X _lenetshift",
+    "tcsh": "source ./_lenetshift && complete lenetshift",
+}
+
+
+@pytest.mark.parametrize("shell", LOADED)
+def test_a_shell_loads_its_completion(shell, capsys, tmp_path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"this machine has no {shell}")
+    _, script, _ = run(capsys, "completion", shell)
+    (tmp_path / "_lenetshift").write_text(script)
+    options = "--norc --noprofile" if shell == "bash" else "-f"
+    done = subprocess.run(
+        [shell, *options.split(), "-c", LOADED[shell]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ MAIN = """
 int main() {
   using lenetshift::TranslateShape;
   const std::int64_t shifts[] = {1, 0, 0, -2};
+  const lenetshift::Execution once = {1, [] { return false; }};
   for (int height : {0, 3})
     for (int width : {0, 3})
       for (int channels : {0, 1})
@@ -25,9 +26,9 @@ int main() {
           if (height && width && channels && images) continue;  // these have memory
           const TranslateShape shape = {images, 2, channels, height, width, 4};
           float* const none = nullptr;
-          lenetshift::translate(shape, none, shifts, none, 1);
-          lenetshift::shift_each(shape, none, shifts, none, 1);
-          lenetshift::translate_backward(shape, static_cast<const float*>(none), shifts, none, 1);
+          lenetshift::translate(shape, none, shifts, none, once);
+          lenetshift::shift_each(shape, none, shifts, none, once);
+          lenetshift::translate_backward(shape, static_cast<const float*>(none), shifts, none, once);
         }
 }
 """
