@@ -114,7 +114,7 @@ def main() -> int:
             for build in builds:
                 check(folder / build, build, (QUICK if args.quick else OP_TESTS)[build])
         except FailedError as error:
-            print(error, file=sys.stderr)
+            print(str(error)[-6000:], file=sys.stderr)
             return 1
     return 0
 
@@ -157,7 +157,9 @@ def plant(folder: Path, builds: list[str]) -> int:
             verdict = "NOT CAUGHT"
         except FailedError as error:
             verdict = (
-                "caught" if re.search(fault.said, str(error)) else f"caught otherwise:\n{error}"
+                "caught"
+                if re.search(fault.said, str(error))
+                else f"caught otherwise:\n{str(error)[-3000:]}"
             )
         missed += verdict != "caught"
         print(f"{name}: {verdict}", flush=True)
@@ -236,7 +238,7 @@ def run(command: list[str], cwd: Path, variables: dict[str, str] | None = None) 
     """What a command says; FailedError with all of it where it fails."""
     done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
     if done.returncode:
-        said = (done.stdout + done.stderr)[-6000:]
+        said = done.stdout + done.stderr
         raise FailedError(f"{' '.join(command[:6])} ...: status {done.returncode}\n{said}")
     return done.stdout
 
