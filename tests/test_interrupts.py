@@ -15,7 +15,6 @@ from command_line import ROOT
 
 from lenetshift.cli import interrupts
 
-SITE = "import site"  # Python prints this traceback before any line of ours is executed
 COMMAND = [
     sys.executable,
     "-m",
@@ -47,8 +46,8 @@ def test_at_any_moment(tmp_path) -> None:
     whole_s = time.monotonic() - start
     for k in range(10):
         status, errors = interrupted(0.15 + moments.random() * whole_s * 0.9, tmp_path / "run")
-        if status == -signal.SIGINT and SITE in errors:
-            continue
+        if status == -signal.SIGINT and "lenetshift/cli" not in errors:
+            continue  # Python itself was starting: no handler of ours was there yet
         assert status in (0, interrupts.STATUS), (k, errors)
         assert "Traceback" not in errors, (k, errors)
         assert status == 0 or "interrupted" in errors, (k, errors)
