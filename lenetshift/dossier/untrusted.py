@@ -30,8 +30,9 @@ def load_json(contents: bytes) -> Any:
 
 def load_tensors(contents: bytes) -> Any:
     """What ``torch.save`` wrote: tensors and plain values."""
-    if contents.startswith(b"PK"):  # else as torch.save wrote before 1.6
-        _check_size(io.BytesIO(contents), len(contents))  # torch.save compresses nothing
+    n_bytes = _unpacked_size(io.BytesIO(contents))
+    if n_bytes is not None:  # else torch.load refuses it, or it is as before torch 1.6
+        _check_size(n_bytes, len(contents))  # torch.save compresses nothing
     try:
         return torch.load(io.BytesIO(contents), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever the contents lead to
@@ -41,7 +42,10 @@ def load_tensors(contents: bytes) -> Any:
 def load_arrays(contents: bytes) -> dict[str, NDArray[Any]]:
     """The arrays of an archive as ``numpy.savez_compressed`` writes it."""
     packed = io.BytesIO(contents)
-    _check_size(packed, MOST_ARRAY_BYTES)
+    n_bytes = _unpacked_size(packed)
+    if n_bytes is None:
+        raise ValueError("got no archive of arrays, expected one")
+    _check_size(n_bytes, MOST_ARRAY_BYTES)
     try:
         _check_headers(packed)
         with np.load(packed, allow_pickle=False) as file:
@@ -63,12 +67,17 @@ def _check_headers(archive: io.BytesIO) -> None:
     archive.seek(0)
 
 
-def _check_size(archive: io.BytesIO, most: int) -> None:
+def _unpacked_size(archive: io.BytesIO) -> int | None:
+    """Bytes of all members; None where this is no archive."""
     try:
         with zipfile.ZipFile(archive) as file:
-            n_bytes = sum(member.file_size for member in file.infolist())
-    except Exception as error:  # zipfile raises whatever the contents lead to
-        raise ValueError(f"got no archive, expected one: {error}") from error
+            return sum(member.file_size for member in file.infolist())
+    except Exception:  # zipfile raises whatever the contents lead to
+        return None
+    finally:
+        archive.seek(0)
+
+
+def _check_size(n_bytes: int, most: int) -> None:
     if n_bytes > most:
         raise ValueError(f"got an archive that unpacks to {n_bytes} bytes, expected at most {most}")
-    archive.seek(0)
