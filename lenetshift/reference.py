@@ -47,17 +47,7 @@ def translate(images: Tensor, shifts: Tensor) -> Tensor:
     Returns:
         ``[N, S, ..., H, W]``.
     """
-    height, width = images.shape[-2:]
-    moved = []
-    for dx, dy in shifts.tolist():
-        target = torch.zeros_like(images)
-        if abs(dx) < width and abs(dy) < height:
-            rows = slice(max(dy, 0), height + min(dy, 0))
-            columns = slice(max(dx, 0), width + min(dx, 0))
-            from_rows = slice(max(-dy, 0), height + min(-dy, 0))
-            from_columns = slice(max(-dx, 0), width + min(-dx, 0))
-            target[..., rows, columns] = images[..., from_rows, from_columns]
-        moved.append(target)
+    moved = [_moved(images, dx, dy) for dx, dy in shifts.tolist()]
     if not moved:
         return images.new_zeros((images.shape[0], 0, *images.shape[1:]))
     return torch.stack(moved, dim=1)
@@ -75,8 +65,21 @@ def shift_each(images: Tensor, shifts: Tensor) -> Tensor:
     """
     if not len(images):
         return images.clone()
-    pairs = zip(images.split(1), shifts.split(1), strict=True)
-    return torch.cat([translate(image, shift)[:, 0] for image, shift in pairs])
+    pairs = zip(images.split(1), shifts.tolist(), strict=True)
+    return torch.cat([_moved(image, dx, dy) for image, (dx, dy) in pairs])
+
+
+def _moved(images: Tensor, dx: int, dy: int) -> Tensor:
+    """All images moved by one shift."""
+    height, width = images.shape[-2:]
+    target = torch.zeros_like(images)
+    if abs(dx) < width and abs(dy) < height:
+        rows = slice(max(dy, 0), height + min(dy, 0))
+        columns = slice(max(dx, 0), width + min(dx, 0))
+        from_rows = slice(max(-dy, 0), height + min(-dy, 0))
+        from_columns = slice(max(-dx, 0), width + min(-dx, 0))
+        target[..., rows, columns] = images[..., from_rows, from_columns]
+    return target
 
 
 def dense_twin(model: nn.Module) -> nn.Module:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -258,4 +259,19 @@ def networks(draw: st.DrawFn, size: tuple[int, int, int], n_classes: int = 4) ->
     head = Head(draw(st.integers(0, Head.WAYS - 1)), tuple(x.shape[1:]), n_classes)
     if draw(st.booleans()):  # modules within modules
         layers = [nn.Sequential(*layers)]
-    return nn.Sequential(*layers, head).double().eval()
+    network = nn.Sequential(*layers, head).double().eval()
+    if not TRACES_SIZES:
+        assume(_is_traced(network))
+    return network
+
+
+def _is_traced(network: nn.Module) -> bool:
+    try:
+        torch.fx.symbolic_trace(network)
+    except TypeError:
+        return False
+    return True
+
+
+TRACES_SIZES = _is_traced(Blur(1))
+"""Whether torch.fx traces a size as an argument (``groups=x.shape[1]``); PyTorch 2.6's does not."""

@@ -264,6 +264,7 @@ GOOD_IMAGES, GOOD_LABELS = idx(IMAGES), idx(LABELS)
         ("labels", idx(LABELS[:4]), "got 4 labels, expected 5, one per image of t10k-images-idx3-"),
         ("labels", idx(LABELS + 6), "got label 10 at 4, expected digits 0..9"),
     ],
+    ids=lambda value: "contents" if isinstance(value, bytes) else None,
 )
 def test_bad_contents(folder: Path, stem: str, contents: bytes, complaint: str) -> None:
     path = folder / f"t10k-{stem}-idx{3 if stem == 'images' else 1}-ubyte"

@@ -50,7 +50,7 @@ def polyphase(net: Any, x: Tensor) -> Tensor:
     """Adaptive polyphase sampling (Chaman and Dokmanić 2021): the phase of the largest norm."""
     phases = torch.stack([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1)
     best = phases.flatten(2).norm(dim=2).argmax(1)
-    return phases[torch.arange(x.size(0)), best]
+    return torch.take_along_dim(phases, best[:, None, None, None, None], dim=1)[:, 0]
 
 
 def brighter(net: Any, x: Tensor) -> Tensor:

@@ -54,16 +54,19 @@ def move_op(images: Tensor) -> Tensor:
     return torch.ops.lenetshift.translate(images, SHIFTS)
 
 
-def move_reference(images: Tensor) -> Tensor:
+def moved_by(images: Tensor, dx: int, dy: int) -> Tensor:
     """Of torch's own ops alone, whose transforms are torch's."""
     height, width = images.shape[-2:]
     framed = torch.nn.functional.pad(images, (9, 9, 9, 9))
-    rows = [framed[..., 9 - dy : 9 - dy + height, :] for _, dy in MOVES]
-    moved = [row[..., 9 - dx : 9 - dx + width] for row, (dx, _) in zip(rows, MOVES, strict=True)]
-    return torch.stack(moved, dim=1)
+    return framed[..., 9 - dy : 9 - dy + height, 9 - dx : 9 - dx + width]
 
 
-EACH = torch.tensor([(1, 0), (-2, 3)])
+def move_reference(images: Tensor) -> Tensor:
+    return torch.stack([moved_by(images, dx, dy) for dx, dy in MOVES], dim=1)
+
+
+EACH_MOVES = [(1, 0), (-2, 3)]
+EACH = torch.tensor(EACH_MOVES)
 
 
 def each_op(images: Tensor) -> Tensor:
@@ -71,7 +74,8 @@ def each_op(images: Tensor) -> Tensor:
 
 
 def each_reference(images: Tensor) -> Tensor:
-    return reference.shift_each(images, EACH)
+    pairs = zip(images.split(1), EACH_MOVES, strict=True)
+    return torch.cat([moved_by(image, dx, dy) for image, (dx, dy) in pairs])
 
 
 CASES = {

@@ -41,6 +41,7 @@ def main() -> int:
         images(model, test.images, parts), shifts(model, test.images, parts),
         threads(model, test.images, parts), calls(model, test.images, parts),
         one_core(model, test.images, parts), coming_and_going(model, test.images, parts),
+        quota(model, test.images, parts),
     ]  # fmt: skip
     return int(not all(good))
 
@@ -215,6 +216,73 @@ def coming_and_going(model: torch.nn.Module, some: torch.Tensor, parts: int) -> 
         "half of the time one core less",
         f"{seconds / steady:.2f} x the time with all ({len(cores)}), the same answers", right,
     )  # fmt: skip
+
+
+def quota(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
+    """A control group whose share of time changes every few tenths of a second, as in a container."""
+    what = "a quota between half a core and all cores (cgroup), changing"
+    few, period_us = some[: 4000 // parts], 100_000
+    expected = lenetshift.predict_shifts(model, few)
+    steady = timed(lambda: lenetshift.predict_shifts(model, few))
+    cores = len(os.sched_getaffinity(0))
+    stop, granted = threading.Event(), []
+    try:
+        with control_group() as grant:
+
+            def change() -> None:
+                while not stop.is_set():
+                    for share in (cores, 0.5, 1.5):
+                        grant(int(share * period_us), period_us)
+                        granted.append(share)
+                        stop.wait(0.2)
+
+            other = threading.Thread(target=change)
+            other.start()
+            try:
+                start = time.perf_counter()
+                runs = 0
+                while time.perf_counter() - start < 60 / parts:
+                    if not torch.equal(lenetshift.predict_shifts(model, few), expected):
+                        return row(what, "other answers", False)
+                    runs += 1
+                seconds = (time.perf_counter() - start) / runs
+            finally:
+                stop.set()
+                other.join()
+    except OSError as error:
+        return row(what, f"not tried: {error}", True)
+    fair = cores / (sum(granted) / len(granted))
+    return row(
+        what,
+        f"{seconds / steady:.2f} x the time without, {fair:.2f} x were the share of it; the same answers",
+        seconds / steady < 2 * fair,
+    )
+
+
+@contextlib.contextmanager
+def control_group() -> Iterator[Callable[[int, int], None]]:
+    """This process in a control group of its own; gives what sets the microseconds of all cores together
+    in a period of so many. OSError where control groups cannot be made."""
+    root = Path("/sys/fs/cgroup")
+    old = (root / "cpu" / "cpu.cfs_quota_us").exists()  # version 1
+    parent = root / "cpu" if old else root
+    group = parent / f"lenetshift_soak_{os.getpid()}"
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+
+        def grant(quota_us: int, period_us: int) -> None:
+            if old:
+                (group / "cpu.cfs_period_us").write_text(str(period_us))
+                (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+            else:
+                (group / "cpu.max").write_text(f"{quota_us} {period_us}")
+
+        yield grant
+    finally:
+        with contextlib.suppress(OSError):
+            (parent / "cgroup.procs").write_text(str(os.getpid()))
+            group.rmdir()
 
 
 if __name__ == "__main__":

@@ -1,18 +1,23 @@
 """The source distribution and the wheels, built, proved and tried.
 
     python tools/wheels.py build [PYTHON ...]    dist/: an sdist, and from it a wheel for each Python
-    python tools/wheels.py try [PYTHON ...]      a wheel in a clean environment: the README's first line
+    python tools/wheels.py try [PYTHON ...]      a wheel in a clean environment: the main job, tests
+    python tools/wheels.py try --oldest PYTHON   with the oldest release of everything that it admits
+    python tools/wheels.py try --all-tests ...   every test, not the values' alone
 
-PYTHON is a command, such as ``python3.12``; by default the one that runs this. ``build`` makes every wheel
-twice, in different folders, and wants the same bytes. Linux wheels for other machines than this one are
-built in containers by cibuildwheel (``[tool.cibuildwheel]`` in pyproject.toml).
+``try`` without ``--oldest`` takes the newest releases that pip finds. PYTHON is a command, such as
+``python3.12``; by default the one that runs this. ``build`` makes every wheel twice, in different folders,
+and wants the same bytes. Linux wheels for other machines than this one are built in containers by
+cibuildwheel (``[tool.cibuildwheel]`` in pyproject.toml).
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,14 +43,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("build", "try"))
     parser.add_argument("pythons", nargs="*", metavar="PYTHON", default=[sys.executable])
-    args = parser.parse_args()
+    parser.add_argument("--oldest", action="store_true", help="of every dependency")
+    parser.add_argument("--all-tests", action="store_true", help="but those that need a browser")
+    args = parser.parse_intermixed_args()
     try:
         with tempfile.TemporaryDirectory(prefix="lenetshift_wheels_") as scratch:
             if args.what == "build":
                 build(args.pythons, Path(scratch))
             else:
                 for number, python in enumerate(args.pythons):
-                    try_wheel(python, Path(scratch, str(number)))
+                    folder = Path(scratch, str(number))
+                    try_wheel(python, folder, args.oldest, () if args.all_tests else TESTS)
     except FailedError as error:
         print(error, file=sys.stderr)
         return 1
@@ -98,20 +106,52 @@ def differences(first: Path, second: Path) -> str:
         ) or "only their order"  # fmt: skip
 
 
-def try_wheel(python: str, folder: Path) -> None:
-    """Install the wheel of a Python into a clean environment; the main job, and tests of values."""
+def try_wheel(python: str, folder: Path, oldest: bool, tests: tuple[str, ...]) -> None:
+    """Install the wheel of a Python into a clean environment; the main job, and tests."""
+    wheel = wheel_for(python)
+    run([python, "-m", "venv", str(folder / "venv")], ROOT)
+    there = str(folder / "venv" / "bin" / "python")
+    constraint = folder / "oldest.txt"
+    constraint.write_text(lower_bounds() if oldest else "")
+    run(
+        [there, "-m", "pip", "install", "--quiet", "-c", str(constraint), f"{wheel}[test]"],
+        folder,
+    )
+    listed = json.loads(run([there, "-m", "pip", "list", "--format=json"], folder))
+    versions = {package["name"].lower(): package["version"] for package in listed}
+    named = re.findall(r"^[a-z0-9-]+", lower_bounds(), flags=re.MULTILINE)
+    print(f"{wheel.name}: {', '.join(f'{name} {versions[name]}' for name in named)}", flush=True)
+    shutil.copytree(ROOT / "tests", folder / "tests")  # beside no source folder
+    said = run([there, "-m", "lenetshift.reproduce", "--out", "results"], folder)
+    print(f"{wheel.name}: {said.splitlines()[-1]}", flush=True)
+    pytest = [
+        str(folder / "venv" / "bin" / "pytest"),
+        "-q",
+        "-n",
+        "auto",
+    ]  # not this folder's package
+    said = run([*pytest, *tests], folder / "tests" if tests else ROOT)
+    print(f"{wheel.name}: {said.splitlines()[-1]}", flush=True)
+
+
+def wheel_for(python: str) -> Path:
+    """The wheel in ``dist`` that a Python takes; FailedError where there is none."""
     tag = run([python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"], ROOT).strip()
     wheels = sorted(DIST.glob(f"*-{tag}-{tag}-*.whl"))
     if not wheels:
         raise FailedError(f"{tag}: no wheel in {DIST}, `build {python}` makes it")
-    run([python, "-m", "venv", str(folder / "venv")], ROOT)
-    there = folder / "venv" / "bin" / "python"
-    run([str(there), "-m", "pip", "install", "--quiet", f"{wheels[-1]}[test]"], folder)
-    shutil.copytree(ROOT / "tests", folder / "tests")  # beside no source folder
-    said = run([str(there), "-m", "lenetshift.reproduce", "--out", "results"], folder)
-    print(f"{wheels[-1].name}: {said.splitlines()[-1]}")
-    said = run([str(there), "-m", "pytest", "-q", "-n", "auto", *TESTS], folder / "tests")
-    print(f"{wheels[-1].name}: {said.splitlines()[-1]}")
+    return wheels[-1]
+
+
+def lower_bounds() -> str:
+    """A constraint file: the oldest release of each dependency that pyproject.toml admits."""
+    project = (ROOT / "pyproject.toml").read_text().split("[project]")[1].split("[tool.")[0]
+    bounds = dict(re.findall(r'"([a-z0-9-]+)>=([0-9.]+)"', project))
+    packages = re.findall(
+        r"^(?:dependencies|dask|test) = \[(.*?)\]", project, re.DOTALL | re.MULTILINE
+    )
+    names = sorted(set(re.findall(r'"([a-z0-9-]+)>=', " ".join(packages))))
+    return "".join(f"{name}=={bounds[name]}\n" for name in names)
 
 
 def run(command: list[str], cwd: Path, variables: dict[str, str] | None = None) -> str:

@@ -42,10 +42,12 @@ int main() {
         throw std::runtime_error("the call is cut short");
     }
     ops().at(name)(call);
-    for (const Array& array : call.arrays) std::fwrite(array.bytes, 1, array.n_bytes, stdout);
+    for (const Array& array : call.arrays)
+      if (array.n_bytes) std::fwrite(array.bytes, 1, array.n_bytes, stdout);
     const std::int64_t n_launches = emulation::launches.size();
     std::fwrite(&n_launches, sizeof n_launches, 1, stdout);
-    std::fwrite(emulation::launches.data(), sizeof(emulation::Launch), n_launches, stdout);
+    if (n_launches)
+      std::fwrite(emulation::launches.data(), sizeof(emulation::Launch), n_launches, stdout);
     std::fflush(stdout);
     emulation::launches.clear();
   }
