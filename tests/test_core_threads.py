@@ -126,11 +126,11 @@ expected = small_and_training()
 wrong = []
 
 def work():
-    for _ in range(5):
+    for _ in range(3):
         if not same(small_and_training(), expected):
             wrong.append(1)
 
-threads = [threading.Thread(target=work) for _ in range(4)]
+threads = [threading.Thread(target=work) for _ in range(8)]
 for thread in threads:
     thread.start()
 for thread in threads:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lenetshift import metrics, reference
 from lenetshift.metrics import ImageMean
-from lenetshift.metrics.image_mean import over_images
+from lenetshift.metrics.image_mean import N_RESAMPLES, over_images
 from lenetshift.shifts import ShiftGrid
 
 GRIDS = [
@@ -149,6 +149,7 @@ def test_confusion(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
     predictions, labels, grid = case
     confusion = metrics.confusion(predictions, labels)
     classes, counts = confusion.classes, confusion.counts
+    assert classes.dtype == counts.dtype == np.int64
     assert classes.tolist() == sorted({*labels.tolist(), *predictions.reshape(-1).tolist()})
     by_hand = np.zeros_like(counts)
     place = {int(value): k for k, value in enumerate(classes)}
@@ -206,8 +207,10 @@ def test_score_change(grid: ShiftGrid, n: int, seed: int) -> None:
 
 def test_scores_of_large_logits_do_not_overflow() -> None:
     grid = ShiftGrid(range(2), range(1))
-    logits = np.array([[[[1000.0, 0.0], [0.0, 1000.0]]]])
-    assert metrics.score_change(logits, np.array([0]), grid).value == 1
+    logits = np.array([[[[1000.0, 0.0], [0.0, 1000.0]]], [[[0.0, 1.0], [-3000.0, -3000.0]]]])
+    first, second = metrics.score_change(logits, np.array([0, 0]), grid).values
+    assert first == 1
+    assert second == pytest.approx(0.5 - 1 / (1 + math.e))  # however large another image's are
 
 
 def random_images(kind: str, seed: int) -> torch.Tensor:
@@ -332,6 +335,15 @@ class TestInterval:
         assert metric.interval(seed=1) == metric.interval(seed=1)
         assert metric.interval(seed=1) != metric.interval(seed=2)
 
+    def test_its_defaults_are_those_that_it_documents(self) -> None:
+        metric = over_images(np.random.default_rng(0).random(50))
+        assert metric.interval() == metric.interval(0.95, n_resamples=N_RESAMPLES, seed=0)
+        assert metric.interval(n_resamples=99) != metric.interval(n_resamples=N_RESAMPLES)
+
+    def test_two_images_are_enough(self) -> None:
+        low, high = over_images(np.array([0.0, 1.0])).interval()
+        assert 0 <= low <= high <= 1
+
     @pytest.mark.filterwarnings("error")
     def test_of_images_that_are_alike_has_no_width(self) -> None:
         assert over_images(np.ones(10)).interval() == (1, 1)
@@ -360,6 +372,7 @@ class TestInterval:
 
 
 PREDICTIONS, LABELS = torch.zeros(2, 5, 11).byte(), torch.zeros(2).long()
+TURNED = torch.zeros(2, 11, 5).byte()  # as many answers, to other shifts
 
 
 @pytest.mark.parametrize(
@@ -370,8 +383,16 @@ PREDICTIONS, LABELS = torch.zeros(2, 5, 11).byte(), torch.zeros(2).long()
             "predictions: got float32 [2, 5, 11], expected integers [N, 5, 11], N >= 1",
         ),
         (
-            lambda: metrics.summarize(torch.zeros(2, 11, 5).byte(), LABELS, ShiftGrid()),
+            lambda: metrics.summarize(TURNED, LABELS, ShiftGrid()),
             "predictions: got uint8 [2, 11, 5], expected integers [N, 5, 11], N >= 1",
+        ),
+        *(
+            (call, "predictions: got uint8 [2, 11, 5], expected integers [N, 5, 11], N >= 1")
+            for call in (
+                lambda: metrics.unmoved_accuracy(TURNED, LABELS, ShiftGrid()),
+                lambda: metrics.consistency(TURNED, LABELS, ShiftGrid()),
+                lambda: metrics.agreement(TURNED, ShiftGrid()),
+            )
         ),
         (
             lambda: metrics.flip_rate(np.zeros((2, 55), np.uint8)),
@@ -412,6 +433,13 @@ PREDICTIONS, LABELS = torch.zeros(2, 5, 11).byte(), torch.zeros(2).long()
         (
             lambda: metrics.score_change(torch.zeros(2, 5, 11), LABELS, ShiftGrid()),
             "logits: got float32 [2, 5, 11], expected floating [N, 5, 11, K], N, K >= 1",
+        ),
+        *(
+            (
+                lambda shape=shape: metrics.score_change(torch.zeros(shape), LABELS, ShiftGrid()),
+                f"logits: got float32 {list(shape)}, expected floating [N, 5, 11, K], N, K >= 1",
+            )
+            for shape in ((2, 11, 5, 3), (2, 5, 11, 0), (0, 5, 11, 3))
         ),
         (
             lambda: metrics.score_change(torch.zeros(2, 5, 11, 3), LABELS + 3, ShiftGrid()),

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from lenetshift.experiments.statistics import (
+    Interval,
     Sample,
     difference,
     holm,
@@ -71,6 +72,30 @@ def test_findings() -> None:
 def test_difference_of_seeds_that_agree_to_the_last_digit() -> None:
     assert difference([50, 50], [50, 50], margin=1).finding == "equivalent"
     assert difference([60, 60], [50, 50], margin=1).finding == "larger"
+    one_more = difference([51, 51], [50, 50], margin=1)
+    assert (one_more.interval, one_more.p_different, one_more.p_equivalent) == (
+        Interval(1, 1),
+        0,
+        1,
+    )
+    same = difference([50, 50], [50, 50], margin=1)
+    assert (same.interval, same.p_different, same.p_equivalent) == (Interval(0, 0), 1, 0)
+
+
+def test_an_interval_holds_its_ends() -> None:
+    bounds = Interval(1, 2)
+    assert [value in bounds for value in (0.999, 1, 1.5, 2, 2.001)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_samples_are_taken_in_float64() -> None:
+    values = np.array([1e8, 1e8 + 8, 1e8 + 16], np.float32)
+    assert sample(values) == sample(values.tolist()) == Sample(3, 1e8 + 8, 8.0)
 
 
 def test_holm() -> None:
