@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def interrupted(after_s: float, folder: Path) -> tuple[int, str]:
     return process.returncode, errors
 
 
+BEFORE_OUR_HANDLER = {
+    "lenetshift/__init__.py", "lenetshift/cli/__init__.py", "lenetshift/cli/interrupts.py",
+}  # fmt: skip
+"""What may be running while no handler of ours is there yet: some thousandths of a second."""
+
+
 def test_at_any_moment(tmp_path) -> None:
     moments = random.Random(0)
     start = time.monotonic()
@@ -46,9 +53,12 @@ def test_at_any_moment(tmp_path) -> None:
     whole_s = time.monotonic() - start
     for k in range(10):
         status, errors = interrupted(0.15 + moments.random() * whole_s * 0.9, tmp_path / "run")
-        if status == -signal.SIGINT and "lenetshift/cli" not in errors:
-            continue  # Python itself was starting: no handler of ours was there yet
-        assert status in (0, interrupts.STATUS), (k, errors)
+        files = set(re.findall(r"/(lenetshift/[\w/]+\.py)", errors))
+        if status == -signal.SIGINT and "interrupted" not in errors and files <= BEFORE_OUR_HANDLER:
+            continue  # Python itself was starting
+        # Python ends by the signal itself, which a shell takes for 130, where the exception has passed
+        # through code made of a string, such as a dataclass's.
+        assert status in (0, interrupts.STATUS, -signal.SIGINT), (k, errors)
         assert "Traceback" not in errors, (k, errors)
         assert status == 0 or "interrupted" in errors, (k, errors)
     done = subprocess.run([*COMMAND, "--resume", "--out", str(tmp_path / "run")], cwd=ROOT)

@@ -245,6 +245,14 @@ def test_lost_ink(kind: str, fill: float) -> None:
         assert 0 < whole.sum() < whole.numel()
 
 
+def test_a_trace_of_ink_is_lost_as_a_whole_digit_is() -> None:
+    images = torch.zeros(1, 4, 4)
+    images[0, 1:3, 0] = 1e-3
+    assert metrics.lost_ink(images, ShiftGrid(range(-1, 2), range(0, 2))).tolist() == [
+        [[1, 0, 0], [1, 0, 0]]
+    ]
+
+
 def test_circular_shifts_lose_nothing() -> None:
     images = random_images("bytes", seed=2)
     assert not metrics.lost_ink(images, ShiftGrid(), "circular").any()

@@ -73,6 +73,9 @@ def test_index_of_an_absent_shift_is_refused() -> None:
     expected = r"^shift: got \(dx, dy\) = \(6, 0\), expected dx in -5\.\.5 and dy in -2\.\.2$"
     with pytest.raises(ValueError, match=expected):
         ShiftGrid().index(6, 0)
+    for shift in ((1.0, 0), (0, 1.0), (True, 0), (0, None)):
+        with pytest.raises(ValueError, match=r"^shift: got \(dx, dy\) = \("):
+            ShiftGrid().index(*shift)
     expected = r"expected dx in -4\.\.4 in steps of 2 and dy in 0\.\.6 in steps of 3$"
     with pytest.raises(ValueError, match=expected):
         ShiftGrid(range(-4, 5, 2), range(0, 7, 3)).index(1, 0)
