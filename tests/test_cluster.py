@@ -122,6 +122,18 @@ def test_no_scheduler(tmp_path) -> None:
         study(tmp_path, cluster.on_cluster("tcp://127.0.0.1:1", patience=0.5))
 
 
+@pytest.mark.parametrize("error", [AssertionError, TimeoutError, OSError])
+def test_a_client_that_cannot_start_is_one_line(error, tmp_path, monkeypatch) -> None:
+    """Distributed asserts that its thread starts within 10 s."""
+
+    def client(*_args, **_settings):
+        raise error
+
+    monkeypatch.setattr(distributed, "Client", client)
+    with pytest.raises(StorageError, match=r"^no Dask scheduler answers at tcp://127.0.0.1:1"):
+        study(tmp_path, cluster.on_cluster("tcp://127.0.0.1:1", patience=0.5))
+
+
 def test_without_distributed(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(StorageError, match=r"pip install 'lenetshift\[dask\]'"):

@@ -320,12 +320,14 @@ grad, weight = torch.ones(1, 16, 1996, 1996), WEIGHT.clone()
 table = table_masks(C3_TABLE)
 images, shifts = IMAGES[:400], torch.randint(-5, 6, (3000, 2))
 many, far = IMAGES[:400].repeat(2000, 1, 1), shifts[:400].repeat(2000, 1)
+moved = torch.zeros(150, 3000, 28, 28)
 ops = torch.ops.lenetshift
 CALLS = {
     "c3_conv": lambda: ops.c3_conv(x, weight, BIAS, table),
     "c3_conv_backward": lambda: ops.c3_conv_backward(grad, x, weight, table, [True, True, True]),
     "c3_conv_not_finite": lambda: ops.c3_conv(few, weight, BIAS, table),
     "translate": lambda: ops.translate(images, shifts),
+    "translate_backward": lambda: ops.translate_backward(moved, shifts),
     "shift_each": lambda: ops.shift_each(many, far),
     "predict": lambda: predict("mlp", 2000),
     "train": lambda: train("mlp", 10_000),
@@ -352,6 +354,6 @@ def test_ops_can_be_interrupted() -> None:
     twentieth of a second."""
     words = run(INTERRUPTED, timeout=300)
     parts = {words[i]: words[i + 1 : i + 3] for i in range(0, len(words), 3)}
-    assert len(parts) == 7
+    assert len(parts) == 8
     for name, (whole_s, part) in parts.items():
         assert float(part) < 0.8, (name, whole_s, part)
