@@ -213,6 +213,15 @@ def test_scores_of_large_logits_do_not_overflow() -> None:
     assert second == pytest.approx(0.5 - 1 / (1 + math.e))  # however large another image's are
 
 
+def test_scores_of_many_images_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(9, 5, 11, 3, generator=generator)
+    labels = torch.randint(0, 3, (9,), generator=generator)
+    at_once = metrics.score_change(logits, labels, ShiftGrid()).values
+    monkeypatch.setattr("lenetshift.metrics.scores._LOGITS_AT_ONCE", 2 * 5 * 11 * 3)
+    assert (metrics.score_change(logits, labels, ShiftGrid()).values == at_once).all()
+
+
 def random_images(kind: str, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     shape = (4, 2, 7, 9) if "channels" in kind else (4, 7, 9)
@@ -399,6 +408,7 @@ TURNED = torch.zeros(2, 11, 5).byte()  # as many answers, to other shifts
             for call in (
                 lambda: metrics.unmoved_accuracy(TURNED, LABELS, ShiftGrid()),
                 lambda: metrics.consistency(TURNED, LABELS, ShiftGrid()),
+                lambda: metrics.consistency(TURNED, LABELS, ShiftGrid(range(1, 12))),
                 lambda: metrics.agreement(TURNED, ShiftGrid()),
             )
         ),
