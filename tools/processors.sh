@@ -4,6 +4,8 @@
 #
 #   aarch64   the unit tests, cross-compiled; and the kernels' 128-bit vectors are NEON multiply-adds
 #   Nehalem   an x86-64 without AVX: the package is imported, chooses `portable` and answers
+#   macOS     Clang takes kernels, threads and dispatch for Apple's machines, with the headers of libc++ and
+#             musl, for want of Apple's (Debian: clang, libc++-dev, musl-dev); nothing is linked or run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scratch=$(mktemp -d)
@@ -44,3 +46,21 @@ _, expected = lenetshift.predict_shifts(
 torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-5)
 print(f"{ours.numel()} answers as PyTorch's, to {float((logits - expected).abs().max()):.0e}")
 PYTHON
+
+echo "== macOS: nothing that Clang does not take"
+cat > "$scratch/apple.h" << 'HEADER'
+extern "C" int pthread_setname_np(const char*);  // macOS's; other systems' takes a thread as well
+HEADER
+apple() {  # TARGET FILE [OPTION ...]
+  clang++ -target "$1" -fsyntax-only -std=gnu++17 -Icsrc -Wall -Wextra -Werror "${@:3}" -include "$scratch/apple.h" \
+    -D_LIBCPP_HAS_MUSL_LIBC -nostdinc++ -isystem "$(ls -d /usr/lib/llvm-*/include/c++/v1 | head -1)" \
+    -nostdlibinc -isystem "/usr/include/$(uname -m)-linux-musl" "$2"
+}
+for target in arm64-apple-macos13 x86_64-apple-macos13; do
+  for file in csrc/cpu/isa_portable.cpp csrc/cpu/images/translate.cpp csrc/host/{threads,image_order,dispatch}.cpp; do
+    apple "$target" "$file"
+  done
+done
+apple x86_64-apple-macos13 csrc/cpu/isa_avx2.cpp -mavx2 -mfma
+apple x86_64-apple-macos13 csrc/cpu/isa_avx512.cpp -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+echo "all files for both"
