@@ -1,5 +1,7 @@
 """The connection table of 1998, and weights with and without its gaps."""
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -75,6 +77,19 @@ def test_wrong_weights_are_refused() -> None:
         to_dense(torch.zeros(60, 5, 5), C3_TABLE, 5)
     with pytest.raises(ValueError, match=r"^weight: got shape \[16, 5, 5, 5\], expected \[16, "):
         from_dense(torch.zeros(16, 5, 5, 5), C3_TABLE)
+    for shape in ((16, 6, 25), (1, 16, 6, 5, 5), (15, 6, 5, 5)):
+        with pytest.raises(
+            ValueError, match=rf"^weight: got shape {re.escape(str(list(shape)))}, exp"
+        ):
+            from_dense(torch.zeros(shape), C3_TABLE)
+    for call in (lambda w: to_dense(w, C3_TABLE, 6), lambda w: from_dense(w, C3_TABLE)):
+        with pytest.raises(ValueError, match=r"^weight: got NoneType, expected a Tensor$"):
+            call(None)
+
+
+def test_a_table_of_no_outputs() -> None:
+    assert to_dense(torch.zeros(0, 5, 5), [], 0).shape == (0, 0, 5, 5)
+    assert from_dense(torch.zeros(0, 0, 5, 5), []).shape == (0, 5, 5)
 
 
 class PlainLeNet(nn.Module):

@@ -1,7 +1,7 @@
-import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lenetshift.dossier import files, folder
@@ -22,10 +22,32 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 def test_json_is_strict_and_compact(tmp_path):
-    files.write_json(tmp_path / "a.json", {"nan": float("nan"), "map": [[1, 2], [3, 4]]})
-    text = (tmp_path / "a.json").read_text()
-    assert json.loads(text) == {"nan": None, "map": [[1, 2], [3, 4]]}
-    assert "[1, 2]" in text
+    value = {
+        "nan": float("nan"),
+        "half": 0.5,
+        "map": [[1, 2.5], (3, float("inf"))],
+        "wo": "Tōhoku, 1\n",
+    }
+    files.write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert text == (
+        '{\n  "nan": null,\n  "half": 0.5,\n  "map": [\n    [1, 2.5],\n    [3, null]\n  ],\n'
+        '  "wo": "Tōhoku, 1\\n"\n}\n'
+    )
+
+
+def test_arrays_are_what_numpy_reads(tmp_path):
+    arrays = {"predictions": np.arange(6, dtype=np.uint8).reshape(2, 3), "rate": np.float64(0.5)}
+    files.write_npz(tmp_path / "a.npz", arrays)
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as read:
+        assert set(read.files) == set(arrays)
+        for name, array in arrays.items():
+            assert read[name].dtype == array.dtype
+            assert np.array_equal(read[name], array)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        files.write_npz(tmp_path / "a.npz", {"objects": np.array([{}])})
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as read:  # the old one, whole
+        assert set(read.files) == set(arrays)
 
 
 def test_only_what_a_killed_run_left_is_removed(tmp_path):

@@ -13,7 +13,7 @@ from lenetshift import seeds
 from lenetshift.data import Dataset
 from lenetshift.models import MODEL_NAMES, MODELS, build_model
 from lenetshift.reference import dense_twin
-from lenetshift.seeds import epoch_permutation, epoch_seed
+from lenetshift.seeds import epoch_choices, epoch_permutation, epoch_seed
 from lenetshift.train import train
 
 SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 8, "seed": 7}
@@ -120,3 +120,16 @@ def test_a_forked_child_has_the_same_order(n: int, monkeypatch: pytest.MonkeyPat
         got = epoch_permutation(n, *key)
         assert got.dtype == torch.int64
         assert torch.equal(got, order)
+
+
+def test_choices_follow_from_seed_and_epoch_alone() -> None:
+    keys = [(seed, epoch) for seed in (0, 1, 2**32 - 1) for epoch in (0, 1)]
+    drawn = [epoch_choices(5000, 55, *key) for key in keys]
+    for key, choices in zip(keys, drawn, strict=True):
+        assert (choices.dtype, choices.shape) == (torch.int64, (5000,))
+        assert set(choices.tolist()) == set(range(55))
+        torch.rand(3)  # what others draw is no matter
+        assert torch.equal(epoch_choices(5000, 55, *key), choices)
+    assert len({tuple(choices.tolist()) for choices in drawn}) == len(keys)
+    # What a run of this version stands for is no other in the next.
+    assert epoch_choices(8, 55, 0, 0).tolist() == [11, 50, 5, 36, 42, 35, 22, 35]

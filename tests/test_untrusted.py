@@ -90,7 +90,19 @@ def test_arrays_that_unpack_to_more_than_any_run_has(monkeypatch) -> None:
 def test_an_array_that_announces_more_than_memory(shape) -> None:
     contents = npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}", bytes(10))
     said = refusal(untrusted.load_arrays, archive(predictions=contents))
-    assert said.startswith("got "), said
+    assert said.startswith("got no archive of arrays, expected one: an array of ["), said
+
+
+def test_an_array_that_fills_its_member(tmp_path: Path) -> None:
+    """No header is that short, so nothing that NumPy writes is refused."""
+    memory = io.BytesIO()
+    wide = np.arange(60, dtype=np.float64)
+    np.savez(memory, wide=wide, empty=np.zeros((0, 3)))
+    read = untrusted.load_arrays(memory.getvalue())
+    assert np.array_equal(read["wide"], wide)
+    assert read["empty"].shape == (0, 3)
+    with pytest.raises(ValueError, match=r"^got no archive of arrays, expected one$"):
+        untrusted.load_arrays(b"PK")
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
@@ -119,4 +131,5 @@ def test_names_lead_nowhere(tmp_path: Path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("contents", [b"[" * 100_000, b"{", b"\xff", b""])
 def test_json(contents) -> None:
-    refusal(untrusted.load_json, contents)
+    said = refusal(untrusted.load_json, contents)
+    assert (said == "nested too deep") == (len(contents) > 1000)
