@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import lenetshift
-from lenetshift.report.figures import accuracy_figure
 
 
 class Net(nn.Module):
@@ -60,16 +59,15 @@ def train(model: nn.Module, data: lenetshift.Dataset) -> None:
 def evaluate(model: nn.Module, data: lenetshift.Dataset, out: Path) -> None:
     """The answers to every image under every shift, printed and drawn."""
     grid = lenetshift.ShiftGrid(dx=range(-5, 6), dy=range(-2, 3))
-    evaluator = lenetshift.ShiftEvaluator(model, grid, transform=normalize)
     start = time.perf_counter()
-    answers = evaluator.answer(data.images)
-    seconds = time.perf_counter() - start
-    summary = lenetshift.summarize(answers.predictions, data.labels, grid)
-    print(f"{answers.predictions.numel():,} patterns in {seconds:.1f} s; {answers.reason}")
-    for name in ("unmoved", "moved"):
-        print(f"{name}: {summary[name]['accuracy']:.1%} right")
-    accuracy = (answers.predictions == data.labels[:, None, None]).double().mean(0)
-    accuracy_figure({"PyTorch's MNIST example": accuracy}, grid).savefig(out)
+    evaluation = lenetshift.evaluate_shifts(
+        model, data.images, data.labels, grid, transform=normalize
+    )
+    print(f"{len(data) * len(grid):,} patterns in {time.perf_counter() - start:.1f} s")
+    print(evaluation)
+    axes = evaluation.plot_accuracy_map()
+    axes.set_title("PyTorch's MNIST example")
+    axes.figure.savefig(out)
     print(f"drawn: {out}")
 
 

@@ -35,7 +35,7 @@ from .patterns import Patterns, frame_of
 from .plain import Transform
 from .progress import Progress
 from .report import figures
-from .shifts import ShiftGrid
+from .shifts import ShiftGrid, span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -189,9 +189,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         """What it is about, and every metric in per cent, the accuracy first."""
-        shifts = (
-            f"dx {self.grid.dx[0]}..{self.grid.dx[-1]}, dy {self.grid.dy[0]}..{self.grid.dy[-1]}"
-        )
+        shifts = f"dx {span(self.grid.dx)}, dy {span(self.grid.dy)}"
         lines = [f"{len(self):,} images, {len(self.grid)} shifts ({shifts})"]
         if self.reason is not None:
             lines.append(self.reason)

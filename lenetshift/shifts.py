@@ -80,12 +80,13 @@ class ShiftGrid:
         """
         if not is_int(dx) or not is_int(dy) or dx not in self.dx or dy not in self.dy:
             raise ValueError(
-                f"shift: got (dx, dy) = ({shown(dx)}, {shown(dy)}), expected dx in {_span(self.dx)} "
-                f"and dy in {_span(self.dy)}"
+                f"shift: got (dx, dy) = ({shown(dx)}, {shown(dy)}), expected dx in {span(self.dx)} "
+                f"and dy in {span(self.dy)}"
             )
         return self.dy.index(dy), self.dx.index(dx)
 
 
-def _span(values: range) -> str:
+def span(values: range) -> str:
+    """A range in words, as messages and tables give it: first, last, and the step where it is not 1."""
     every = f" in steps of {values.step}" if values.step > 1 else ""
     return f"{values[0]}..{values[-1]}{every}"

@@ -306,6 +306,8 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert result["largest_difference"] < bench.TOLERANCE
     assert value["environment"]["isa"] == lenetshift.isa()
     assert "microseconds a pattern" in text
+    for line in text.splitlines()[-2:]:
+        assert re.fullmatch(r"\w+ +[\d.]+ \(\d+ %\) +[\d.]+ \(\d+ %\) +[\d.]+x", line), line
     assert errors.count("answers equal") == 2
     status, text, _ = run(capsys, "bench", "--models", "pooled_mlp", "--json")
     assert status == 0
@@ -483,4 +485,4 @@ def test_a_lost_stream_is_told(redirection: str, tmp_path: Path) -> None:
         ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 4
-    assert done.stderr.startswith("standard output is lost: ")
+    assert done.stderr.startswith("python -m lenetshift: standard output is lost: ")

@@ -66,6 +66,16 @@ class Loud(Net):
         return super().forward(x)
 
 
+class NaN(Net):
+    def forward(self, x):
+        return super().forward(x) * float("nan")
+
+
+class Two(Net):
+    def forward(self, x):
+        return super().forward(x)[:, :2]
+
+
 class Deep(Net):
     def forward(self, x):
         return self.forward(x)
@@ -189,6 +199,36 @@ def test_every_option_is_that_of_evaluate_shifts(
     )  # fmt: skip
     for name, item in without_seconds(expected.to_dict()).items():
         assert value[name] == item, name
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        (
+            "NaN",
+            "note: NaN gives NaN or infinity for 880 of the first 880 patterns: their answers say",
+        ),
+        ("Two", "note: Two knows classes 0..1, labels go up to 9"),
+        ("Net", ""),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_makes_figures_mean_little_is_told(
+    name: str, note: str, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = (
+        "--model",
+        f"net.py:{name}",
+        "--weights",
+        "net.pt",
+        "--data",
+        small,
+        "--no-intervals",
+    )
+    status, _, errors = run(capsys, "evaluate", *options)
+    assert status == 0, errors
+    notes = [line for line in errors.splitlines() if line.startswith("note:")]
+    assert [line[: len(note)] for line in notes] == ([note] if note else [])
 
 
 def test_in_text_with_another_level_and_a_map(
@@ -322,7 +362,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--weights", "code.safetensors"], "code.safetensors: is no safetensors file: "),
         ([*MODEL, "--weights", "cut.safetensors"], "cut.safetensors: is no safetensors file: "),
         (["--checkpoint", "code.pt"], "code.pt: got contents that torch.load(..., weights_only=True"),
-        (["--checkpoint", "net.pt"], "net.pt: damaged, or of another version: it lacks the SHA-256"),
+        (["--checkpoint", "net.pt"], "net.pt: damaged, or of another version: no SHA-256"),
         (["--checkpoint", "checkpoints/mlp.pt", "--weights", "net.pt"], "--weights: not with --chec"),
         ([*MODEL, "--dx", "3", "1"], "--dx: got 3 1, expected the first shift, then the last"),
         ([*MODEL, "--dx", "1"], "--dx: got 1, expected the first shift, then the last"),

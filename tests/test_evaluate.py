@@ -327,6 +327,8 @@ def test_images_that_are_not_finite_are_refused(value: float) -> None:
         ({"crop": (0, 3)}, r"^crop: got \(0, 3\), expected \(height, width\) within images of 28"),
         ({"fill": [1, 2]}, r"^fill: got \[1, 2\], expected a finite number, or one a channel, or"),
         ({"fill": float("nan")}, r"^fill: got nan, expected a finite number"),
+        ({"fill": 256}, r"^fill: got 256, expected 0\.\.255, as bytes go$"),
+        ({"fill": -0.5}, r"^fill: got -0\.5, expected 0\.\.255, as bytes go$"),
         ({"fill": "black"}, r"^fill: got 'black', expected a finite number"),
         ({"fill": None}, r"^fill: got None, expected a finite number"),
         (

@@ -234,6 +234,16 @@ def test_accuracy_figure_has_a_panel_for_each_model_and_one_scale():
     assert labels == ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 11), (9, 30)])
+def test_a_single_panel_is_as_wide_as_its_page(shape):
+    grid = ShiftGrid(range(shape[1]), range(shape[0]))
+    figure = figures.accuracy_figure({"one": np.zeros(shape)}, grid)
+    panel, scale = figure.axes
+    assert panel.get_position().x1 < scale.get_position().x0
+    if shape[1] > 5:  # one of a few cells is not drawn larger than its heading
+        assert panel.get_position().width > 0.75
+
+
 def test_files_hold_what_the_figure_says(tmp_path):
     figures.draw_accuracy_maps(tmp_path / "m.png", {"a": FRACTIONS}, GRID, "A subset.")
     with Image.open(tmp_path / "m.png") as png:

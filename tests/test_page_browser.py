@@ -314,6 +314,8 @@ def test_a_map_lists_what_is_wrong_and_leads_on(page, results, images):
     page.click(f"#map-mlp [data-row='{row}'][data-column='{column}']")
     title = f"Perceptron at dx +3, dy \u22121: {len(wrong)} of 1,000 test images wrong"
     assert page.inner_text("#wrong-title") == title
+    box, height = page.locator("#wrong-title").bounding_box(), page.viewport_size["height"]
+    assert 0 <= box["y"] <= height - box["height"], "the list is out of sight"
     listed = []
     for number in range(1, 1 + -(-len(wrong) // 48)):
         assert page.inner_text("#wrong-page") == f"page {number} of {-(-len(wrong) // 48)}"

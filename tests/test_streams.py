@@ -26,15 +26,22 @@ def shell(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+LOST = "python -m lenetshift.reproduce: standard output is lost: "
+
+
 @pytest.mark.parametrize(
     ("redirections", "status", "lost"),
     [
-        (">&-", 4, "standard output is lost: closed"),
-        ("> /dev/full", 4, "standard output is lost: No space left on device"),
+        (">&-", 4, LOST + "closed"),
+        (
+            "> /dev/full",
+            4,
+            LOST + "No space left on device",
+        ),
         ("2>&-", 8, ""),
         ("2> /dev/full", 8, ""),
         ("<&- >&- 2>&-", 12, ""),
-        ("> >(:)", 4, "standard output is lost: Broken pipe"),
+        ("> >(:)", 4, LOST + "Broken pipe"),
         ("2> >(:)", 8, ""),
     ],
 )

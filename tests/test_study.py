@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import lenetshift
-from lenetshift import study, verify
+from lenetshift import reproduce, study, verify
 from lenetshift.dossier import plans, processes, publish, run_files, studies
 from lenetshift.dossier.files import StorageError, write_json
 from lenetshift.dossier.folder import sole_user
@@ -287,6 +287,32 @@ def test_an_earlier_study_is_kept(dossier) -> None:
     status, _, errors = quick(dossier)
     assert status == 2
     assert errors.endswith("holds a study already: go on with --resume, or choose another folder\n")
+
+
+def test_a_full_run_does_not_write_over_a_study(dossier, capsys) -> None:
+    """Not over one that is finished, nor over one of which there are only runs."""
+    options = ["--quick", "--models", "mlp", "--no-page", "--out", str(dossier)]
+    for found in ("dossier.json", "runs/"):
+        files = {path: path.read_bytes() for path in dossier.rglob("*") if path.is_file()}
+        assert reproduce.main(options) == 2
+        said = capsys.readouterr().err
+        assert f"{dossier} holds a study ({found}" in said
+        assert said.count("\n") == 1
+        assert {path: path.read_bytes() for path in dossier.rglob("*") if path.is_file()} == files
+        (dossier / "dossier.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("found", ["results.json", "checkpoints/lenet5.pt"])
+def test_a_study_does_not_write_over_a_full_run(found, tmp_path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / found).write_text("kept")
+    status, _, errors = quick(tmp_path)
+    assert status == 2
+    expected = (
+        f"{tmp_path} holds the results of `lenetshift reproduce` ({found}), expected another folder"
+    )
+    assert errors.splitlines()[-1].endswith(expected)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_damaged_run_is_named(dossier) -> None:

@@ -143,12 +143,13 @@ def _table(value: dict[str, Any]) -> str:
     lines = [
         f"{where['processor']}, {where['isa']}, {where['threads']} "
         f"thread{'' if where['threads'] == 1 else 's'}{card}, torch {where['torch']}",
-        f"{'model':18}{'ours':>12}{'PyTorch':>12}{'ratio':>8}   microseconds a pattern; median (spread)",
+        "microseconds a pattern: median (spread)",
+        f"{'model':16}{'ours':>16}{'PyTorch':>16}{'ratio':>9}",
     ]
     for result in value["models"]:
         cells = [
             f"{1e6 * part['seconds_a_pattern']:.2f} ({100 * part['spread']:.0f} %)"
             for part in (result["ours"], result["pytorch"])
         ]
-        lines.append(f"{result['model']:18}{cells[0]:>12}{cells[1]:>12}{result['ratio']:7.1f}x")
+        lines.append(f"{result['model']:16}{cells[0]:>16}{cells[1]:>16}{result['ratio']:8.1f}x")
     return "\n".join(lines)

@@ -88,7 +88,7 @@ def _guarded(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
         status = _status(made, arguments)
         output.flush()
         if output.lost:
-            say(f"standard output is lost: {output.lost}")
+            say(f"{made.prog}: standard output is lost: {output.lost}")
         errors.flush()
     if status == 0:
         status = STDOUT_LOST * bool(output.lost) + STDERR_LOST * bool(errors.lost)

@@ -14,6 +14,7 @@ from torch import nn
 
 from ..data import Dataset, load_mnist
 from ..errors import UsageError
+from ..evaluate import predict_shifts
 from ..evaluation import METRICS, Evaluation, evaluate_shifts
 from ..normalize import Normalize
 from ..report.figures import draw_accuracy_maps
@@ -21,6 +22,7 @@ from ..shifts import ShiftGrid
 from .machine import check_isa, check_matplotlib, pick_device, set_threads
 from .networks import in_a_line, load_checkpoint_model, load_model, load_weights, of_a_person
 from .output import check_writable, give_json
+from .streams import say
 
 _OPTIONS = {
     "batch_size": "batch-size",
@@ -58,12 +60,13 @@ def run(args: argparse.Namespace) -> int:
         transform=transform, batch_size=args.batch_size, return_logits=args.scores,
         progress=not args.no_progress,
     )  # fmt: skip
+    _tell_what_is_odd(model, name, images, data, grid, fill=fill, crop=crop, transform=transform)
     intervals = {} if args.no_intervals else _intervals(evaluation, args.level)
     if args.plot is not None:
-        accuracy = f"moved {100 * evaluation.moved['accuracy']:.1f} %"
-        draw_accuracy_maps(
-            args.plot, {f"{name}: {accuracy}": torch.from_numpy(evaluation.accuracy_map())}, grid
-        )
+        parts = {"unmoved": evaluation.unmoved, "moved": evaluation.moved}
+        shown = [f"{part} {100 * of['accuracy']:.1f} %" for part, of in parts.items() if of]
+        title = f"{name}: {', '.join(shown)}"
+        draw_accuracy_maps(args.plot, {title: torch.from_numpy(evaluation.accuracy_map())}, grid)
     if args.json is not None:
         value = {
             "model": name if args.model is None else ":".join(args.model),
@@ -153,6 +156,23 @@ def _evaluated(
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
     except (Exception, SystemExit) as error:
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
+
+
+def _tell_what_is_odd(
+    model: nn.Module, name: str, images: torch.Tensor, data: Dataset, grid: ShiftGrid, **how: Any
+) -> None:
+    """Notes on what makes the figures mean little, as far as the logits of some images show it."""
+    with contextlib.redirect_stdout(sys.stderr):
+        _, logits = predict_shifts(model, images[:16], grid, return_logits=True, **how)
+    bad = int((~logits.isfinite()).any(-1).sum())
+    if bad:
+        say(
+            f"note: {name} gives NaN or infinity for {bad} of the first {logits[..., 0].numel()} patterns: "
+            "their answers say nothing"
+        )
+    n_classes, largest = logits.shape[-1], int(data.labels.max())
+    if largest >= n_classes:
+        say(f"note: {name} knows classes 0..{n_classes - 1}, labels go up to {largest}")
 
 
 def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:

@@ -7,6 +7,8 @@ another instruction set or other data would give other answers: it gets no run.
 from __future__ import annotations
 
 import functools
+import importlib.util
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,10 +35,50 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
         address: of the scheduler, as ``tcp://10.0.0.1:8786``.
         patience: see :data:`PATIENCE`.
 
-    The iterator raises StorageError where ``distributed`` is not installed, no scheduler answers, the
-    cluster is lost, no fit worker is left, or several workers died of one run.
+    Raises:
+        StorageError: ``distributed`` is not installed, or nothing listens at the address. The iterator
+            raises it where what answers is no scheduler, the cluster is lost, no fit worker is left, or
+            several workers died of one run.
     """
+    if importlib.util.find_spec("distributed") is None:
+        raise StorageError(
+            "argument --scheduler: distributed is not installed: pip install 'lenetshift[dask]'"
+        )
+    try:
+        _wait_for(address, patience)
+    except ValueError as error:
+        raise StorageError(
+            f"argument --scheduler: got {address!r}, expected an address as tcp://10.0.0.1:8786"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"no Dask scheduler answers at {address} in {patience:g} s: {error.strerror or error}"
+        ) from error
     return functools.partial(_do_all, address, patience)
+
+
+def _wait_for(address: str, patience: float) -> None:
+    """Wait until something listens at an address. A client of Distributed would wait as well, but
+    longer than it is told to, and say more than a line when it is cleared away.
+
+    Raises:
+        OSError: nothing does so within ``patience`` seconds, or there is no such host.
+        ValueError: it is no address.
+    """
+    from distributed.comm.addressing import get_address_host_port
+
+    host, port = get_address_host_port(address, strict=True)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=max(0.1, patience)).close()
+            return
+        except socket.gaierror:  # no such host
+            raise
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(min(0.2, patience / 10))
 
 
 def _do_all(
@@ -47,12 +89,8 @@ def _do_all(
     todo: Sequence[Run],
     reporter: Reporter,
 ) -> Done:
-    try:
-        import distributed
-    except ImportError as error:
-        raise StorageError(
-            "argument --scheduler: distributed is not installed: pip install 'lenetshift[dask]'"
-        ) from error
+    import distributed
+
     lost = StorageError(f"the cluster at {address} is lost: --resume goes on")
     try:
         client = distributed.Client(address, timeout=patience, set_as_default=False)

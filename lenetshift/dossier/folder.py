@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from ..experiments import ARCHITECTURES
 from .checkpoints import checkpoint_path
@@ -29,8 +30,10 @@ def open_folder(folder: Path) -> Iterator[Path]:
     proves that files can be written in both.
 
     Raises:
-        StorageError: the folder cannot be created or written, or another run is using it.
+        StorageError: the folder cannot be created or written, another run is using it, or it holds a
+            study.
     """
+    refuse_a_study(folder)
     checkpoints = folder / "checkpoints"
     with contextlib.ExitStack() as lock:
         try:
@@ -50,6 +53,29 @@ def _own_files(folder: Path) -> list[Path]:
     """All that a run writes into ``folder``; whatever else lies there is somebody else's."""
     checkpoints = [checkpoint_path(folder, model) for model in ARCHITECTURES]
     return [*(folder / name for name in PRODUCTS), *checkpoints]
+
+
+def refuse_a_study(folder: Path) -> None:
+    """StorageError where a folder holds a study, whose files a full run would write over."""
+    dossier = folder / "dossier.json"
+    runs = (folder / "runs").glob("*/*.seed*.npz")
+    if (found := dossier if dossier.exists() else next(runs, None)) is not None:
+        _refuse(folder, "a study", found)
+
+
+def refuse_a_full_run(folder: Path) -> None:
+    """StorageError where a folder holds a full run's files, which a study would write over."""
+    checkpoints = [checkpoint_path(folder, model) for model in ARCHITECTURES]
+    if (
+        found := next((p for p in (folder / PRODUCTS[0], *checkpoints) if p.exists()), None)
+    ) is not None:
+        _refuse(folder, "the results of `lenetshift reproduce`", found)
+
+
+def _refuse(folder: Path, kind: str, found: Path) -> NoReturn:
+    raise StorageError(
+        f"{folder} holds {kind} ({found.relative_to(folder)}), expected another folder"
+    )
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def check_seal(sealed: bytes) -> None:
     """Raise ValueError unless the contents of a file end with the SHA-256 of all before it."""
     body, digest = sealed[:-_N_HEX_DIGITS], sealed[-_N_HEX_DIGITS:]
     if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError("damaged, or of another version: it lacks the SHA-256 of its contents")
+        raise ValueError("damaged, or of another version: no SHA-256 of its contents ends it")
 
 
 def check_entries(content: Any, schema: int, model: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..experiments.runs import GRID, Run
 from .files import StorageError, reason
-from .folder import sole_user
+from .folder import refuse_a_full_run, sole_user
 from .jobs import Reporter
 from .plans import Plan
 from .run_files import Ground, Packed, read_run, write_run
@@ -28,8 +28,10 @@ def open_study(folder: Path, *, resume: bool) -> Iterator[None]:
     a killed one left half-written.
 
     Raises:
-        StorageError: it cannot be written, is in use, or holds a study and ``resume`` is not set.
+        StorageError: it cannot be written, is in use, holds a full run's files, or holds a study and
+            ``resume`` is not set.
     """
+    refuse_a_full_run(folder)
     with contextlib.ExitStack() as lock:
         try:
             (folder / "runs").mkdir(parents=True, exist_ok=True)

@@ -271,12 +271,17 @@ def accuracy_figure(maps: Mapping[str, Fractions], grid: ShiftGrid, note: str = 
         raise ValueError("maps: got none, expected at least one")
     values = {name: _accuracies(f"maps[{name!r}]", given, grid) for name, given in maps.items()}
 
+    scale_width = 104
     n_columns = min(2, len(values))
     n_rows = -(-len(values) // n_columns)
     width, height = accuracy_size(grid)
+    if len(values) == 1:  # as wide as the page
+        page = max(_LEAST_WIDTH, _PANEL_LEFT + width + _PANEL_RIGHT + scale_width)
+        wider = min(2, (page - scale_width - _PANEL_LEFT - _PANEL_RIGHT) / width)
+        width, height = round(wider * width), round(wider * height)
     panel_width = _PANEL_LEFT + width + _PANEL_RIGHT
     panel_height = _PANEL_TOP + height + _PANEL_BOTTOM
-    head, foot, scale_width = _HEAD + (_NOTE if note else 0), 40, 104
+    head, foot = _HEAD + (_NOTE if note else 0), 40
     figure = _page(n_columns * panel_width + scale_width, head + n_rows * panel_height + foot)
     counted = "per cent of the test images that are answered right when all are moved by (dx, dy)"
     _add_heading(figure, _PANEL_LEFT, "Accuracy at every shift", counted, note)

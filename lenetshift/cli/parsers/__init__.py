@@ -41,6 +41,8 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the process with the error in one line."""
+        if message.endswith(": COMMAND"):
+            message += f" (`{self.prog} --help` lists them)"
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
 
 

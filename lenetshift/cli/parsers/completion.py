@@ -10,7 +10,7 @@ DESCRIPTION = (
     "Print the script that completes commands and options in a shell (made by shtab). bash reads it "
     "with the line below, zsh from a file _lenetshift in a folder of $fpath, tcsh by source."
 )
-EXAMPLE = "completion bash > ~/.local/share/bash-completion/completions/lenetshift"
+EXAMPLE = "completion bash >> ~/.bash_completion"
 STATUS = USUAL_STATUS
 
 

@@ -31,6 +31,7 @@ export function startMaps(dataset, onTake) {
       `${model.short} at dx ${signed(dx)}, dy ${signed(dy)}: ` +
       `${count} of ${dataset.nTest.toLocaleString("en")} test images wrong`;
     turn();
+    byId("wrong").scrollIntoView({ block: "nearest" }); // it lies below the maps of all models
   }
 
   function turn() {
