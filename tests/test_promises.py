@@ -31,3 +31,13 @@ def test_every_promise_names_a_test_or_says_that_none_holds_it() -> None:
     assert numbers == list(range(1, len(promises) + 1))
     for number, promise in enumerate(promises, 1):
         assert re.search(r"`test_\w+\.py", promise) or "no test holds this" in promise, number
+
+
+def test_nothing_asks_for_the_time_of_day() -> None:
+    """A clock that is set back, or a file's time, can decide nothing: durations are monotonic."""
+    asks = re.compile(
+        r"time\.(time|time_ns|localtime|gmtime|ctime)\(|datetime|st_[mac]time|get[mac]time"
+    )
+    sources = sorted((TESTS.parent / "lenetshift").rglob("*.py"))
+    assert len(sources) > 100
+    assert not [path for path in sources if asks.search(path.read_text(encoding="utf-8"))]
