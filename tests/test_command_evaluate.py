@@ -206,7 +206,7 @@ def test_every_option_is_that_of_evaluate_shifts(
     [
         (
             "NaN",
-            "note: NaN gives NaN or infinity for 880 of the first 880 patterns: their answers say",
+            "note: NaN gives NaN or infinity for 990 of the first 990 patterns: their answers say",
         ),
         ("Two", "note: Two knows classes 0..1, labels go up to 9"),
         ("Net", ""),

@@ -162,8 +162,12 @@ def _tell_what_is_odd(
     model: nn.Module, name: str, images: torch.Tensor, data: Dataset, grid: ShiftGrid, **how: Any
 ) -> None:
     """Notes on what makes the figures mean little, as far as the logits of some images show it."""
-    with contextlib.redirect_stdout(sys.stderr):
-        _, logits = predict_shifts(model, images[:16], grid, return_logits=True, **how)
+    some = images[: max(1, 1000 // len(grid))]
+    with (
+        of_a_person(f"argument --model: {name} fails, asked once more"),
+        contextlib.redirect_stdout(sys.stderr),
+    ):
+        _, logits = predict_shifts(model, some, grid, return_logits=True, **how)
     bad = int((~logits.isfinite()).any(-1).sum())
     if bad:
         say(
