@@ -38,3 +38,5 @@ def test_changed_inputs(target) -> None:
                     new = changes.randbytes(changes.randint(1, 4))
                     data[at : at + (len(new) if how == 1 else 0)] = new
             TARGETS[target](bytes(data))
+        for _ in range(5):  # and, but for that, whole
+            TARGETS[target](original[: changes.randrange(len(original) + 1)])
