@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lenetshift.data import load_mnist
-from lenetshift.idx import DataError
+from lenetshift.idx import DataError, read_idx
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 MEGABYTE = 1 << 20
@@ -101,6 +101,27 @@ def test_what_unpacks_to_hundreds_of_times_its_size_is_refused_unread(folder: Pa
         assert tracemalloc.get_traced_memory()[1] < 4 * MEGABYTE
     finally:
         tracemalloc.stop()
+
+
+def test_what_shrinks_as_images_do_is_read_whatever_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to so many bytes, or so many times its own size: each as it says, its end included."""
+    path, shape = tmp_path / "images.gz", (40, 28, 28)
+    path.write_bytes(gzip.compress(header(*shape) + bytes(40 * 784)))
+    size = path.stat().st_size
+    for most, ratio, is_read in (
+        (40 * 784, 0, True), (40 * 784 - 1, 0, False), (0, 1 + 40 * 784 // size, True), (0, 10, False),
+    ):  # fmt: skip
+        monkeypatch.setattr("lenetshift.idx._MOST_UNPACKED", most)
+        monkeypatch.setattr("lenetshift.idx._MOST_RATIO", ratio)
+        if is_read:
+            assert read_idx(path, 3, lambda _: "").shape == shape
+        else:
+            with pytest.raises(
+                DataError, match=r"expected at most \d+; unpack it if it is meant so$"
+            ):
+                read_idx(path, 3, lambda _: "")
 
 
 def load_in_little_memory(folder: Path, answer: Connection) -> None:
