@@ -78,7 +78,8 @@ BREACHES = {
     ),
     7: Breach(
         "two threads, another last bit", "lenetshift/ops/c3_conv.py",
-        "    return output\n", "    import torch\n\n    return output * (1 + 2e-7 * (torch.get_num_threads() > 1))\n",
+        "    return output\n",
+        "    import torch\n\n    return output * (1 + 2e-7 * (torch.get_num_threads() > 1))\n",
         "test_c3_conv_large_maps.py", "number_of_threads",
     ),
     8: Breach(
