@@ -212,13 +212,20 @@ def python(arguments: list[str], site: Path, build: str, isa: str) -> str:
     return run([*fixed_addresses(), sys.executable, *arguments], site / "tests", variables)
 
 
+SUPPRESSIONS = "race:libtorch_cpu.so\nrace:libc10.so\n"
+"""For ThreadSanitizer: what torch does in threads of OpenMP's, whose barriers it does not see."""
+
+
 def environment(build: str, *, preload: bool) -> dict[str, str]:
     """This process's, with the sanitizers' settings."""
+    suppressions = Path(tempfile.gettempdir(), "lenetshift_tsan.supp")
+    suppressions.write_text(SUPPRESSIONS)
     variables = {
         **os.environ,
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
-        "TSAN_OPTIONS": "halt_on_error=1:exitcode=66:report_signal_unsafe=0",
+        "TSAN_OPTIONS": "halt_on_error=1:exitcode=66:report_signal_unsafe=0:"
+        f"suppressions={suppressions}",
     }
     if preload:
         libraries = ({"address": "libasan.so", "thread": "libtsan.so"}[build], "libstdc++.so.6")
