@@ -17,21 +17,21 @@ leave() {
 kept=${1:-}
 trap leave EXIT
 
-if ! test -e "$system/work/ready"; then
+if ! test -e "$system/build/ready"; then
   debootstrap --arch=arm64 --variant=minbase \
     --include=python3,python3-venv,python3-dev,g++,cmake,ninja-build,ca-certificates bookworm "$system"
-  mkdir -p "$system/work" && touch "$system/work/ready"
+  mkdir -p "$system/build" && touch "$system/build/ready"
 fi
-# Packages come from where this machine's come from.
-cp /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt "$system/work/"
-cp "$system/work/resolv.conf" "$system/etc/"
-cp "$system/work/ca-certificates.crt" "$system/etc/ssl/certs/"
+# Names of hosts, and whom to trust, are those outside.
+cp /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt "$system/build/"
+cp "$system/build/resolv.conf" "$system/etc/"
+cp "$system/build/ca-certificates.crt" "$system/etc/ssl/certs/"
 mountpoint -q "$system/proc" || mount -t proc proc "$system/proc"
 mountpoint -q "$system/dev" || mount --bind /dev "$system/dev"
 
-rm -rf "$system"/work/{tests,dist,*.tar.gz}
-cp -r tests "$sdist" "$system/work/"
-inside() { chroot "$system" env -u PIP_FIND_LINKS -u PYTHONPATH -u PIP_CONSTRAINT HOME=/root bash -euc "cd /work; $1"; }
+rm -rf "$system"/build/{tests,dist,*.tar.gz}
+cp -r tests "$sdist" "$system/build/"
+inside() { chroot "$system" env -u PYTHONPATH -u PIP_CONSTRAINT HOME=/root bash -euc "cd /build; $1"; }
 step() { printf '\n=== %5d s  %s\n' "$SECONDS" "$*"; }
 
 step "an environment"
@@ -45,5 +45,5 @@ step "values of every op"
 inside 'cd tests; OMP_NUM_THREADS=2 ../venv/bin/python -m pytest -q -n 2 -p no:cacheprovider \
   test_isa.py test_translate.py test_shift_each.py test_metrics.py test_c3_not_finite.py \
   test_predict_shifts_lenet5.py test_predict_shifts_mlp.py test_train_epoch.py test_c3_conv.py'
-mkdir -p dist && cp "$system"/work/dist/*.whl dist/
-step "done: $(basename "$system"/work/dist/*.whl)"
+mkdir -p dist && cp "$system"/build/dist/*.whl dist/
+step "done: $(basename "$system"/build/dist/*.whl)"

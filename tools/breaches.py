@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanitized import FailedError, run
+from sanitized import FailedError, configure, run
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = (
@@ -226,15 +226,7 @@ def verdict(breach: Breach, copy: Path, build: Path) -> bool:
 
 def compile_core(copy: Path, build: Path) -> None:
     """The core of a copy, into its package."""
-    version = re.search(r'__version__ = "(.*)"', (copy / "lenetshift/__init__.py").read_text())
-    assert version is not None
-    cmakedir = run([sys.executable, "-m", "pybind11", "--cmakedir"], ROOT).strip()
-    run(
-        ["cmake", "-G", "Ninja", "-S", str(copy), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release",
-         "-DLENETSHIFT_CUDA=OFF", f"-DSKBUILD_PROJECT_VERSION={version[1]}", f"-Dpybind11_DIR={cmakedir}",
-         f"-DPython_EXECUTABLE={sys.executable}"],
-        copy,
-    )  # fmt: skip
+    configure(copy, build)
     run(["cmake", "--build", str(build), "--target", "_core"], copy)
     for old in (copy / "lenetshift").glob("_core*"):
         old.unlink()

@@ -25,7 +25,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanitized import SMALL
+from sanitized import SMALL, configure
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = ROOT / "csrc" / "cpu"
@@ -120,18 +120,7 @@ class Workshop:
         """Build it once."""
         self.folder, self.site = folder, folder / "site"
         build = folder / "build"
-        version = re.search(r'__version__ = "(.*)"', (ROOT / "lenetshift/__init__.py").read_text())
-        assert version is not None
-        cmakedir = subprocess.check_output(
-            [sys.executable, "-m", "pybind11", "--cmakedir"], text=True
-        )
-        subprocess.run(
-            ["cmake", "-G", "Ninja", "-S", ROOT, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
-             "-DLENETSHIFT_CUDA=OFF", f"-DSKBUILD_PROJECT_VERSION={version[1]}",
-             f"-Dpybind11_DIR={cmakedir.strip()}", f"-DPython_EXECUTABLE={sys.executable}",
-             "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        configure(ROOT, build, "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
         subprocess.run(["cmake", "--build", build], check=True, stdout=subprocess.DEVNULL)
         commands = json.loads((build / "compile_commands.json").read_text())
         (compile_portable,) = (c for c in commands if c["file"].endswith("isa_portable.cpp"))

@@ -168,18 +168,24 @@ def plant(folder: Path, builds: list[str]) -> int:
 
 def make(source: Path, folder: Path, build: str, *, unit_tests: bool) -> None:
     """Build the core with a sanitizer."""
+    configure(
+        source, folder, "-DCMAKE_CXX_COMPILER=g++", f"-DLENETSHIFT_SANITIZE={SANITIZERS[build]}",
+        f"-DLENETSHIFT_UNIT_TESTS={'ON' if unit_tests else 'OFF'}",
+    )  # fmt: skip
+    run(["cmake", "--build", str(folder)], source)
+
+
+def configure(source: Path, folder: Path, *options: str) -> None:
+    """Have a build folder ready for the core of some sources, for this Python, without CUDA."""
     version = re.search(r'__version__ = "(.*)"', (source / "lenetshift/__init__.py").read_text())
     assert version is not None
     cmakedir = run([sys.executable, "-m", "pybind11", "--cmakedir"], ROOT).strip()
     run(
         ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release",
-         "-DCMAKE_CXX_COMPILER=g++", "-DLENETSHIFT_CUDA=OFF", f"-DLENETSHIFT_SANITIZE={SANITIZERS[build]}",
-         f"-DLENETSHIFT_UNIT_TESTS={'ON' if unit_tests else 'OFF'}",
-         f"-DSKBUILD_PROJECT_VERSION={version[1]}", f"-Dpybind11_DIR={cmakedir}",
-         f"-DPython_EXECUTABLE={sys.executable}"],
+         "-DLENETSHIFT_CUDA=OFF", f"-DSKBUILD_PROJECT_VERSION={version[1]}",
+         f"-Dpybind11_DIR={cmakedir}", f"-DPython_EXECUTABLE={sys.executable}", *options],
         source,
     )  # fmt: skip
-    run(["cmake", "--build", str(folder)], source)
 
 
 def package(source: Path, folder: Path) -> Path:
