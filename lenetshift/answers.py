@@ -20,12 +20,14 @@ class Answers:
         logits: ``[N, n_dy, n_dx, K]`` in the dtype of the model's output, or None.
         method: ``"fused"``, ``"shared"`` or ``"plain"``.
         reason: why that way, in a sentence that begins with it.
+        n_classes: K, the number of outputs; 0 without images.
     """
 
     predictions: Tensor
     logits: Tensor | None
     method: str
     reason: str
+    n_classes: int
 
 
 class Collected:
@@ -43,6 +45,7 @@ class Collected:
     ) -> None:
         """Wait for the first answers, which tell the number of classes."""
         self.n, self.shape, self.device, self.keeps_logits = n, shape, device, keeps_logits
+        self.n_classes = 0  # until then
         self._predictions: Tensor | None = None  # [N * n_dy * n_dx]
         self._logits: Tensor | None = None  # [N * n_dy * n_dx, K]
 
@@ -53,12 +56,14 @@ class Collected:
             self._make_room(logits.shape[1], logits.dtype)
         assert self._predictions is not None
         part = slice(first, first + len(logits))
-        self._predictions[part] = logits.argmax(1)
+        self._predictions[part] = (logits.byte() if logits.dtype == torch.bool else logits).argmax(
+            1
+        )
         if self._logits is not None:
             self._logits[part] = logits
 
-    @torch.inference_mode(False)  # what is returned are ordinary tensors
     def _make_room(self, n_classes: int, dtype: torch.dtype) -> None:
+        self.n_classes = n_classes
         n_patterns = self.n * self.shape[0] * self.shape[1]
         small = torch.uint8 if n_classes <= MAX_CLASSES_IN_A_BYTE else torch.int32
         self._predictions = torch.empty(n_patterns, dtype=small, device=self.device)
@@ -77,4 +82,5 @@ class Collected:
             None if logits is None else logits.view(self.n, *self.shape, logits.shape[1]),
             method,
             reason,
+            self.n_classes,
         )

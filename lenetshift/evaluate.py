@@ -27,14 +27,16 @@ from .checks import (
     check_pictures,
     check_type,
     describe,
+    dtype_name,
 )
 from .data import evenly_spaced
-from .models import device_and_dtype, fused_name
+from .models import device_of, fused_name, input_dtypes
 from .modes import eval_mode
 from .patterns import Patterns, frame_of
-from .plain import Ask, Pace, Transform
+from .plain import Ask, Transform, default_batch_size
 from .shared import Differs, NotShared, SharedWay, shared_way
 from .shared.canvas import Frame
+from .shared.recorder import first_line
 from .shifts import ShiftGrid
 
 METHODS = ("auto", "fused", "shared", "plain")
@@ -74,9 +76,8 @@ class ShiftEvaluator:
         self.model, self.grid, self.method, self.transform = model, grid, method, transform
         self.fill, self.crop = fill, crop
         self.batch_size = None if batch_size is None else check_batch_size(batch_size)
-        self._ask = Ask(model, transform)
-        self._ways: dict[Any, SharedWay | NotShared] = {}  # by kind of the images
-        self._paces: dict[Any, Pace] = {}  # of the plain way, likewise
+        self._asks: dict[Any, tuple[Ask, torch.dtype]] = {}  # by kind of the images
+        self._ways: dict[Any, SharedWay | NotShared] = {}  # likewise
 
     def answer(
         self,
@@ -104,24 +105,26 @@ class ShiftEvaluator:
             raise ValueError(f"method: got 'fused', but {obstacle}")
         if self.method in ("auto", "fused") and not obstacle:
             return fused.answers(self.model, pictures, self.grid, return_logits)
-        patterns = Patterns(pictures, frame, *device_and_dtype(self.model))
         collected = Collected(len(pictures), self.grid.shape, pictures.device, return_logits)
-        why = "as asked"
-        with torch.inference_mode(), self._eval_mode():
+        with torch.no_grad(), self._eval_mode():
+            ask, patterns = self._asked(pictures, frame)
+            dtype = _in_dtype(patterns)
+            why, reported = "as asked", 0
             if self.method != "plain":
-                way = self._way(patterns)
-                if isinstance(way, SharedWay):
-                    reason = _shared(way, patterns, collected, on_progress)
-                    return collected.answers("shared", reason)
-                why = str(way)
-            done = 0
-            pace = self._paces.setdefault(patterns.kind, Pace(self.batch_size))
-            for first, logits in plain.answers(self._ask, patterns, pace):
-                collected.put(first, logits)
-                before, done = done, (first + len(logits)) // len(self.grid)
-                if on_progress and done > before:
-                    on_progress(done - before)
-        return collected.answers("plain", f"plain: {why}")
+                way = self._way(ask, patterns)
+                try:
+                    if isinstance(way, NotShared):
+                        raise way
+                    n_cut = 0
+                    for n, n_cut_of_these in self._shared(way, patterns, collected):
+                        reported, n_cut = reported + n, n_cut + n_cut_of_these
+                        if on_progress:
+                            on_progress(n)
+                    return collected.answers("shared", _sharing(way, patterns, n_cut) + dtype)
+                except NotShared as reason:
+                    why = str(reason)
+            _plain(ask, patterns, collected, on_progress, reported)
+        return collected.answers("plain", f"plain: {why}{dtype}")
 
     def _obstacle_to_fused(self, pictures: Tensor, frame: Frame) -> str | None:
         """Why the model's fused op cannot be used, the end of a sentence; None if it can."""
@@ -146,7 +149,32 @@ class ShiftEvaluator:
                     stack.enter_context(eval_mode(part))
             yield
 
-    def _way(self, patterns: Patterns) -> SharedWay | NotShared:
+    def _asked(self, pictures: Tensor, frame: Frame) -> tuple[Ask, Patterns]:
+        """The plain way of asking about such images, and these as it takes them.
+
+        A model may take several dtypes: the first in which it answers is taken.
+        """
+        device = device_of(self.model)
+        kind = (*pictures.shape[1:], pictures.dtype)
+        if kind in self._asks:
+            ask, dtype = self._asks[kind]
+            return ask, Patterns(pictures, frame, device, dtype)
+        *others, last = input_dtypes(self.model)
+        for dtype in (*others, last):
+            patterns = Patterns(pictures, frame, device, dtype)
+            size = self.batch_size or default_batch_size(patterns.shape, dtype, device)
+            ask = Ask(self.model, self.transform, size)
+            if dtype != last and len(patterns):
+                try:
+                    ask(frame.patterns(patterns.unmoved(slice(0, 1)), *torch.zeros(3, 1).long()))
+                except Exception:  # the last one's is the person's to see
+                    continue
+            if len(patterns):
+                self._asks[kind] = ask, dtype
+            return ask, patterns
+        raise AssertionError("the last dtype is taken")
+
+    def _way(self, ask: Ask, patterns: Patterns) -> SharedWay | NotShared:
         """The shared way for such images, or why there is none.
 
         Raises:
@@ -155,27 +183,61 @@ class ShiftEvaluator:
         if not len(patterns):
             return NotShared("there are no images")
         if patterns.kind not in self._ways:
-            self._ways[patterns.kind] = self._try_to_share(patterns)
+            self._ways[patterns.kind] = self._try_to_share(ask, patterns)
         way = self._ways[patterns.kind]
         if self.method == "shared" and isinstance(way, NotShared):
             raise ValueError(f"method: got 'shared', but {way}") from way
         return way
 
-    def _try_to_share(self, patterns: Patterns) -> SharedWay | NotShared:
+    def _try_to_share(self, ask: Ask, patterns: Patterns) -> SharedWay | NotShared:
+        """The shared way, tried and checked; or what was in its way, whatever that is: where a loop of
+        one's own works, this is only an attempt."""
         rows = evenly_spaced(min(N_TRIED, len(patterns)), len(patterns))
+        unmoved = patterns.unmoved(rows.to(patterns.images.device))
         try:
             return shared_way(
                 self.model,
                 self.transform,
                 patterns.frame,
-                patterns.unmoved(rows.to(patterns.images.device)),
-                self._ask,
+                unmoved,
+                ask,
+                ask.in_batches,
                 even_if_slower=self.method == "shared",
             )
+        except MemoryError:
+            raise
         except NotShared as reason:
             if self.method == "auto" and isinstance(reason, Differs):
-                warnings.warn(f"{reason}; the plain way is taken", RuntimeWarning, stacklevel=4)
+                warnings.warn(f"{reason}; the plain way is taken", RuntimeWarning, stacklevel=5)
             return reason
+        except Exception as error:
+            return NotShared(f"the attempt to share its features failed ({first_line(error)})")
+
+    def _shared(
+        self, way: SharedWay, patterns: Patterns, collected: Collected
+    ) -> Iterator[tuple[int, int]]:
+        """Fill in the answers of the shared way.
+
+        Yields:
+            How many images were answered, and how many of their patterns on canvases cut at the frame.
+
+        Raises:
+            NotShared: something went wrong after all.
+            ValueError: that, where the way was asked for.
+        """
+        for first in range(0, len(patterns), way.block):
+            try:
+                answers = way.answer(patterns.unmoved(slice(first, first + way.block)))
+            except MemoryError:
+                raise
+            except Exception as error:
+                reason = NotShared(f"sharing its features failed ({first_line(error)})")
+                self._ways[patterns.kind] = reason
+                if self.method == "shared":
+                    raise ValueError(f"method: got 'shared', but {reason}") from error
+                raise reason from error
+            collected.put(first * patterns.n_shifts, answers.logits.flatten(0, 2))
+            yield len(answers.logits), int(answers.cut.sum())
 
 
 @overload
@@ -271,23 +333,32 @@ def predict_shifts(
     return answers.predictions, answers.logits
 
 
-def _shared(
-    way: SharedWay,
+def _plain(
+    ask: Ask,
     patterns: Patterns,
     collected: Collected,
     on_progress: Callable[[int], None] | None,
-) -> str:
-    """Fill in the answers of the shared way; how it was, in a sentence."""
-    n_cut = 0
-    for first in range(0, len(patterns), way.block):
-        answers = way.answer(patterns.unmoved(slice(first, first + way.block)))
-        n_cut += int(answers.cut.sum())
-        collected.put(first * patterns.n_shifts, answers.logits.flatten(0, 2))
-        if on_progress:
-            on_progress(len(answers.logits))
+    reported: int,
+) -> None:
+    """Fill in the answers of the plain way; ``reported`` images were answered another way before."""
+    for first, logits in plain.answers(ask, patterns):
+        collected.put(first, logits)
+        done = (first + len(logits)) // patterns.n_shifts
+        if on_progress and done > reported:
+            on_progress(done - reported)
+            reported = done
+
+
+def _sharing(way: SharedWay, patterns: Patterns, n_cut: int) -> str:
+    """How features were shared, in a sentence."""
     height, width = way.canvas_size
     sentence = f"shared: all {patterns.n_shifts} windows of a {height} x {width} canvas at once"
     if n_cut:
         share = n_cut / (len(patterns) * patterns.n_shifts)
         sentence += f", {share:.1%} of the patterns on canvases that are cut at the frame"
     return sentence
+
+
+def _in_dtype(patterns: Patterns) -> str:
+    """How the images were given to the network, where that is not in float32."""
+    return "" if patterns.dtype == torch.float32 else f", in {dtype_name(patterns.dtype)}"

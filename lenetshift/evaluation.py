@@ -354,6 +354,7 @@ def _on_cpu(answers: Answers) -> Answers:
         None if logits is None else logits.cpu(),
         answers.method,
         answers.reason,
+        answers.n_classes,
     )
 
 

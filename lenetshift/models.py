@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -251,14 +251,36 @@ def fused_name(model: nn.Module) -> str | None:
     return name if dtype == torch.float32 and device.type in ("cpu", "cuda") else None
 
 
-def device_and_dtype(model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Where, and in which floating dtype, a model expects its input: those of its first floating
-    parameter or buffer; CPU and float32 for a model without any."""
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model expects its input: where its first floating parameter or buffer is; the CPU for a model
+    without any."""
+    return next((tensor.device for tensor in _floating(model)), torch.device("cpu"))
+
+
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """The dtype of its first floating parameter or buffer; float32 for a model without any."""
+    return next((tensor.dtype for tensor in _floating(model)), torch.float32)
+
+
+def input_dtypes(model: nn.Module) -> list[torch.dtype]:
+    """The floating dtypes in which a model may expect its input, the likeliest first.
+
+    Float32 or float64 where all parameters and buffers have it. A model of several, or of half precision
+    alone, may convert what it is given: float32 first, then its own dtypes in the order of their first use.
+    """
+    own = list(dict.fromkeys(tensor.dtype for tensor in _floating(model)))
+    if not own:
+        return [torch.float32]
+    return (
+        own
+        if own in ([torch.float32], [torch.float64])
+        else list(dict.fromkeys([torch.float32, *(d for d in own if d.itemsize > 1)]))
+    )
+
+
+def _floating(model: nn.Module) -> Iterator[Tensor]:
     for group in (model.parameters(), model.buffers()):
-        for tensor in group:
-            if tensor.is_floating_point():
-                return tensor.device, tensor.dtype
-    return torch.device("cpu"), torch.float32
+        yield from (tensor for tensor in group if tensor.is_floating_point())
 
 
 def _without_weights(name: str, activation: str) -> nn.Module:

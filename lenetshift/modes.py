@@ -1,4 +1,4 @@
-"""Eval mode while a model is asked, and its own modes after that."""
+"""Eval mode while a model is asked, and its own modes and values after that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 _asked: dict[int, tuple[int, bool]] = {}  # id of a module -> calls that now ask it, its own mode
 _lock = threading.RLock()  # of _asked and the modes; an eval() of another's module may ask, too
@@ -14,20 +15,64 @@ _lock = threading.RLock()  # of _asked and the modes; an eval() of another's mod
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode within; after the last of the threads that ask it every module has its own back."""
-    modules = list(model.modules())
+    """Eval mode within; after the last of the threads that ask it every module has its own back.
+
+    A module in eval mode already, or one without modes (a frozen or an exported one), is left alone. Where
+    ``train(mode)`` has an effect, such as merging weights, it has it both ways, and what it rounds is put
+    back to the bit.
+    """
+    modules = [module for module in model.modules() if hasattr(module, "training")]
     with _lock:
+        switches = any(module.training for module in modules)
+        values = _values(model) if switches and _has_effect(modules) else []
         for module in modules:
             n_calls, training = _asked.get(id(module), (0, module.training))
             _asked[id(module)] = (n_calls + 1, training)
-        model.eval()
+        if switches:
+            _switch(model, modules, dict.fromkeys(map(id, modules), False))
     try:
         yield
     finally:
         with _lock:
+            own = {}
             for module in modules:
                 n_calls, training = _asked.pop(id(module))
                 if n_calls > 1:
                     _asked[id(module)] = (n_calls - 1, training)
                 else:
-                    module.training = training
+                    own[id(module)] = training
+            _switch(model, modules, own)
+            _put_back(model, values)
+
+
+def _switch(model: nn.Module, modules: list[nn.Module], wanted: dict[int, bool]) -> None:
+    """Each module in its wanted mode, by ``train(mode)`` where it differs: parents first, since that goes
+    down to their children."""
+    for module in modules:
+        mode = wanted.get(id(module), module.training)
+        if module.training != mode:
+            try:
+                module.train(mode)
+            except NotImplementedError:  # an exported module within has no modes
+                module.training = mode
+
+
+def _has_effect(modules: list[nn.Module]) -> bool:
+    """Whether ``train(mode)`` of a module does more than PyTorch's."""
+    return any(
+        type(m).train is not nn.Module.train and not type(m).__module__.startswith("torch.")
+        for m in modules
+    )
+
+
+def _values(model: nn.Module) -> list[tuple[str, Tensor, Tensor]]:
+    """Parameters and buffers by name, and copies of them."""
+    named = (*model.named_parameters(), *model.named_buffers())
+    return [(name, tensor, tensor.detach().clone()) for name, tensor in named]
+
+
+def _put_back(model: nn.Module, values: list[tuple[str, Tensor, Tensor]]) -> None:
+    for _, tensor, before in values:
+        if tensor.shape == before.shape and not torch.equal(tensor, before):
+            with torch.no_grad():
+                tensor.copy_(before)

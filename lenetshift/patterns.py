@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import torch
@@ -64,12 +65,16 @@ class Patterns:
         return (*self.images.shape[1:], self.images.dtype)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of a pattern: channels, rows, columns."""
+        channels = 1 if self.images.dim() == 3 else self.images.shape[1]
+        return (channels, *self.frame.window)
+
+    @property
     def bytes_each(self) -> int:
         """Of a moved image as it is made."""
-        height, width = self.frame.window
-        channels = self.images[0].numel() // (self.images.shape[-2] * self.images.shape[-1])
         dtype = self.images.dtype if self.frame.is_plain else self.dtype
-        return height * width * channels * dtype.itemsize
+        return math.prod(self.shape) * dtype.itemsize
 
     def as_input(self, images: Tensor) -> Tensor:
         """Images or patterns as the network takes them: its dtype, 0..1, ``[B, C, h, w]``."""

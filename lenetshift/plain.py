@@ -1,42 +1,42 @@
-"""The plain way: every pattern through the network, a batch at a time."""
+"""The plain way: every pattern through the network, in batches of one size, as in one's own loop."""
 
 from __future__ import annotations
 
 import itertools
-import math
-import statistics
-import threading
-import time
-import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from .checks import describe
 from .patterns import Patterns
 
 Transform = Callable[[Tensor], Tensor]
 
-BATCH_SIZES = {"cpu": (128, 64, 512), "cuda": (2048, 512, 8192)}
-"""Patterns a forward pass, tried on the first images: a batch whose maps stay in the cache is best on
-a CPU, one that fills the device on a GPU. The likeliest comes first."""
+BATCH_VALUES = {"cpu": 1 << 17, "cuda": 1 << 21}
+"""Pixels of a batch: on a CPU the maps of a small batch stay in the cache, a large one fills a GPU.
+``benchmarks/batch_sizes.py`` measures it."""
 
-ROUNDS = 3
-"""How often each is tried."""
-
-TURNS = 5
-"""How often each of the two fastest is then timed on more patterns."""
-
-MOST_BYTES = 256 << 20
-"""What the patterns of a forward pass may hold at once, where the batch size is ours to choose."""
-
+SIZES = {"cpu": (8, 128), "cuda": (16, 4096)}
+"""The smallest and the largest batch."""
 
 MOVED_BYTES = 8 << 20
 """Moved images that are made at once."""
+
+
+def default_batch_size(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> int:
+    """Patterns a forward pass: a power of two that follows from a pattern's shape, dtype and device alone.
+
+    Args:
+        shape: ``(C, h, w)`` of a pattern.
+        dtype: of it; twice the bytes, half the batch.
+        device: of the network.
+    """
+    kind = device.type if device.type in SIZES else "cuda"
+    values = max(1, shape[-2] * shape[-1] * dtype.itemsize // 4)
+    least, most = SIZES[kind]
+    wanted = max(1, BATCH_VALUES[kind] // values)
+    return min(most, max(least, 1 << (wanted.bit_length() - 1)))
 
 
 class Ask:
@@ -45,28 +45,50 @@ class Ask:
     Args:
         model: in eval mode; takes ``[B, C, h, w]``, gives ``[B, K]``.
         transform: what stands before it, on ``[B, C, h, w]``; None is nothing.
+        batch_size: patterns a forward pass, neither more nor less.
     """
 
-    def __init__(self, model: nn.Module, transform: Transform | None) -> None:
+    def __init__(self, model: nn.Module, transform: Transform | None, batch_size: int) -> None:
         """Keep them."""
-        self.model, self.transform = model, transform
+        self.model, self.transform, self.batch_size = model, transform, batch_size
         self._n_classes: int | None = None  # once it has answered
 
     def __call__(self, patterns: Tensor) -> Tensor:
-        """The logits ``[B, K]`` of patterns ``[B, C, h, w]`` in 0..1, which it may write to.
+        """The logits ``[n, K]`` of patterns ``[n, C, h, w]`` in 0..1, n >= 1, which it may write to.
 
         Raises:
             ValueError: the transform or the model gives something else.
         """
-        output: Tensor = self.model(
-            patterns if self.transform is None else self._transformed(patterns)
-        )
-        n = len(patterns)
+        return self.in_batches(self._answer, patterns)
+
+    def in_batches(self, function: Callable[[Tensor], Tensor], patterns: Tensor) -> Tensor:
+        """A function of batches, on any number of patterns: the last batch is filled with repetitions of
+        its patterns, and what the function says of them is dropped."""
+        parts = []
+        for part in patterns.split(self.batch_size):
+            n = len(part)
+            if n < self.batch_size:
+                part = part[torch.arange(self.batch_size, device=part.device) % n]
+            parts.append(function(_contiguous(part))[:n])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _answer(self, batch: Tensor) -> Tensor:
+        n = len(batch)
+        try:
+            output = self.model(batch if self.transform is None else self._transformed(batch))
+        except Exception as error:
+            if self._n_classes is None and hasattr(error, "add_note"):  # from Python 3.11 on
+                error.add_note(
+                    f"The model was asked about {n} patterns at once; if it takes another number only, "
+                    "say so with batch_size=."
+                )
+            raise
         fits = isinstance(output, Tensor) and output.dim() == 2 and len(output) == n
-        if not fits or output.shape[1] == 0:
+        if not fits or output.shape[1] == 0 or output.is_complex():
+            real = "real " if fits and output.is_complex() else ""
             raise ValueError(
                 f"model: got output {describe(output)} for {n} images, "
-                f"expected [{n}, K] with K >= 1"
+                f"expected {real}[{n}, K] with K >= 1"
             )
         if self._n_classes not in (None, output.shape[1]):
             raise ValueError(
@@ -74,12 +96,12 @@ class Ask:
                 f"expected [{n}, {self._n_classes}] as for those before"
             )
         self._n_classes = output.shape[1]
-        return output
+        return output.detach()
 
-    def _transformed(self, patterns: Tensor) -> Tensor:
+    def _transformed(self, batch: Tensor) -> Tensor:
         assert self.transform is not None
-        n, _, height, width = patterns.shape
-        seen = self.transform(patterns)
+        n, _, height, width = batch.shape
+        seen = self.transform(batch)
         if (
             not isinstance(seen, Tensor)
             or seen.dim() != 4
@@ -92,81 +114,32 @@ class Ask:
         return seen
 
 
-class Pace:
-    """The batch size of forward passes: as asked, or what proves fastest on the first patterns. Kept
-    from one call of :func:`answers` to the next, for images of one kind.
-
-    Every size is tried a few times on a batch or some; the two fastest then take turns on longer
-    stretches, for a size that makes memory anew for every batch is slow in the long run alone.
-    """
-
-    def __init__(self, batch_size: int | None) -> None:
-        """Patterns a forward pass at most; None finds it out."""
-        self._chosen = batch_size
-        self._seconds: dict[int, list[float]] = {}  # a pattern, by the batch sizes to choose from
-        self._trials: list[int] = []
-        self._turns: list[int] = []
-        self._lock = threading.Lock()  # several threads may share an evaluator
-
-    def begin(self, ask: Ask, patterns: Patterns) -> None:
-        """Before the first pattern: choose what to try."""
-        if self._chosen or self._seconds:
-            return
-        sizes = _batch_sizes(ask, patterns)
-        with self._lock:
-            self._seconds = {size: [] for size in sizes}
-            self._trials = sizes * ROUNDS if len(sizes) > 1 else []
-
-    def next(self) -> tuple[int, int]:
-        """The next batch size; and how many patterns to ask with it, 0 for as many as suits."""
-        with self._lock:
-            if self._chosen:
-                return self._chosen, 0
-            if self._trials:
-                return self._trials.pop(0), max(self._seconds)
-            if len(self._seconds) > 2:
-                two = sorted(self._seconds, key=self._median)[:2]
-                self._seconds = {size: [] for size in two}
-                self._turns = two * TURNS
-            if self._turns:
-                return self._turns.pop(0), 0
-            self._chosen = min(self._seconds, key=self._median)
-            return self._chosen, 0
-
-    def took(self, size: int, seconds: float) -> None:
-        """How long a pattern took in batches of ``size``."""
-        with self._lock:
-            if not self._chosen and size in self._seconds:
-                self._seconds[size].append(seconds)
-
-    def _median(self, size: int) -> float:
-        return statistics.median(self._seconds[size] or [math.inf])
-
-
-def answers(ask: Ask, patterns: Patterns, pace: Pace) -> Iterator[tuple[int, Tensor]]:
+def answers(ask: Ask, patterns: Patterns) -> Iterator[tuple[int, Tensor]]:
     """Ask about all patterns.
 
     Yields:
         The number of the first pattern, and the logits ``[B, K]`` of it and those that follow.
     """
-    if not len(patterns):
-        return
-    pace.begin(ask, patterns)
-    first = 0
-    while first < len(patterns):
-        size, trial = pace.next()
-        at_once = trial or max(size, MOVED_BYTES // patterns.bytes_each)
-        images = slice(first, min(len(patterns), first + max(1, at_once // patterns.n_shifts)))
-        start = _now(patterns.device)
+    first, waiting = 0, None
+    for moved in _moved(patterns, ask.batch_size):
+        at_hand = moved if waiting is None else torch.cat([waiting, moved])
+        n = len(at_hand) - len(at_hand) % ask.batch_size
+        for at in range(0, n, ask.batch_size):
+            yield first, ask(patterns.as_input(at_hand[at : at + ask.batch_size]))
+            first += ask.batch_size
+        waiting = at_hand[n:]
+    if waiting is not None and len(waiting):
+        yield first, ask(patterns.as_input(waiting))
+
+
+def _moved(patterns: Patterns, batch_size: int) -> Iterator[Tensor]:
+    """All patterns, some at a time, ``[n, ...]``."""
+    at_once = max(batch_size, MOVED_BYTES // max(1, patterns.bytes_each))
+    n_images = max(1, at_once // patterns.n_shifts)
+    for first in range(0, len(patterns), n_images):
+        images = slice(first, min(len(patterns), first + n_images))
         for shifts in _pieces(patterns.n_shifts, at_once):
-            moved = patterns.moved(images, shifts)  # [images, shifts, C, h, w]
-            at = images.start * patterns.n_shifts + shifts.start
-            for batch in moved.flatten(0, 1).split(size):
-                yield at, ask(patterns.as_input(batch))
-                at += len(batch)
-        n = (images.stop - images.start) * patterns.n_shifts
-        pace.took(size, (_now(patterns.device) - start) / n)
-        first = images.stop
+            yield patterns.moved(images, shifts).flatten(0, 1)
 
 
 def _pieces(n: int, most: int) -> list[slice]:
@@ -176,51 +149,10 @@ def _pieces(n: int, most: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(bounds)]
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def _batch_sizes(ask: Ask, patterns: Patterns) -> list[int]:
-    """Those worth a trial: as many as fit the memory, by what a second pattern adds to one."""
-    peaks = []
-    for n in (1, 2):
-        one = patterns.as_input(patterns.moved(slice(0, 1), slice(0, 1)).flatten(0, 1))
-        batch = one.repeat(n, 1, 1, 1)
-        with _LiveBytes() as live:
-            ask(batch)
-        peaks.append(live.peak)
-    most = max(1, MOST_BYTES // max(1, peaks[1] - peaks[0]))
-    return [n for n in BATCH_SIZES.get(patterns.device.type, (128,)) if n <= most] or [most]
-
-
-class _LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the tensors that are made within and still alive.
-
-    Attributes:
-        peak: most of them at once.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.peak = 0
-        self._alive: dict[int, tuple[int, int]] = {}  # address -> bytes, tensors that share them
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an op and count what it gives."""
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                address, n_bytes = storage.data_ptr(), storage.nbytes()
-                _, sharing = self._alive.get(address, (0, 0))
-                self._alive[address] = n_bytes, sharing + 1
-                weakref.finalize(tensor, self._forget, address)
-        self.peak = max(self.peak, sum(n_bytes for n_bytes, _ in self._alive.values()))
-        return result
-
-    def _forget(self, address: int) -> None:
-        n_bytes, sharing = self._alive.pop(address, (0, 0))
-        if sharing > 1:
-            self._alive[address] = n_bytes, sharing - 1
+def _contiguous(batch: Tensor) -> Tensor:
+    """A batch in PyTorch's ordinary layout: with one channel ``contiguous`` accepts any stride of it,
+    which convolutions take for channels_last."""
+    channels, height, width = batch.shape[1:]
+    if batch.stride() == (channels * height * width, height * width, width, 1):
+        return batch
+    return torch.empty(batch.shape, dtype=batch.dtype, device=batch.device).copy_(batch)

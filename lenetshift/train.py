@@ -27,7 +27,7 @@ from .checks import (
 )
 from .data import Dataset, as_input
 from .fused import packed_parameters, sums_stay_finite
-from .models import MODELS, device_and_dtype, fused_name, own_name
+from .models import MODELS, device_of, dtype_of, fused_name, own_name
 from .seeds import epoch_permutation, epoch_seed, seeded_global
 
 OnProgress = Callable[[int, int, int, float], None]
@@ -98,7 +98,7 @@ def train(
     run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
     seeded = _draws_nothing if own_name(model) else seeded_global
 
-    device, _ = device_and_dtype(model)
+    device = device_of(model)
     resting = None if dataset is None else dataset.to(device)  # once, not in every epoch
     losses = []
     for epoch in range(first_epoch, first_epoch + epochs):
@@ -222,7 +222,7 @@ def _backward_hooked(model: nn.Module) -> list[str]:
 
 def _autograd_epoch(model: nn.Module) -> _Epoch:
     """An epoch as the plain torch loop, in training mode."""
-    _, dtype = device_and_dtype(model)
+    dtype = dtype_of(model)
 
     def run_epoch(
         images: Tensor,

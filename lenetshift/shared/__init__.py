@@ -10,13 +10,15 @@ Read on in this order:
 
 - ``canvas``: images to canvases, windows of them, fills, crops;
 - ``geometry``, ``maps``: where the windows of a map lie, and what layers make of it;
-- ``call``, ``places``, ``kernels``, ``whole``, ``rules``: what each function of PyTorch does to it;
-- ``network``, ``executor``: the traced network, and one pass over it;
+- ``private``, ``recorder``, ``graph``: a network as the list of operations that it runs;
+- ``call``, ``places``, ``kernels``, ``whole``, ``rules``: what each operation does to a map;
+- ``executor``: one pass of the network over canvases;
 - ``way``: chunks of images, cut canvases, memory;
 - ``check``, ``choice``: the comparison with the plain way, and whether to share at all.
 """
 
-from .choice import Differs, shared_way
+from .check import Differs
+from .choice import shared_way
 from .geometry import NotShared
 from .way import SharedWay
 

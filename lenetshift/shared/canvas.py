@@ -17,6 +17,7 @@ from .geometry import Axis
 
 Fill = str | float | Sequence[float]
 CIRCULAR = "circular"
+H, W = 2, 3  # the dimensions of y and x of images and canvases
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Frame:
             ``[B, C, h, w]``.
         """
         y, x = self.axes()
-        windows = lines(lines(self.canvases(images), 2, y), 3, x)  # [N, C, n_dy, n_dx, h, w]
+        windows = lines(lines(self.canvases(images), H, y), W, x)  # [N, C, n_dy, n_dx, h, w]
         return windows[n, :, y.windows - 1 - i, x.windows - 1 - j].contiguous()
 
 

@@ -2,45 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ..shifts import ShiftGrid
 from .canvas import Frame
-from .network import agreeing
-from .way import Ask, SharedAnswers
+from .geometry import NotShared
+from .graph import Graph
+from .recorder import agree
+from .way import Ask, SharedWay
 
-RANDOM = 4
+RANDOM = 2
 """Patterns of each image that are drawn at random, and as many of those that were cut."""
 
+IN_FLOAT64 = 3
+"""Images on which sharing is compared in float64."""
 
-def difference(frame: Frame, images: Tensor, answers: SharedAnswers, ask: Ask) -> str | None:
+NO_FAULT = 2.0**-30
+"""Largest difference in float64, as a fraction of the largest logit: far above its rounding, which is some
+2**-45 after ten layers, and far below what a feature of another window makes."""
+
+InBatches = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+
+
+class Differs(NotShared):
+    """The shared way gave different answers from the plain one on the first images."""
+
+
+def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask, in_batches: InBatches) -> None:
     """Compare some patterns of some images: unmoved, the corners, some that were cut, at random.
 
-    Args:
-        frame: of the images.
-        images: floating ``[n, C, H, W]`` in 0..1.
-        answers: to them, by the shared way.
-        ask: the plain way.
+    Three comparisons, each as sharp as rounding admits. The graph without sharing against the model: the
+    same operations on the same batches. Shared features against the graph without sharing, in float64, in
+    which rounding hides nothing. And the shared way against the model as they are.
 
-    Returns:
-        The worst difference in words, or None where all agree but for rounding.
+    Args:
+        graph: of the network.
+        way: the shared way, tried on the images.
+        images: floating ``[n, C, H, W]`` in 0..1.
+        ask: the plain way.
+        in_batches: runs a function of patterns in the batches of the plain way.
+
+    Raises:
+        Differs: the shared way is wrong.
+        NotShared: or cannot be told from wrong.
     """
-    n, i, j = _chosen(frame.grid, answers.cut).to(images.device).unbind(1)
-    shared = answers.logits[n, i, j]
-    plain = ask(frame.patterns(images, n, i, j))
+    frame = way.frame
+    chosen = _chosen(frame.grid, way.tried.cut).to(images.device)
+    n, i, j = chosen.unbind(1)
+    patterns = frame.patterns(images, n, i, j)
+    plain = ask(patterns.clone())
+    alone = in_batches(graph.run, patterns)
+    if not agree(alone, plain, _same_operations(graph, plain.dtype)).all():
+        raise NotShared("what it runs for two images gives different answers for a batch")
+
+    few = n < IN_FLOAT64
+    wide = graph.in_float64()
+    try:
+        exact = wide.run(patterns[few].double())
+        shared = SharedWay(wide, frame, images[:IN_FLOAT64].double(), wide.run).tried.logits
+    except NotShared:
+        raise
+    except Exception as error:
+        raise NotShared(f"it cannot be checked in float64 ({type(error).__name__})") from error
+    _compare(frame, shared[n[few], i[few], j[few]], exact, chosen[few], NO_FAULT)
+    relative = graph.rounding(plain.dtype) if plain.is_floating_point() else 0.0
+    _compare(frame, way.tried.logits[n, i, j], plain, chosen, relative)
+
+
+def _same_operations(graph: Graph, dtype: torch.dtype) -> float:
+    """How far the same operations may differ: a compiled network may sum in another order; in half precision
+    that is not seen behind the last rounding."""
+    if not dtype.is_floating_point:
+        return 0.0
+    last = 2 * torch.finfo(dtype).eps
+    return last if dtype.itemsize < 4 else max(last, graph.rounding(dtype))
+
+
+def _compare(frame: Frame, shared: Tensor, plain: Tensor, chosen: Tensor, relative: float) -> None:
     if shared.shape != plain.shape:
-        return f"it gives {shared.shape[1]} numbers a pattern, the model {plain.shape[1]}"
-    agreed, allowed = agreeing(shared, plain)
-    agree = agreed.all(1)
-    if agree.all():
-        return None
-    differences = (shared - plain).abs().amax(1).nan_to_num(torch.inf).masked_fill(agree, -1)
-    worst = int(differences.argmax())
-    dy, dx = frame.grid.dy[int(i[worst])], frame.grid.dx[int(j[worst])]
-    return (
-        f"moved by (dx, dy) = ({dx}, {dy}), logits differ by {differences[worst]:.1e}, "
-        f"expected at most {allowed:.1e}"
+        raise Differs(
+            f"shared features give {shared.shape[1]} numbers a pattern, the model {plain.shape[1]}"
+        )
+    agreed = agree(shared, plain, relative).expand(shared.shape).all(1)
+    if agreed.all():
+        return
+    differences = (shared.double() - plain.double()).abs().amax(1).nan_to_num(torch.inf)
+    worst = int(differences.masked_fill(agreed, -1).argmax())
+    _, i, j = chosen[worst].tolist()
+    largest = plain.double().nan_to_num(0, 0, 0).abs().max().item()
+    raise Differs(
+        f"shared features give different answers: moved by (dx, dy) = ({frame.grid.dx[j]}, "
+        f"{frame.grid.dy[i]}), logits differ by {differences[worst]:.1e}, "
+        f"expected at most {relative * largest:.1e}"
     )
 
 

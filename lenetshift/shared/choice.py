@@ -8,17 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from .canvas import Frame
-from .check import difference
+from .check import InBatches, check
 from .geometry import NotShared
-from .network import Network
+from .recorder import record
 from .way import Ask, SharedWay
 
 LEAST_IMAGES = 2
 """Tried at once: what works for a single pattern only is no rule."""
 
-
-class Differs(NotShared):
-    """The shared way gave other answers than the plain one on the first images."""
+MODEL_PREFIX = "model."
+"""Where a network with a transform before it keeps the model."""
 
 
 class _Transformed(nn.Module):
@@ -40,6 +39,7 @@ def shared_way(
     frame: Frame,
     images: Tensor,
     ask: Ask,
+    in_batches: InBatches,
     even_if_slower: bool,
 ) -> SharedWay:
     """The shared way of asking a model, tried and checked on some images.
@@ -50,6 +50,7 @@ def shared_way(
         frame: of the images.
         images: floating ``[n, C, H, W]`` in 0..1, a sample of one or more.
         ask: the plain way.
+        in_batches: runs a function of patterns in the batches of the plain way.
         even_if_slower: whether to take it where it saves no multiplication.
 
     Raises:
@@ -58,14 +59,12 @@ def shared_way(
     _check_hooks(model)
     images = images.repeat(LEAST_IMAGES, 1, 1, 1) if len(images) < LEAST_IMAGES else images
     patterns = frame.patterns(images, *_three_patterns(frame, images))
-    ask(patterns.clone())  # a model or transform that is no good is to fail by its own fault
-    network = Network(model if transform is None else _Transformed(transform, model), patterns)
-    way = SharedWay(network, frame, images, ask)
+    network = model if transform is None else _Transformed(transform, model)
+    graph = record(network, patterns, prefix=MODEL_PREFIX)
+    way = SharedWay(graph, frame, images, ask)
     if not even_if_slower:
         _check_saving(way)
-    worst = difference(frame, images, way.tried, ask)
-    if worst is not None:
-        raise Differs(f"its features shared, its answers are others: {worst}")
+    check(graph, way, images, ask, in_batches)
     return way
 
 

@@ -1,21 +1,22 @@
-"""One pass of a network over canvases: its graph, function by function, on maps."""
+"""One pass of a network over canvases: its graph, operation by operation, on maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch import Tensor
 
-from . import rules, whole
-from .call import Call
+from . import whole
+from .call import TWO_IMAGES, Call
 from .geometry import Axis, MarginTooSmall, NotShared
-from .maps import Map, Tally, windows
-from .network import Network, first_line, name_of
-from .whole import Flat
+from .graph import IMAGES, Graph, Node, arguments, leaves, mapped, picked, values_in
+from .maps import Flat, Map, Tally, Unshared, windows
+from .places import TakenApart
+from .recorder import first_line
+from .rules import RULES
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,37 +41,39 @@ class Pass:
     peak_bytes: int
 
 
-def run(network: Network, canvases: Tensor, y: Axis, x: Axis) -> Pass:
-    """Run a network on all windows of ``canvases [N, C, height, width]``, which it may write to.
+def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = math.inf) -> Pass:
+    """Run a network on all windows of ``canvases [N, C, height, width]``.
+
+    Args:
+        graph: the network.
+        canvases: images with something around them.
+        y, x: where the windows lie.
+        most_bytes: what the values may hold at once; looked at before it is taken.
 
     Raises:
         NotShared: it does something that windows cannot share; the message says what.
         MarginTooSmall: the canvases hold too little around their windows.
     """
-    tally = Tally()
+    tally = Tally(most_bytes)
     images = Map(canvases, y, x, tally)
-    values: dict[fx.Node, Any] = {}
+    results: dict[int, Any] = {IMAGES.node: images}
     peak = 0
-    for node in network.nodes:
-        if node.op == "placeholder":
-            values[node] = images
-        elif node.op == "output":
-            break
-        else:
-            values[node] = _value(network, node, values, images.rows)
-        peak = max(peak, _bytes(values))
-        for used in network.last_use.get(node, ()):
-            del values[used]
-    n = len(canvases)
-    logits = whole.taken_apart(values[network.nodes[-1].args[0]])
-    if len(logits) != images.rows:
+    for n, node in enumerate(graph.nodes):
+        results[n] = _result(graph, node, results, images)
+        peak = max(peak, _bytes(results))
+        for used in graph.last_use.get(n, ()):
+            del results[used]
+    output = results[graph.output.node]
+    logits = whole.taken_apart(output if graph.output.item is None else output[graph.output.item])
+    if not isinstance(logits, Tensor) or len(logits) != images.rows:
         raise NotShared("it gives no row of numbers for each image")
+    n = len(canvases)
     spoiled_y, spoiled_x = (
         canvases.new_zeros(n, axis.windows, dtype=torch.bool) if spoiled is None else spoiled
         for axis, spoiled in ((y, tally.spoiled_y), (x, tally.spoiled_x))
     )
     return Pass(
-        logits.view(n, y.windows, x.windows, -1),
+        logits.reshape(n, y.windows, x.windows, -1),
         spoiled_y,
         spoiled_x,
         tally.products,
@@ -79,58 +82,64 @@ def run(network: Network, canvases: Tensor, y: Axis, x: Axis) -> Pass:
     )
 
 
-def _value(network: Network, node: fx.Node, values: dict[fx.Node, Any], rows: int) -> Any:
-    if network.is_number(node):
-        return network.number(node, rows)
-    if network.is_constant(node):
-        return network.constant(node)
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map) -> Any:
+    """An operation's result: by its rule where it is given maps, else as it stands."""
+    args, kwargs = arguments(node, results, images.rows)
+    given = list(leaves((args, kwargs)))
     try:
-        result = _applied(network, node, args, kwargs)
+        if images.tally.most_bytes < math.inf:
+            images.tally.check_bytes(_bytes(results) + _foreseen(node, given, images))
+        for value in given:
+            if isinstance(value, Unshared):
+                raise NotShared(value.reason)
+        call = Call(node.op, node.kind, node.parameters, node.shape)
+        if not any(isinstance(value, (Map, Flat)) for value in given):
+            return call(*args, **kwargs)
+        return mapped(
+            _by_rule(call, args, kwargs, given, _has_rows(graph, node, results)), _settled
+        )
     except NotShared as reason:
-        raise NotShared(f"{name_of(node)} {reason}") from reason
+        raise NotShared(f"{node.name} {reason}") from reason
     except MarginTooSmall:
         raise
     except Exception as error:
-        raise NotShared(f"{name_of(node)} cannot be shared ({first_line(error)})") from error
-    return tree_map(_settled, result)
+        raise NotShared(f"{node.name} cannot be shared ({first_line(error)})") from error
 
 
-def _applied(network: Network, node: fx.Node, args: Any, kwargs: Any) -> Any:
-    """A function's result: by its rule where it is given maps, else as it stands."""
-    call = Call(_function(network, node), network.shape(node))
-    leaves = tree_leaves((args, kwargs))
-    if not any(isinstance(value, (Map, Flat)) for value in leaves):
-        return call(*args, **kwargs)
-    rule = _rule(network, node)
-    maps = any(isinstance(value, Map) for value in leaves)
-    if not maps and (rule is None or rule[0] not in rules.TAKES_FLAT):
-        return whole.of_windows(call, *args, **kwargs)
-    if rule is None:
+def _by_rule(call: Call, args: Any, kwargs: Any, given: list[Any], has_rows: bool) -> Any:
+    maps = any(isinstance(value, Map) for value in given)
+    if has_rows and maps:
+        raise NotShared("joins a map with numbers that each window has for itself")
+    rule = RULES.get(call.name)
+    if rule is None and maps:
         raise NotShared("cannot be shared between windows")
-    function, settings = rule
-    return function(call, *args, *settings, **kwargs)
+    if rule is None or has_rows:
+        return whole.of_windows(call, *args, **kwargs)
+    try:
+        return rule(call, *args, **kwargs)
+    except TakenApart:
+        return whole.of_windows(call, *args, **kwargs)
 
 
-def _function(network: Network, node: fx.Node) -> Callable[..., Any]:
-    if node.op == "call_module":
-        module: nn.Module = network.modules[str(node.target)]
-        return module
-    if node.op == "call_method":
-        name = str(node.target)
-        return lambda self, *args, **kwargs: getattr(self, name)(*args, **kwargs)
-    assert callable(node.target)
-    return node.target
+def _has_rows(graph: Graph, node: Node, results: dict[int, Any]) -> bool:
+    """Whether an operation is given numbers that depend on the pixels and have left the map."""
+    return any(
+        isinstance(value, Tensor) and (used.node == IMAGES.node or graph.nodes[used.node].moving)
+        for used in values_in(node)
+        for value in leaves(picked(results, used))
+    )
 
 
-def _rule(network: Network, node: fx.Node) -> rules.Bound | None:
-    if node.op == "call_module":
-        return rules.of_module(network.modules[str(node.target)])
-    if node.op == "call_method":
-        rule = rules.NAMES.get(str(node.target).rstrip("_"))
-    else:
-        rule = rules.FUNCTIONS.get(node.target)
-    return rule and (rule, ())
+def _foreseen(node: Node, given: list[Any], images: Map) -> int:
+    """What an operation's result will take, about: as many features as it has, at the places of the map that
+    it is given; or its rows."""
+    maps = [value for value in given if isinstance(value, Map)]
+    if not maps:
+        return math.prod(node.shape) // TWO_IMAGES * images.rows * images.tensor.element_size()
+    largest = max((m.tensor for m in maps), key=Tensor.numel)
+    features = math.prod(node.shape[1:-2] or largest.shape[1:-2])
+    cells = len(largest) * largest.shape[-2] * largest.shape[-1]
+    return features * cells * largest.element_size()
 
 
 def _settled(value: Any) -> Any:
@@ -139,10 +148,12 @@ def _settled(value: Any) -> Any:
     return windows(value) if single else value
 
 
-def _bytes(values: dict[fx.Node, Any]) -> int:
-    """Memory behind all values, that of views once."""
+def _bytes(results: dict[int, Any]) -> int:
+    """Memory behind all results, that of views once."""
     tensors = (
-        getattr(getattr(v, "map", v), "tensor", v) for v in tree_leaves(list(values.values()))
+        value.tensor if isinstance(value, Map) else getattr(value, "map", value)
+        for value in leaves(results)
     )
+    tensors = (t.tensor if isinstance(t, Map) else t for t in tensors)
     storages = (t.untyped_storage() for t in tensors if isinstance(t, Tensor))
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    return sum({storage._cdata: storage.nbytes() for storage in storages}.values())

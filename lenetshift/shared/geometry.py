@@ -18,12 +18,12 @@ class NotShared(Exception):
 
 
 class MarginTooSmall(Exception):
-    """A padding of ``margin`` pixels meets a canvas that holds less around its windows."""
+    """A padding meets a canvas that holds too little around its windows: ``missing`` pixels."""
 
-    def __init__(self, margin: int) -> None:
+    def __init__(self, missing: int) -> None:
         """Say how many."""
-        super().__init__(f"a margin of {margin} pixels is needed")
-        self.margin = margin
+        super().__init__(f"{missing} more pixels are needed around the windows")
+        self.missing = missing
 
 
 @dataclass(frozen=True)
@@ -91,5 +91,5 @@ class Axis:
         if self.margin is None:
             raise NotShared("pads its input, so its features depend on where the frame lies")
         if max(before, after) > self.margin:
-            raise MarginTooSmall(max(before, after))
+            raise MarginTooSmall(max(before, after) - self.margin)
         return replace(self, size=size, margin=self.margin - max(before, after))

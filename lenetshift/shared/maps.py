@@ -7,6 +7,7 @@ are joins of slices, which take a tenth of the time of PyTorch's own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from .geometry import Axis, NotShared
 
 Join = Callable[[Tensor, Tensor], Tensor]
-H, W = 2, 3  # the dimensions of y and x
+Y, X = -2, -1  # the dimensions of rows and columns
 
 
 @dataclass
@@ -29,12 +30,23 @@ class Tally:
             puts there; ``spoiled_x`` is ``[N, n_x]``, left and right. None: nothing was padded.
         products: multiply-adds of the convolutions on the canvases.
         plain_products: those of the same windows, one by one.
+        most_bytes: what its values may hold at once.
     """
 
+    most_bytes: float = math.inf
     spoiled_y: Tensor | None = None
     spoiled_x: Tensor | None = None
     products: int = 0
     plain_products: int = 0
+
+    def check_bytes(self, n_bytes: float) -> None:
+        """Before so much memory is taken.
+
+        Raises:
+            NotShared: it is more than the values may hold.
+        """
+        if n_bytes > self.most_bytes:
+            raise NotShared(f"would take {2 * int(n_bytes) >> 20} MiB for one image's canvas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +54,8 @@ class Map:
     """Features of every window.
 
     Attributes:
-        tensor: ``[N, C, height, width]`` of N canvases, at least as large as the windows need.
+        tensor: ``[N, ..., height, width]`` of N canvases, at least as large as the windows need. Between
+            them are the features: ``C`` channels, several dimensions after a ``view``, or none.
         y, x: where the windows lie.
         tally: that of the pass which made the map.
     """
@@ -57,6 +70,11 @@ class Map:
         """Number of windows in all: N * n_y * n_x."""
         return len(self.tensor) * self.y.windows * self.x.windows
 
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The sizes of the dimensions between images and rows."""
+        return tuple(self.tensor.shape[1:Y])
+
     def with_tensor(self, tensor: Tensor) -> Map:
         """The same windows of another tensor."""
         return replace(self, tensor=tensor)
@@ -64,10 +82,24 @@ class Map:
     def without_margin(self) -> Map:
         """Nothing around the windows, nor beyond what they need."""
         tensor = self.tensor
-        for dim, axis in ((H, self.y), (W, self.x)):
+        for dim, axis in ((Y, self.y), (X, self.x)):
             if tensor.shape[dim] != axis.cells:
                 tensor = tensor.narrow(dim, axis.around, axis.cells)
         return Map(tensor, replace(self.y, margin=None), replace(self.x, margin=None), self.tally)
+
+
+@dataclass(frozen=True, eq=False)
+class Flat:
+    """A flattened map, its windows not yet taken apart: a dense layer on it is a convolution."""
+
+    map: Map
+
+
+@dataclass(frozen=True)
+class Unshared:
+    """A result that cannot be shared, and why whatever uses it cannot be either."""
+
+    reason: str
 
 
 def aligned(maps: Sequence[Map]) -> list[Map]:
@@ -86,20 +118,21 @@ def aligned(maps: Sequence[Map]) -> list[Map]:
 
 
 def _extent(maps: Map) -> torch.Size:
-    return maps.tensor.shape[H:]
+    return maps.tensor.shape[Y:]
 
 
 def windows(maps: Map) -> Tensor:
-    """Every window by itself: ``[N * n_y * n_x, C, h, w]``."""
+    """Every window by itself: ``[N * n_y * n_x, ..., h, w]``."""
     maps = maps.without_margin()
     tensor, y, x = maps.tensor, maps.y, maps.x
-    n, channels = tensor.shape[:2]
-    at_n, at_c, at_y, at_x = tensor.stride()
+    n_values = maps.rows * math.prod(maps.features) * y.size * x.size
+    maps.tally.check_bytes(n_values * tensor.element_size())
+    at_n, *at_features, at_y, at_x = tensor.stride()
     view = tensor.as_strided(
-        (n, y.windows, x.windows, channels, y.size, x.size),
-        (at_n, y.step * at_y, x.step * at_x, at_c, y.dilation * at_y, x.dilation * at_x),
+        (len(tensor), y.windows, x.windows, *maps.features, y.size, x.size),
+        (at_n, y.step * at_y, x.step * at_x, *at_features, y.dilation * at_y, x.dilation * at_x),
     )
-    return view.reshape(maps.rows, channels, y.size, x.size)
+    return view.reshape(maps.rows, *maps.features, y.size, x.size)
 
 
 def conv2d(
@@ -111,7 +144,7 @@ def conv2d(
     groups: int,
 ) -> Map:
     """Convolution without padding: ``weight [O, C / groups, kh, kw]``."""
-    maps = maps.without_margin()
+    maps = with_channels(maps).without_margin()
     kernel = weight.shape[2:]
     y, every_y = maps.y.slid(kernel[0], stride[0], dilation[0])
     x, every_x = maps.x.slid(kernel[1], stride[1], dilation[1])
@@ -130,12 +163,12 @@ def pool2d(
     dilation: tuple[int, int] = (1, 1),
 ) -> Map:
     """``join`` of the values under a kernel, without padding."""
-    maps = maps.without_margin()
+    maps = with_channels(maps).without_margin()
     tensor = maps.tensor
     y, every_y = maps.y.slid(kernel[0], stride[0], dilation[0])
     x, every_x = maps.x.slid(kernel[1], stride[1], dilation[1])
-    tensor = _joined(tensor, H, join, kernel[0], dilation[0] * maps.y.dilation, every_y, y.cells)
-    tensor = _joined(tensor, W, join, kernel[1], dilation[1] * maps.x.dilation, every_x, x.cells)
+    tensor = _joined(tensor, Y, join, kernel[0], dilation[0] * maps.y.dilation, every_y, y.cells)
+    tensor = _joined(tensor, X, join, kernel[1], dilation[1] * maps.x.dilation, every_x, x.cells)
     if kernel == (
         1,
         1,
@@ -148,7 +181,7 @@ def cropped(maps: Map, rows: range, columns: range) -> Map:
     """The windows' given rows and columns, positions in ascending order."""
     maps = maps.without_margin()
     tensor, axes = maps.tensor, []
-    for dim, axis, taken in ((H, maps.y, rows), (W, maps.x, columns)):
+    for dim, axis, taken in ((Y, maps.y, rows), (X, maps.x, columns)):
         after, every = axis.thinned(len(taken), taken.step)
         tensor = _every(tensor, dim, taken.start * axis.dilation, every, after.cells)
         axes.append(after)
@@ -165,24 +198,39 @@ def padded(maps: Map, rows: tuple[int, int], columns: tuple[int, int], value: fl
         NotShared: the map no longer holds the image around a window.
         MarginTooSmall: the canvas holds too little around its windows.
     """
+    maps = with_channels(maps)
     tensor, axes = maps.tensor, []
-    for dim, axis, (before, after) in ((H, maps.y, rows), (W, maps.x, columns)):
+    for dim, axis, (before, after) in ((Y, maps.y, rows), (X, maps.x, columns)):
         wider = axis.padded(before, after)
-        if axis.cut:
-            tensor = F.pad(tensor, [0, 0] * (W - dim) + [before, after], value=value)
+        if axis.cut:  # the map may be larger than its only window needs, after a stride
+            tensor = tensor.narrow(dim, 0, axis.cells)
+            tensor = F.pad(tensor, [0, 0] * (X - dim) + [before, after], value=value)
         elif before or after:
             spoiled = _spoiled(maps.tensor, dim, axis, before, after, value)
-            _note(maps.tally, "spoiled_y" if dim == H else "spoiled_x", spoiled)
+            _note(maps.tally, "spoiled_y" if dim == Y else "spoiled_x", spoiled)
             first = axis.around - before - wider.around
             tensor = tensor.narrow(dim, first, wider.cells + 2 * wider.around)
         axes.append(wider)
     return Map(tensor, axes[0], axes[1], maps.tally)
 
 
+def with_channels(maps: Map) -> Map:
+    """The map itself.
+
+    Raises:
+        NotShared: it does not have one dimension of features.
+    """
+    if len(maps.features) != 1:
+        raise NotShared(
+            "slides over a map of other dimensions than [images, channels, rows, columns]"
+        )
+    return maps
+
+
 def _spoiled(tensor: Tensor, dim: int, axis: Axis, before: int, after: int, value: float) -> Tensor:
     """bool ``[N, windows]``: whether a window's neighbouring lines hold anything but ``value``."""
     other = (tensor != value).any(1)  # [N, height, width]
-    lines = other.any(W - dim + 1).cumsum(1)  # over the other axis -> [N, cells]
+    lines = other.any(X - dim + 1).cumsum(1)  # over the other axis -> [N, cells]
     counts = F.pad(lines, (1, 0))  # counts[:, k]: lines before k that hold something else
     first = axis.around + axis.step * torch.arange(axis.windows, device=tensor.device)
     last = first + axis.size
@@ -198,8 +246,8 @@ def _note(tally: Tally, name: str, spoiled: Tensor) -> None:
 
 def _every(tensor: Tensor, dim: int, first: int, every: int, n: int) -> Tensor:
     """``n`` cells along ``dim`` from ``first`` on, ``every`` so many: a view."""
-    index = [slice(None)] * dim + [slice(first, first + (n - 1) * every + 1, every)]
-    return tensor[tuple(index)]
+    chosen = slice(first, first + (n - 1) * every + 1, every)
+    return tensor[..., chosen] if dim == X else tensor[..., chosen, :]
 
 
 def _joined(

@@ -1,159 +1,76 @@
-"""Which rule a function, method or module of PyTorch has. What has none cannot be shared."""
+"""Which rule an ATen operation has. What has none cannot be shared.
+
+A rule is given the operation and its arguments, in which maps stand in the places of images. It gives a
+map or a flattened map, or rows for the windows one by one; or it raises NotShared, or TakenApart where
+the operation is to run on each window by itself.
+"""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from .. import ops as _ops  # noqa: F401 (registers c3_conv)
-from ..normalize import Normalize
 from . import kernels, places, whole
-from .geometry import NotShared
 from .whole import over_places
 
 Rule = Callable[..., Any]
 
 _EACH_PLACE = """
-    abs absolute neg negative sign square sqrt rsqrt exp exp2 expm1 log log2 log10 log1p reciprocal
-    pow sin cos tan asin acos atan sinh cosh erf erfc round floor ceil trunc frac sigmoid tanh
-    logsigmoid relu relu6 leaky_relu elu selu celu gelu silu mish softplus softsign tanhshrink
-    hardtanh hardsigmoid hardswish hardshrink softshrink threshold _threshold clamp clip clamp_min
-    clamp_max add sub subtract rsub mul multiply div divide true_divide truediv floordiv floor_divide
-    maximum minimum lerp addcmul addcdiv where eq ne lt le gt ge logical_and logical_or logical_not
-    nan_to_num isnan float double half bfloat16 to type type_as clone detach iadd isub imul itruediv
-    ipow radd rmul local_response_norm
+    abs neg sign sgn square sqrt rsqrt exp exp2 expm1 log log2 log10 log1p reciprocal pow sin cos
+    tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh erf erfc erfinv round floor ceil trunc
+    frac sigmoid log_sigmoid_forward relu relu6 leaky_relu elu celu selu gelu silu mish softplus
+    softshrink hardshrink hardtanh hardsigmoid hardswish threshold _prelu_kernel clamp clamp_min
+    clamp_max add sub rsub mul div remainder fmod floor_divide maximum minimum fmax fmin lerp
+    addcmul addcdiv where eq ne lt le gt ge logical_and logical_or logical_not logical_xor
+    bitwise_and bitwise_or bitwise_not bitwise_xor nan_to_num isnan isinf copysign hypot masked_fill
+    heaviside xlogy _to_copy fill zero copy zeros_like ones_like full_like deg2rad rad2deg sinc
 """
-# Functions whose every value is made of the values at the same place (and of other channels).
+# Every value is made of the values at the same place.
 
-_WHOLE = """
-    std var norm logsumexp prod median argmax argmin any all count_nonzero unflatten
-    squeeze cumsum topk sort permute transpose movedim
+_ALONG = """
+    flip roll cumsum cumprod logsumexp var std prod argmax argmin any all norm linalg_vector_norm
+    max min count_nonzero topk sort median index_select glu logcumsumexp
 """
-# Functions of a whole window, as near the end of networks.
+# They work along dimensions that they name: of features at each place, of others window by window.
 
-NAMES: dict[str, Rule] = {
+RULES: dict[str, Rule] = {
     **dict.fromkeys(_EACH_PLACE.split(), places.each_place),
-    **dict.fromkeys(_WHOLE.split(), whole.of_windows),
-    **dict.fromkeys(("softmax", "log_softmax", "softmin", "glu"), places.along_channels),
-    **dict.fromkeys(("chunk", "split"), places.in_pieces),
-    **dict.fromkeys(("cat", "concat", "concatenate"), places.concatenated),
-    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "alpha_dropout"), places.dropout),
-    "feature_alpha_dropout": places.dropout,
-    **dict.fromkeys(("layer_norm", "group_norm", "instance_norm"), places.over_window),
-    "contiguous": places.unchanged,
-    **dict.fromkeys(("max", "min"), whole.extreme),
-    "prelu": places.by_channel,
-    "batch_norm": places.batch_norm,
-    "conv2d": kernels.convolution,
-    "max_pool2d": kernels.max_pool2d,
+    **dict.fromkeys(_ALONG.split(), places.along),
+    **dict.fromkeys(
+        ("clone", "alias", "detach", "lift_fresh", "lift_fresh_copy"), places.unchanged
+    ),
+    **dict.fromkeys(("_softmax", "_log_softmax"), places.softmax),
+    **dict.fromkeys(("split", "split_with_sizes", "unbind", "select"), places.in_pieces),
+    **dict.fromkeys(("cat", "stack"), places.joined_features),
+    **dict.fromkeys(("permute", "transpose"), places.moved_dims),
+    **dict.fromkeys(("new_zeros", "new_ones", "new_full", "new_empty"), places.constant_like),
+    **dict.fromkeys(("native_layer_norm", "native_group_norm"), places.over_window),
+    **dict.fromkeys(
+        ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), places.batch_norm
+    ),
+    "repeat": places.repeated,
+    "expand": places.expanded,
+    "convolution": kernels.convolution,
+    "lenetshift::c3_conv": kernels.c3_convolution,
+    "max_pool2d_with_indices": kernels.max_pool2d,
     "avg_pool2d": kernels.avg_pool2d,
     "adaptive_max_pool2d": kernels.adaptive_max_pool2d,
-    "adaptive_avg_pool2d": kernels.adaptive_avg_pool2d,
-    "pad": kernels.padding,
-    **dict.fromkeys(("flatten", "view", "reshape"), whole.flattened),
+    "_adaptive_avg_pool2d": kernels.adaptive_avg_pool2d,
+    "avg_pool3d": kernels.pool_features,
+    "constant_pad_nd": kernels.constant_padding,
+    **dict.fromkeys(("reflection_pad2d", "replication_pad2d"), kernels.other_padding),
+    **dict.fromkeys(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"), whole.viewed),
+    "addmm": whole.addmm,
+    "mm": whole.mm,
     "linear": whole.linear,
-    "getitem": whole.indexed,
+    "slice": whole.sliced,
+    "index": whole.indexed,
+    **dict.fromkeys(("slice_scatter", "select_scatter"), whole.scattered),
     "sum": over_places(torch.add),
     "mean": over_places(torch.add, average=True),
     "amax": over_places(torch.maximum),
     "amin": over_places(torch.minimum),
 }
-
-
-def _functions() -> dict[Any, Rule]:
-    found: dict[Any, Rule] = {torch.ops.lenetshift.c3_conv: kernels.c3_convolution}
-    for name, rule in NAMES.items():
-        for space in (torch, F, operator):
-            for spelling in (name, f"{name}_"):
-                function = getattr(space, spelling, None)
-                if callable(function):
-                    found[function] = rule
-    return found
-
-
-FUNCTIONS = _functions()
-
-
-TAKES_FLAT = (whole.linear, whole.flattened, places.dropout, places.unchanged)
-"""The rules that know what to do with a flattened map; for others its windows are taken apart."""
-
-Bound = tuple[Rule, tuple[Any, ...]]
-"""A rule, and its arguments after the images."""
-
-
-def _convolution(m: Any) -> Bound:
-    if m.padding_mode != "zeros" and m.padding not in ("valid", (0, 0)):
-        raise NotShared(kernels.PADS)
-    settings = (m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
-    return kernels.convolution, settings
-
-
-def _max_pooling(m: Any) -> Bound:
-    settings = (m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, m.return_indices)
-    return kernels.max_pool2d, settings
-
-
-def _avg_pooling(m: Any) -> Bound:
-    settings = (m.kernel_size, m.stride, m.padding, m.ceil_mode, True, m.divisor_override)
-    return kernels.avg_pool2d, settings
-
-
-def _batch_norm(m: Any) -> Bound:
-    if m.training or m.running_mean is None:
-        raise NotShared("normalises by its batch")
-    return places.by_channel, ()
-
-
-def _each_place(m: Any) -> Bound:
-    return places.each_place, ()
-
-
-def _dropout(m: Any) -> Bound:
-    return places.dropout, (0.5, m.training)
-
-
-MODULES: dict[type[nn.Module], Callable[[Any], Bound]] = {
-    nn.Conv2d: _convolution,
-    nn.MaxPool2d: _max_pooling,
-    nn.AvgPool2d: _avg_pooling,
-    nn.AdaptiveMaxPool2d: lambda m: (
-        kernels.adaptive_max_pool2d,
-        (m.output_size, m.return_indices),
-    ),
-    nn.AdaptiveAvgPool2d: lambda m: (kernels.adaptive_avg_pool2d, (m.output_size,)),
-    nn.ConstantPad2d: lambda m: (kernels.padding, (m.padding, "constant", m.value)),
-    nn.ZeroPad2d: lambda m: (kernels.padding, (m.padding,)),
-    nn.Linear: lambda m: (whole.linear, (m.weight, m.bias)),
-    nn.Flatten: lambda m: (whole.flattened, ()),
-    nn.BatchNorm2d: _batch_norm,
-    nn.PReLU: lambda m: (places.by_channel, ()),
-    nn.Softmax: lambda m: (places.softmax_module, (m.dim,)),
-    nn.LogSoftmax: lambda m: (places.softmax_module, (m.dim,)),
-    nn.Identity: lambda m: (places.unchanged, ()),
-    **dict.fromkeys(
-        (nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d), lambda m: (places.over_window, ())
-    ),
-    Normalize: _each_place,
-}
-_MODULES_OF_EACH_PLACE = """
-    ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Softplus Softsign Tanh Tanhshrink Sigmoid
-    LogSigmoid Hardtanh Hardsigmoid Hardswish Hardshrink Softshrink Threshold RReLU Softmax2d
-    LocalResponseNorm
-"""
-_DROPOUTS = "Dropout Dropout1d Dropout2d AlphaDropout FeatureAlphaDropout"
-MODULES.update({getattr(nn, name): _each_place for name in _MODULES_OF_EACH_PLACE.split()})
-MODULES.update({getattr(nn, name): _dropout for name in _DROPOUTS.split()})
-
-
-def of_module(module: nn.Module) -> Bound | None:
-    """The rule of a module of PyTorch's that still does what its class does."""
-    for kind in type(module).__mro__:
-        if kind in MODULES:
-            same = type(module).forward is kind.forward and "forward" not in vars(module)
-            return MODULES[kind](module) if same else None
-    return None

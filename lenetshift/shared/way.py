@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .canvas import Frame, channels_last, lines
+from .canvas import Frame, H, W, channels_last, lines
 from .executor import Pass, run
-from .geometry import Axis, MarginTooSmall, NotShared
-from .maps import H, W
-from .network import Network
+from .geometry import Axis, MarginTooSmall
+from .graph import Graph
 
 WORK_BYTES = 16 << 20
 """What a pass may hold at once: a chunk's maps then stay in a processor's cache."""
@@ -47,7 +46,7 @@ class SharedWay:
     """A network, a frame, and how the one is asked about all windows of the other.
 
     Args:
-        network: traced.
+        graph: the network's.
         frame: of the images.
         images: floating ``[n, C, H, W]`` in 0..1, a few, on which everything is tried.
         ask: the network's answers ``[B, K]`` to ``[B, C, h, w]``, for windows that lose something
@@ -63,12 +62,10 @@ class SharedWay:
         NotShared: why it cannot be done.
     """
 
-    def __init__(self, network: Network, frame: Frame, images: Tensor, ask: Ask) -> None:
+    def __init__(self, graph: Graph, frame: Frame, images: Tensor, ask: Ask) -> None:
         """Try it."""
-        self.network, self.frame, self.ask = network, frame, ask
+        self.graph, self.frame, self.ask = graph, frame, ask
         self.margin, first = self._try(images[:1])
-        if first.peak_bytes > MOST_BYTES:
-            raise NotShared(f"one image's canvas would take {2 * first.peak_bytes >> 20} MiB")
         self.chunk = max(1, WORK_BYTES // first.peak_bytes)
         kept = frame.canvases(images[:1], self.margin).nbytes + first.logits.nbytes
         self.block = max(1, BLOCK_BYTES // kept)
@@ -79,10 +76,11 @@ class SharedWay:
         margin = 0
         while True:
             y, x = self.frame.axes(margin)
+            canvases = self.frame.canvases(image, margin)
             try:
-                return margin, run(self.network, self.frame.canvases(image, margin), y, x)
+                return margin, run(self.graph, canvases, y, x, most_bytes=MOST_BYTES)
             except MarginTooSmall as needed:
-                margin = needed.margin
+                margin += needed.missing
 
     @property
     def canvas_size(self) -> tuple[int, int]:
@@ -105,9 +103,7 @@ class SharedWay:
         """One block's answers, in the order of the windows on the canvas."""
         y, x = self.frame.axes(self.margin)
         canvases = self.frame.canvases(images, self.margin)
-        whole = [  # of copies, since functions may write to their input
-            run(self.network, part.clone(), y, x) for part in canvases.split(self.chunk)
-        ]
+        whole = [run(self.graph, part, y, x) for part in canvases.split(self.chunk)]
         logits = torch.cat([part.logits for part in whole])  # [n, n_y, n_x, K]
         spoiled_y = torch.cat([part.spoiled_y for part in whole])  # [n, n_y]
         spoiled_x = torch.cat([part.spoiled_x for part in whole])  # [n, n_x]
@@ -118,20 +114,20 @@ class SharedWay:
 
         for n, j in self._chunks(spoiled_x):  # what lies left or right of them is not blank
             columns = channels_last(lines(canvases, W, x)[n, :, :, j])  # [B, C, height, w]
-            cut = run(self.network, columns, y, Axis.alone(x.size))
+            cut = run(self.graph, columns, y, Axis.alone(x.size))
             logits[n, :, j] = cut.logits[:, :, 0]
             alone[n, :, j] = cut.spoiled_y
             products += cut.products
 
         for n, i in self._chunks(spoiled_y & blank_x.any(1, keepdim=True)):  # above or below
             rows = channels_last(lines(canvases, H, y)[n, :, i].transpose(H, W))  # [B, C, h, width]
-            cut = run(self.network, rows, Axis.alone(y.size), x)
+            cut = run(self.graph, rows, Axis.alone(y.size), x)
             logits[n, i] = torch.where(blank_x[n, :, None], cut.logits[:, 0], logits[n, i])
             products += cut.products
 
         for n, i, j in self._chunks(alone):  # both
             windows = lines(lines(canvases, H, y), W, x)[n, :, i, j]  # [B, C, h, w]
-            logits[n, i, j] = self.ask(windows.contiguous())
+            logits[n, i, j] = self.ask(windows)
             products += plain_products * len(n) / alone.numel()
         cut_somewhere = spoiled_y[:, :, None] | spoiled_x[:, None, :]
         return SharedAnswers(logits, cut_somewhere, products, plain_products)

@@ -1,31 +1,22 @@
-"""Rules for functions of a whole window: what leaves the map and goes on for each pattern alone.
+"""Rules for operations on a whole window: what leaves the map and goes on for each pattern alone.
 
 From there on a tensor has a row for each window of each image, ``[N * n_y * n_x, ...]``, and every
-function is run as it stands.
+operation is run as it stands.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import EllipsisType
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_map
 
-from .call import Call
+from .call import TWO_IMAGES, Call
 from .geometry import NotShared
-from .maps import Join, Map, conv2d, cropped, pool2d, windows
-from .places import CHANNELS, each_place
-
-
-@dataclass(frozen=True, eq=False)
-class Flat:
-    """A flattened map, its windows not yet taken apart: a dense layer on it is a convolution."""
-
-    map: Map
+from .graph import mapped
+from .maps import Flat, Join, Map, conv2d, cropped, pool2d, windows
+from .places import TakenApart, along, dims_of, features_of
 
 
 def taken_apart(value: Any) -> Any:
@@ -38,75 +29,122 @@ def taken_apart(value: Any) -> Any:
 
 
 def of_windows(call: Call, *args: Any, **kwargs: Any) -> Any:
-    """Any function of each window by itself."""
-    return call(*tree_map(taken_apart, args), **tree_map(taken_apart, kwargs))
+    """Any operation on each window by itself."""
+    return call(*mapped(args, taken_apart), **mapped(kwargs, taken_apart))
 
 
-def flattened(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """``flatten``, ``view`` and ``reshape``."""
-    if isinstance(value, Map):
-        window = (value.tensor.shape[1], value.y.size, value.x.size)
-        if call.shape == (2, *window):
-            return value
-        if call.shape == (2, math.prod(window)):
-            return Flat(value)
-    return of_windows(call, value, *args, **kwargs)
+def viewed(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
+    """``view``, ``unsqueeze`` and whatever else gives the same values another shape."""
+    maps = value.map if isinstance(value, Flat) else value
+    if call.shape[:1] != (TWO_IMAGES,):
+        raise NotShared("gives its batch a shape that joins images")
+    features, window = maps.features, (maps.y.size, maps.x.size)
+    shape = call.shape[1:]
+    if shape[-2:] == window and math.prod(shape[:-2]) == math.prod(features):
+        if shape[:-2] == features:
+            return maps
+        tensor = maps.tensor
+        return maps.with_tensor(tensor.reshape(len(tensor), *shape[:-2], *tensor.shape[-2:]))
+    if shape == (math.prod((*features, *window)),):
+        return Flat(maps)
+    raise TakenApart
 
 
-def linear(call: Call, value: Any, weight: Tensor, bias: Tensor | None = None) -> Any:
-    """``F.linear``: on a flattened map, a convolution as large as its windows."""
-    if isinstance(value, Map):
-        raise NotShared("is a dense layer along the rows of a window")
-    if not isinstance(value, Flat) or weight.is_cuda:  # cuDNN may round otherwise than cuBLAS
-        return of_windows(call, value, weight, bias)
+def addmm(call: Call, bias: Any, value: Any, weight: Any, **scales: Any) -> Any:
+    """A dense layer with a bias."""
+    if scales or not isinstance(bias, Tensor) or bias.dim() != 1:
+        raise TakenApart
+    return _dense(value, weight, bias)
+
+
+def mm(call: Call, value: Any, weight: Any) -> Any:
+    """A dense layer without a bias."""
+    return _dense(value, weight, None)
+
+
+def linear(call: Call, value: Any, weight: Any, bias: Tensor | None = None) -> Any:
+    """``linear``, where it stays one operation."""
+    if not isinstance(weight, Tensor):
+        raise TakenApart
+    return _dense(value, weight.t(), bias)
+
+
+def _dense(value: Any, weight: Any, bias: Tensor | None) -> Any:
+    """``value @ weight``, ``weight [n, O]``: on a flattened map, a convolution as large as its windows."""
+    if not isinstance(value, Flat) or not isinstance(weight, Tensor):
+        raise TakenApart
+    if weight.is_cuda:  # cuDNN may round otherwise than cuBLAS
+        raise TakenApart
     maps = value.map
-    kernel = weight.view(-1, maps.tensor.shape[1], maps.y.size, maps.x.size)
-    return windows(conv2d(maps, kernel, bias, (1, 1), (1, 1), groups=1)).flatten(1)
+    channels, size = math.prod(maps.features), (maps.y.size, maps.x.size)
+    tensor = maps.tensor.reshape(len(maps.tensor), channels, *maps.tensor.shape[-2:])
+    kernel = weight.t().reshape(-1, channels, *size)
+    out = conv2d(maps.with_tensor(tensor), kernel, bias, (1, 1), (1, 1), groups=1)
+    return windows(out).flatten(1)
 
 
 def over_places(join: Join, average: bool = False) -> Callable[..., Any]:
     """The rule of ``sum``, ``mean``, ``amax`` or ``amin``."""
 
-    def rule(call: Call, value: Any, dim: Any = None, keepdim: bool = False, **more: Any) -> Any:
-        if not isinstance(value, Map) or more:
-            return of_windows(call, value, dim, keepdim, **more)
-        dims = dim if isinstance(dim, (tuple, list)) else (dim,)
-        if keepdim and dims[0] in CHANNELS and len(dims) == 1:
-            return each_place(call, value, dim=dim, keepdim=True)
-        if len(dims) != 2 or {d % 4 for d in dims} != {2, 3}:
-            return of_windows(call, value, dim, keepdim)
+    def rule(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, Map):
+            raise TakenApart
+        dims = dims_of(call, (value, *args), kwargs, value.tensor.dim())
+        if set(dims) != set(range(value.tensor.dim())[-2:]) or kwargs.get("dtype"):
+            return along(call, value, *args, **kwargs)
+        if len(features_of(value)) != 1:
+            raise TakenApart
         size = (value.y.size, value.x.size)
         result = windows(pool2d(value, join, size, size))
         if average:
             result = result / math.prod(size)
-        return result if keepdim else result.flatten(1)
+        return result if call.argument("keepdim", (value, *args), kwargs) else result.flatten(1)
 
     return rule
 
 
-def extreme(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """``max`` and ``min``: of two maps place by place, of one along its dimensions."""
-    if any(isinstance(other, (Map, Tensor)) for other in (*args, *kwargs.values())):
-        return each_place(call, value, *args, **kwargs)
-    return of_windows(call, value, *args, **kwargs)
-
-
-def indexed(call: Call, value: Any, index: Any) -> Any:
-    """``x[...]``: slices of channels, rows and columns; of other places, window by window."""
+def sliced(
+    call: Call, value: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
+) -> Any:
+    """``slice``: of features, rows or columns."""
     if not isinstance(value, Map):
-        return of_windows(call, value, index)
-    index = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(at, (Tensor, Map, Flat)) for at in index):
-        raise NotShared("takes places that depend on the image")
-    if any(isinstance(at, EllipsisType) for at in index):
-        left = index.index(...)
-        index = index[:left] + (slice(None),) * (5 - len(index)) + index[left + 1 :]
-    index += (slice(None),) * (4 - len(index))
-    if index[0] != slice(None):
-        raise NotShared("takes some images of its batch")
-    if len(index) != 4 or not all(isinstance(at, slice) for at in index):
-        return of_windows(call, value, index)
-    value = value.with_tensor(value.tensor[:, index[1]])
-    if index[2] == index[3] == slice(None):
+        raise TakenApart
+    n_dims = value.tensor.dim()
+    dim %= n_dims
+    if dim == 0:
+        if call.shape[:1] != (TWO_IMAGES,) or step != 1 or start:
+            raise NotShared("takes some images of its batch")
         return value
-    return cropped(value, range(value.y.size)[index[2]], range(value.x.size)[index[3]])
+    taken = slice(start, end, step)
+    if dim in features_of(value):
+        return value.with_tensor(call(value.tensor, dim, start, end, step))
+    rows, columns = range(value.y.size), range(value.x.size)
+    if dim == n_dims - 2:
+        return cropped(value, rows[taken], columns)
+    return cropped(value, rows, columns[taken])
+
+
+def indexed(call: Call, value: Any, indices: Any) -> Any:
+    """``x[numbers]``: of features alone."""
+    if not isinstance(value, Map):
+        raise TakenApart
+    at = {k for k, index in enumerate(indices) if index is not None}
+    if not at <= set(features_of(value)):
+        raise NotShared("takes places by their numbers")
+    return value.with_tensor(call(value.tensor, indices))
+
+
+def scattered(call: Call, value: Any, source: Any, dim: int = 0, *at: Any) -> Any:
+    """``slice_scatter`` and ``select_scatter``: into features alone."""
+    if not isinstance(value, Map) or not isinstance(source, Map):
+        raise NotShared("writes to some places of a window")
+    if dim % value.tensor.dim() not in features_of(value):
+        raise NotShared("writes to some places of a window")
+    if (value.y, value.x) != (source.y, source.x):
+        value, source = value.without_margin(), source.without_margin()
+    if (value.y, value.x, value.tensor.shape[-2:]) != (
+        *(source.y, source.x),
+        source.tensor.shape[-2:],
+    ):
+        raise NotShared("joins maps of different strides or sizes")
+    return value.with_tensor(call(value.tensor, source.tensor, dim, *at))

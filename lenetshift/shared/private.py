@@ -1,0 +1,69 @@
+"""A copy of a network that may be run and written to: what a forward keeps or counts stays in it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def private_copy(network: nn.Module) -> nn.Module:
+    """The network with modules, buffers and attributes of its own, and the same parameters.
+
+    Compiled modules are replaced by what they were compiled from. What cannot be copied (a lock, an
+    open file) is shared. Parameters are not copied, for the sake of memory: nothing may write to them.
+    """
+    memo = _tensors(network)
+    try:
+        copied = _copied(network, memo)
+    except Exception:  # whatever an attribute's own __deepcopy__ raises
+        memo = _tensors(network)
+        _share_what_cannot_be_copied(network, memo)
+        copied = _copied(network, memo)
+    for module in copied.modules():
+        if getattr(module, "_compiled_call_impl", None) is not None:
+            module._compiled_call_impl = None
+    return copied
+
+
+def _tensors(network: nn.Module) -> dict[int, Any]:
+    """Copies of the network's tensors by id; of parameters themselves."""
+    memo: dict[int, Any] = {}
+    for module in network.modules():
+        groups = (vars(module), module._parameters, module._buffers)
+        for value in (value for group in groups for value in group.values()):
+            if isinstance(value, nn.Parameter):
+                memo[id(value)] = value
+            elif isinstance(value, Tensor):  # results of operations refuse a deepcopy
+                memo[id(value)] = value.detach().clone()
+    return memo
+
+
+def _share_what_cannot_be_copied(network: nn.Module, memo: dict[int, Any]) -> None:
+    for module in network.modules():
+        for name, value in vars(module).items():
+            if name not in ("_parameters", "_buffers", "_modules") and id(value) not in memo:
+                try:
+                    copy.deepcopy(value, dict(memo))
+                except Exception:
+                    memo[id(value)] = value
+
+
+def _copied(network: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    for module in network.modules():
+        original = _compiled_from(module)
+        if original is not None:
+            memo[id(module)] = copy.deepcopy(original, memo)
+    copied: nn.Module = copy.deepcopy(network, memo)
+    return copied
+
+
+def _compiled_from(module: nn.Module) -> nn.Module | None:
+    """What a module was compiled from by torch.compile; None if it was not."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # nobody compiles without it
+    if dynamo is None or not isinstance(module, dynamo.OptimizedModule):
+        return None
+    original: nn.Module = module._orig_mod
+    return original
