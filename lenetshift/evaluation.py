@@ -145,7 +145,8 @@ class Evaluation:
         Args:
             metric: one of :data:`METRICS`.
             level: of confidence, between 0 and 1.
-            n_resamples: how many times the images are resampled.
+            n_resamples: how many times the images are resampled, 39 or more; at levels above 0.999
+                more than the 1,999.
             seed: of the resampling.
 
         Raises:
