@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .checks import describe
 from .patterns import Patterns
+from .shared.canvas import contiguous
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -69,13 +70,15 @@ class Ask:
             n = len(part)
             if n < self.batch_size:
                 part = part[torch.arange(self.batch_size, device=part.device) % n]
-            parts.append(function(_contiguous(part))[:n])
+            parts.append(function(contiguous(part))[:n])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _answer(self, batch: Tensor) -> Tensor:
         n = len(batch)
         try:
-            output = self.model(batch if self.transform is None else self._transformed(batch))
+            output: Tensor = self.model(
+                batch if self.transform is None else self._transformed(batch)
+            )
         except Exception as error:
             if self._n_classes is None and hasattr(error, "add_note"):  # from Python 3.11 on
                 error.add_note(
@@ -147,12 +150,3 @@ def _pieces(n: int, most: int) -> list[slice]:
     n_pieces = -(-n // most)
     bounds = [n * k // n_pieces for k in range(n_pieces + 1)]
     return [slice(a, b) for a, b in itertools.pairwise(bounds)]
-
-
-def _contiguous(batch: Tensor) -> Tensor:
-    """A batch in PyTorch's ordinary layout: with one channel ``contiguous`` accepts any stride of it,
-    which convolutions take for channels_last."""
-    channels, height, width = batch.shape[1:]
-    if batch.stride() == (channels * height * width, height * width, width, 1):
-        return batch
-    return torch.empty(batch.shape, dtype=batch.dtype, device=batch.device).copy_(batch)

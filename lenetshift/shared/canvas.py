@@ -98,12 +98,21 @@ class Frame:
         """
         y, x = self.axes()
         windows = lines(lines(self.canvases(images), H, y), W, x)  # [N, C, n_dy, n_dx, h, w]
-        return windows[n, :, y.windows - 1 - i, x.windows - 1 - j].contiguous()
+        return contiguous(windows[n, :, y.windows - 1 - i, x.windows - 1 - j])
 
 
 def lines(canvases: Tensor, dim: int, axis: Axis) -> Tensor:
     """A view of every window's lines: dimension ``dim`` counts windows, a new last one its lines."""
     return canvases.narrow(dim, axis.around, axis.cells).unfold(dim, axis.size, axis.step or 1)
+
+
+def contiguous(batch: Tensor) -> Tensor:
+    """A batch ``[N, C, h, w]`` in PyTorch's ordinary layout: with one channel, ``Tensor.contiguous`` accepts
+    any stride of it, and convolutions then take the batch for channels_last."""
+    channels, height, width = batch.shape[1:]
+    if batch.stride() == (channels * height * width, height * width, width, 1):
+        return batch
+    return torch.empty(batch.shape, dtype=batch.dtype, device=batch.device).copy_(batch)
 
 
 def channels_last(tensor: Tensor) -> Tensor:

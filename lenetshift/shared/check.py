@@ -68,8 +68,7 @@ def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask, in_batches: In
     except Exception as error:
         raise NotShared(f"it cannot be checked in float64 ({type(error).__name__})") from error
     _compare(frame, shared[n[few], i[few], j[few]], exact, chosen[few], NO_FAULT)
-    relative = graph.rounding(plain.dtype) if plain.is_floating_point() else 0.0
-    _compare(frame, way.tried.logits[n, i, j], plain, chosen, relative)
+    _compare(frame, way.tried.logits[n, i, j], plain, chosen, graph.rounding(plain.dtype))
 
 
 def _same_operations(graph: Graph, dtype: torch.dtype) -> float:
@@ -77,8 +76,7 @@ def _same_operations(graph: Graph, dtype: torch.dtype) -> float:
     that is not seen behind the last rounding."""
     if not dtype.is_floating_point:
         return 0.0
-    last = 2 * torch.finfo(dtype).eps
-    return last if dtype.itemsize < 4 else max(last, graph.rounding(dtype))
+    return 2 * torch.finfo(dtype).eps if dtype.itemsize < 4 else graph.rounding(dtype)
 
 
 def _compare(frame: Frame, shared: Tensor, plain: Tensor, chosen: Tensor, relative: float) -> None:

@@ -141,8 +141,10 @@ class Graph:
 
         Each sum of n terms is rounded once to the dtype and, term by term, in the format in which it is
         summed, whose errors grow as the root of n; one layer's error is added to the next one's. Four times
-        that, for sums that cancel.
+        that, for sums that cancel. Whole numbers are exact.
         """
+        if not dtype.is_floating_point:
+            return 0.0
         once = torch.finfo(dtype).eps
         inner = min(once, torch.finfo(torch.float32).eps)  # half precision is summed in float32
         lengths = [node.length for node in self.nodes if node.length] or [1]

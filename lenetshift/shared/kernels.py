@@ -31,6 +31,7 @@ def convolution(
     transposed: bool,
     output_padding: Any,
     groups: int,
+    *settings: bool,
 ) -> Map:
     """``convolution``."""
     if not isinstance(maps, Map) or not isinstance(weight, Tensor):

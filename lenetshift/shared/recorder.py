@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from .canvas import contiguous
 from .geometry import NotShared
 from .graph import IMAGES, Graph, Node, Value, joined, leaves, mapped
 from .private import private_copy
@@ -45,6 +46,7 @@ SHAPES = {"view", "_unsafe_view", "unsqueeze", "squeeze", "alias", "detach", "li
 
 COMMON_NAMES = {
     "convolution": "conv2d",
+    "_convolution": "conv2d",
     "constant_pad_nd": "pad",
     "max_pool2d_with_indices": "max_pool2d",
     "_adaptive_avg_pool2d": "adaptive_avg_pool2d",
@@ -340,8 +342,8 @@ def record(network: nn.Module, images: Tensor, prefix: str = "") -> Graph:
     Raises:
         NotShared: it cannot be recorded, or it looks at its batch as a whole; the message says why.
     """
-    nodes_two, value_two, two = _recorded(network, images[:2].clone(), prefix)
-    nodes_three, value_three, three = _recorded(network, images[[2, 0, 1]], prefix)
+    nodes_two, value_two, two = _recorded(network, contiguous(images[:2]).clone(), prefix)
+    nodes_three, value_three, three = _recorded(network, contiguous(images[[2, 0, 1]]), prefix)
     graph = joined(nodes_two, value_two, nodes_three, value_three)
     _check_alone(graph, two, three[1:])
     return graph
@@ -414,7 +416,7 @@ def _twin(func: Any) -> Any:
 def _length(func: Any, args: Any) -> int:
     """Products behind each number of the result, where the operation sums products."""
     kind = func._schema.name
-    if kind in ("aten::convolution", "lenetshift::c3_conv", "aten::linear"):
+    if kind in ("aten::convolution", "aten::_convolution", "lenetshift::c3_conv", "aten::linear"):
         return int(args[1][0].numel())
     if kind in ("aten::mm", "aten::bmm"):
         return int(args[0].shape[-1])

@@ -53,7 +53,7 @@ RULES: dict[str, Rule] = {
     ),
     "repeat": places.repeated,
     "expand": places.expanded,
-    "convolution": kernels.convolution,
+    **dict.fromkeys(("convolution", "_convolution"), kernels.convolution),
     "lenetshift::c3_conv": kernels.c3_convolution,
     "max_pool2d_with_indices": kernels.max_pool2d,
     "avg_pool2d": kernels.avg_pool2d,
