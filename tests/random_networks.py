@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -58,6 +57,63 @@ class Residual(nn.Module):
         return out.relu_()
 
 
+class OptionalArguments(nn.Module):
+    """A layer with arguments that nobody gives, conditions on what it is given, and asserts."""
+
+    def __init__(self, layer: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.layer, self.channels = layer, channels
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, *, labels: Tensor | None = None
+    ) -> Tensor:
+        assert x.ndim == 4
+        assert x.size(1) == self.channels, x.shape
+        if mask is not None:
+            x = x * mask
+        if torch.is_tensor(x) and x.is_floating_point() and len(x) > 0:
+            x = self.layer(x)
+        return x if labels is None else x[labels]
+
+
+class PlaneByPlane(nn.Module):
+    """A loop over channels, and a list of what it gives."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([x[:, k] * (k + 1) for k in range(x.shape[1])], dim=1)
+
+
+class WrittenInPlace(nn.Module):
+    """In-place operations on a tensor and on views of it, ``how`` so many ways."""
+
+    WAYS = 6
+
+    def __init__(self, how: int) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + 0.25
+        if self.how == 0:
+            return x.mul_(1.5).clamp_(-1, 1)
+        if self.how == 1:
+            x.view(x.size(0), -1).sub_(0.3)
+        elif self.how == 2:
+            y = x.flatten(1)
+            x.neg_()
+            return y.view_as(x).tanh_() + x
+        elif self.how == 3:
+            x[:, 0] = x[:, -1] * 2
+        elif self.how == 4:
+            x[:, 1:].relu_()
+            x[:, :1] += 1
+        else:
+            first, *_ = x.split(1, dim=1)
+            first = first.sigmoid()
+            x += first
+        return x
+
+
 class Branches(nn.Module):
     """Branches of equal stride and window, their channels joined."""
 
@@ -84,13 +140,13 @@ class Blur(nn.Module):
 class Head(nn.Module):
     """From maps to logits, ``how`` so many ways to write it."""
 
-    WAYS = 10
+    WAYS = 16
 
     def __init__(self, how: int, size: tuple[int, int, int], n_classes: int) -> None:
         super().__init__()
         channels, height, width = size
         self.how, self.n = how, channels * height * width
-        self.first = nn.Linear(self.n if how < 4 else channels, 7)
+        self.first = nn.Linear(channels if 4 <= how < 10 else self.n, 7)
         self.last = nn.Linear(7, n_classes)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.whole = nn.Conv2d(channels, 7, (height, width))
@@ -115,8 +171,26 @@ class Head(nn.Module):
             x = F.avg_pool2d(x, x.size()[2:]).squeeze(-1).squeeze(-1)
         elif self.how == 8:
             x = x.flatten(2).max(2).values
-        else:
+        elif self.how == 9:
             return self.last(torch.tanh(self.whole(x)).flatten(1))
+        elif self.how == 10:
+            x = (x + 0).contiguous().view(-1, self.n)
+        elif self.how == 11:
+            x = x.contiguous().view(len(x), x.shape[1] * x.shape[2] * x.shape[3])
+        elif self.how == 12:
+            x = x.flatten(1)
+            y = x.relu_()
+            x = x + y
+        elif self.how == 13:
+            logits = torch.zeros(x.size(0), self.last.out_features, dtype=x.dtype)
+            logits[:, 1:] = self.last(self.first(x.flatten(1)))[:, 1:]
+            logits[:, 0].add_(1)
+            return logits
+        elif self.how == 14:
+            parts = [self.first(row.flatten(1)) for row in (x, -x)]
+            return self.last(torch.cat(parts, 1).view(batch, 2, -1).sum(1)).squeeze()
+        else:
+            x = F.dropout2d(x, training=False).reshape(x.shape[0], -1)
         x = F.relu(self.first(x))
         return F.log_softmax(self.last(x), dim=1)
 
@@ -189,6 +263,19 @@ def _each_place(draw: st.DrawFn, channels: int) -> nn.Module:
         Lambda(lambda x: torch.max(x, -x)),
         Lambda(lambda x: x * x.mean(1, keepdim=True)),
         Lambda(lambda x: torch.cat(x.chunk(2, 1) if channels % 2 == 0 else (x, x), 1)),
+        OptionalArguments(nn.Softplus(), channels),
+        PlaneByPlane(),
+        WrittenInPlace(draw(st.integers(0, WrittenInPlace.WAYS - 1))),
+        Lambda(lambda x: x[:, :1].repeat(1, 2, 1, 1)),
+        Lambda(lambda x: x[:, -1:].expand(-1, 3, *x.shape[2:])),
+        Lambda(
+            lambda x: torch.cat([x, torch.zeros(x.size(0), 1, *x.shape[-2:], dtype=x.dtype)], 1)
+        ),
+        Lambda(lambda x: torch.where(x > 0.1, x, torch.zeros_like(x))),
+        Lambda(lambda x: x.unsqueeze(1).transpose(1, 2).reshape(x.size())),
+        Lambda(lambda x: x.masked_fill(x < 0, 0.5)),
+        Lambda(lambda x: x[:, list(range(x.shape[1]))[::-1]]),
+        Lambda(lambda x: x.float().to(x.dtype) * 0 + x),
     ]
     return draw(st.sampled_from(layers))
 
@@ -256,22 +343,25 @@ def networks(draw: st.DrawFn, size: tuple[int, int, int], n_classes: int = 4) ->
             continue
         layers.append(layer)
         x = after.detach()
+    if padded and draw(st.booleans()):  # more of it, before the first layer looks at anything
+        layers = [*draw(st.sampled_from(_BEFORE)), *layers]
+        try:
+            x = nn.Sequential(*layers).eval()(torch.zeros(2, *size)).detach()
+        except RuntimeError:
+            layers, x = layers[1:], x
     head = Head(draw(st.integers(0, Head.WAYS - 1)), tuple(x.shape[1:]), n_classes)
     if draw(st.booleans()):  # modules within modules
         layers = [nn.Sequential(*layers)]
     network = nn.Sequential(*layers, head).double().eval()
-    if not TRACES_SIZES:
-        assume(_is_traced(network))
-    return network
+    return draw(st.sampled_from(_WRAPPERS))(network).eval()
 
 
-def _is_traced(network: nn.Module) -> bool:
-    try:
-        torch.fx.symbolic_trace(network)
-    except TypeError:
-        return False
-    return True
+_BEFORE = [[nn.ZeroPad2d(1)], [nn.ZeroPad2d((2, 0, 1, 0))], [nn.ConstantPad2d(1, 0.25)]]
 
-
-TRACES_SIZES = _is_traced(Blur(1))
-"""Whether torch.fx traces a size as an argument (``groups=x.shape[1]``); PyTorch 2.6's does not."""
+_WRAPPERS: list[Callable[[nn.Module], nn.Module]] = [
+    lambda network: network,
+    lambda network: nn.Sequential(network, nn.Identity()),
+    nn.DataParallel,
+    torch.optim.swa_utils.AveragedModel,
+    lambda network: torch.compile(network, backend="eager"),
+]

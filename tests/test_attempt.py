@@ -223,7 +223,7 @@ def test_memory_is_looked_at_before_it_is_taken(monkeypatch: pytest.MonkeyPatch)
     model = nn.Sequential(nn.Conv2d(1, 2400, 1), nn.AdaptiveMaxPool2d(1), nn.Flatten())
     images = torch.zeros(1, 64, 64, dtype=torch.uint8)
     grid = ShiftGrid(range(-40, 41, 8), range(-40, 41, 8))
-    assert 2400 * (64 + 80) ** 2 * 4 > way.MOST_BYTES
+    assert way.MOST_BYTES < 2400 * (64 + 80) ** 2 * 4
     with pytest.raises(ValueError, match=r"^method: got 'shared', but .* would take 3\d\d MiB"):
         ShiftEvaluator(model, grid, method="shared", batch_size=1).answer(images)
     assert max(made) < way.MOST_BYTES

@@ -86,6 +86,8 @@ class Axis:
             NotShared: the map no longer holds the image around a window.
         """
         size = self.size + before + after
+        if size == self.size:
+            return self
         if self.cut:
             return replace(self, size=size)
         if self.margin is None:

@@ -289,6 +289,8 @@ class _Recorder(TorchDispatchMode):
     def _add(self, op: Any, args: Any, kwargs: Any, result: Any, moving: bool, length: int) -> int:
         if op in VIEWS:  # which a result in another memory layout may refuse
             op = ATEN.reshape.default
+        if op is ATEN.squeeze.default:  # which would take a single image's dimension, too
+            op, args = ATEN.reshape.default, (args[0], list(result.shape))
         shape = tuple(result.shape) if isinstance(result, Tensor) else ()
         self.nodes.append(Node(op, args, kwargs, shape, length, moving, self._name(op)))
         return len(self.nodes) - 1
