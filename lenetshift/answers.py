@@ -20,12 +20,14 @@ class Answers:
         logits: ``[N, n_dy, n_dx, K]`` in the dtype of the model's output, or None.
         method: ``"fused"``, ``"shared"`` or ``"plain"``.
         reason: why that way, in a sentence that begins with it.
+        n_classes: K, the number of logits for each pattern; 0 without images.
     """
 
     predictions: Tensor
     logits: Tensor | None
     method: str
     reason: str
+    n_classes: int
 
 
 class Collected:
@@ -45,6 +47,7 @@ class Collected:
         self.n, self.shape, self.device, self.keeps_logits = n, shape, device, keeps_logits
         self._predictions: Tensor | None = None  # [N * n_dy * n_dx]
         self._logits: Tensor | None = None  # [N * n_dy * n_dx, K]
+        self._n_classes = 0
 
     def put(self, first: int, logits: Tensor) -> None:
         """Keep logits ``[B, K]``, those of pattern ``first`` and the following: all shifts of the
@@ -59,6 +62,7 @@ class Collected:
 
     @torch.inference_mode(False)  # what is returned are ordinary tensors
     def _make_room(self, n_classes: int, dtype: torch.dtype) -> None:
+        self._n_classes = n_classes
         n_patterns = self.n * self.shape[0] * self.shape[1]
         small = torch.uint8 if n_classes <= MAX_CLASSES_IN_A_BYTE else torch.int32
         self._predictions = torch.empty(n_patterns, dtype=small, device=self.device)
@@ -77,4 +81,5 @@ class Collected:
             None if logits is None else logits.view(self.n, *self.shape, logits.shape[1]),
             method,
             reason,
+            self._n_classes,
         )

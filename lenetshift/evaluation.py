@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -349,11 +349,10 @@ class _Fractions:
 
 def _on_cpu(answers: Answers) -> Answers:
     logits = answers.logits
-    return Answers(
-        answers.predictions.cpu(),
-        None if logits is None else logits.cpu(),
-        answers.method,
-        answers.reason,
+    return replace(
+        answers,
+        predictions=answers.predictions.cpu(),
+        logits=None if logits is None else logits.cpu(),
     )
 
 

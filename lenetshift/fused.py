@@ -49,6 +49,7 @@ def answers(model: nn.Module, images: Tensor, grid: ShiftGrid, return_logits: bo
         _joined(logits).to(images.device) if return_logits else None,
         "fused",
         f"fused: {type(model).__name__} has an op of its own",
+        len(parameters[-1]) if len(images) else 0,  # the output layer's bias
     )
 
 
