@@ -174,6 +174,21 @@ class TestBatches:
             def __len__(self) -> int:
                 return 4
 
+    @pytest.mark.parametrize(
+        "error", [TypeError, RuntimeError, NotImplementedError, ValueError, OverflowError, KeyError]
+    )
+    def test_that_do_not_tell_their_number(
+        self, digits: lenetshift.Dataset, error: type[Exception]
+    ) -> None:
+        class Loader:
+            def __len__(self) -> int:
+                raise error("no length")
+
+            def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+                yield from [(digits.images[:3], digits.labels[:3])] * 2
+
+        assert len(evaluate(Loader())) == 6
+
             def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
                 yield from [(digits.images, digits.labels)] * 3
 
