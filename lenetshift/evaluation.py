@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Fill = str | float | Sequence[float]
+
+_LABELS_NAMED = 5
+"""So many fit in a line."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -352,6 +356,9 @@ def evaluate_shifts(
             has no images, that yields anything else, or less than its length. In one line that says
             which batch.
 
+    Warns:
+        UserWarning: the model gives a single output, so that it always answers 0; or there are labels
+            that it never answers, being none of 0..K - 1.
     """
     evaluator = ShiftEvaluator(
         model,
@@ -378,7 +385,32 @@ def evaluate_shifts(
             report.finish()
             lost = metrics.lost_ink(pictures, grid, fill) if crop is None else None
             parts.append((answers, truth, lost))
-    return _joined(parts, grid, seconds, kept, fill, crop)
+    evaluation = _joined(parts, grid, seconds, kept, fill, crop)
+    what_is_odd = _odd_classes(evaluation.labels, parts[0][0].n_classes)
+    if what_is_odd is not None:
+        warnings.warn(what_is_odd, UserWarning, stacklevel=2)
+    return evaluation
+
+
+def _odd_classes(labels: Tensor, n_classes: int) -> str | None:
+    """Why some images cannot be answered right by a model with so many outputs, in a line; None if all
+    can."""
+    if n_classes == 1:
+        return (
+            "model: got a single output (K = 1), of which the largest is always number 0, expected one "
+            "a class: two columns for two classes"
+        )
+    values = np.unique(labels.numpy())
+    never = values[(values < 0) | (values >= n_classes)].tolist()
+    if not never:
+        return None
+    several = ", ".join(map(str, never[:_LABELS_NAMED]))
+    if len(never) > _LABELS_NAMED:
+        several += f" and {len(never) - _LABELS_NAMED} more"
+    return (
+        f"labels: got {several}, expected 0..{n_classes - 1}: the model never answers anything else, so "
+        "such images count as wrong"
+    )
 
 
 class _Fractions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -243,13 +244,77 @@ def test_bad_images_and_labels(arguments: tuple[Any, ...], complaint: str) -> No
 def test_many_classes_and_any_labels() -> None:
     images = torch.rand(6, 3, 9, 9)
     labels = np.array([-1, 299, 300, 2**40, 0, 0])
-    evaluation = evaluate_shifts(network(300, 3, 9), images, labels, GRID, return_logits=True)
+    with pytest.warns(
+        UserWarning, match=r"^labels: got -1, 300, 1099511627776, expected 0\.\.299: "
+    ):
+        evaluation = evaluate_shifts(network(300, 3, 9), images, labels, GRID, return_logits=True)
     assert evaluation.predictions.dtype == torch.int32
     assert evaluation.labels.tolist() == labels.tolist()
     assert list(evaluation.class_maps()) == [-1, 0, 299, 300, 2**40]
     assert evaluation.to_dict()["metrics"]["score_change"] is None  # -1 has no score
     with pytest.raises(ValueError, match=r"^labels: got values in -1\.\.1099511627776, expected 0"):
         evaluation.metric("score_change")
+
+
+class TestWarnings:
+    @pytest.mark.parametrize("return_logits", [False, True])
+    @pytest.mark.parametrize("in_batches", [False, True])
+    @pytest.mark.parametrize(
+        ("labels", "named"),
+        [
+            ([0, 1, 10, 3], "10"),
+            ([-1, 1, -5, 11], "-5, -1, 11"),
+            ([9, 10, 10, 12], "10, 12"),
+            ([-(2**63), 2**63 - 1, 0, 0], "-9223372036854775808, 9223372036854775807"),
+        ],
+    )
+    def test_of_labels_that_the_model_never_gives(
+        self, labels: list[int], named: str, in_batches: bool, return_logits: bool
+    ) -> None:
+        images, truth = torch.rand(4, 28, 28), torch.tensor(labels)
+        arguments: tuple[Any, ...] = (images, truth)
+        if in_batches:
+            arguments = (zip(images.split(3), truth.split(3), strict=True),)
+        with pytest.warns(UserWarning, match=r"^labels: got [^\n]*$") as seen:
+            evaluate_shifts(network(), *arguments, grid=GRID, return_logits=return_logits)
+        assert [str(warning.message) for warning in seen] == [
+            f"labels: got {named}, expected 0..9: the model never answers anything else, so such images "
+            "count as wrong"
+        ]
+        assert seen[0].filename == __file__
+
+    def test_name_a_few_of_many_labels(self) -> None:
+        images, labels = torch.rand(9, 28, 28), torch.arange(10, 19)
+        with pytest.warns(
+            UserWarning, match=r"^labels: got 10, 11, 12, 13, 14 and 4 more, expected 0"
+        ):
+            evaluate_shifts(network(), images, labels, GRID)
+
+    @pytest.mark.parametrize("labels", [[0, 1, 1, 0], [0, 0, 0, 0], [5, 0, 0, 0]])
+    def test_of_a_single_output(self, labels: list[int]) -> None:
+        """Whatever a sigmoid says, the largest of one number is that number."""
+        model = nn.Sequential(network(1), nn.Sigmoid())
+        with pytest.warns(UserWarning, match=r"^model: got a single output") as seen:
+            evaluation = evaluate_shifts(model, torch.rand(4, 28, 28), torch.tensor(labels), GRID)
+        assert [str(warning.message) for warning in seen] == [
+            "model: got a single output (K = 1), of which the largest is always number 0, expected one a "
+            "class: two columns for two classes"
+        ]
+        assert seen[0].filename == __file__
+        assert not evaluation.predictions.any()
+
+    @pytest.mark.parametrize("method", ["auto", "plain"])
+    def test_of_nothing_where_all_is_well(self, digits: lenetshift.Dataset, method: str) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for model in (network(), network(12), lenetshift.MLP()):
+                evaluate_shifts(model, digits, grid=GRID, method=method)
+
+    @pytest.mark.parametrize("method", ["fused", "plain"])
+    def test_of_the_packages_own_models(self, method: str) -> None:
+        images, labels = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([3, 10])
+        with pytest.warns(UserWarning, match=r"^labels: got 10, expected 0\.\.9: "):
+            evaluate_shifts(lenetshift.MLP(), images, labels, GRID, method=method)
 
 
 class TestWhatIsKept:
