@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,22 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
         """
         n = check_int("n", n, 1, len(self))
         return self if n == len(self) else self[evenly_spaced(n, len(self))]
+
+    def first(self, n: int | None) -> Dataset:
+        """The first ``n`` images and their labels (views); all of them for None.
+
+        Deprecated: ``dataset[:n]`` gives the same, :meth:`subset` a fairer sample.
+
+        Raises:
+            ValueError: ``n`` is neither None nor an int in 1..len(self).
+        """
+        warnings.warn(
+            "Dataset.first is deprecated: dataset[:n] gives the same images, dataset.subset(n) some from "
+            "all over the set",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self if n is None else self[: check_int("n", n, 1, len(self))]
 
     def to(self, device: torch.device) -> Dataset:
         """The same on a device; itself where it is there already."""

@@ -224,6 +224,25 @@ def test_odd_images_and_labels_are_refused(kind: str) -> None:
         Dataset(images, odd_arrays.refused(labels)[kind])
 
 
+@pytest.mark.parametrize("n", [1, 3, 10_000, None])
+def test_the_first_images_are_a_slice_now(mnist: tuple[Dataset, Dataset], n: int | None) -> None:
+    said = (
+        r"^Dataset\.first is deprecated: dataset\[:n\] gives the same images, dataset\.subset\(n\)"
+    )
+    with pytest.warns(DeprecationWarning, match=said) as seen:
+        first = mnist[1].first(n)
+    assert [warning.filename for warning in seen] == [__file__]
+    assert torch.equal(first.images, mnist[1][:n].images)
+    assert torch.equal(first.labels, mnist[1][:n].labels)
+
+
+@pytest.mark.filterwarnings("ignore:Dataset.first:DeprecationWarning")
+@pytest.mark.parametrize("n", [0, 10_001, 1.5])
+def test_more_first_images_than_there_are(mnist: tuple[Dataset, Dataset], n: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^n: got {n}, expected an int in 1\.\.10000$"):
+        mnist[1].first(n)
+
+
 def test_every_tenth() -> None:
     assert evenly_spaced(5, 50).tolist() == [0, 10, 20, 30, 40]
     assert evenly_spaced(4, 4).tolist() == [0, 1, 2, 3]
