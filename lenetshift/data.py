@@ -43,6 +43,8 @@ MNIST_FOLDER = Path(__file__).with_name("mnist")
 class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
     """Images and their labels, also as any dataset of torch: to be indexed, iterated and loaded.
 
+    Both tensors are kept as they are, not copied.
+
     Args:
         images: uint8 ``[N, 28, 28]``, 0 = background, 255 = full ink.
         labels: int64 ``[N]``, digits 0..9.

@@ -85,7 +85,7 @@ def test_numbers_of_every_kind_are_pixels(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
-def test_what_is_no_number_is_no_pixel(value: Any) -> None:
+def test_what_is_not_a_number_is_not_a_pixel(value: Any) -> None:
     for fill in (value, [value], [0, value, 1]):
         with pytest.raises(
             ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 3, "
@@ -163,7 +163,7 @@ def test_whole_numbers_of_every_kind_are_a_crop(crop: Any) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_crop_is_refused(crop: Any) -> None:
+def test_what_is_not_a_crop_is_refused(crop: Any) -> None:
     expected = r"expected \(height, width\) within images of 8 x 6$"
     with pytest.raises(ValueError, match=rf"^crop: got [^\n]*, {expected}"):
         checks.check_crop(crop, (8, 6))
@@ -187,7 +187,7 @@ def test_a_step_is_compared_as_it_is(step: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [1 - Fraction(1, 10**30), Decimal("1e-400"), *NOT_NUMBERS])
-def test_what_is_no_fraction_as_a_float_is_refused(value: Any) -> None:
+def test_what_is_not_a_fraction_as_a_float_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^x: got [^\n]*, expected a number between 0 and 1$"):
         checks.check_fraction("x", value)
     assert checks.check_fraction("x", Fraction(1, 4)) == checks.check_fraction("x", Decimal("0.25"))
