@@ -16,7 +16,7 @@ __version__ = "0.2.0"
 def _is_command() -> bool:
     """Whether this process is a command of the package: ``lenetshift``, or ``python -m`` of one of its
     modules, in whose search ``sys.argv[0]`` is "-m" (docs.python.org/3/using/cmdline.html). ``-m`` of a
-    package of others, which imports this one in that search, is none."""
+    package of others, which imports this one in that search, is not one."""
     if "lenetshift_command" in sys.modules:
         return True
     if getattr(sys, "argv", [])[:1] != ["-m"] or "-m" not in sys.orig_argv[:-1]:

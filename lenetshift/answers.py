@@ -20,7 +20,7 @@ class Answers:
         logits: ``[N, n_dy, n_dx, K]`` in the dtype of the model's output, or None.
         method: ``"fused"``, ``"shared"`` or ``"plain"``.
         reason: why that way, in a sentence that begins with it.
-        n_classes: K, the number of outputs; 0 without images.
+        n_classes: K, the number of logits for each pattern; 0 without images.
     """
 
     predictions: Tensor
@@ -45,9 +45,9 @@ class Collected:
     ) -> None:
         """Wait for the first answers, which tell the number of classes."""
         self.n, self.shape, self.device, self.keeps_logits = n, shape, device, keeps_logits
-        self.n_classes = 0  # until then
         self._predictions: Tensor | None = None  # [N * n_dy * n_dx]
         self._logits: Tensor | None = None  # [N * n_dy * n_dx, K]
+        self._n_classes = 0  # until then
 
     def put(self, first: int, logits: Tensor) -> None:
         """Keep logits ``[B, K]``, those of pattern ``first`` and the following: all shifts of the
@@ -63,7 +63,7 @@ class Collected:
             self._logits[part] = logits
 
     def _make_room(self, n_classes: int, dtype: torch.dtype) -> None:
-        self.n_classes = n_classes
+        self._n_classes = n_classes
         n_patterns = self.n * self.shape[0] * self.shape[1]
         small = torch.uint8 if n_classes <= MAX_CLASSES_IN_A_BYTE else torch.int32
         self._predictions = torch.empty(n_patterns, dtype=small, device=self.device)
@@ -82,5 +82,5 @@ class Collected:
             None if logits is None else logits.view(self.n, *self.shape, logits.shape[1]),
             method,
             reason,
-            self.n_classes,
+            self._n_classes,
         )

@@ -54,7 +54,8 @@ def batches_of(
             "batches are to be (images, labels)"
         )
     n_batches = None
-    with contextlib.suppress(TypeError):  # a generator, a DataLoader of a stream
+    # A generator has no length, nor has a DataLoader of a stream; others raise what they like.
+    with contextlib.suppress(Exception):
         n_batches = len(images)  # type: ignore[arg-type]
     return _checked(images, n_batches), n_batches, None
 

@@ -8,8 +8,10 @@ licence).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from .checks import check_digits, check_images, check_int, check_type, describe
+from .checks import (
+    as_array,
+    check_digits,
+    check_images,
+    check_int,
+    check_type,
+    describe,
+    is_int,
+    shown,
+)
 from .idx import DataError, check_folder, find_idx, read_idx
 
 MNIST_FOLDER = Path(__file__).with_name("mnist")
@@ -31,6 +42,8 @@ MNIST_FOLDER = Path(__file__).with_name("mnist")
 @dataclass(frozen=True, eq=False)
 class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
     """Images and their labels, also as any dataset of torch: to be indexed, iterated and loaded.
+
+    Both tensors are kept as they are, not copied.
 
     Args:
         images: uint8 ``[N, 28, 28]``, 0 = background, 255 = full ink.
@@ -93,10 +106,26 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
         from other writers than the last 5,000, and are easier or harder to read.
 
         Raises:
-            ValueError: ``n`` is no int in 1..len(self).
+            ValueError: ``n`` is not an int in 1..len(self).
         """
         n = check_int("n", n, 1, len(self))
         return self if n == len(self) else self[evenly_spaced(n, len(self))]
+
+    def first(self, n: int | None) -> Dataset:
+        """The first ``n`` images and their labels (views); all of them for None.
+
+        Deprecated: ``dataset[:n]`` gives the same, :meth:`subset` a fairer sample.
+
+        Raises:
+            ValueError: ``n`` is neither None nor an int in 1..len(self).
+        """
+        warnings.warn(
+            "Dataset.first is deprecated: dataset[:n] gives the same images, dataset.subset(n) some from "
+            "all over the set",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self if n is None else self[: check_int("n", n, 1, len(self))]
 
     def to(self, device: torch.device) -> Dataset:
         """The same on a device; itself where it is there already."""
@@ -106,23 +135,43 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
 def _rows(index: Any, n: int) -> int | slice | NDArray[np.int64]:
     """An index of ``n`` images: one int, a slice, or an array of ints, negative ones from the
     end."""
+    expected = f"expected an int, a slice, ints, or bools [{n}]"
     if isinstance(index, slice):  # torch takes none that goes backwards
-        return index if index.step is None or index.step > 0 else np.arange(n)[index]
-    rows = np.asarray(index.cpu() if isinstance(index, Tensor) else index)
-    if rows.size == 0 and isinstance(index, list):
-        rows = rows.astype(np.int64)
-    if rows.dtype == bool and rows.shape == (n,):
+        try:
+            _, _, step = index.indices(n)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"index: got {shown(index)}, {expected}") from error
+        return index if step > 0 else np.arange(n)[index]
+    if is_int(index):  # which may be beyond all that an array holds
+        return _row(int(index), n)
+    rows = _as_rows(index)
+    if rows is not None and rows.dtype == bool and rows.shape == (n,):
         rows = rows.nonzero()[0]
-    if rows.dtype.kind not in "iu" or rows.ndim > 1:
-        got = repr(index) if rows.ndim == 0 else f"{rows.dtype} {list(rows.shape)}"
-        raise ValueError(f"index: got {got}, expected an int, a slice, ints, or bools [{n}]")
-    outside = (rows < -n) | (rows >= n)
-    if outside.any():
-        raise IndexError(
-            f"index: got {rows[outside].reshape(-1)[0]}, expected {-n}..{n - 1}: there are {n} images"
-        )
-    rows = rows.astype(np.int64)
-    return int(rows) if rows.ndim == 0 else rows
+    if rows is None or rows.dtype.kind not in "iu" or rows.ndim > 1:
+        got = shown(index)
+        if rows is not None and rows.ndim:
+            got = f"{rows.dtype} {list(rows.shape)}"
+        raise ValueError(f"index: got {got}, {expected}")
+    for row in (rows.min(), rows.max()) if rows.size else ():
+        _row(int(row), n)
+    return int(rows) if rows.ndim == 0 else rows.astype(np.int64)
+
+
+def _row(index: int, n: int) -> int:
+    """The same; IndexError unless it is one of ``n``, from the end if negative."""
+    if not -n <= index < n:
+        raise IndexError(f"index: got {index}, expected {-n}..{n - 1}: there are {n} images")
+    return index
+
+
+def _as_rows(index: Any) -> NDArray[Any] | None:
+    """A tensor, an array or a list as an array; None of what has no such form."""
+    if isinstance(index, (Tensor, np.ndarray)):
+        return as_array(index)
+    with contextlib.suppress(Exception):  # lists of unequal lengths, tensors that hide their values
+        rows = np.asarray(index)
+        return rows.astype(np.int64) if rows.size == 0 and isinstance(index, list) else rows
+    return None
 
 
 def load_mnist(folder: str | Path | None = None) -> tuple[Dataset, Dataset]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +19,23 @@ from .answers import Answers
 from .batches import Batches, batches_of
 from .checks import (
     Array,
+    as_dense,
     as_tensor,
+    check,
     check_choice,
+    check_crop,
+    check_fill_alone,
     check_has_centre,
     check_int,
     check_labels,
+    check_logits,
+    check_lost_ink,
+    check_not_negative,
     check_pictures,
     check_predictions,
     check_type,
+    number,
+    whole_number,
 )
 from .data import Dataset
 from .evaluate import ShiftEvaluator
@@ -42,6 +52,9 @@ if TYPE_CHECKING:
 
 Fill = str | float | Sequence[float]
 
+_LABELS_NAMED = 5
+"""So many fit in a line."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
@@ -50,24 +63,28 @@ class Evaluation:
     A metric that needs what grid or evaluation lack (``agreement`` a shift (0, 0), ``score_change``
     the logits) raises ValueError in a line that says so; :meth:`to_dict` and ``print`` leave it empty.
 
+    Predictions, labels and ``lost_ink`` are copied: what becomes of the arrays that came changes nothing
+    here. The logits and the images, which may be large, are not.
+
     Args:
-        predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array; kept on the CPU.
-        labels: integers ``[N]``, of any size and sign; kept as int64 on the CPU.
+        predictions: integers ``[N, n_dy, n_dx]``, N >= 1, any that int64 holds, a tensor or an array;
+            kept on the CPU.
+        labels: integers ``[N]``, any that int64 holds; kept as int64 on the CPU.
         grid: the shifts, in pixels.
         method: how the answers came about: ``"fused"``, ``"shared"`` or ``"plain"``; None where
             that is not known.
         reason: why that way, in a sentence; None likewise. Of several batches, about the first.
         seconds: how long the answers took, without the time to load batches; None likewise.
-        logits: floating ``[N, n_dy, n_dx, K]`` on the CPU, if they were asked for.
-        lost_ink: float32 ``[N, n_dy, n_dx]``, the fraction of the image's ink that each shift moves
-            out of the frame (:func:`lenetshift.metrics.lost_ink`); None for a crop, behind which
+        logits: ``[N, n_dy, n_dx, K]``, if they were asked for; on the CPU.
+        lost_ink: floating ``[N, n_dy, n_dx]``, the fraction of the image's ink, 0 to 1, that each shift
+            moves out of the frame (:func:`lenetshift.metrics.lost_ink`); None for a crop, behind which
             nothing is lost and nothing stays.
-        images: what the answers are about, for :meth:`plot_image`; None for batches, which are not
-            kept.
-        fill, crop: as given to :func:`evaluate_shifts`.
+        images: the N images that the answers are about, for :meth:`plot_image`; None for batches,
+            which are not kept.
+        fill, crop: as given to :func:`evaluate_shifts`; kept in Python's own numbers.
 
     Raises:
-        ValueError: predictions or labels are not as described.
+        ValueError: an argument is not as described, or they do not go together.
     """
 
     predictions: Tensor
@@ -77,18 +94,41 @@ class Evaluation:
     reason: str | None = None
     seconds: float | None = None
     logits: Tensor | None = None
-    lost_ink: NDArray[np.float32] | None = None
+    lost_ink: NDArray[np.floating] | None = None
     images: Tensor | None = None
     fill: Fill = 0
     crop: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Check both arrays against the grid, and keep them as tensors."""
+        """Check all against the predictions, and these against the grid; keep tensors and numbers."""
         check_type("grid", self.grid, ShiftGrid)
         predictions = check_predictions(self.predictions, self.grid.shape)
-        labels = check_labels(self.labels, len(predictions))
-        for name, array in (("predictions", predictions), ("labels", labels)):
-            object.__setattr__(self, name, as_tensor(array))  # the object is frozen
+        kept: dict[str, Any] = {
+            "predictions": as_tensor(predictions.copy()),
+            "labels": as_tensor(check_labels(self.labels, len(predictions))),
+            "fill": _plain_fill(self.fill),
+            "crop": check_crop(self.crop),
+        }
+        if self.method is not None:
+            check_choice("method", self.method, ("fused", "shared", "plain"))
+        if self.reason is not None:
+            check_type("reason", self.reason, str)
+        if self.seconds is not None:
+            kept["seconds"] = check_not_negative("seconds", self.seconds)
+        if self.logits is not None:
+            kept["logits"] = check_logits(self.logits, predictions)
+        if self.lost_ink is not None:
+            kept["lost_ink"] = check_lost_ink("lost_ink", self.lost_ink, predictions.shape).copy()
+        if self.images is not None:
+            pictures = check_pictures(self.images)
+            check(
+                len(pictures) == len(predictions),
+                lambda: f"images: got {len(pictures)}, expected {len(predictions)} as predictions",
+            )
+            frame_of(pictures, self.grid, self.fill, self.crop)
+            kept["images"] = pictures
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)  # the object is frozen
 
     def __len__(self) -> int:
         """Number of images."""
@@ -169,7 +209,7 @@ class Evaluation:
         return {
             "n_images": len(self),
             "grid": {"dx": list(self.grid.dx), "dy": list(self.grid.dy)},
-            "fill": fill if isinstance(fill, (str, int, float)) else [float(n) for n in fill],
+            "fill": list(fill) if isinstance(fill, tuple) else fill,
             "crop": None if self.crop is None else list(self.crop),
             "method": self.method,
             "reason": self.reason,
@@ -249,6 +289,17 @@ class Evaluation:
         return axes
 
 
+def _plain_fill(fill: object) -> Fill:
+    """A fill in Python's own numbers: one, a tuple of several, or ``"circular"``."""
+    values = check_fill_alone(fill)
+    if isinstance(values, str):
+        return values
+    if number(fill) is None:
+        return tuple(values)
+    whole = whole_number(fill)
+    return values[0] if whole is None else whole
+
+
 def _consistency_when_right(e: Evaluation) -> ImageMean:
     check_has_centre("grid", e.grid)
     metric = e.consistency().right_when_unmoved
@@ -295,7 +346,7 @@ def evaluate_shifts(
         images: ``[N, H, W]`` or ``[N, C, H, W]``, a tensor or an array, with ``labels``; or a
             :class:`Dataset`, which has them; or an iterable of batches ``(images, labels)``, such
             as a DataLoader, whose images are of one size and dtype. N >= 1.
-        labels: integers ``[N]``, of any size and sign; None where they come with the images.
+        labels: integers ``[N]``, any that int64 holds; None where they come with the images.
         grid: the shifts, in pixels.
         return_logits: whether to keep the logits, which ``score_change`` needs: N * n_dy * n_dx * K
             numbers.
@@ -305,6 +356,10 @@ def evaluate_shifts(
         ValueError: as :func:`predict_shifts`; labels of another length or dtype; an iterable that
             has no images, that yields anything else, or less than its length. In one line that says
             which batch.
+
+    Warns:
+        UserWarning: the model gives a single output, so that it always answers 0; or there are labels
+            that it never answers, being none of 0..K - 1.
     """
     evaluator = ShiftEvaluator(
         model,
@@ -331,7 +386,32 @@ def evaluate_shifts(
             report.finish()
             lost = metrics.lost_ink(pictures, grid, fill) if crop is None else None
             parts.append((answers, truth, lost))
-    return _joined(parts, grid, seconds, kept, fill, crop)
+    evaluation = _joined(parts, grid, seconds, kept, fill, crop)
+    what_is_odd = _odd_classes(evaluation.labels, parts[0][0].n_classes)
+    if what_is_odd is not None:
+        warnings.warn(what_is_odd, UserWarning, stacklevel=2)
+    return evaluation
+
+
+def _odd_classes(labels: Tensor, n_classes: int) -> str | None:
+    """Why some images cannot be answered right by a model with so many outputs, in a line; None if all
+    can."""
+    if n_classes == 1:
+        return (
+            "model: got a single output (K = 1), of which the largest is always number 0, expected one "
+            "a class: two columns for two classes"
+        )
+    values = np.unique(labels.numpy())
+    never = values[(values < 0) | (values >= n_classes)].tolist()
+    if not never:
+        return None
+    several = ", ".join(map(str, never[:_LABELS_NAMED]))
+    if len(never) > _LABELS_NAMED:
+        several += f" and {len(never) - _LABELS_NAMED} more"
+    return (
+        f"labels: got {several}, expected 0..{n_classes - 1}: the model never answers anything else, so "
+        "such images count as wrong"
+    )
 
 
 class _Fractions:
@@ -350,12 +430,10 @@ class _Fractions:
 
 def _on_cpu(answers: Answers) -> Answers:
     logits = answers.logits
-    return Answers(
-        answers.predictions.cpu(),
-        None if logits is None else logits.cpu(),
-        answers.method,
-        answers.reason,
-        answers.n_classes,
+    return replace(
+        answers,
+        predictions=answers.predictions.cpu(),
+        logits=None if logits is None else logits.cpu(),
     )
 
 
@@ -390,7 +468,8 @@ def _shown(
 ) -> NDArray[np.uint8]:
     """An image under every shift, to be looked at: grey ``[S, h, w]``, or ``[S, h, w, 3]`` of three
     channels. Floating pixels outside 0..1 are stretched to it."""
-    pictures = check_pictures(image[None] if isinstance(image, (Tensor, np.ndarray)) else image)
+    one = as_dense(image)
+    pictures = check_pictures(image if one is None else one[None])
     frame = frame_of(pictures, grid, fill, crop)
     patterns = Patterns(pictures, frame, torch.device("cpu"), torch.float32)
     every = patterns.moved(slice(0, 1), slice(0, len(grid))).flatten(0, 1)

@@ -15,8 +15,6 @@ LARGEST_SUM = 1e30
 """Where the bound of a model's sums ends. What is left up to float32's largest number, 3.4e38, is
 for the factors of the kernels' Toom-Cook forms, below 1e3 for each layer."""
 
-N_CLASSES = 10
-
 PATTERNS_AT_ONCE = 1 << 22
 """At most so many where a grid with steps takes only some of an op's answers."""
 
@@ -51,7 +49,7 @@ def answers(model: nn.Module, images: Tensor, grid: ShiftGrid, return_logits: bo
         _joined(logits).to(images.device) if return_logits else None,
         "fused",
         f"fused: {type(model).__name__} has an op of its own",
-        N_CLASSES if len(images) else 0,
+        len(parameters[-1]) if len(images) else 0,  # the output layer's bias
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .checks import shown
+from .checks import finite_numbers, shown
 
 
 class Normalize(nn.Module):
@@ -42,12 +42,8 @@ class Normalize(nn.Module):
 
 
 def _numbers(name: str, value: float | Sequence[float], above: float) -> tuple[float, ...]:
-    given = value if isinstance(value, Sequence) else [value]
-    try:
-        numbers = tuple(float(number) for number in given)
-    except (TypeError, ValueError):
-        numbers = ()
-    if not numbers or not all(above < number < math.inf for number in numbers):
+    numbers = finite_numbers(value) or []
+    if not numbers or min(numbers) <= above:
         least = "finite" if above < 0 else "positive, finite"
         raise ValueError(f"{name}: got {shown(value)}, expected a {least} number, or one a channel")
-    return numbers
+    return tuple(numbers)

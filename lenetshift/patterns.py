@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .checks import check, check_crop, check_fill, check_grid_fits
+from .checks import check_crop, check_fill, check_grid_fits
 from .data import as_input
 from .shared.canvas import Fill, Frame
 from .shifts import ShiftGrid
@@ -22,15 +22,10 @@ def frame_of(pictures: Tensor, grid: ShiftGrid, fill: Fill, crop: tuple[int, int
         grid, fill, crop: as for :func:`lenetshift.predict_shifts`.
     """
     size = (pictures.shape[-2], pictures.shape[-1])
-    n_channels = 1 if pictures.dim() == 3 else pictures.shape[1]
-    window = check_crop(crop, size)
+    window = check_crop(crop, size) or size
     check_grid_fits(grid.dx, grid.dy, size, window)
-    blank = check_fill(fill, n_channels)
+    blank = check_fill(fill, pictures)
     if isinstance(blank, Tensor) and not pictures.is_floating_point():
-        check(
-            bool(((blank >= 0) & (blank <= 255)).all()),
-            lambda: f"fill: got {fill!r}, expected 0..255, as bytes go",
-        )
         blank = blank / 255
     return Frame(grid, size, window, blank)
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import odd_arrays
 import pytest
 import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 import lenetshift
-from lenetshift import Config, Dataset, ShiftGrid, checks
+from lenetshift import Config, Dataset, ShiftGrid, checks, metrics
 from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
 from lenetshift.data import dataset_sha256
 from lenetshift.models import C3Conv
@@ -38,11 +44,153 @@ def test_what_is_no_whole_number_is_refused(value: Any) -> None:
         checks.check_int("n", value, 0)
 
 
-@pytest.mark.parametrize("value", [1, 0.1, np.float32(0.25), np.float64(0.25), np.int64(2)])
+NUMBERS = [
+    *(1, 0.1, np.float32(0.25), np.float64(0.25), np.longdouble(0.25), np.int64(2), np.uint8(2)),
+    *(Decimal("0.5"), Fraction(1, 2), np.array(0.5), np.array(2, ">i2"), np.array(Fraction(1, 2))),
+    *(torch.tensor(0.5), torch.tensor(2), torch.tensor(0.5).bfloat16()),
+]
+"""Of every type, each exact in float32 but for 0.1."""
+
+NOT_NUMBERS = [
+    *(True, np.True_, torch.tensor(True), np.array(True), "1", b"1", None, 1j, np.complex64(1)),
+    *(
+        {1: 2},
+        print,
+        torch.tensor(1.0).to_sparse(),
+        torch.tensor(1.0, device="meta"),
+        Decimal("sNaN"),
+    ),
+    *(float("nan"), np.float32("inf"), torch.tensor(-torch.inf), 10**400, Fraction(10**400)),
+    *(Decimal("1e400"), Decimal("NaN"), np.array("1"), np.array("1", "M8[s]"), np.array(None)),
+]
+
+
+@pytest.mark.parametrize("value", NUMBERS, ids=repr)
 def test_numbers_of_every_kind_are_floats(value: Any) -> None:
     checked = checks.check_positive("x", value)
     assert checked == value
     assert type(checked) is float
+
+
+@pytest.mark.parametrize("value", NUMBERS, ids=repr)
+def test_numbers_of_every_kind_are_pixels(value: Any) -> None:
+    for pictures in (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
+        for fill in (value, [value] * 3, (0, value, 1)):
+            blank = checks.check_fill(fill, pictures)
+            assert blank.dtype == torch.float64
+            assert blank[1] == float(value)
+    assert lenetshift.Normalize(value, [1, value]).extra_repr() == (
+        f"mean=[{float(value)}], std=[1.0, {float(value)}]"
+    )
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
+def test_what_is_not_a_number_is_not_a_pixel(value: Any) -> None:
+    for fill in (value, [value], [0, value, 1]):
+        with pytest.raises(
+            ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 3, "
+        ):
+            checks.check_fill(fill, torch.zeros(1, 3, 8, 8))
+        with pytest.raises(
+            ValueError, match=r"^mean: got [^\n]*, expected a finite number, or one "
+        ):
+            lenetshift.Normalize(fill, 1)
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        [0, 0.5, 1], (0, Fraction(1, 2), Decimal(1)), np.array([0, 0.5, 1], ">f4"),
+        torch.tensor([0, 0.5, 1]), [torch.tensor(0), np.float16(0.5), np.array(1)],
+        np.array([0, Fraction(1, 2), 1], object), torch.tensor([[0, 0.5, 1]]).half(),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_one_number_a_channel(fill: Any) -> None:
+    pictures = torch.zeros(2, 3, 4, 4)
+    assert checks.check_fill(fill, pictures).tolist() == [0, 0.5, 1]
+    with pytest.raises(
+        ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 2, one a "
+    ):
+        checks.check_fill(fill, pictures[:, :2])
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        (7, 6), [7, 6], (np.int64(7), np.uint8(6)), (torch.tensor(7), np.array(6)), np.array([7, 6]),
+        torch.tensor([7, 6], dtype=torch.int16), torch.zeros(7, 6).shape, np.array([7, 6], ">u2"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_whole_numbers_of_every_kind_are_a_crop(crop: Any) -> None:
+    for checked in (checks.check_crop(crop, (8, 6)), checks.check_crop(crop)):
+        assert checked == (7, 6)
+        assert [type(side) for side in checked] == [int, int]
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        *(
+            7,
+            (7,),
+            (7, 6, 1),
+            (7.0, 6),
+            (True, 6),
+            (np.True_, 6),
+            (0, 6),
+            (7, -6),
+            (9, 6),
+            (7, 7),
+            "",
+        ),
+        *(
+            "76",
+            (7, "6"),
+            {7: 6, 6: 7},
+            (2**70, 6),
+            torch.tensor([7.0, 6]),
+            torch.ones(1, 2).long(),
+        ),
+        *(
+            torch.tensor([7, 6]).to_sparse(),
+            torch.tensor([True, True]),
+            np.array(["7", "6"]),
+            print,
+        ),
+        *((Fraction(7), 6), (torch.tensor([7]), 6)),
+    ],
+    ids=repr,
+)
+def test_what_is_not_a_crop_is_refused(crop: Any) -> None:
+    expected = r"expected \(height, width\) within images of 8 x 6$"
+    with pytest.raises(ValueError, match=rf"^crop: got [^\n]*, {expected}"):
+        checks.check_crop(crop, (8, 6))
+
+
+def test_what_cannot_be_shown_is_named_by_its_type() -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise RuntimeError("no words")
+
+    for value in (Silent(), 10**5000):
+        with pytest.raises(ValueError, match=r"^x: got (Silent|int), expected a positive number$"):
+            checks.check_positive("x", value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", [np.int8(-128), np.int64(-(2**63)), np.uint64(2**63), np.int8(28)])
+def test_a_step_is_compared_as_it_is(step: Any) -> None:
+    """abs() of the smallest integer of a NumPy type is itself."""
+    with pytest.raises(ValueError, match=r"^rule\[3\]: got [^\n]*, expected \(dx, dy\), two ints "):
+        checks.check_rule({3: (0, step)})
+
+
+@pytest.mark.parametrize("value", [1 - Fraction(1, 10**30), Decimal("1e-400"), *NOT_NUMBERS])
+def test_what_is_not_a_fraction_as_a_float_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^x: got [^\n]*, expected a number between 0 and 1$"):
+        checks.check_fraction("x", value)
+    assert checks.check_fraction("x", Fraction(1, 4)) == checks.check_fraction("x", Decimal("0.25"))
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), 10**400, True, "1", None])
@@ -203,3 +351,148 @@ def test_what_is_of_another_type_is_refused_in_one_line(call: Any, message: str)
     with pytest.raises(ValueError, match=r"^[^\n]*$") as error:
         call(torch.zeros(2, 28, 28, dtype=torch.uint8))
     assert str(error.value).startswith(message)
+
+
+PICTURES = torch.arange(1, 129).view(2, 8, 8) / 128
+GRID = ShiftGrid(range(-1, 2), range(-1, 2))
+TRUTH = torch.tensor([1, 0])
+ANSWERS = (torch.arange(18) % 2).view(2, 3, 3)
+
+
+def network() -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 2))
+
+
+ASKED = {"method": "plain", "batch_size": 9}
+"""Quickly: which way is taken is not the question here."""
+
+WITH_PICTURES = {
+    "predict_shifts": lambda images: lenetshift.predict_shifts(network(), images, GRID, **ASKED),
+    "evaluate_shifts": lambda images: lenetshift.evaluate_shifts(
+        network(), images, TRUTH, GRID, **ASKED
+    ).to_dict()["metrics"],
+    "batches": lambda images: (
+        lenetshift.evaluate_shifts(network(), [(images, TRUTH)], grid=GRID, **ASKED).predictions
+    ),
+    "lost_ink": lambda images: metrics.lost_ink(images, GRID),
+    "kept images": lambda images: lenetshift.Evaluation(ANSWERS, TRUTH, GRID, images=images).images,
+}
+
+
+def drawn(image: Any) -> np.ndarray:
+    evaluation = lenetshift.Evaluation(ANSWERS, TRUTH, GRID)
+    axes = evaluation.plot_image(0, Figure().subplots(), image=image)
+    return np.asarray(axes.images[0].get_array())
+
+
+WITH_INTEGERS = {
+    "summarize": lambda p, labels: metrics.summarize(p, labels, GRID),
+    "moved_accuracy": lambda p, labels: metrics.moved_accuracy(p, labels).value,
+    "unmoved_accuracy": lambda p, labels: metrics.unmoved_accuracy(p, labels, GRID).value,
+    "worst_case_accuracy": lambda p, labels: metrics.worst_case_accuracy(p, labels).value,
+    "class_maps": lambda p, labels: [m.tolist() for m in metrics.class_maps(p, labels).values()],
+    "confusion": lambda p, labels: metrics.confusion(p, labels).counts.tolist(),
+    "consistency": lambda p, labels: metrics.consistency(p, labels, GRID).overall.value,
+    "Evaluation": lambda p, labels: lenetshift.Evaluation(p, labels, GRID).to_dict(),
+}
+
+
+def same(got: Any, expected: Any) -> bool:
+    if isinstance(expected, (Tensor, np.ndarray)):
+        return np.array_equal(got, expected)
+    return bool(got == expected)
+
+
+@pytest.mark.parametrize("kind", odd_arrays.taken(PICTURES))
+@pytest.mark.parametrize("name", WITH_PICTURES)
+def test_images_in_every_form_that_can_be_read(name: str, kind: str) -> None:
+    call = WITH_PICTURES[name]
+    assert same(call(odd_arrays.taken(PICTURES)[kind]), call(PICTURES))
+
+
+@pytest.mark.parametrize("kind", odd_arrays.refused(PICTURES))
+@pytest.mark.parametrize("name", WITH_PICTURES)
+def test_images_in_other_forms_are_refused_in_one_line(name: str, kind: str) -> None:
+    if (name, kind) in (("evaluate_shifts", "list"), ("kept images", "None")):
+        return  # batches, and no images
+    expected = r"images: got [^\n]*, expected (uint8|images or an iterable)[^\n]*"
+    with pytest.raises(ValueError, match=rf"^(batch 1: )?{expected}$"):
+        WITH_PICTURES[name](odd_arrays.refused(PICTURES)[kind])
+
+
+@pytest.mark.parametrize("kind", odd_arrays.taken(PICTURES))
+def test_an_image_in_every_form_that_can_be_read_is_drawn(kind: str) -> None:
+    assert (drawn(odd_arrays.taken(PICTURES[0])[kind]) == drawn(PICTURES[0])).all()
+    evaluation = lenetshift.Evaluation(
+        ANSWERS, TRUTH, GRID, images=odd_arrays.taken(PICTURES)[kind]
+    )
+    axes = evaluation.plot_image(0, Figure().subplots())
+    assert (axes.images[0].get_array() == drawn(PICTURES[0])).all()
+
+
+@pytest.mark.parametrize("kind", odd_arrays.refused(PICTURES))
+def test_an_image_in_another_form_is_not_drawn(kind: str) -> None:
+    with pytest.raises(ValueError, match=r"^images?: got [^\n]*, expected [^\n]*$"):
+        drawn(odd_arrays.refused(PICTURES[0])[kind])
+
+
+@pytest.mark.parametrize(
+    ("images", "got"),
+    [
+        (PICTURES.to_sparse(), "sparse_coo float32 [2, 8, 8], expected uint8 or floating ["),
+        (PICTURES.to("meta"), "meta float32 [2, 8, 8], expected uint8 or floating ["),
+        (
+            torch.nested.nested_tensor(list(PICTURES)),
+            "nested float32, expected uint8 or floating [",
+        ),
+        (
+            np.ma.masked_array(PICTURES.numpy(), PICTURES.numpy() > 0.5),
+            "masked float32 [2, 8, 8], expected uint8 or floating [",
+        ),
+        (
+            PICTURES.to(torch.float8_e5m2),
+            "float8_e5m2 [2, 8, 8], expected uint8, float16, bfloat16, float32 or float64 [N, H, W] or",
+        ),
+        (
+            PICTURES.numpy().astype(np.longdouble),
+            f"{np.dtype(np.longdouble)} [2, 8, 8], expected uint8, float16, bfloat16, float32 or ",
+        ),
+    ],
+)
+def test_what_an_image_is_instead_is_said(images: Any, got: str) -> None:
+    if isinstance(images, np.ndarray) and images.dtype == np.float64:
+        pytest.skip("longdouble is float64 on this machine")
+    with pytest.raises(ValueError, match=rf"^images: got {re.escape(got)}"):
+        checks.check_pictures(images)
+
+
+@pytest.mark.parametrize("kind", odd_arrays.taken(TRUTH))
+@pytest.mark.parametrize("name", WITH_INTEGERS)
+def test_integers_in_every_form_that_can_be_read(name: str, kind: str) -> None:
+    call = WITH_INTEGERS[name]
+    expected = call(ANSWERS, TRUTH)
+    assert call(odd_arrays.taken(ANSWERS)[kind], TRUTH) == expected
+    assert call(ANSWERS, odd_arrays.taken(TRUTH)[kind]) == expected
+
+
+@pytest.mark.parametrize("kind", odd_arrays.refused(TRUTH))
+@pytest.mark.parametrize("name", WITH_INTEGERS)
+def test_integers_in_other_forms_are_refused_in_one_line(name: str, kind: str) -> None:
+    call = WITH_INTEGERS[name]
+    with pytest.raises(ValueError, match=r"^predictions: got [^\n]*, expected integers [^\n]*$"):
+        call(odd_arrays.refused(ANSWERS)[kind], TRUTH)
+    with pytest.raises(ValueError, match=r"^labels: got [^\n]*, expected integers [^\n]*$"):
+        call(ANSWERS, odd_arrays.refused(TRUTH)[kind])
+
+
+@pytest.mark.parametrize("kind", odd_arrays.refused(PICTURES))
+def test_logits_and_lost_ink_in_other_forms_are_refused_in_one_line(kind: str) -> None:
+    odd = odd_arrays.refused(PICTURES.view(2, 8, 1, 8))[kind]
+    column = ShiftGrid(range(1), range(8))
+    with pytest.raises(ValueError, match=r"^logits: got [^\n]*, expected floating [^\n]*$"):
+        metrics.score_change(odd, TRUTH, column)
+    odd = odd_arrays.refused(ANSWERS.float() / 2)[kind]
+    with pytest.raises(ValueError, match=r"^lost: got [^\n]*, expected floating [^\n]*$"):
+        metrics.accuracy_without_loss(ANSWERS, TRUTH, odd)

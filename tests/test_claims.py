@@ -122,7 +122,6 @@ def test_all_parts_can_be_supported() -> None:
         ("average", 5, "LeNet-5"),
         ("last", 5, "what it becomes"),
         ("first", -11.1, "how fast it learns"),
-        ("first_symmetric", 5, "too few epochs"),
         ("blind", 20, "no shape wherever it is"),
     ],
 )
@@ -131,6 +130,17 @@ def test_each_part_can_be_contradicted(change, by, part) -> None:
     before = parts(measured())
     assert {name for name in verdicts if verdicts[name] != before[name]} >= {part}
     assert verdicts[part] == CONTRADICTED
+
+
+def test_epochs_at_one_learning_rate_do_not_contradict_other_settings() -> None:
+    """The report gives neither learning rate nor batch size."""
+    findings = {
+        part.rule.name: part.finding
+        for verdict in claims.claims(measured(first_symmetric=5))
+        for part in verdict.parts
+    }
+    assert findings["too few epochs"].verdict == OPEN
+    assert findings["too few epochs"].value == pytest.approx(5, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import odd_arrays
 import pytest
 import torch
 from torch import Tensor
@@ -125,13 +126,19 @@ def test_a_subset_is_drawn_evenly_over_the_set(mnist: tuple[Dataset, Dataset], n
     assert torch.equal(subset.labels, test.labels[rows])
 
 
+def is_array(value: object) -> bool:
+    return isinstance(value, (Tensor, np.ndarray))
+
+
 class TestAsTorchsDataset:
     @pytest.fixture
     def dataset(self) -> Dataset:
         images = torch.arange(12, dtype=torch.uint8)[:, None, None].expand(12, 28, 28).contiguous()
         return Dataset(images, torch.arange(12) % 10)
 
-    @pytest.mark.parametrize("index", [0, 11, -1, -12, np.int64(3), torch.tensor(-2)])
+    @pytest.mark.parametrize(
+        "index", [0, 11, -1, -12, np.int64(3), np.uint64(3), torch.tensor(-2), np.array(2)]
+    )
     def test_one_image_and_its_label(self, dataset: Dataset, index: Any) -> None:
         image, label = dataset[index]
         place = range(12)[int(index)]
@@ -151,6 +158,9 @@ class TestAsTorchsDataset:
             (np.array([-12, 7], np.int8), [0, 7]),
             (torch.arange(12) > 9, [10, 11]),
             (np.zeros(12, bool), []),
+            (np.array([7, 0], np.uint64), [7, 0]),
+            (np.array([7, -1], ">i4"), [7, 11]),
+            (torch.tensor([7, 0], dtype=torch.uint16), [7, 0]),
         ],
     )
     def test_several_are_a_dataset(self, dataset: Dataset, index: Any, rows: list[int]) -> None:
@@ -164,9 +174,22 @@ class TestAsTorchsDataset:
         with pytest.raises(IndexError, match=r"^index: got -?1[23], expected -12\.\.11: [^\n]*$"):
             dataset[index]
 
+    @pytest.mark.parametrize("index", [2**63, -(2**70), np.uint64(2**63), [2**63]])
+    def test_no_image_beyond_all_integers(self, dataset: Dataset, index: Any) -> None:
+        largest = index[0] if isinstance(index, list) else index
+        with pytest.raises(
+            IndexError, match=rf"^index: got {largest}, expected -12\.\.11: [^\n]*$"
+        ):
+            dataset[index]
+
     @pytest.mark.parametrize(
         "index",
-        ["3", 1.0, True, None, [1.5], (0, 0.5), torch.ones(3).bool(), np.zeros((2, 2), int)],
+        [
+            *("3", 1.0, True, None, [1.5], (0, 0.5), [[1], [2, 3]], [2**64], {3: 4}),
+            *(torch.ones(3).bool(), np.zeros((2, 2), int), slice(0.5, None), slice(0, 4, 0)),
+            *(torch.ones(3, requires_grad=True), torch.ones(3).bfloat16()),
+            *filter(is_array, odd_arrays.refused(torch.tensor([1, 0, 2])).values()),
+        ],
     )
     def test_what_is_no_index_is_refused(self, dataset: Dataset, index: Any) -> None:
         with pytest.raises(ValueError, match=r"^index: got [^\n]*, expected an int, a slice, ints"):
@@ -189,6 +212,35 @@ class TestAsTorchsDataset:
         ((images, labels),) = shuffled
         assert sorted(images[:, 0, 0].tolist()) == list(range(12))
         assert torch.equal(images[:, 0, 0].long() % 10, labels)
+
+
+@pytest.mark.parametrize("kind", odd_arrays.refused(torch.tensor([1, 0])))
+def test_odd_images_and_labels_are_refused(kind: str) -> None:
+    images, labels = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([1, 0])
+    images[0, 0, 0] = 1
+    with pytest.raises(ValueError, match=r"^images: got [^\n]*, expected uint8 \[N, 28, 28\]$"):
+        Dataset(odd_arrays.refused(images)[kind], labels)
+    with pytest.raises(ValueError, match=r"^labels: got [^\n]*, expected int64 \[2\], a digit"):
+        Dataset(images, odd_arrays.refused(labels)[kind])
+
+
+@pytest.mark.parametrize("n", [1, 3, 10_000, None])
+def test_the_first_images_are_a_slice_now(mnist: tuple[Dataset, Dataset], n: int | None) -> None:
+    said = (
+        r"^Dataset\.first is deprecated: dataset\[:n\] gives the same images, dataset\.subset\(n\)"
+    )
+    with pytest.warns(DeprecationWarning, match=said) as seen:
+        first = mnist[1].first(n)
+    assert [warning.filename for warning in seen] == [__file__]
+    assert torch.equal(first.images, mnist[1][:n].images)
+    assert torch.equal(first.labels, mnist[1][:n].labels)
+
+
+@pytest.mark.filterwarnings("ignore:Dataset.first:DeprecationWarning")
+@pytest.mark.parametrize("n", [0, 10_001, 1.5])
+def test_more_first_images_than_there_are(mnist: tuple[Dataset, Dataset], n: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^n: got {n}, expected an int in 1\.\.10000$"):
+        mnist[1].first(n)
 
 
 def test_every_tenth() -> None:

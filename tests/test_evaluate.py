@@ -280,7 +280,6 @@ def test_no_images(model: nn.Module) -> None:
         (torch.zeros(1, 2, 1, 28, 28), r"float32 \[1, 2, 1, 28, 28\]"),
         (torch.zeros(2, 0, 28, 28), r"float32 \[2, 0, 28, 28\]"),
         (np.zeros((2, 28, 28), dtype=np.int16), r"int16 \[2, 28, 28\]"),
-        (np.zeros((2, 28, 28), dtype=">f4"), r">f4 \[2, 28, 28\]"),
         (np.full((2, 28, 28), "a"), r"<U1 \[2, 28, 28\]"),
         ([[0]], "list"),
         (None, "NoneType"),
@@ -288,7 +287,7 @@ def test_no_images(model: nn.Module) -> None:
 )
 @pytest.mark.parametrize("model", [build_model("mlp", seed=0), make_foreign()])
 def test_bad_images_are_refused(model: nn.Module, images: Any, got: str) -> None:
-    expected = r"uint8 or floating \[N, H, W\] or \[N, C, H, W\], a tensor or an array"
+    expected = r"uint8 or floating \[N, H, W\] or \[N, C, H, W\], a dense tensor or an array"
     with pytest.raises(ValueError, match=rf"^images: got {got}, expected {expected}$"):
         predict_shifts(model, images)
 
@@ -327,8 +326,14 @@ def test_images_that_are_not_finite_are_refused(value: float) -> None:
         ({"crop": (0, 3)}, r"^crop: got \(0, 3\), expected \(height, width\) within images of 28"),
         ({"fill": [1, 2]}, r"^fill: got \[1, 2\], expected a finite number, or one a channel, or"),
         ({"fill": float("nan")}, r"^fill: got nan, expected a finite number"),
-        ({"fill": 256}, r"^fill: got 256, expected 0\.\.255, as bytes go$"),
-        ({"fill": -0.5}, r"^fill: got -0\.5, expected 0\.\.255, as bytes go$"),
+        (
+            {"fill": 256},
+            r"^fill: got 256, expected a number in 0\.\.255, since the images are uint8$",
+        ),
+        (
+            {"fill": -0.5},
+            r"^fill: got -0\.5, expected a number in 0\.\.255, since the images are uint8$",
+        ),
         ({"fill": "black"}, r"^fill: got 'black', expected a finite number"),
         ({"fill": None}, r"^fill: got None, expected a finite number"),
         (

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import pickle
+import warnings
 from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import matplotlib
@@ -169,6 +174,21 @@ class TestBatches:
         assert str(error.value).startswith(complaint)
         assert "\n" not in str(error.value)
 
+    @pytest.mark.parametrize(
+        "error", [TypeError, RuntimeError, NotImplementedError, ValueError, OverflowError, KeyError]
+    )
+    def test_that_do_not_tell_their_number(
+        self, digits: lenetshift.Dataset, error: type[Exception]
+    ) -> None:
+        class Loader:
+            def __len__(self) -> int:
+                raise error("no length")
+
+            def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+                yield from [(digits.images[:3], digits.labels[:3])] * 2
+
+        assert len(evaluate(Loader())) == 6
+
     def test_that_end_early_are_refused(self, digits: lenetshift.Dataset) -> None:
         class Loader:
             def __len__(self) -> int:
@@ -224,13 +244,271 @@ def test_bad_images_and_labels(arguments: tuple[Any, ...], complaint: str) -> No
 def test_many_classes_and_any_labels() -> None:
     images = torch.rand(6, 3, 9, 9)
     labels = np.array([-1, 299, 300, 2**40, 0, 0])
-    evaluation = evaluate_shifts(network(300, 3, 9), images, labels, GRID, return_logits=True)
+    with pytest.warns(
+        UserWarning, match=r"^labels: got -1, 300, 1099511627776, expected 0\.\.299: "
+    ):
+        evaluation = evaluate_shifts(network(300, 3, 9), images, labels, GRID, return_logits=True)
     assert evaluation.predictions.dtype == torch.int32
     assert evaluation.labels.tolist() == labels.tolist()
     assert list(evaluation.class_maps()) == [-1, 0, 299, 300, 2**40]
     assert evaluation.to_dict()["metrics"]["score_change"] is None  # -1 has no score
     with pytest.raises(ValueError, match=r"^labels: got values in -1\.\.1099511627776, expected 0"):
         evaluation.metric("score_change")
+
+
+class TestWarnings:
+    @pytest.mark.parametrize("return_logits", [False, True])
+    @pytest.mark.parametrize("in_batches", [False, True])
+    @pytest.mark.parametrize(
+        ("labels", "named"),
+        [
+            ([0, 1, 10, 3], "10"),
+            ([-1, 1, -5, 11], "-5, -1, 11"),
+            ([9, 10, 10, 12], "10, 12"),
+            ([-(2**63), 2**63 - 1, 0, 0], "-9223372036854775808, 9223372036854775807"),
+        ],
+    )
+    def test_of_labels_that_the_model_never_gives(
+        self, labels: list[int], named: str, in_batches: bool, return_logits: bool
+    ) -> None:
+        images, truth = torch.rand(4, 28, 28), torch.tensor(labels)
+        arguments: tuple[Any, ...] = (images, truth)
+        if in_batches:
+            arguments = (zip(images.split(3), truth.split(3), strict=True),)
+        with pytest.warns(UserWarning, match=r"^labels: got [^\n]*$") as seen:
+            evaluate_shifts(network(), *arguments, grid=GRID, return_logits=return_logits)
+        assert [str(warning.message) for warning in seen] == [
+            f"labels: got {named}, expected 0..9: the model never answers anything else, so such images "
+            "count as wrong"
+        ]
+        assert seen[0].filename == __file__
+
+    def test_name_a_few_of_many_labels(self) -> None:
+        images, labels = torch.rand(9, 28, 28), torch.arange(10, 19)
+        with pytest.warns(
+            UserWarning, match=r"^labels: got 10, 11, 12, 13, 14 and 4 more, expected 0"
+        ):
+            evaluate_shifts(network(), images, labels, GRID)
+
+    @pytest.mark.parametrize("labels", [[0, 1, 1, 0], [0, 0, 0, 0], [5, 0, 0, 0]])
+    def test_of_a_single_output(self, labels: list[int]) -> None:
+        """Whatever a sigmoid says, the largest of one number is that number."""
+        model = nn.Sequential(network(1), nn.Sigmoid())
+        with pytest.warns(UserWarning, match=r"^model: got a single output") as seen:
+            evaluation = evaluate_shifts(model, torch.rand(4, 28, 28), torch.tensor(labels), GRID)
+        assert [str(warning.message) for warning in seen] == [
+            "model: got a single output (K = 1), of which the largest is always number 0, expected one a "
+            "class: two columns for two classes"
+        ]
+        assert seen[0].filename == __file__
+        assert not evaluation.predictions.any()
+
+    @pytest.mark.parametrize("method", ["auto", "plain"])
+    def test_of_nothing_where_all_is_well(self, digits: lenetshift.Dataset, method: str) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for model in (network(), network(12), lenetshift.MLP()):
+                evaluate_shifts(model, digits, grid=GRID, method=method)
+
+    @pytest.mark.parametrize("method", ["fused", "plain"])
+    def test_of_the_packages_own_models(self, method: str) -> None:
+        images, labels = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([3, 10])
+        with pytest.warns(UserWarning, match=r"^labels: got 10, expected 0\.\.9: "):
+            evaluate_shifts(lenetshift.MLP(), images, labels, GRID, method=method)
+
+
+class TestWhatIsKept:
+    """An evaluation of two images under three shifts."""
+
+    GRID = ShiftGrid(range(-1, 2), range(1))
+
+    def made(self, **changes: Any) -> Evaluation:
+        predictions = np.array([[[0, 1, 2]], [[1, 1, 1]]], np.uint8)
+        arguments = {"predictions": predictions, "labels": np.array([1, 1]), "grid": self.GRID}
+        return Evaluation(**{**arguments, **changes})
+
+    @pytest.mark.parametrize("form", [np.asarray, torch.from_numpy])
+    def test_is_not_the_callers(self, form: Any) -> None:
+        given = {
+            "predictions": form(np.array([[[0, 1, 2]], [[1, 1, 1]]], np.uint8)),
+            "labels": form(np.array([1, 1])),
+            "lost_ink": form(np.full((2, 1, 3), 0.25)),
+        }
+        evaluation = self.made(**given)
+        before = evaluation.to_dict()
+        for array in given.values():
+            array[:] = 0
+        assert evaluation.to_dict() == before
+
+    def test_is_the_callers_where_it_may_be_large(self) -> None:
+        logits, images = torch.rand(2, 1, 3, 4), torch.rand(2, 8, 8)
+        evaluation = self.made(logits=logits, images=images)
+        assert evaluation.logits.data_ptr() == logits.data_ptr()
+        assert evaluation.images is images
+
+    @pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64", ">i4"])
+    def test_can_be_pickled(self, dtype: str) -> None:
+        predictions = np.array([[[0, 1, 2]], [[1, 1, 1]]], dtype)
+        evaluation = self.made(predictions=predictions)
+        assert evaluation.to_dict() == self.made().to_dict()
+        assert pickle.loads(pickle.dumps(evaluation)).to_dict() == evaluation.to_dict()
+
+    @pytest.mark.parametrize(
+        ("change", "complaint"),
+        [
+            (
+                {"lost_ink": np.zeros((2, 3), np.float32)},
+                "lost_ink: got float32 [2, 3], expected floating [2, 1, 3] as of lost_ink",
+            ),
+            (
+                {"lost_ink": torch.zeros(2, 1, 3).long()},
+                "lost_ink: got int64 [2, 1, 3], expected floating [2, 1, 3] as of lost_ink",
+            ),
+            ({"lost_ink": [0.5]}, "lost_ink: got list, expected floating [2, 1, 3] as of lost_ink"),
+            *(
+                (
+                    {"lost_ink": np.array([[[0, value, 0.5]]] * 2)},
+                    f"lost_ink: got values from {low} to {high}, expected fractions in 0..1",
+                )
+                for value, low, high in ((-0.25, -0.25, 0.5), (2.5, 0, 2.5), (np.nan, "nan", "nan"))
+            ),
+            (
+                {"logits": torch.zeros(2, 1, 3)},
+                "logits: got float32 [2, 1, 3], expected [2, 1, 3, K], K >= 1, as the predictions",
+            ),
+            (
+                {"logits": np.zeros((2, 3, 1, 4))},
+                "logits: got float64 [2, 3, 1, 4], expected [2, 1, 3, K], K >= 1, as the predictions",
+            ),
+            (
+                {"logits": torch.zeros(2, 1, 3, 0)},
+                "logits: got float32 [2, 1, 3, 0], expected [2, 1, 3, K], K >= 1, as the predictions",
+            ),
+            (
+                {"logits": torch.tensor(1)},
+                "logits: got int64 [], expected [2, 1, 3, K], K >= 1, as ",
+            ),
+            (
+                {"logits": "high"},
+                "logits: got str, expected [2, 1, 3, K], K >= 1, as the predictions",
+            ),
+            ({"images": torch.zeros(3, 8, 8)}, "images: got 3, expected 2 as predictions"),
+            (
+                {"images": torch.zeros(2, 8)},
+                "images: got float32 [2, 8], expected uint8 or floating [",
+            ),
+            (
+                {"images": torch.zeros(2, 8, 1)},
+                "grid: got dx -1..1, expected it within 0..0 for images of 8 x 1",
+            ),
+            (
+                {"images": torch.zeros(2, 3, 8, 8), "fill": [1, 2]},
+                "fill: got [1, 2], expected a finite number, or 3, one a channel, or 'circular'",
+            ),
+            (
+                {"images": torch.zeros(2, 8, 8).byte(), "fill": 300},
+                "fill: got 300, expected a number in 0..255, since the images are uint8",
+            ),
+            (
+                {"images": torch.zeros(2, 8, 8), "crop": (9, 6)},
+                "crop: got (9, 6), expected (height, width) within images of 8 x 8",
+            ),
+            (
+                {"fill": "black"},
+                "fill: got 'black', expected a finite number, or one a channel, or",
+            ),
+            (
+                {"fill": True},
+                "fill: got True, expected a finite number, or one a channel, or 'circular'",
+            ),
+            (
+                {"fill": []},
+                "fill: got [], expected a finite number, or one a channel, or 'circular'",
+            ),
+            (
+                {"crop": (6.0, 6)},
+                "crop: got (6.0, 6), expected (height, width), two ints of 1 or more",
+            ),
+            ({"crop": (0, 6)}, "crop: got (0, 6), expected (height, width), two ints of 1 or more"),
+            ({"method": "auto"}, "method: got 'auto', expected 'fused' or 'shared' or 'plain'"),
+            ({"reason": 3}, "reason: got int, expected a str"),
+            ({"seconds": -1}, "seconds: got -1, expected a number of 0 or more"),
+            ({"seconds": "1"}, "seconds: got '1', expected a number of 0 or more"),
+        ],
+    )
+    def test_goes_together(self, change: dict[str, Any], complaint: str) -> None:
+        with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+            self.made(**change)
+        assert str(error.value).startswith(complaint)
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("fill", "kept"),
+        [
+            *((number, number) for number in (0, 3, 0.5, "circular")),
+            *(
+                (np.float32(0.5), 0.5),
+                (np.int64(3), 3),
+                (np.uint8(3), 3),
+                (np.longdouble(0.5), 0.5),
+            ),
+            *((Decimal("0.5"), 0.5), (Fraction(1, 2), 0.5), (torch.tensor(0.5), 0.5)),
+            *((torch.tensor(3), 3), (np.array(0.5), 0.5), (np.array(3, ">i2"), 3)),
+            *(([0.5], [0.5]), ((Fraction(1, 2),), [0.5]), (np.array([0.5]), [0.5])),
+            *(([1, 2, 3], [1, 2, 3]), (torch.tensor([1, 2, 3]), [1, 2, 3])),
+            *(
+                (np.array([1, 2, 3], ">f4"), [1, 2, 3]),
+                ([np.uint8(1), torch.tensor(2), 3], [1, 2, 3]),
+            ),
+        ],
+        ids=repr,
+    )
+    def test_is_json(self, fill: Any, kept: Any) -> None:
+        images, labels = torch.rand(2, 3, 8, 8), torch.tensor([1, 1])
+        asked = {"method": "plain", "batch_size": 9}
+        evaluation = evaluate_shifts(network(3, 3, 8), images, labels, GRID, fill=fill, **asked)
+        value = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+        assert value == evaluation.to_dict()
+        assert value["fill"] == kept
+        again = self.made(fill=fill, seconds=np.float32(0.5), lost_ink=torch.zeros(2, 1, 3).half())
+        value = json.loads(json.dumps(again.to_dict(), allow_nan=False))
+        assert (value["fill"], value["seconds"], value["lost_ink_map"]) == (kept, 0.5, [[0, 0, 0]])
+        assert type(value["fill"]) is type(kept)
+        assert dataclasses.replace(again).to_dict() == again.to_dict()
+
+    @pytest.mark.parametrize(
+        "crop",
+        [
+            (6, 6), [6, 6], (np.int64(6), np.uint8(6)), (torch.tensor(6), 6), np.array([6, 6]),
+            torch.tensor([6, 6]),
+        ],
+        ids=repr,
+    )  # fmt: skip
+    def test_is_json_of_every_crop(self, crop: Any) -> None:
+        images, labels = torch.rand(2, 8, 8), torch.tensor([1, 1])
+        asked = {"method": "plain", "batch_size": 9}
+        cropped = evaluate_shifts(network(3, 1, 6), images, labels, self.GRID, crop=crop, **asked)
+        for evaluation in (cropped, self.made(crop=crop)):
+            value = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+            assert value["crop"] == [6, 6]
+            assert evaluation.crop == (6, 6)
+
+    def test_numbers_of_every_kind_answer_alike(self) -> None:
+        images, labels = torch.rand(2, 3, 8, 8), torch.tensor([1, 1])
+
+        def logits(fill: Any) -> Tensor:
+            asked = {"method": "plain", "batch_size": 9, "return_logits": True}
+            evaluation = evaluate_shifts(network(3, 3, 8), images, labels, GRID, fill=fill, **asked)
+            assert evaluation.logits is not None
+            return evaluation.logits
+
+        expected = logits([0.5, 0.25, 1])
+        for fill in (
+            np.array([0.5, 0.25, 1]),
+            torch.tensor([0.5, 0.25, 1]),
+            (Decimal("0.5"), Fraction(1, 4), np.int8(1)),
+        ):
+            assert torch.equal(logits(fill), expected)
 
 
 def test_of_answers_that_were_kept(digits: lenetshift.Dataset) -> None:

@@ -197,6 +197,16 @@ def test_the_shared_way_where_it_is_impossible_is_refused_with_the_reason(name: 
     assert "\n" not in str(error.value)
 
 
+def test_answers_tell_the_number_of_classes() -> None:
+    plain = before_dense(nn.Tanh()).eval()
+    for method in ("shared", "plain"):
+        evaluator = ShiftEvaluator(plain, GRID, method=method)
+        assert evaluator.answer(IMAGES).n_classes == 3
+    assert ShiftEvaluator(plain, GRID).answer(IMAGES[:0]).n_classes == 0
+    digits = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    assert ShiftEvaluator(MLP(), GRID, method="fused").answer(digits).n_classes == 10
+
+
 def test_a_hooked_model_goes_the_plain_way() -> None:
     model = before_dense(nn.Tanh()).eval()
     seen = []

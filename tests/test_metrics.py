@@ -265,6 +265,17 @@ def test_a_trace_of_ink_is_lost_as_a_whole_digit_is() -> None:
     ]
 
 
+@pytest.mark.parametrize("largest", [1e308, -1e308])
+def test_lost_ink_of_huge_numbers_is_that_of_small_ones(largest: float) -> None:
+    """Whose sums float64 does not hold."""
+    images = np.random.default_rng(0).random((3, 6, 7))
+    grid = ShiftGrid(range(-2, 3), range(-2, 3))
+    expected = metrics.lost_ink(images, grid)
+    np.testing.assert_allclose(metrics.lost_ink(images * largest, grid), expected, rtol=1e-6)
+    blank = metrics.lost_ink(np.zeros((1, 6, 7)), grid, largest)
+    assert (blank == metrics.lost_ink(np.ones((1, 6, 7)), grid)).all()
+
+
 def test_circular_shifts_lose_nothing() -> None:
     images = random_images("bytes", seed=2)
     assert not metrics.lost_ink(images, ShiftGrid(), "circular").any()
@@ -327,6 +338,38 @@ def weighted_images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     values = draw(st.lists(tenths, min_size=n, max_size=n).filter(lambda v: len(set(v)) > 1))
     weights = draw(st.lists(st.integers(1, 9), min_size=n, max_size=n))
     return np.array(values), np.array(weights, dtype=np.float64)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64", ">u8", ">i2"])
+def test_integers_of_every_kind_are_compared_exactly(dtype: str) -> None:
+    """Also beyond 2**53, where float64 would take neighbours for one another."""
+    largest = min(np.iinfo(dtype).max, 2**63 - 1)
+    predictions = np.full((1, 1, 2), largest, dtype)
+    predictions[0, 0, 1] -= 1
+    labels = np.array([largest])
+    assert metrics.moved_accuracy(predictions, labels).value == 0.5
+    assert metrics.confusion(predictions, labels).classes.tolist() == [largest - 1, largest]
+    assert metrics.flip_rate(predictions).value == 1
+
+
+@pytest.mark.parametrize("form", [np.asarray, torch.from_numpy])
+@pytest.mark.parametrize("value", [2**63, 2**64 - 1])
+def test_integers_that_would_wrap_are_refused(form, value: int) -> None:
+    small, large = np.zeros((1, 5, 11), np.uint64), np.full((1, 5, 11), value, np.uint64)
+    message = rf"got values up to {value}, expected none beyond 2\*\*63 - 1$"
+    for metric in (
+        metrics.moved_accuracy,
+        metrics.worst_case_accuracy,
+        metrics.accuracy_map,
+        metrics.class_maps,
+        metrics.confusion,
+        lambda predictions, labels: metrics.summarize(predictions, labels, ShiftGrid()),
+        lambda predictions, labels: metrics.consistency(predictions, labels, ShiftGrid()),
+    ):
+        with pytest.raises(ValueError, match=rf"^labels: {message}"):
+            metric(form(small), form(large[:, 0, 0]))
+        with pytest.raises(ValueError, match=rf"^predictions: {message}"):
+            metric(form(large), form(small[:, 0, 0]))
 
 
 class TestInterval:
@@ -660,7 +703,33 @@ TURNED = torch.zeros(2, 11, 5).byte()  # as many answers, to other shifts
         ),
         (
             lambda: metrics.accuracy_without_loss(PREDICTIONS, LABELS, np.zeros((2, 5, 10))),
-            "lost: got float64 [2, 5, 10], expected an array [2, 5, 11] as of lost_ink",
+            "lost: got float64 [2, 5, 10], expected floating [2, 5, 11] as of lost_ink",
+        ),
+        *(
+            (
+                lambda value=value: metrics.accuracy_without_loss(
+                    PREDICTIONS, LABELS, np.full((2, 5, 11), value)
+                ),
+                f"lost: got values from {value} to {value}, expected fractions in 0..1",
+            )
+            for value in (-0.5, 1.5, np.nan)
+        ),
+        (
+            lambda: metrics.accuracy_without_loss(PREDICTIONS, LABELS, PREDICTIONS),
+            "lost: got uint8 [2, 5, 11], expected floating [2, 5, 11] as of lost_ink",
+        ),
+        *(
+            (
+                lambda fill=fill: metrics.lost_ink(
+                    torch.zeros(2, 28, 28).byte(), ShiftGrid(), fill
+                ),
+                f"fill: got {fill}, expected a number in 0..255, since the images are uint8",
+            )
+            for fill in (256, -1)
+        ),
+        (
+            lambda: metrics.lost_ink(torch.zeros(2, 28, 28).half(), ShiftGrid(), 1e5),
+            "fill: got 100000.0, expected a number of at most 65504, since the images are float16",
         ),
         (
             lambda: metrics.lost_ink(torch.zeros(2, 4, 4), ShiftGrid()),

@@ -8,7 +8,7 @@ import pytest
 
 from lenetshift.dossier import summary
 from lenetshift.dossier.files import StorageError
-from lenetshift.experiments import EXPERIMENTS, claims
+from lenetshift.experiments import EXPERIMENTS, claims, settings_grid
 
 
 @pytest.fixture
@@ -55,6 +55,35 @@ def test_what_is_kept(reproduction) -> None:
         for part in claim["parts"]
     ]
     assert sum(path.stat().st_size for path in reproduction.KEPT.iterdir()) < 3e6
+
+
+def test_no_kept_verdict_is_one_that_its_rule_cannot_give(reproduction) -> None:
+    kept = summary.read_summary(reproduction.KEPT / summary.SUMMARY)
+    for claim in kept["claims"]:
+        verdicts = [part["verdict"] for part in claim["parts"]]
+        assert claim["verdict"] == claims.combine(verdicts)
+        for part in claim["parts"]:
+            for verdict, when in (("supported", "supports"), ("contradicted", "contradicts")):
+                assert not (part["verdict"] == verdict and part[when].startswith("nothing here"))
+
+
+def test_settings_that_were_not_tried_are_not_judged(reproduction) -> None:
+    """The grid has no learning rate below 0.01, and one number of epochs for all models."""
+    text = " ".join(reproduction.PAGE.read_text().split())
+    for sentence in (
+        "with any settings that we tried",
+        "Nowhere does the symmetric network's row come out",
+        "unknown settings do not excuse",
+        "do not occur together",
+    ):
+        assert sentence not in text
+    numbers = ", ".join(map(str, settings_grid.EPOCHS[:-1])) + f" and {settings_grid.EPOCHS[-1]}"
+    assert text.count(f"equal numbers of epochs ({numbers})") == 1
+    assert text.count(f"equal numbers of epochs for all models ({numbers})") == 1
+    assert (
+        text.lower().count("small learning rates with each model's own number of epochs remain")
+        == 2
+    )
 
 
 def test_a_summary(tmp_path) -> None:

@@ -162,8 +162,8 @@ BREACHES = {
         'if sysconfig.get_config_var("Py_GIL_DISABLED"):', "if False:", "test_native.py", "free_threaded",
     ),
     27: Breach(
-        "what is no int is taken for one", "lenetshift/checks.py",
-        "if not is_int(value) or value < least", "if value < least", "test_checks.py",
+        "what is not an int is taken for one", "lenetshift/checks.py",
+        "as_int = int(value) if is_int(value) else None", "as_int = int(value)", "test_checks.py",
     ),
 }  # fmt: skip
 

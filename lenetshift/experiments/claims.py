@@ -307,7 +307,8 @@ def _becomes(measured: Measured) -> Finding:
 
 def _row_of_model_2(measured: Measured) -> Finding:
     """Whether some number of epochs gives both numbers of Model 2's row; the distance is that of the
-    moved accuracy where it is nearest."""
+    moved accuracy where it is nearest. If none does it is left open: they are tried at one learning rate
+    and batch size, and the report names neither."""
     nearest: tuple[float, Interval] | None = None
     met = False
     report = {column: report_value("symmetric_lenet5", column) for column in ("unmoved", "moved")}
@@ -324,7 +325,7 @@ def _row_of_model_2(measured: Measured) -> Finding:
             nearest = (distance, Interval(*shifted))
     if nearest is None:
         raise KeyError("symmetry")
-    return Finding(SUPPORTED if met else CONTRADICTED, *nearest)
+    return Finding(SUPPORTED if met else OPEN, *nearest)
 
 
 def _untested(measured: Measured) -> Finding:
@@ -447,7 +448,7 @@ RULES: tuple[Rule, ...] = (
         "least distance of the moved one from the report's 48.8 %, in points, with the 95 % interval "
         "of one more run",
         "after some number of epochs both lie in the 95 % interval of one more run",
-        "they never do",
+        "nothing here: the epochs are tried at one learning rate and batch size",
         _row_of_model_2,
     ),
     Rule(

@@ -1,10 +1,11 @@
 """Could the report's unknown settings explain its numbers, and can they be told from them?
 
 What is varied: learning rate, batch size, epochs, activation, the same for all four models, each with
-few seeds. What is measured: how far a setting's eight accuracies lie from Table 1, the root mean square
-in points. What decides: which setting comes nearest to all four rows, and to the three without Model 2;
-how many lie within a point of the nearest, so that the report's own cannot be told among them; and
-whether any meets Model 2's row (:func:`nearest`, :func:`meets`).
+few seeds; so neither a number of epochs for each model is tried, nor a learning rate below the least
+here. What is measured: how far a setting's eight accuracies lie from Table 1, the root mean square in
+points. What decides: which setting comes nearest to all four rows, and to the three without Model 2; how
+many lie within a point of the nearest, so that the report's own cannot be told among them; and whether
+any meets Model 2's row (:func:`nearest`, :func:`meets`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 What is varied: C3's connections, the table of 1998 or all; the epochs, 1 to 12. What is measured:
 accuracy unmoved and over all patterns, after every epoch. What decides: Model 2 less Model 0 after the
 same number of epochs, in points; and whether Model 2 meets its own row of Table 1, both numbers at
-once, after any (:func:`lenetshift.experiments.claims.claims`).
+once, after any; if not, the claim is left open, for these are epochs at one learning rate and batch size
+(:func:`lenetshift.experiments.claims.claims`).
 """
 
 from __future__ import annotations

@@ -12,15 +12,18 @@ from ..checks import (
     as_array,
     check_fill,
     check_grid_fits,
+    check_lost_ink,
     check_pictures,
     check_type,
-    describe_array,
 )
 from ..shifts import ShiftGrid
 from .accuracy import is_right
 from .image_mean import ImageMean, over_images
 
 _PIXELS_AT_ONCE = 1 << 20
+
+_LARGEST_PIXEL = 2.0**900
+"""Beyond it a sum of float64 pixels may overflow."""
 
 
 def lost_ink(
@@ -49,8 +52,7 @@ def lost_ink(
     pictures = check_pictures(images)
     height, width = pictures.shape[-2:]
     check_grid_fits(grid.dx, grid.dy, (height, width), (height, width))
-    n_channels = 1 if pictures.dim() == 3 else pictures.shape[1]
-    blank = check_fill(fill, n_channels)
+    blank = check_fill(fill, pictures)
     lost = np.zeros((len(pictures), *grid.shape), dtype=np.float32)
     if isinstance(blank, str):
         return lost
@@ -61,8 +63,11 @@ def lost_ink(
     for first in range(0, len(pictures), at_once):
         part = as_array(pictures[first : first + at_once])
         assert part is not None
-        channels = part.reshape(-1, n_channels, height, width)
-        ink = np.abs(channels - blank_pixel).sum(1)  # [n, H, W]
+        channels = part.reshape(len(part), -1, height, width)
+        # The fractions are the same of all pixels times a number: one with which sums stay finite.
+        largest = max(float(np.abs(values).max()) for values in (channels, blank_pixel))
+        scale = 1.0 if largest < _LARGEST_PIXEL else 1 / _LARGEST_PIXEL
+        ink = np.abs(channels * scale - blank_pixel * scale).sum(1)  # [n, H, W]
         lost[first : first + at_once] = _lost_fractions(ink, grid)
     return lost
 
@@ -92,9 +97,7 @@ def _kept(shift: int, n: int) -> slice:
     return slice(max(0, -shift), n - max(0, shift))
 
 
-def accuracy_without_loss(
-    predictions: Array, labels: Array, lost: NDArray[np.float32] | None
-) -> ImageMean:
+def accuracy_without_loss(predictions: Array, labels: Array, lost: Array | None) -> ImageMean:
     """The fraction answered right of those patterns that lose no ink at all.
 
     What is lost is not the classifier's fault: this is its accuracy where all of the image is there.
@@ -103,17 +106,13 @@ def accuracy_without_loss(
     Args:
         predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
         labels: integers ``[N]``.
-        lost: ``[N, n_dy, n_dx]``, of :func:`lost_ink`.
+        lost: floating ``[N, n_dy, n_dx]``, 0 to 1, of :func:`lost_ink`.
 
     Raises:
-        ValueError: dtypes or shapes are not as described.
+        ValueError: dtypes, shapes or values are not as described.
     """
     right = is_right(predictions, labels)
-    if not isinstance(lost, np.ndarray) or lost.shape != right.shape:
-        raise ValueError(
-            f"lost: got {describe_array(lost)}, expected an array {list(right.shape)} as of lost_ink"
-        )
-    whole = lost == 0
+    whole = check_lost_ink("lost", lost, right.shape) == 0
     n_whole = whole.sum((1, 2))
     n_right = (right & whole).sum((1, 2))
     return over_images(n_right / np.maximum(n_whole, 1), n_whole)
