@@ -8,6 +8,7 @@ pattern (:mod:`lenetshift.plain`).
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -51,8 +52,8 @@ Fill = str | float | Sequence[float]
 class ShiftEvaluator:
     """A model and how it is asked about moved images; :func:`predict_shifts` in two steps.
 
-    The way and its batch size are chosen on the first images, and kept for all that come later. The model is
-    not to be changed in between.
+    The way is chosen on the first images, and kept for all that come later. The model is not to be changed in
+    between.
 
     Args: as in :func:`predict_shifts`.
     """
@@ -74,7 +75,7 @@ class ShiftEvaluator:
         check_choice("method", method, METHODS)
         check_callable("transform", transform)
         self.model, self.grid, self.method, self.transform = model, grid, method, transform
-        self.fill, self.crop = fill, crop
+        self.fill, self.crop = copy.deepcopy(fill), crop  # lists and arrays may change
         self.batch_size = None if batch_size is None else check_batch_size(batch_size)
         self._asks: dict[Any, tuple[Ask, torch.dtype]] = {}  # by kind of the images
         self._ways: dict[Any, SharedWay | NotShared] = {}  # likewise
@@ -285,7 +286,9 @@ def predict_shifts(
     """Classify every image moved by every shift of the grid.
 
     Each answer is that of the moved image: what leaves the frame is lost, and ``fill`` comes in.
-    The model is run in eval mode, in its own floating dtype, on its device.
+    The model is asked as a loop of one's own asks it: in eval mode, without gradients, on its device, in
+    batches of one size. Images come in float32, or in the dtype of the model's parameters if it does not take
+    that.
 
     Args:
         model: takes ``[B, C, h, w]``, pixels in 0..1 behind the ``transform``; gives logits
@@ -296,7 +299,8 @@ def predict_shifts(
         grid: the shifts, in pixels: |dx| < W and |dy| < H.
         method: ``"auto"``, or the only way that is to be taken: ``"fused"``, the op of a model of
             the package; ``"shared"``, features that the shifts share; ``"plain"``, pattern by
-            pattern. They give the same answers, but for rounding.
+            pattern. They give the same answers, but for rounding. ``"auto"`` works wherever ``"plain"``
+            does; :meth:`ShiftEvaluator.answer` also says which it took, and why.
         fill: what comes in where a shift uncovers pixels, in the images' own units (0..255 for
             uint8): a number, or one a channel; or ``"circular"``: what left on the other side
             (Zhang 2019; Chaman and Dokmanić 2021).
@@ -304,8 +308,9 @@ def predict_shifts(
             behind it, at most so far that nothing comes in.
         transform: what stands between pixels and model, on ``[B, C, h, w]`` in 0..1, such as
             :class:`lenetshift.Normalize`; may change the number of channels only.
-        batch_size: most patterns a forward pass in the plain way; None takes what proves fastest on
-            the first images and fits in 256 MiB.
+        batch_size: patterns a forward pass in the plain way, in every one: the last is filled with
+            repetitions, whose answers are dropped. None takes a size that follows from the patterns'
+            shape and dtype and from the device. A network that takes one size only needs it here.
         return_logits: whether to return the model's outputs as well.
 
     Returns:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 _asked: dict[int, tuple[int, bool]] = {}  # id of a module -> calls that now ask it, its own mode
+_saved: dict[int, list[tuple[Tensor, Tensor]]] = {}  # id of a model -> its values, and copies
 _lock = threading.RLock()  # of _asked and the modes; an eval() of another's module may ask, too
 
 
@@ -24,12 +25,13 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
     modules = [module for module in model.modules() if hasattr(module, "training")]
     with _lock:
         switches = any(module.training for module in modules)
-        values = _values(model) if switches and _has_effect(modules) else []
+        if switches and _has_effect(modules):
+            _saved.setdefault(id(model), _values(model))
         for module in modules:
             n_calls, training = _asked.get(id(module), (0, module.training))
             _asked[id(module)] = (n_calls + 1, training)
         if switches:
-            _switch(model, modules, dict.fromkeys(map(id, modules), False))
+            _switch(modules, dict.fromkeys(map(id, modules), False))
     try:
         yield
     finally:
@@ -41,13 +43,14 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
                     _asked[id(module)] = (n_calls - 1, training)
                 else:
                     own[id(module)] = training
-            _switch(model, modules, own)
-            _put_back(model, values)
+            _switch(modules, own)
+            if len(own) == len(modules):
+                _put_back(_saved.pop(id(model), []))
 
 
-def _switch(model: nn.Module, modules: list[nn.Module], wanted: dict[int, bool]) -> None:
-    """Each module in its wanted mode, by ``train(mode)`` where it differs: parents first, since that goes
-    down to their children."""
+def _switch(modules: list[nn.Module], wanted: dict[int, bool]) -> None:
+    """Each module in its wanted mode, by ``train(mode)`` where it differs: parents first, since that
+    changes their children, too."""
     for module in modules:
         mode = wanted.get(id(module), module.training)
         if module.training != mode:
@@ -65,14 +68,13 @@ def _has_effect(modules: list[nn.Module]) -> bool:
     )
 
 
-def _values(model: nn.Module) -> list[tuple[str, Tensor, Tensor]]:
-    """Parameters and buffers by name, and copies of them."""
-    named = (*model.named_parameters(), *model.named_buffers())
-    return [(name, tensor, tensor.detach().clone()) for name, tensor in named]
+def _values(model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Parameters and buffers, and copies of them."""
+    return [(tensor, tensor.detach().clone()) for tensor in (*model.parameters(), *model.buffers())]
 
 
-def _put_back(model: nn.Module, values: list[tuple[str, Tensor, Tensor]]) -> None:
-    for _, tensor, before in values:
+def _put_back(values: list[tuple[Tensor, Tensor]]) -> None:
+    for tensor, before in values:
         if tensor.shape == before.shape and not torch.equal(tensor, before):
             with torch.no_grad():
                 tensor.copy_(before)

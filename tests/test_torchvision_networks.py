@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import sys
 import warnings
 from typing import Any
@@ -21,6 +22,8 @@ from lenetshift import ShiftGrid
 from lenetshift.evaluate import ShiftEvaluator
 
 pytestmark = pytest.mark.slow
+
+LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
 
 GRID = ShiftGrid(range(-8, 9, 8), range(-1, 1))
 SIZES = {"inception_v3": 299, "vit_h_14": 224, "vit_": 224, "swin": 96, "maxvit_t": 224}
@@ -37,17 +40,19 @@ def names() -> list[str]:
 
 @functools.cache
 def imported() -> Any:
-    """torchvision, its operation declared where its compiled part does not fit torch."""
-    try:
-        import torchvision
-    except RuntimeError:
-        global _library  # as long as it lives
-        _library = torch.library.Library("torchvision", "FRAGMENT")
-        _library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        import torchvision
-    return torchvision
+    """torchvision; where its compiled part does not fit torch, its operations are declared alone."""
+    while True:
+        try:
+            import torchvision
+        except RuntimeError as error:
+            missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
+            if missing is None:
+                raise
+            LIBRARY.define(f"{missing[1]}(Tensor x) -> Tensor")
+            for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+                del sys.modules[name]
+        else:
+            return torchvision
 
 
 def size_of(name: str) -> int:

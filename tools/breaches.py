@@ -55,7 +55,7 @@ BREACHES = {
     ),
     2: Breach(
         "what the check finds is not looked at", "lenetshift/shared/check.py",
-        "if agree.all():", "if True:", "test_methods.py", "check_finds_wrong",
+        "if agreed.all():", "if True:", "test_methods.py", "check_finds_wrong",
     ),
     3: Breach(
         "outputs that are not finite stay as they came out", "csrc/cpu/conv/c3_conv.h",
@@ -110,7 +110,7 @@ BREACHES = {
     ),
     14: Breach(
         "a model stays in eval mode", "lenetshift/modes.py",
-        "                    module.training = training", "                    pass", "test_threads.py",
+        "            _switch(modules, own)\n", "", "test_threads.py",
     ),
     15: Breach(
         "a file is not flushed to the disk", "lenetshift/dossier/files.py",
