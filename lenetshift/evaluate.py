@@ -17,6 +17,7 @@ from typing import Any, Literal, overload
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from . import fused, plain
 from .answers import Answers, Collected
@@ -195,6 +196,8 @@ class ShiftEvaluator:
         one's own works, this is only an attempt."""
         rows = evenly_spaced(min(N_TRIED, len(patterns)), len(patterns))
         unmoved = patterns.unmoved(rows.to(patterns.images.device))
+        if any(map(is_lazy, self.model.parameters())):
+            ask(patterns.frame.patterns(unmoved, *torch.zeros(3, 1).long()))  # makes them
         try:
             return shared_way(
                 self.model,

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lenetshift import ShiftGrid, load_mnist
-from lenetshift import evaluate as asking
 from lenetshift.evaluate import ShiftEvaluator, predict_shifts
 from lenetshift.shared import SharedWay, choice, kernels, maps, way
 from lenetshift.shared.recorder import record
@@ -346,5 +345,10 @@ def test_the_error_of_a_network_that_takes_no_dtype_is_its_own() -> None:
         predict_shifts(Refuses(), IMAGES)
 
 
-def test_a_sample_of_images_is_tried() -> None:
-    assert asking.N_TRIED <= 16
+@pytest.mark.parametrize("method", ["auto", "plain"])
+def test_a_lazy_network_is_made_by_its_first_batch_and_can_be_trained(method: str) -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 5), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+    answers = ShiftEvaluator(model, GRID, method=method).answer(IMAGES)
+    assert answers.method == ("shared" if method == "auto" else "plain")
+    model(torch.rand(2, 1, 28, 28)).sum().backward()
+    assert all(p.grad is not None and not p.is_inference() for p in model.parameters())

@@ -12,7 +12,7 @@ from .canvas import Frame
 from .geometry import NotShared
 from .graph import Graph
 from .recorder import agree
-from .way import Ask, SharedWay
+from .way import SharedWay
 
 RANDOM = 2
 """Patterns of each image that are drawn at random, and as many of those that were cut."""
@@ -24,6 +24,7 @@ NO_FAULT = 2.0**-30
 """Largest difference in float64, as a fraction of the largest logit: far above its rounding, which is some
 2**-45 after ten layers, and far below what a feature of another window makes."""
 
+Ask = Callable[[Tensor], Tensor]
 InBatches = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 
 
@@ -62,7 +63,7 @@ def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask, in_batches: In
     wide = graph.in_float64()
     try:
         exact = wide.run(patterns[few].double())
-        shared = SharedWay(wide, frame, images[:IN_FLOAT64].double(), wide.run).tried.logits
+        shared = SharedWay(wide, frame, images[:IN_FLOAT64].double()).tried.logits
     except NotShared:
         raise
     except Exception as error:

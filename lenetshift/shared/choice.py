@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from .canvas import Frame
-from .check import InBatches, check
+from .check import Ask, InBatches, check
 from .geometry import NotShared
 from .recorder import record
-from .way import Ask, SharedWay
+from .way import SharedWay
 
 LEAST_IMAGES = 2
 """Tried at once: what works for a single pattern only is no rule."""
@@ -61,7 +61,7 @@ def shared_way(
     patterns = frame.patterns(images, *_three_patterns(frame, images))
     network = model if transform is None else _Transformed(transform, model)
     graph = record(network, patterns, prefix=MODEL_PREFIX)
-    way = SharedWay(graph, frame, images, ask)
+    way = SharedWay(graph, frame, images)
     if not even_if_slower:
         _check_saving(way)
     check(graph, way, images, ask, in_batches)

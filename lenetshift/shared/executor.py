@@ -12,7 +12,7 @@ from torch import Tensor
 from . import whole
 from .call import TWO_IMAGES, Call
 from .geometry import Axis, MarginTooSmall, NotShared
-from .graph import IMAGES, Graph, Node, arguments, leaves, mapped, picked, values_in
+from .graph import IMAGES, Graph, Node, leaves, mapped, picked, values_in
 from .maps import Flat, Map, Tally, Unshared, windows
 from .places import TakenApart
 from .recorder import first_line
@@ -84,7 +84,7 @@ def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = ma
 
 def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map) -> Any:
     """An operation's result: by its rule where it is given maps, else as it stands."""
-    args, kwargs = arguments(node, results, images.rows)
+    args, kwargs = graph.arguments(node, results, images.rows)
     given = list(leaves((args, kwargs)))
     try:
         if images.tally.most_bytes < math.inf:

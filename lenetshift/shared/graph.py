@@ -87,11 +87,13 @@ class Graph:
         nodes: its operations in the order in which they run; those that no other needs, and those whose
             results are always the same, are left out.
         output: what it returns.
+        wide: whether it computes in float64, whatever it was recorded in.
         last_use: for each operation the values that nothing needs after it.
     """
 
     nodes: tuple[Node, ...]
     output: Value
+    wide: bool = False
     last_use: dict[int, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,34 +109,23 @@ class Graph:
         """The network's output for a batch, operation by operation and without sharing."""
         results: dict[int, Any] = {IMAGES.node: images}
         for n, node in enumerate(self.nodes):
-            args, kwargs = arguments(node, results, len(images))
+            args, kwargs = self.arguments(node, results, len(images))
             results[n] = node.op(*args, **kwargs)
             for used in self.last_use.get(n, ()):
                 del results[used]
         output: Tensor = picked(results, self.output)
         return output
 
-    def mapped(self, tensor: Callable[[Tensor], Tensor], dtype: Callable[[Any], Any]) -> Graph:
-        """The same operations with other tensors of its own, and with other dtypes as arguments."""
-        tensor = _each_once(tensor)
-
-        def changed(leaf: Any) -> Any:
-            if isinstance(leaf, Tensor):
-                return tensor(leaf)
-            return dtype(leaf) if isinstance(leaf, torch.dtype) else leaf
-
-        nodes = (
-            replace(n, args=mapped(n.args, changed), kwargs=mapped(n.kwargs, changed))
-            for n in self.nodes
-        )
-        return Graph(tuple(nodes), self.output)
+    def arguments(
+        self, node: Node, results: dict[int, Any], batch: int
+    ) -> tuple[Any, dict[str, Any]]:
+        """An operation's arguments for a batch of that size."""
+        return _arguments(node, results, batch, _in_float64 if self.wide else lambda leaf: leaf)
 
     def in_float64(self) -> Graph:
-        """The same in float64, wherever it computes with floating numbers."""
-        return self.mapped(
-            lambda t: t.double() if t.is_floating_point() else t,
-            lambda dtype: torch.float64 if dtype.is_floating_point else dtype,
-        )
+        """The same in float64, wherever it computes with floating numbers. Its own tensors are converted when
+        they are used, one operation at a time: nothing is kept twice."""
+        return replace(self, wide=True)
 
     def rounding(self, dtype: torch.dtype) -> float:
         """The relative error that rounding may bring into the output.
@@ -178,15 +169,21 @@ def values_in(node: Node) -> Iterator[Value]:
             yield leaf
 
 
-def arguments(node: Node, results: dict[int, Any], batch: int) -> tuple[Any, dict[str, Any]]:
-    """An operation's arguments for a batch of that size."""
-
+def _arguments(
+    node: Node, results: dict[int, Any], batch: int, own: Callable[[Any], Any]
+) -> tuple[Any, dict[str, Any]]:
     def filled(leaf: Any) -> Any:
         if isinstance(leaf, Value):
             return picked(results, leaf)
-        return leaf.at(batch) if isinstance(leaf, PerImage) else leaf
+        return leaf.at(batch) if isinstance(leaf, PerImage) else own(leaf)
 
     return mapped(node.args, filled), mapped(node.kwargs, filled) if node.kwargs else {}
+
+
+def _in_float64(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return leaf.double() if leaf.is_floating_point() else leaf
+    return torch.float64 if isinstance(leaf, torch.dtype) and leaf.is_floating_point else leaf
 
 
 def joined(two: Sequence[Node], output: Value, three: Sequence[Node], other: Value) -> Graph:
@@ -256,7 +253,7 @@ def _folded(nodes: Sequence[Node], output: Value) -> Graph:
             for leaf in parts
         )
         if fixed:
-            args, kwargs = arguments(node, results, 0)
+            args, kwargs = _arguments(node, results, 0, lambda leaf: leaf)
             results[n] = node.op(*args, **kwargs)
         else:
             kept.append(n)
@@ -291,15 +288,3 @@ def picked(results: dict[int, Any], value: Value) -> Any:
     """A value among the results of operations."""
     result = results[value.node]
     return result if value.item is None else result[value.item]
-
-
-def _each_once(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """A function of tensors that gives one result for what stands in several places."""
-    seen: dict[int, tuple[Tensor, Tensor]] = {}  # the tensor, too: its id must stay its own
-
-    def once(tensor: Tensor) -> Tensor:
-        if id(tensor) not in seen:
-            seen[id(tensor)] = tensor, function(tensor)
-        return seen[id(tensor)][1]
-
-    return once

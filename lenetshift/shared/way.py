@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .canvas import Frame, H, W, channels_last, lines
+from .canvas import Frame, H, W, channels_last, contiguous, lines
 from .executor import Pass, run
 from .geometry import Axis, MarginTooSmall
 from .graph import Graph
@@ -21,8 +21,6 @@ MOST_BYTES = 128 << 20
 
 BLOCK_BYTES = 16 << 20
 """Canvases and logits that are kept until what was cut at the frame has been computed, too."""
-
-Ask = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +47,6 @@ class SharedWay:
         graph: the network's.
         frame: of the images.
         images: floating ``[n, C, H, W]`` in 0..1, a few, on which everything is tried.
-        ask: the network's answers ``[B, K]`` to ``[B, C, h, w]``, for windows that lose something
-            at the frame both in x and in y.
 
     Attributes:
         margin: pixels around the windows that padding takes in.
@@ -62,9 +58,9 @@ class SharedWay:
         NotShared: why it cannot be done.
     """
 
-    def __init__(self, graph: Graph, frame: Frame, images: Tensor, ask: Ask) -> None:
+    def __init__(self, graph: Graph, frame: Frame, images: Tensor) -> None:
         """Try it."""
-        self.graph, self.frame, self.ask = graph, frame, ask
+        self.graph, self.frame = graph, frame
         self.margin, first = self._try(images[:1])
         self.chunk = max(1, WORK_BYTES // first.peak_bytes)
         kept = frame.canvases(images[:1], self.margin).nbytes + first.logits.nbytes
@@ -127,7 +123,7 @@ class SharedWay:
 
         for n, i, j in self._chunks(alone):  # both
             windows = lines(lines(canvases, H, y), W, x)[n, :, i, j]  # [B, C, h, w]
-            logits[n, i, j] = self.ask(windows)
+            logits[n, i, j] = self.graph.run(contiguous(windows))
             products += plain_products * len(n) / alone.numel()
         cut_somewhere = spoiled_y[:, :, None] | spoiled_x[:, None, :]
         return SharedAnswers(logits, cut_somewhere, products, plain_products)
