@@ -252,13 +252,15 @@ class _Recorder(TorchDispatchMode):
             raise self.refuse(f"{self._name(func)} makes another tensor of one in its place")
         return result
 
-    def _put_back(self, traced: _Traced, value: Any, before: Any, moving: bool) -> Value:
+    def _put_back(self, traced: _Traced, value: Any, before: Any, moving: bool) -> Any:
         """Record the value that a view's parent has after a write to the view."""
         assert traced.view is not None
         assert traced.parent is not None
         func, args, kwargs, _ = traced.view
         shape = list(traced.parent.tensor.shape)
         kind = func._schema.name.removeprefix("aten::")
+        if kind == "slice" and traced.tensor.shape == traced.parent.tensor.shape:
+            return value  # x[:]
         op: Any = func
         arguments: tuple[Any, ...] = (value, *args)
         if kind in SHAPES:
