@@ -205,7 +205,6 @@ class ShiftEvaluator:
                 patterns.frame,
                 unmoved,
                 ask,
-                ask.in_batches,
                 even_if_slower=self.method == "shared",
             )
         except MemoryError:

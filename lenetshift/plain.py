@@ -60,17 +60,12 @@ class Ask:
         Raises:
             ValueError: the transform or the model gives something else.
         """
-        return self.in_batches(self._answer, patterns)
-
-    def in_batches(self, function: Callable[[Tensor], Tensor], patterns: Tensor) -> Tensor:
-        """A function of batches, on any number of patterns: the last batch is filled with repetitions of
-        its patterns, and what the function says of them is dropped."""
         parts = []
         for part in patterns.split(self.batch_size):
             n = len(part)
-            if n < self.batch_size:
+            if n < self.batch_size:  # filled with repetitions, whose answers are dropped
                 part = part[torch.arange(self.batch_size, device=part.device) % n]
-            parts.append(function(contiguous(part))[:n])
+            parts.append(self._answer(contiguous(part))[:n])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _answer(self, batch: Tensor) -> Tensor:

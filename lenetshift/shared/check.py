@@ -17,26 +17,25 @@ from .way import SharedWay
 RANDOM = 2
 """Patterns of each image that are drawn at random, and as many of those that were cut."""
 
-IN_FLOAT64 = 3
-"""Images on which sharing is compared in float64."""
+FEW = 3
+"""Images on which the graph without sharing is asked, as it is and in float64."""
 
 NO_FAULT = 2.0**-30
 """Largest difference in float64, as a fraction of the largest logit: far above its rounding, which is some
 2**-45 after ten layers, and far below what a feature of another window makes."""
 
 Ask = Callable[[Tensor], Tensor]
-InBatches = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
 
 
 class Differs(NotShared):
     """The shared way gave different answers from the plain one on the first images."""
 
 
-def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask, in_batches: InBatches) -> None:
+def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask) -> None:
     """Compare some patterns of some images: unmoved, the corners, some that were cut, at random.
 
     Three comparisons, each as sharp as rounding admits. The graph without sharing against the model: the
-    same operations on the same batches. Shared features against the graph without sharing, in float64, in
+    same operations on the same patterns. Shared features against the graph without sharing, in float64, in
     which rounding hides nothing. And the shared way against the model as they are.
 
     Args:
@@ -44,7 +43,6 @@ def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask, in_batches: In
         way: the shared way, tried on the images.
         images: floating ``[n, C, H, W]`` in 0..1.
         ask: the plain way.
-        in_batches: runs a function of patterns in the batches of the plain way.
 
     Raises:
         Differs: the shared way is wrong.
@@ -55,15 +53,13 @@ def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask, in_batches: In
     n, i, j = chosen.unbind(1)
     patterns = frame.patterns(images, n, i, j)
     plain = ask(patterns.clone())
-    alone = in_batches(graph.run, patterns)
-    if not agree(alone, plain, _same_operations(graph, plain.dtype)).all():
+    few = n < FEW
+    if not agree(graph.run(patterns[few]), plain[few], _same_operations(graph, plain.dtype)).all():
         raise NotShared("what it runs for two images gives different answers for a batch")
-
-    few = n < IN_FLOAT64
     wide = graph.in_float64()
     try:
         exact = wide.run(patterns[few].double())
-        shared = SharedWay(wide, frame, images[:IN_FLOAT64].double()).tried.logits
+        shared = SharedWay(wide, frame, images[:FEW].double()).tried.logits
     except NotShared:
         raise
     except Exception as error:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .canvas import Frame
-from .check import Ask, InBatches, check
+from .check import Ask, check
 from .geometry import NotShared
 from .recorder import record
 from .way import SharedWay
@@ -39,7 +39,6 @@ def shared_way(
     frame: Frame,
     images: Tensor,
     ask: Ask,
-    in_batches: InBatches,
     even_if_slower: bool,
 ) -> SharedWay:
     """The shared way of asking a model, tried and checked on some images.
@@ -50,7 +49,6 @@ def shared_way(
         frame: of the images.
         images: floating ``[n, C, H, W]`` in 0..1, a sample of one or more.
         ask: the plain way.
-        in_batches: runs a function of patterns in the batches of the plain way.
         even_if_slower: whether to take it where it saves no multiplication.
 
     Raises:
@@ -64,7 +62,7 @@ def shared_way(
     way = SharedWay(graph, frame, images)
     if not even_if_slower:
         _check_saving(way)
-    check(graph, way, images, ask, in_batches)
+    check(graph, way, images, ask)
     return way
 
 
