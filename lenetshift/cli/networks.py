@@ -17,16 +17,8 @@ from ..dossier.untrusted import load_tensors
 from ..errors import UsageError
 from ..experiments import ARCHITECTURES
 from ..models import build_model
-
-_MOST = 300
-"""Characters of another library's error that are shown."""
-
-
-def in_a_line(error: BaseException) -> str:
-    """An error of code that is not ours, with its kind."""
-    text = " ".join(str(error).split())
-    shown = text if len(text) <= _MOST else text[:_MOST] + " ..."
-    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+from ..text import in_a_line
+from .streams import printing_aside
 
 
 @contextlib.contextmanager
@@ -34,7 +26,7 @@ def of_a_person(what: str) -> Iterator[None]:
     """Run a person's own code: what it prints goes to standard error, and whatever it raises, even
     SystemExit, becomes a UsageError that begins with ``what``."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with printing_aside():
             yield
     except (Exception, SystemExit) as error:
         raise UsageError(f"{what}: {in_a_line(error)}") from error
