@@ -141,9 +141,8 @@ def test_a_stream_that_can_only_be_written_to() -> None:
 
 
 def closed_file(tmp_path: Path) -> Any:
-    file = open(tmp_path / "closed", "w")
-    file.close()
-    return file
+    with open(tmp_path / "closed", "w") as file:
+        return file
 
 
 def test_streams_that_are_closed_within_python(

@@ -29,6 +29,7 @@ from lenetshift.dossier.verification import verify as verify_folder
 from lenetshift.experiments import EXPERIMENTS
 from lenetshift.experiments.runs import GRID, Outcome, perform
 
+ROOT = Path(__file__).parents[1]
 PLAN = plans.Plan(2, ("table",), quick=True)
 
 
@@ -95,6 +96,28 @@ def untrained(monkeypatch) -> None:
         return Outcome(predictions.astype(np.uint8), losses, weights, 2, 0.0)
 
     monkeypatch.setattr(processes, "perform", drawn)
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_disk_that_is_full_in_the_end_keeps_no_verdict_back(tmp_path, monkeypatch) -> None:
+    def full(*_) -> None:
+        raise OSError(28, "No space left on device", "dossier.json")
+
+    monkeypatch.setattr(lenetshift.cli.study, "publish", full)
+    status, text, errors = quick(tmp_path)
+    assert status == 2
+    assert errors.endswith("error: dossier.json: No space left on device\n")
+    assert "Claim 4:" in text
+
+
+def test_a_matplotlib_that_cannot_be_used_is_told_before_the_runs(tmp_path, monkeypatch) -> None:
+    (tmp_path / "matplotlibrc").write_bytes("font.family: \xc4rial\n".encode("latin-1"))
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    command = [sys.executable, "-m", "lenetshift.study", "--quick", "--out", tmp_path / "study"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.usefixtures("untrained")

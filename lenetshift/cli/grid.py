@@ -16,16 +16,15 @@ from ..report.tables import DISPLAY_NAMES
 from ..shifts import ShiftGrid
 from .machine import check_isa, check_matplotlib
 from .networks import load_checkpoint_model
-from .output import check_writable, give_json
+from .output import check_writable, give
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask the model about the image, and draw."""
     check_isa()
-    check_writable("--json", args.json)
     model, checkpoint = load_checkpoint_model(args.checkpoint)
     out = Path(f"{checkpoint.model}-{args.index}.png") if args.out is None else args.out
-    check_writable("--out", out)
+    check_writable({"--json": args.json, "--out": out})
     check_matplotlib()
     _, test = load_mnist(args.data)
     if not 0 <= args.index < len(test):
@@ -42,22 +41,22 @@ def run(args: argparse.Namespace) -> int:
     title = f"Test image {args.index} (label {int(label)}), answers of {name}"
     diverged = "Training diverged: the answers mean nothing." if checkpoint.divergence() else ""
     note = f"{checkpoint.note} {diverged}".strip()
-    draw_shift_figure(out, image, int(label), predictions, grid, title, note)
     n_right = int((predictions == label).sum())
-    if args.json is not None:
-        value = {
-            "model": checkpoint.model,
-            "index": args.index,
-            "label": int(label),
-            "grid": {"dx": list(grid.dx), "dy": list(grid.dy)},
-            "predictions": predictions.tolist(),
-            "right": n_right,
-            "figure": str(out),
-        }
-        give_json(args.json, value)
-    if args.json != "-":
-        print(f"{title}: right at {n_right} of {len(grid)} shifts")
-        print(f"written: {out}")
+    value = {
+        "model": checkpoint.model,
+        "index": args.index,
+        "label": int(label),
+        "grid": {"dx": list(grid.dx), "dy": list(grid.dy)},
+        "predictions": predictions.tolist(),
+        "right": n_right,
+        "figure": str(out),
+    }
+
+    def draw() -> None:
+        draw_shift_figure(out, image, int(label), predictions, grid, title, note)
+
+    text = f"{title}: right at {n_right} of {len(grid)} shifts"
+    give(args.json, value, text, {out: draw})
     return 0
 
 

@@ -81,7 +81,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """Give a model the weights of a file. Nothing in the file is executed.
 
     Raises:
-        UsageError: the file is none of weights, or they do not fit.
+        UsageError: the file does not hold weights, or they do not fit.
     """
     option = f"argument --weights: {path}"
     weights = _weights(_contents(option, path), path.suffix.lower() == ".safetensors", option)
@@ -90,10 +90,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def _contents(option: str, path: Path) -> bytes:
-    """What a file holds; UsageError of what cannot be read, or is no file: a device may have no end."""
+    """What a file holds; UsageError of what cannot be read, or is not a file: a device may have no end."""
     try:
         if path.exists() and not path.is_file():
-            raise UsageError(f"{option}: is no file")
+            raise UsageError(f"{option}: not a file")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{option}: cannot be read: {reason(error)}") from error
@@ -106,7 +106,7 @@ def _weights(contents: bytes, is_safetensors: bool, option: str) -> Mapping[str,
         try:
             return load(contents)
         except Exception as error:  # whatever damaged contents lead to
-            raise UsageError(f"{option}: is no safetensors file: {in_a_line(error)}") from error
+            raise UsageError(f"{option}: not a safetensors file: {in_a_line(error)}") from error
     try:
         value = load_tensors(contents)
     except ValueError as error:

@@ -18,6 +18,7 @@ from ..experiments import ARCHITECTURES
 from ..experiments.settings import Config
 from ..report.page import render_page
 from ..shifts import ShiftGrid
+from ..text import one_line
 from .output import check_writable
 from .reproduce import prepare, study_dossier
 
@@ -25,13 +26,13 @@ from .reproduce import prepare, study_dossier
 def run(args: argparse.Namespace) -> int:
     """Read what the folder holds, and write the page."""
     out = args.folder / "report.html" if args.out is None else args.out
-    check_writable("--out", out)
+    check_writable({"--out": out})
     value = _results(args.folder)
     job = _job(args, value)
     dossier = study_dossier(args.study, job)
     checkpoints = {name: _evaluated(args.folder, name, job) for name in job.models}
     write_text(out, render_page(job, checkpoints, value, dossier))
-    print(f"written: {out}")
+    print(one_line(f"written: {out}"))
     return 0
 
 

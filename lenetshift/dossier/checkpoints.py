@@ -138,11 +138,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint for what it holds, whatever run wrote it.
 
     Raises:
-        StorageError: the file cannot be read, is no checkpoint of this version, or damaged.
+        StorageError: the file cannot be read, is not a checkpoint of this version, or is damaged.
     """
     try:
         if path.exists() and not path.is_file():  # a device may have no end
-            raise StorageError(f"cannot read {path}: is no file")
+            raise StorageError(f"cannot read {path}: not a file")
         sealed = path.read_bytes()
     except OSError as error:
         raise StorageError(f"cannot read {path}: {reason(error)}") from error

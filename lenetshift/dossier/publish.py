@@ -37,19 +37,31 @@ def schema() -> dict[str, Any]:
     return value
 
 
+def dossier_of(plan: Plan, folder: Path) -> dict[str, Any]:
+    """What ``dossier.json`` will hold of a study whose runs in ``folder`` are finished.
+
+    Raises:
+        StorageError: as :func:`lenetshift.dossier.contents.contents`.
+    """
+    cpu = torch.device("cpu")
+    return {**contents(plan, folder, plan.ground()), "environment": environment(cpu)}
+
+
 def publish(
-    plan: Plan, folder: Path, draw: Callable[[Path, Mapping[str, Any]], Sequence[Path]]
-) -> dict[str, Any]:
-    """Write all published files of a study whose runs are finished, and return the dossier.
+    plan: Plan,
+    folder: Path,
+    value: Mapping[str, Any],
+    draw: Callable[[Path, Mapping[str, Any]], Sequence[Path]],
+) -> None:
+    """Write all published files of a study.
 
     Args:
         plan: the study's.
         folder: of its run files.
+        value: of :func:`dossier_of`.
         draw: writes the figures of a dossier into a folder and returns their paths.
     """
     (folder / SUMS).unlink(missing_ok=True)  # from here on the folder is not complete
-    cpu = torch.device("cpu")
-    value = {**contents(plan, folder, plan.ground()), "environment": environment(cpu)}
     labels = archive({"labels": plan.datasets()[1].labels.numpy().astype(np.uint8)})
     write_atomically(folder / LABELS, lambda file: file.write(labels))
     write_json(folder / DOSSIER, value)
@@ -61,7 +73,6 @@ def publish(
         (folder / name).unlink(missing_ok=True)
     sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
     write_text(folder / SUMS, sums)
-    return value
 
 
 def published(value: Mapping[str, Any]) -> list[str]:

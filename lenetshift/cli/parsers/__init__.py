@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ...text import one_line
+
 MAX_THREADS = 1024
 
 STDOUT_LOST, STDERR_LOST = 4, 8
@@ -43,7 +45,7 @@ class OneLineParser(argparse.ArgumentParser):
         """End the process with the error in one line."""
         if message.endswith(": COMMAND"):
             message += f" (`{self.prog} --help` lists them)"
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
 
 class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
