@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import os
 import re
@@ -472,6 +474,82 @@ def test_bad_input_is_one_line(
     assert (status, text) == (2, "")
     assert named in errors
     assert errors.count("\n") == 1
+
+
+NEGATIVE = ("-5", "-.5", "-5.", "-0.5", "-5e-1", "-5E+1", "-1_0.5", "-.5e0", "-\u0665")
+NEGATIVE_ODD = ("-inf", "-Infinity", "-nan", "-1e400")
+
+
+def numeric_options() -> list[tuple[str, argparse.Action]]:
+    """Each option of each command that takes numbers: those that read "0.5" or "1" as one."""
+    found = []
+    for name in command.COMMANDS:
+        one = command.OneLineParser()
+        command._parser_module(name).add_arguments(one)
+        for action in one._actions:
+            for text in ("0.5", "1"):
+                with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
+                    if action.option_strings and type(read(action, text)) in (int, float):
+                        found.append((name, action))
+                        break
+    return found
+
+
+def read(action: argparse.Action, text: str) -> object:
+    return action.type(text) if callable(action.type) else text
+
+
+def given(name: str, action: argparse.Action, text: str) -> list[str]:
+    """A command line with a number for an option, after all that the command requires."""
+    required = {
+        "evaluate": ["--checkpoint", "x.pt"],
+        "grid": ["--checkpoint", "x.pt", "--index", "0"],
+    }
+    n = action.nargs if isinstance(action.nargs, int) else 1
+    return [name, *required.get(name, []), action.option_strings[0], *[text] * n]
+
+
+def test_numeric_options_are_found() -> None:
+    """Or the next tests would show nothing."""
+    options = {(name, action.option_strings[0]) for name, action in numeric_options()}
+    floats = {("evaluate", "--" + name) for name in ("mean", "std", "fill", "level")}
+    ints = {
+        ("evaluate", "--crop"),
+        ("grid", "--index"),
+        ("study", "--jobs"),
+        ("bench", "--threads"),
+    }
+    assert options >= floats | ints | {("reproduce", "--learning-rate"), ("reproduce", "--dx")}
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [pytest.param(n, a, id=f"{n}{a.option_strings[0]}") for n, a in numeric_options()],
+)
+def test_a_negative_number_in_any_notation_is_a_value(
+    name: str, action: argparse.Action, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = command.parser()
+    for text in (*NEGATIVE, *NEGATIVE_ODD):
+        arguments = given(name, action, text)
+        try:
+            expected = read(action, text)
+        except (ValueError, argparse.ArgumentTypeError):  # not such a number: that is told
+            with pytest.raises(SystemExit):
+                made.parse_args(arguments)
+            errors = capsys.readouterr().err
+            assert repr(text) in errors
+            assert f"error: argument {action.option_strings[0]}: " in errors
+        else:
+            value = getattr(made.parse_args(arguments), action.dest)
+            assert repr(value if action.nargs is None else value[0]) == repr(expected)
+
+
+def test_what_looks_like_an_option_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, errors = run(capsys, "evaluate", "--checkpoint", "x.pt", "--mean", "-e5", "0")
+    assert (status, errors) == (
+        2, "lenetshift evaluate: error: argument --mean: expected at least one argument\n",
+    )  # fmt: skip
 
 
 def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:

@@ -192,6 +192,11 @@ def test_every_option_is_that_of_evaluate_shifts(
     for name, item in without_seconds(expected.to_dict()).items():
         assert value[name] == item, name
     assert value["metrics"]["score_change"] > 0
+    darker = evaluated(small, capsys, *own, "--mean", "-1.3e-1", "--std", "31e-2", "--fill", "5e-1")
+    expected = lenetshift.evaluate_shifts(
+        network(folder), test, fill=0.5, transform=lenetshift.Normalize(-0.13, 0.31)
+    )
+    assert darker["accuracy_map"] == expected.accuracy_map().tolist()
     assert not any(value["intervals"].values())
     options = ("--crop", 20, 22, "--dx", -2, 2, "--dy", -3, 4, "--fill", 12.5)
     value = evaluated(small, capsys, *own, *options, "--method", "shared")
