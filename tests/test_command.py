@@ -237,6 +237,7 @@ def test_grid_of_other_shifts_where_it_is_asked_for(
         (["--checkpoint", "@short", "--index", "0"], "state_dict: got ['hidden.weight'], expected"),
         (["--checkpoint", "@shape", "--index", "0"], "state_dict['hidden.bias']: got float32 [3]"),
         (["--checkpoint", "@gridless", "--index", "0"], "--dx: got none, and the checkpoint names"),
+        (["--checkpoint", "@endless", "--index", "0"], "argument --dx: got 0..1000000000000000000000"),
         (["--checkpoint", "@good", "--index", "0", "--dx", "3", "1"], "argument --dx: got 3 1, ex"),
         (["--checkpoint", "@good", "--index", "0", "--dy", "0", "30"], "argument --dx, --dy: got dy"),
         (["--checkpoint", "@good", "--index", "0", "--dy", "0"], "argument --dy: expected 2 argum"),
@@ -266,6 +267,7 @@ def test_bad_input_of_grid_is_one_line(
         ("relu6", "mlp", {"settings": {**settings, "activation": "relu6"}}),
         ("short", "mlp", {"state_dict": weights}),
         ("shape", "mlp", {"state_dict": shape}),
+        ("endless", "mlp", {"settings": {**settings, "grid": {"dx": [0, 10**30], "dy": [0, 1]}}}),
         ("gridless", "mlp", {"settings": {**settings, "grid": {"dx": [1]}}}),
     ):
         monkeypatch.setitem(ARCHITECTURES, "lenet6", "mlp")

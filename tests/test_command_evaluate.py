@@ -487,6 +487,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--dy", "0", "4", "0"], "--dy: got 0 4 0, expected the first shift, then the last"),
         ([*MODEL, "--dy", "0", "4", "1", "1"], "--dy: got 0 4 1 1, expected the first shift"),
         ([*MODEL, "--dx", "0", "99999999999"], "--dx, --dy: got dx 0..99999999999, expected it"),
+        ([*MODEL, "--dx", "0", "9" * 30], "--dx: got 0..999999999999999999999999999999, expected sh"),
         ([*MODEL, "--dx", "0", "half"], "--dx: invalid int value: 'half'"),
         ([*MODEL, "--fill", "1", "2"], "--fill: got (1.0, 2.0), expected a finite number, or one"),
         ([*MODEL, "--fill", "nan"], "--fill: got 'nan', expected a finite number"),

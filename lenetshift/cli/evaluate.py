@@ -21,6 +21,7 @@ from ..report.figures import draw_accuracy_maps
 from ..shifts import ShiftGrid
 from ..text import in_a_line, one_line
 from . import interrupts
+from .grids import grid_of
 from .machine import check_isa, check_matplotlib, pick_device, set_threads
 from .networks import load_checkpoint_model, load_model, load_weights, of_a_person
 from .output import check_writable, give
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.level < 1:
         raise UsageError(f"argument --level: got {args.level:g}, expected a number between 0 and 1")
     check_writable({"--json": args.json, "--plot": args.plot})
-    grid = ShiftGrid(_shifts("dx", args.dx), _shifts("dy", args.dy))
+    grid = grid_of(_shifts("dx", args.dx), _shifts("dy", args.dy))
     fill, transform = _fill(args.fill), _transform(args.mean, args.std)
     check_isa()
     if args.plot is not None:

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..evaluate import predict_shifts
 from ..report.figures import draw_shift_figure
 from ..report.tables import DISPLAY_NAMES
-from ..shifts import ShiftGrid
+from .grids import grid_of
 from .machine import check_isa, check_matplotlib
 from .networks import load_checkpoint_model
 from .output import check_writable, give
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.index < len(test):
         raise UsageError(f"argument --index: got {args.index}, expected 0..{len(test) - 1}")
     asked = checkpoint.settings.get("grid")
-    grid = ShiftGrid(_shifts("dx", args.dx, asked), _shifts("dy", args.dy, asked))
+    grid = grid_of(_shifts("dx", args.dx, asked), _shifts("dy", args.dy, asked))
     image, label = test[args.index]
     try:
         predictions = predict_shifts(model, image[None], grid)[0]

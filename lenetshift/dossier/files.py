@@ -24,6 +24,16 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def read_file(path: Path) -> bytes:
+    """A file's bytes; StorageError where it cannot be read, or is not a file: a device may have no end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise StorageError(f"cannot read {path}: not a file")
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+
+
 def partial_path(path: Path) -> Path:
     """Where a file lies while it is being written."""
     return path.with_name(f".{path.name}.partial")

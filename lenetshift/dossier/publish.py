@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,13 @@ import torch
 from ..experiments import EXPERIMENTS
 from .contents import contents
 from .environment import environment
-from .files import StorageError, reason, write_atomically, write_json, write_text
+from .files import read_file, write_atomically, write_json, write_text
 from .plans import Plan
 from .run_files import archive
 
 DOSSIER, LABELS, SUMS = "dossier.json", "labels.npz", "SHA256SUMS"
 _PRODUCTS = {"table1.csv", *(f"{name}.{kind}" for name in EXPERIMENTS for kind in ("png", "svg"))}
 """Files that a dossier has or not, as its experiments are."""
-
-SCHEMA_FILE = Path(__file__).with_name("schema.json")
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of ``dossier.json``, which ships with the package."""
-    value: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    return value
 
 
 def dossier_of(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -83,10 +74,7 @@ def published(value: Mapping[str, Any]) -> list[str]:
 
 def file_sha256(path: Path) -> str:
     """Of a file's bytes; StorageError where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+    return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def tables(value: Mapping[str, Any]) -> dict[str, str]:

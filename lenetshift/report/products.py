@@ -11,6 +11,7 @@ import torch
 from ..dossier.checkpoints import SCHEMA, Checkpoint
 from ..dossier.files import write_json, write_npz, write_text
 from ..dossier.jobs import Job
+from ..dossier.results import FILE
 from ..experiments import position_bias
 from .figures import draw_accuracy_maps, draw_shift_figure
 from .page import render_page
@@ -77,4 +78,4 @@ def write_products(
     draw_accuracy_maps(job.out / "accuracy_maps.png", maps, grid, job.note)
     if page:
         write_text(job.out / "report.html", render_page(job, checkpoints, value, dossier))
-    write_json(job.out / "results.json", value)
+    write_json(job.out / FILE, value)
