@@ -44,6 +44,24 @@ def test_a_failed_write_names_its_file(tmp_path, error, said):
     assert raised.value.filename == "font.ttf"  # a file that was read meanwhile keeps its name
 
 
+def test_what_cannot_be_read_is_not_taken_for_nothing(tmp_path):
+    assert files.read_file_if_any(tmp_path / "gone") is None
+    assert files.read_file_if_any(tmp_path / "gone" / "too") is None
+    (tmp_path / "file").write_bytes(b"a")
+    assert files.read_file_if_any(tmp_path / "file") == b"a"
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for name, said in (
+        ("file/within", "Not a directory"),
+        (300 * "a", "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("nowhere", "No such file or directory"),
+        (".", "not a file"),
+    ):
+        with pytest.raises(files.StorageError, match=f"^cannot read .*: {said}$"):
+            files.read_file_if_any(tmp_path / name)
+
+
 def test_json_is_strict_and_compact(tmp_path):
     value = {
         "nan": float("nan"),

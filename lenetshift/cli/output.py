@@ -4,6 +4,7 @@ file that fails after it takes the figures along."""
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..text import in_a_line, json_value, one_line
 def check_writable(files: Mapping[str, Path | str | None]) -> None:
     """Raise UsageError unless each option's file can be written, and they are different ones; "-" is
     standard output, None is nothing."""
-    options: dict[Path, str] = {}
+    options: dict[str, str] = {}
     for option, path in files.items():
         if not isinstance(path, Path):
             continue
@@ -26,7 +27,7 @@ def check_writable(files: Mapping[str, Path | str | None]) -> None:
                 raise UsageError(f"argument {option}: {path}: not a file")
             with tempfile.TemporaryFile(dir=path.parent):
                 pass
-            other = options.setdefault(path.resolve(), option)
+            other = options.setdefault(os.path.realpath(path), option)
         except OSError as error:
             raise UsageError(
                 f"argument {option}: cannot write to {path.parent}: {reason(error)}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from ..checks import check_choice
 from ..experiments import ARCHITECTURES
 from ..models import build_model
 from ..text import one_line
-from .files import StorageError, read_file, write_atomically
+from .files import StorageError, read_file, read_file_if_any, write_atomically
 from .proofs import (
     Expectation,
     check_entries,
@@ -122,9 +121,9 @@ def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoi
             written under other settings, or lacks what a run goes on from.
     """
     path = checkpoint_path(folder, model)
-    if not os.path.lexists(path):
+    sealed = read_file_if_any(path)
+    if sealed is None:
         return None
-    sealed = read_file(path)
     try:
         check_seal(sealed)
         content = load_tensors(sealed)

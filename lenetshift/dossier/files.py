@@ -34,6 +34,17 @@ def read_file(path: Path) -> bytes:
         raise StorageError(f"cannot read {path}: {reason(error)}") from error
 
 
+def read_file_if_any(path: Path) -> bytes | None:
+    """The same, None where nothing has that name."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass  # read_file says why
+    return read_file(path)
+
+
 def partial_path(path: Path) -> Path:
     """Where a file lies while it is being written."""
     return path.with_name(f".{path.name}.partial")

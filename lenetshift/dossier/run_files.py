@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from ..checks import check, is_int, shown
 from ..experiments.runs import GRID, Outcome, Run
 from ..text import one_line
-from .files import StorageError, read_file, write_atomically
+from .files import StorageError, read_file_if_any, write_atomically
 from .proofs import check_seal, seal
 from .untrusted import load_arrays, load_json
 
@@ -110,7 +109,7 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
             setting, in a line that names it.
     """
     path = answers_path(folder, run)
-    sealed = read(path)
+    sealed = read_file_if_any(path)
     if sealed is None:
         return None
     try:
@@ -141,7 +140,7 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
     except ValueError as error:
         raise StorageError(f"{path}: {one_line(error)}") from error
     weights = weights_path(folder, run)
-    contents = read(weights)
+    contents = read_file_if_any(weights)
     if contents is None:
         raise StorageError(f"{weights}: got no file, expected one beside {path.name}")
     if hashlib.sha256(contents).hexdigest() != kept.checkpoint_sha256:
@@ -171,11 +170,6 @@ def unpack(sealed: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         lambda: f"got {', '.join(arrays)}, expected {', '.join(names)}",
     )
     return arrays
-
-
-def read(path: Path) -> bytes | None:
-    """A file's bytes, None where there is none; StorageError where it cannot be read."""
-    return read_file(path) if os.path.lexists(path) else None
 
 
 def _check_same(name: str, then: Any, now: Any) -> None:

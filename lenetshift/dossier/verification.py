@@ -15,10 +15,10 @@ import torch
 from ..errors import Differs as Differs
 from ..experiments.runs import Run, perform
 from .contents import contents
-from .files import StorageError, read_file
+from .files import StorageError, read_file, read_file_if_any
 from .plans import Plan
 from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, tables
-from .run_files import read, read_run, unpack
+from .run_files import read_run, unpack
 from .schemas import checked_json, schema
 
 _RELATIVE = 1e-9  # sums in another order, quantiles of another SciPy
@@ -47,7 +47,7 @@ def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
     _compare("runs", value["runs"], recomputed["runs"])  # what all else follows from
     _compare("", {name: value[name] for name in recomputed}, recomputed)
     for name, text in tables(value).items():
-        written = read(folder / name)
+        written = read_file_if_any(folder / name)
         if written is None or written.decode(errors="replace") != text:
             raise Differs(f"{name}: it is not the table of {DOSSIER}")
     _check_sums(folder, value)
@@ -101,7 +101,7 @@ def retrain(
 
 
 def _check_labels(folder: Path, plan: Plan) -> None:
-    sealed = read(folder / LABELS)
+    sealed = read_file_if_any(folder / LABELS)
     if sealed is None:
         raise StorageError(f"{folder / LABELS}: got no file, expected one")
     try:
@@ -121,7 +121,7 @@ def _check_labels(folder: Path, plan: Plan) -> None:
 
 def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
     """Every file that the dossier is made of stands in the sums, and is as they say."""
-    text = read(folder / SUMS)
+    text = read_file_if_any(folder / SUMS)
     if text is None:
         raise StorageError(f"{folder / SUMS}: got no file, expected one: the study is not complete")
     sums = {}
