@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
+
+from .text import one_line
 
 
 class Progress:
     """One bar over the whole job on a terminal, with a line above it per finished stage.
 
-    Anywhere else (a pipe, a file) there are the lines only, without carriage returns.
+    Anywhere else (a pipe, a file) there are the lines only, without carriage returns. A stream that
+    cannot be written to, or no longer, costs what would have been said there, and not the job.
 
     Args:
         total: units of work in the whole job; None where nobody knows.
@@ -22,13 +27,14 @@ class Progress:
         self, total: float | None, stream: TextIO | None = None, *, shown: bool = True
     ) -> None:
         """Start reporting."""
-        self._stream = sys.stderr if stream is None else stream
+        self._stream = sys.stderr if stream is None else stream  # None where it is closed
         self._bar: Any = None
-        if shown and self._stream is not None and self._stream.isatty():
+        if shown and _is_terminal(self._stream):
             from tqdm import tqdm  # type: ignore[import-untyped]
 
             layout = "{l_bar}{bar}| {elapsed} < {remaining}"
-            self._bar = tqdm(total=total, file=self._stream, leave=False, bar_format=layout)
+            with contextlib.suppress(OSError, ValueError):
+                self._bar = tqdm(total=total, file=self._stream, leave=False, bar_format=layout)
 
     def __enter__(self) -> Progress:
         """The progress itself."""
@@ -41,22 +47,41 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         """Take the bar away, whatever happened."""
-        if self._bar is not None:
-            self._bar.close()
+        self._draw(lambda bar: bar.close())
 
     def stage(self, name: str) -> None:
         """Say what is being done now (on the bar only)."""
-        if self._bar is not None:
-            self._bar.set_description(name)
+        self._draw(lambda bar: bar.set_description(name))
 
     def advance(self, units: float) -> None:
         """Count finished units of work (on the bar only)."""
-        if self._bar is not None:
-            self._bar.update(units)
+        self._draw(lambda bar: bar.update(units))
 
     def line(self, text: str) -> None:
         """Report a finished stage on a line of its own."""
+        shown = one_line(text)
         if self._bar is not None:
-            self._bar.write(text, file=self._stream)
-        else:
-            print(text, file=self._stream, flush=True)
+            self._draw(lambda bar: bar.write(shown, file=self._stream))
+        elif self._stream is not None:  # print would take standard output in its place
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                self._stream.write(f"{shown}\n")
+                self._stream.flush()
+
+    def _draw(self, draw: Callable[[Any], object]) -> None:
+        """Change the bar, if there is one still: its terminal may be gone."""
+        if self._bar is None:
+            return
+        try:
+            draw(self._bar)
+        except (OSError, ValueError):
+            self._bar.disable = True  # or it would be closed, and fail, when it is collected
+            self._bar = None
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal: not where it is closed, nor where something without the methods of a
+    stream stands in its place."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, OSError, ValueError):
+        return False

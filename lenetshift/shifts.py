@@ -13,6 +13,9 @@ from torch import Tensor
 
 from .checks import check_range, is_int, shown
 
+_FARTHEST = 2**40
+"""More pixels than any image has; a range of 2**63 or more has no length in Python."""
+
 ShiftRule = Mapping[int, tuple[int, int]]
 """Digit (0..9) -> (dx, dy), the shift in pixels of every image with that label."""
 
@@ -29,7 +32,7 @@ class ShiftGrid:
         dy: vertical shifts, the same.
 
     Raises:
-        ValueError: not a range, an empty or a descending one.
+        ValueError: not a range, an empty or a descending one, or one beyond 2**40 pixels.
     """
 
     dx: range = range(-5, 6)
@@ -37,8 +40,12 @@ class ShiftGrid:
 
     def __post_init__(self) -> None:
         """Check both ranges."""
-        check_range("dx", self.dx)
-        check_range("dy", self.dy)
+        for name, values in (("dx", self.dx), ("dy", self.dy)):
+            if isinstance(values, range) and values and max(-values[0], values[-1]) > _FARTHEST:
+                raise ValueError(
+                    f"{name}: got {span(values)}, expected shifts within -{_FARTHEST}..{_FARTHEST}"
+                )
+            check_range(name, values)
 
     @property
     def n_dx(self) -> int:

@@ -16,6 +16,7 @@ from lenetshift.cli.networks import load_model, load_weights
 from lenetshift.dossier.checkpoints import read_checkpoint
 from lenetshift.dossier.files import StorageError
 from lenetshift.dossier.proofs import seal
+from lenetshift.dossier.results import read_results
 from lenetshift.dossier.run_files import answers_path, read_run
 from lenetshift.dossier.summary import read_summary
 from lenetshift.dossier.verification import read_dossier
@@ -55,7 +56,7 @@ def checkpoint(data: bytes) -> None:
     path = FOLDER / "checkpoint.pt"
     path.write_bytes(seal(data))
     with refused_by(StorageError):
-        read_checkpoint(path)
+        read_checkpoint(path).divergence()
 
 
 def run(data: bytes) -> None:
@@ -74,6 +75,13 @@ def dossier(data: bytes) -> None:
         read_dossier(FOLDER)
     with refused_by(StorageError):
         read_summary(FOLDER / "dossier.json")
+
+
+def results(data: bytes) -> None:
+    """What a run found."""
+    (FOLDER / "results.json").write_bytes(data)
+    with refused_by(StorageError):
+        read_results(FOLDER)
 
 
 def weights(data: bytes) -> None:
@@ -98,5 +106,6 @@ def model_file(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    function.__name__: function for function in (idx, checkpoint, run, dossier, weights, model_file)
+    function.__name__: function
+    for function in (idx, checkpoint, run, dossier, results, weights, model_file)
 }

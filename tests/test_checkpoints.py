@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import zipfile
@@ -13,10 +14,12 @@ import pytest
 import torch
 
 from lenetshift import reproduce
+from lenetshift.cli import command
 from lenetshift.dossier.checkpoints import (
     Checkpoint,
     checkpoint_path,
     load_checkpoint,
+    read_checkpoint,
     save_checkpoint,
 )
 from lenetshift.dossier.files import StorageError
@@ -109,7 +112,7 @@ def test_other_settings_are_named(out: Path) -> None:
 def test_a_folder_in_its_place_is_named(out: Path) -> None:
     checkpoint_path(out, "mlp").unlink()
     checkpoint_path(out, "mlp").mkdir()
-    with pytest.raises(StorageError, match=r"^cannot read .*mlp\.pt: Is a directory$"):
+    with pytest.raises(StorageError, match=r"^cannot read .*mlp\.pt: not a file$"):
         load_checkpoint(out, "mlp", EXPECTED)
 
 
@@ -212,6 +215,73 @@ def test_what_is_missing_or_misshaped_is_named(
     line = refused(small, out, capsys)
     assert complaint in line
     assert str(path) in line
+
+
+KINDS: tuple[Any, ...] = (
+    *(None, "a\nb", [], {}, 7, 0.5, True, float("nan"), torch.zeros(3), torch.zeros(0)),
+    *(torch.zeros(2, 3, 4, dtype=torch.uint8), {1: 2}, [True], [torch.zeros(2), True], [[]]),
+    *([torch.zeros(())], [torch.zeros(0)], {"activation": "tanh", "grid": {"dx": [0, 10**30]}}),
+)
+
+
+def holding_itself() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
+    name: str, small: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one who reads a checkpoint by itself does: the command grid."""
+    content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
+    path = tmp_path / "mlp.pt"
+    deep: Any = 1
+    for _ in range(3000):
+        deep = [deep]
+    for kind in (*KINDS, holding_itself(), {"activation": "tanh", "x": holding_itself()}, deep):
+        memory = io.BytesIO()
+        try:
+            torch.save({**content, name: kind}, memory)
+        except RecursionError:  # pickle's own, of what is deep
+            continue
+        path.write_bytes(seal(memory.getvalue()))
+        with contextlib.suppress(StorageError):
+            read_checkpoint(path).divergence()
+        capsys.readouterr()
+        options = ("--index", "0", "--data", str(small), "--out", str(tmp_path / "a.png"))
+        status = command.main(["grid", "--checkpoint", str(path), *options])
+        errors = capsys.readouterr().err
+        assert (status, errors.count("\n")) in ((0, 0), (2, 1)), (kind, errors)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (put(losses=[torch.zeros(4), True]), "losses[1]: got bool, expected float32 [N]"),
+        (put(losses=[torch.zeros(0)]), "losses[0]: got float32 [0], expected float32 [N]"),
+        (put(losses=[torch.zeros(4).double()]), "losses[0]: got float64 [4], expected float32 [N]"),
+        (
+            put(predictions=torch.zeros(2, 5, 11)),
+            "predictions: got float32 [2, 5, 11], expected ui",
+        ),
+        (put(predictions=None), "got one of predictions and evaluation_seconds, expected both or"),
+        (put(settings={"activation": holding_itself()}), "settings: got values that JSON cannot"),
+    ],
+)
+def test_a_checkpoint_by_itself_is_looked_at_as_closely(
+    change: Callable[[dict[str, Any]], Any], complaint: str, finished: Path, tmp_path: Path
+) -> None:
+    content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
+    change(content)
+    memory = io.BytesIO()
+    torch.save(content, memory)
+    path = tmp_path / "mlp.pt"
+    path.write_bytes(seal(memory.getvalue()))
+    with pytest.raises(StorageError) as raised:
+        read_checkpoint(path)
+    assert str(raised.value).startswith(f"{path}: {complaint}")
 
 
 def test_what_is_no_dict_is_refused(

@@ -18,7 +18,7 @@ from lenetshift.dossier import cluster
 from lenetshift.dossier.files import StorageError
 from lenetshift.dossier.plans import Plan
 from lenetshift.dossier.processes import on_this_machine
-from lenetshift.dossier.publish import publish
+from lenetshift.dossier.publish import dossier_of, publish
 from lenetshift.dossier.studies import carry_out, open_study
 from lenetshift.ops import isa
 
@@ -47,7 +47,7 @@ def study(folder: Path, workers, told=None, plan=PLAN) -> Told:
     told = told or Told()
     with open_study(folder, resume=True):
         carry_out(plan, folder, workers, told)
-        publish(plan, folder, lambda folder, value: [])
+        publish(plan, folder, dossier_of(plan, folder), lambda folder, value: [])
     return told
 
 

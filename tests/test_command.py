@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import os
 import re
@@ -9,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from lenetshift.activations import ACTIVATIONS
 from lenetshift.cli import bench, command, words
 from lenetshift.cli.checkup import installed, probing
 from lenetshift.dossier import plans
+from lenetshift.errors import UsageError
 from lenetshift.evaluate import METHODS as EVALUATION_METHODS
 from lenetshift.experiments import ARCHITECTURES, EXPERIMENTS, position_bias
 from lenetshift.train import METHODS as TRAINING_METHODS
@@ -222,8 +226,8 @@ def test_grid_of_other_shifts_where_it_is_asked_for(
         (["--checkpoint", "@good", "--index", "40"], "argument --index: got 40, expected 0..39"),
         (["--checkpoint", "@good", "--index", "-1"], "argument --index: got -1, expected 0..39"),
         (["--checkpoint", "/no/such.pt", "--index", "0"], "cannot read /no/such.pt: No such file"),
-        (["--checkpoint", "/dev/null", "--index", "0"], "cannot read /dev/null: is no file"),
-        (["--checkpoint", "/", "--index", "0"], "cannot read /: is no file"),
+        (["--checkpoint", "/dev/null", "--index", "0"], "cannot read /dev/null: not a file"),
+        (["--checkpoint", "/", "--index", "0"], "cannot read /: not a file"),
         (["--checkpoint", "", "--index", "0"], "argument --checkpoint: got '', expected a path"),
         (["--checkpoint", "@empty", "--index", "0"], "empty.pt: damaged, or of another version"),
         (["--checkpoint", "@damaged", "--index", "0"], "damaged.pt: damaged, or of another vers"),
@@ -233,13 +237,14 @@ def test_grid_of_other_shifts_where_it_is_asked_for(
         (["--checkpoint", "@short", "--index", "0"], "state_dict: got ['hidden.weight'], expected"),
         (["--checkpoint", "@shape", "--index", "0"], "state_dict['hidden.bias']: got float32 [3]"),
         (["--checkpoint", "@gridless", "--index", "0"], "--dx: got none, and the checkpoint names"),
+        (["--checkpoint", "@endless", "--index", "0"], "argument --dx: got 0..1000000000000000000000"),
         (["--checkpoint", "@good", "--index", "0", "--dx", "3", "1"], "argument --dx: got 3 1, ex"),
         (["--checkpoint", "@good", "--index", "0", "--dy", "0", "30"], "argument --dx, --dy: got dy"),
         (["--checkpoint", "@good", "--index", "0", "--dy", "0"], "argument --dy: expected 2 argum"),
         (["--checkpoint", "@good", "--index", "0", "--out", "x.gif"], "argument --out: got 'x.gif'"),
         (["--checkpoint", "@good", "--index", "0", "--out", "/no/x.png"], "argument --out: cannot"),
-        (["--checkpoint", "@good", "--index", "0", "--json", "pipe"], "argument --json: pipe: is no file"),
-        (["--checkpoint", "@good", "--index", "0", "--json", "/"], "argument --json: /: is no file"),
+        (["--checkpoint", "@good", "--index", "0", "--json", "pipe"], "argument --json: pipe: not a file"),
+        (["--checkpoint", "@good", "--index", "0", "--json", "/"], "argument --json: /: not a file"),
         (["--checkpoint", "@good", "--index", "0", "--data", "/no/such"], "/no/such: no such folder"),
         (["--checkpoint", "@good", "--index", "0", "--frob"], "unrecognized arguments: --frob"),
     ],
@@ -262,6 +267,7 @@ def test_bad_input_of_grid_is_one_line(
         ("relu6", "mlp", {"settings": {**settings, "activation": "relu6"}}),
         ("short", "mlp", {"state_dict": weights}),
         ("shape", "mlp", {"state_dict": shape}),
+        ("endless", "mlp", {"settings": {**settings, "grid": {"dx": [0, 10**30], "dy": [0, 1]}}}),
         ("gridless", "mlp", {"settings": {**settings, "grid": {"dx": [1]}}}),
     ):
         monkeypatch.setitem(ARCHITECTURES, "lenet6", "mlp")
@@ -306,7 +312,8 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert result["largest_difference"] < bench.TOLERANCE
     assert value["environment"]["isa"] == lenetshift.isa()
     assert "microseconds a pattern" in text
-    for line in text.splitlines()[-2:]:
+    assert text.endswith(f"written: {file}\n")
+    for line in text.splitlines()[-3:-1]:
         assert re.fullmatch(r"\w+ +[\d.]+ \(\d+ %\) +[\d.]+ \(\d+ %\) +[\d.]+x", line), line
     assert errors.count("answers equal") == 2
     status, text, _ = run(capsys, "bench", "--models", "pooled_mlp", "--json")
@@ -323,6 +330,36 @@ def test_bench_times_nothing_where_answers_differ(
     assert (status, text) == (2, "")
     assert errors.startswith("lenetshift bench: error: mlp: answers differ by ")
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [UsageError("no luck"), KeyboardInterrupt(), OSError(5, "EIO")])
+@pytest.mark.usefixtures("short_bench")
+def test_what_bench_has_measured_is_told_where_a_later_network_fails(
+    error: BaseException, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = bench.measure
+
+    def fail(name: str, images: torch.Tensor) -> dict[str, Any]:
+        if name == "mlp":
+            raise error
+        return measure(name, images)
+
+    monkeypatch.setattr(bench, "measure", fail)
+    status, text, _ = run(capsys, "bench", "--models", "lenet5,mlp")
+    assert status == (130 if isinstance(error, KeyboardInterrupt) else 2)
+    assert re.search(r"^lenet5 .*x$", text, re.MULTILINE)
+
+
+def test_what_bench_could_fail_at_is_tried_before_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> dict[str, Any]:
+        raise OSError(5, "Input/output error", "/proc/cpuinfo")
+
+    monkeypatch.setattr(bench, "environment", fail)
+    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("the work has begun"))
+    said = "lenetshift bench: error: /proc/cpuinfo: Input/output error\n"
+    assert run(capsys, "bench") == (2, "", said)
 
 
 def test_seconds_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,8 +457,11 @@ def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         ),
         (["bench", "--device", "tpu"], "bench: error: argument --device: invalid choice: 'tpu'"),
         (["bench", "--json", "/no/such/x"], "argument --json: cannot write to /no/such: No such"),
-        (["doctor", "--json", "/no/such/x"], "doctor: error: argument --json: /no/such/x: No such"),
-        (["doctor", "--json", "/"], "doctor: error: argument --json: /: Is a directory"),
+        (
+            ["doctor", "--json", "/no/such/x"],
+            "error: argument --json: cannot write to /no/such: No such",
+        ),
+        (["doctor", "--json", "/"], "doctor: error: argument --json: /: not a file"),
         (["doctor", "now"], "lenetshift doctor: error: unrecognized arguments: now"),
         (["completion"], "completion: error: the following arguments are required: shell"),
         (["completion", "ksh"], "completion: error: argument shell: invalid choice: 'ksh'"),
@@ -436,6 +476,82 @@ def test_bad_input_is_one_line(
     assert (status, text) == (2, "")
     assert named in errors
     assert errors.count("\n") == 1
+
+
+NEGATIVE = ("-5", "-.5", "-5.", "-0.5", "-5e-1", "-5E+1", "-1_0.5", "-.5e0", "-\u0665")
+NEGATIVE_ODD = ("-inf", "-Infinity", "-nan", "-1e400")
+
+
+def numeric_options() -> list[tuple[str, argparse.Action]]:
+    """Each option of each command that takes numbers: those that read "0.5" or "1" as one."""
+    found = []
+    for name in command.COMMANDS:
+        one = command.OneLineParser()
+        command._parser_module(name).add_arguments(one)
+        for action in one._actions:
+            for text in ("0.5", "1"):
+                with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
+                    if action.option_strings and type(read(action, text)) in (int, float):
+                        found.append((name, action))
+                        break
+    return found
+
+
+def read(action: argparse.Action, text: str) -> object:
+    return action.type(text) if callable(action.type) else text
+
+
+def given(name: str, action: argparse.Action, text: str) -> list[str]:
+    """A command line with a number for an option, after all that the command requires."""
+    required = {
+        "evaluate": ["--checkpoint", "x.pt"],
+        "grid": ["--checkpoint", "x.pt", "--index", "0"],
+    }
+    n = action.nargs if isinstance(action.nargs, int) else 1
+    return [name, *required.get(name, []), action.option_strings[0], *[text] * n]
+
+
+def test_numeric_options_are_found() -> None:
+    """Or the next tests would show nothing."""
+    options = {(name, action.option_strings[0]) for name, action in numeric_options()}
+    floats = {("evaluate", "--" + name) for name in ("mean", "std", "fill", "level")}
+    ints = {
+        ("evaluate", "--crop"),
+        ("grid", "--index"),
+        ("study", "--jobs"),
+        ("bench", "--threads"),
+    }
+    assert options >= floats | ints | {("reproduce", "--learning-rate"), ("reproduce", "--dx")}
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [pytest.param(n, a, id=f"{n}{a.option_strings[0]}") for n, a in numeric_options()],
+)
+def test_a_negative_number_in_any_notation_is_a_value(
+    name: str, action: argparse.Action, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = command.parser()
+    for text in (*NEGATIVE, *NEGATIVE_ODD):
+        arguments = given(name, action, text)
+        try:
+            expected = read(action, text)
+        except (ValueError, argparse.ArgumentTypeError):  # not such a number: that is told
+            with pytest.raises(SystemExit):
+                made.parse_args(arguments)
+            errors = capsys.readouterr().err
+            assert repr(text) in errors
+            assert f"error: argument {action.option_strings[0]}: " in errors
+        else:
+            value = getattr(made.parse_args(arguments), action.dest)
+            assert repr(value if action.nargs is None else value[0]) == repr(expected)
+
+
+def test_what_looks_like_an_option_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, errors = run(capsys, "evaluate", "--checkpoint", "x.pt", "--mean", "-e5", "0")
+    assert (status, errors) == (
+        2, "lenetshift evaluate: error: argument --mean: expected at least one argument\n",
+    )  # fmt: skip
 
 
 def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
@@ -466,6 +582,170 @@ def test_a_matplotlib_that_cannot_be_used_is_told_before_the_work(tmp_path: Path
         assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "x.png").exists()
+
+
+# What comes after the work.
+
+
+@pytest.mark.usefixtures("short_bench")
+def test_a_full_disk_costs_no_figure(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(os, "fsync", full)
+    grid = ("grid", "--checkpoint", checkpoint, "--data", small, "--index", 7)
+    for arguments, files, figures in (
+        (("bench", "--models", "mlp"), ["a.json"], "microseconds a pattern"),
+        (("doctor", "--no-torch"), ["a.json"], "marked with !"),
+        ((*grid, "--out", tmp_path / "a.png"), ["a.json", "a.png"], "of 55 shifts"),
+    ):
+        status, text, errors = run(capsys, *arguments, "--json", tmp_path / "a.json")
+        assert status == 2
+        assert figures in text
+        assert "written" not in text
+        problems = [f"cannot write {tmp_path / file}: No space left on device" for file in files]
+        assert errors.splitlines()[-1] == (
+            f"lenetshift {arguments[0]}: error: {'; '.join(problems)}"
+        )
+    status, text, errors = run(capsys, *grid, "--out", tmp_path / "a.png", "--json")
+    assert (status, json.loads(text)["label"]) == (2, 9)
+    assert errors.count("\n") == 1
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_figure_in_numbers(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no\nglyph")
+
+    monkeypatch.setattr(lenetshift.cli.grid, "draw_shift_figure", fail)
+    options = ("--checkpoint", write_checkpoint(tmp_path, "mlp"), "--data", small, "--index", 7)
+    options += ("--out", tmp_path / "a.png", "--json", tmp_path / "a.json")
+    status, text, errors = run(capsys, "grid", *options)
+    assert status == 2
+    assert "of 55 shifts" in text
+    assert json.loads((tmp_path / "a.json").read_text())["label"] == 9
+    assert errors.endswith(f"cannot write {tmp_path / 'a.png'}: RuntimeError: no glyph\n")
+
+
+def test_an_error_of_the_system_that_names_no_file_is_told_without_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, said in (
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("odd"), "OSError: odd"),
+        (TimeoutError(), "TimeoutError"),
+    ):
+
+        def fail(_: object, error: OSError = error) -> None:
+            raise error
+
+        monkeypatch.setattr(bench, "environment", fail)
+        assert run(capsys, "bench") == (2, "", f"lenetshift bench: error: {said}\n")
+
+
+# Paths of every kind.
+
+ODD_NAMES = {
+    "bytes": ("a\udcff\udc80b", "a\\xff\\x80b"),
+    "line": ("a\nb", "a\\nb"),
+    "escape": ("a\x1b[31m\x07b", "a\\x1b[31m\\x07b"),
+    "separators": ("a\u2028\x85\u202eb", "a\\u2028\\x85\\u202eb"),
+}
+
+
+def one_line_each(text: str) -> bool:
+    """Whether a terminal shows a text as it is."""
+    return all(line.isprintable() for line in text.split("\n"))
+
+
+@pytest.mark.parametrize(("name", "shown"), ODD_NAMES.values(), ids=ODD_NAMES)
+def test_a_path_of_any_bytes(
+    name: str, shown: str, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(probing, "Probe", Quiet)
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    data = shutil.copytree(small, folder / f"data {name}")
+    made = write_checkpoint(folder, "mlp").rename(folder / f"{name}.pt")
+    weights = folder / f"weights {name}.pt"
+    torch.save(lenetshift.MLP().state_dict(), weights)
+    model = folder / f"model {name}.py"
+    model.write_text("from lenetshift import MLP\n")
+    file, picture = folder / f"{name}.json", folder / f"{name}.png"
+    finished = ("reproduce", "--data", data, "--out", folder / f"run {name}", "--epochs", 0)
+    options = ("--data", data, "--no-intervals", "--plot", picture)
+    for arguments in (
+        ("evaluate", "--model", f"{model}:MLP", "--weights", weights, *options),
+        ("evaluate", "--checkpoint", made, *options),
+        ("grid", "--checkpoint", made, "--data", data, "--index", 7, "--out", picture),
+        ("doctor", "--no-torch"),
+    ):
+        status, text, errors = run(capsys, *arguments, "--json", file)
+        assert status == (1 if arguments[0] == "doctor" else 0), errors
+        assert one_line_each(text + errors)
+        assert f"written: {tmp_path}{os.sep}{shown}{os.sep}{shown}.json" in text
+        value = json.loads(file.read_bytes().decode())  # UTF-8, strictly
+        json.dumps(value, ensure_ascii=False).encode()  # and so is each text in it
+        status, text, errors = run(capsys, *arguments, "--json")
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    status, text, errors = run(capsys, *finished, "--models", "pooled_mlp")
+    assert status == 0, errors
+    assert f"the files are in {tmp_path}{os.sep}{shown}{os.sep}run {shown}{os.sep}" in text
+    assert one_line_each(text + errors)
+    page = ("page", folder / f"run {name}", "--data", data, "--out", folder / f"{name}.html")
+    status, text, errors = run(capsys, *page)
+    assert (status, errors) == (0, "")
+    assert text == f"written: {tmp_path}{os.sep}{shown}{os.sep}{shown}.html\n"
+
+
+@pytest.mark.parametrize(("name", "shown"), ODD_NAMES.values(), ids=ODD_NAMES)
+def test_an_error_about_any_path_is_one_line(
+    name: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.chdir(tmp_path)
+    good = write_checkpoint(tmp_path, "mlp")
+    (tmp_path / f"bad {name}.pt").write_bytes(b"")
+    (tmp_path / f"bad {name}.py").write_text("x = 1\ndef f(:\n")
+    for arguments in (
+        ("evaluate", "--model", f"{name}.py:Net"),
+        ("evaluate", "--model", f"bad {name}.py:Net"),
+        ("evaluate", "--checkpoint", f"{name}.pt"),
+        ("evaluate", "--checkpoint", f"bad {name}.pt"),
+        ("evaluate", "--checkpoint", good, "--data", name),
+        ("evaluate", "--checkpoint", good, "--json", f"{name}/a.json"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{name}/a.png"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{name}.gif"),
+        ("evaluate", "--checkpoint", good, "--fill", name),
+        ("evaluate", "--checkpoint", good, name),
+        ("evaluate", "--checkpoint", good, f"--{name}"),
+        ("grid", "--index", 0, "--checkpoint", name),
+        ("page", name),
+        ("page", name, "--study", name),
+        ("verify", name),
+        ("reproduce", "--out", f"bad {name}.pt"),
+        ("reproduce", "--data", name),
+        ("reproduce", "--models", name),
+        ("study", "--out", f"bad {name}.pt"),
+        ("study", "--scheduler", name),
+        ("bench", "--json", f"{name}/a.json"),
+        ("doctor", "--json", f"{name}/a.json"),
+        (name,),
+    ):
+        status, text, errors = run(capsys, *arguments)
+        assert (status, text) == (2, ""), arguments
+        assert errors.count("\n") == 1, arguments
+        assert one_line_each(errors), arguments
+        assert shown in errors or repr(name)[1:-1] in errors, arguments
 
 
 def test_an_interrupt_is_told(

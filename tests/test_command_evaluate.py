@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import lenetshift
+from lenetshift.cli import evaluate
 from lenetshift.evaluation import METRICS
 
 NET = """
@@ -190,6 +192,11 @@ def test_every_option_is_that_of_evaluate_shifts(
     for name, item in without_seconds(expected.to_dict()).items():
         assert value[name] == item, name
     assert value["metrics"]["score_change"] > 0
+    darker = evaluated(small, capsys, *own, "--mean", "-1.3e-1", "--std", "31e-2", "--fill", "5e-1")
+    expected = lenetshift.evaluate_shifts(
+        network(folder), test, fill=0.5, transform=lenetshift.Normalize(-0.13, 0.31)
+    )
+    assert darker["accuracy_map"] == expected.accuracy_map().tolist()
     assert not any(value["intervals"].values())
     options = ("--crop", 20, 22, "--dx", -2, 2, "--dy", -3, 4, "--fill", 12.5)
     value = evaluated(small, capsys, *own, *options, "--method", "shared")
@@ -231,6 +238,117 @@ def test_what_makes_figures_mean_little_is_told(
     assert [line[: len(note)] for line in notes] == ([note] if note else [])
 
 
+def fails_with(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+OWN = ("--model", "net.py:Net", "--weights", "net.pt")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("no\nluck"), "RuntimeError: no luck"),
+        (MemoryError(), "MemoryError"),
+        (SystemExit(0), "SystemExit: 0"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_note_that_cannot_be_made_costs_no_figure(
+    error: BaseException, said: str, small: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(evaluate, "predict_shifts", fails_with(error))
+    options = (*OWN, "--data", small, "--no-intervals", "--json", "a.json", "--plot", "a.png")
+    status, text, errors = run(capsys, "evaluate", *options)
+    assert status == 0
+    assert "moved accuracy" in text
+    assert json.loads(Path("a.json").read_text())["metrics"]["moved_accuracy"] > 0
+    assert Path("a.png").exists()
+    notes = [line for line in errors.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert notes[0].endswith(f"asked once more, it fails: {said}")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_network_is_asked_once_more_as_it_was_asked_and_not_where_its_logits_are_kept(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def predict(*arguments: Any, **how: Any) -> Any:
+        asked.append((how["method"], how["batch_size"]))
+        return lenetshift.predict_shifts(*arguments, **how)
+
+    monkeypatch.setattr(evaluate, "predict_shifts", predict)
+    options = ("--model", "net.py:NaN", "--data", small, "--no-intervals", "--batch-size", 7)
+    status, text, errors = run(capsys, "evaluate", *options, "--method", "plain")
+    assert (status, asked) == (0, [("plain", 7)])
+    status, text, errors = run(capsys, "evaluate", *options)
+    method = "shared" if "shared: " in text else "plain"
+    assert asked == [("plain", 7), (method, 7)]
+    assert "NaN or infinity for 990 of the first 990 patterns" in errors
+    status, text, errors = run(capsys, "evaluate", *options, "--scores")
+    assert (status, len(asked)) == (0, 2)
+    assert "NaN or infinity for 2200 of the 2200 patterns" in errors
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_interval_that_cannot_be_made_costs_no_figure(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interval = lenetshift.Evaluation.interval
+
+    def fail(self: Any, metric: str, level: float) -> Any:
+        if metric == "flip_rate":
+            raise MemoryError
+        return interval(self, metric, level)
+
+    monkeypatch.setattr(lenetshift.Evaluation, "interval", fail)
+    status, text, errors = run(capsys, "evaluate", *OWN, "--data", small, "--json")
+    assert status == 0
+    value = json.loads(text)
+    assert value["intervals"]["flip_rate"] is None
+    assert value["intervals"]["moved_accuracy"] is not None
+    assert "note: no interval of flip_rate: MemoryError" in errors.splitlines()
+
+
+@pytest.mark.usefixtures("folder")
+def test_ctrl_c_among_the_intervals_costs_no_figure(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lenetshift.Evaluation, "interval", fails_with(KeyboardInterrupt()))
+    status, text, errors = run(capsys, "evaluate", *OWN, "--data", small, "--json", "a.json")
+    assert status == 130
+    assert "moved accuracy" in text
+    assert json.loads(Path("a.json").read_text())["metrics"]["moved_accuracy"] > 0
+    assert errors.splitlines()[-1] == "interrupted: without intervals"
+
+
+def test_a_full_disk_costs_no_figure(folder: Path, small: Path) -> None:
+    options = (*OWN, "--data", small, "--no-intervals", "--json", "a.json", "--plot", "a.png")
+    root = Path(lenetshift.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+
+    def fill_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    done = python(
+        "-m", "lenetshift", "evaluate", *options,
+        cwd=folder, env=environment, preexec_fn=fill_disk,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "moved accuracy" in done.stdout
+    assert done.stderr.splitlines()[-1] == (
+        "python -m lenetshift evaluate: error: cannot write a.json: File too large; "
+        "cannot write a.png: File too large"
+    )
+    assert not list(folder.glob("*a.*"))
+
+
 def test_in_text_with_another_level_and_a_map(
     folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -247,7 +365,7 @@ def test_in_text_with_another_level_and_a_map(
     assert row in text.splitlines()
     assert text.splitlines()[0] == "Loud"
     assert "In brackets: 50 % intervals of this one network, over images." in text
-    assert text.endswith("written: result.json\nwritten: map.png\n")
+    assert text.splitlines()[-3:-1] == ["written: result.json", "written: map.png"]
     # What the network's code prints is no part of the output.
     assert "made" in errors.splitlines()
     assert "asked" in errors.splitlines()
@@ -328,8 +446,8 @@ MODEL = ["--model", "net.py:Net"]
         (["--model", ":Net"], "--model: got ':Net', expected a file and a name in it"),
         (["--model", "net.py:a b"], "--model: got 'net.py:a b', expected a file and a name"),
         (["--model", "gone.py:Net"], "--model: gone.py: cannot be read: No such file"),
-        (["--model", ".:Net"], "--model: .: is no file"),
-        (["--model", "/dev/null:Net"], "--model: /dev/null: is no file"),
+        (["--model", ".:Net"], "--model: .: not a file"),
+        (["--model", "/dev/null:Net"], "--model: /dev/null: not a file"),
         (["--model", "net.py:Nett"], "net.py: has no Nett, only Net, Wide, Quits, Raises, Pair"),
         (["--model", "empty.py:Net"], "--model: empty.py: has no Net\n"),
         (["--model", "syntax.py:Net"], "--model: syntax.py: line 2: invalid syntax"),
@@ -350,8 +468,8 @@ MODEL = ["--model", "net.py:Net"]
         (["--model", "net.py:Quits"], "--model: Quits fails: SystemExit: enough"),
         (["--model", "net.py:Deep"], "--model: Deep fails: RecursionError: "),
         ([*MODEL, "--weights", "gone.pt"], "--weights: gone.pt: cannot be read: No such file"),
-        ([*MODEL, "--weights", "."], "--weights: .: is no file"),
-        ([*MODEL, "--weights", "/dev/null"], "--weights: /dev/null: is no file"),
+        ([*MODEL, "--weights", "."], "--weights: .: not a file"),
+        ([*MODEL, "--weights", "/dev/null"], "--weights: /dev/null: not a file"),
         ([*MODEL, "--weights", "net.py"], "--weights: net.py: got contents that torch.load(..., we"),
         ([*MODEL, "--weights", "cut.pt"], "--weights: cut.pt: got contents that torch.load(..., we"),
         ([*MODEL, "--weights", "code.pt"], "--weights: code.pt: got contents that torch.load(..., "),
@@ -359,8 +477,8 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--weights", "list.pt"], "--weights: list.pt: got list, expected a state dict"),
         ([*MODEL, "--weights", "other.pt"], "other.pt: does not fit the model: RuntimeError: Error"),
         ([*MODEL, "--weights", "names.pt"], "names.pt: got dict, expected a state dict: name -> t"),
-        ([*MODEL, "--weights", "code.safetensors"], "code.safetensors: is no safetensors file: "),
-        ([*MODEL, "--weights", "cut.safetensors"], "cut.safetensors: is no safetensors file: "),
+        ([*MODEL, "--weights", "code.safetensors"], "code.safetensors: not a safetensors file: "),
+        ([*MODEL, "--weights", "cut.safetensors"], "cut.safetensors: not a safetensors file: "),
         (["--checkpoint", "code.pt"], "code.pt: got contents that torch.load(..., weights_only=True"),
         (["--checkpoint", "net.pt"], "net.pt: damaged, or of another version: no SHA-256"),
         (["--checkpoint", "checkpoints/mlp.pt", "--weights", "net.pt"], "--weights: not with --chec"),
@@ -369,6 +487,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--dy", "0", "4", "0"], "--dy: got 0 4 0, expected the first shift, then the last"),
         ([*MODEL, "--dy", "0", "4", "1", "1"], "--dy: got 0 4 1 1, expected the first shift"),
         ([*MODEL, "--dx", "0", "99999999999"], "--dx, --dy: got dx 0..99999999999, expected it"),
+        ([*MODEL, "--dx", "0", "9" * 30], "--dx: got 0..999999999999999999999999999999, expected sh"),
         ([*MODEL, "--dx", "0", "half"], "--dx: invalid int value: 'half'"),
         ([*MODEL, "--fill", "1", "2"], "--fill: got (1.0, 2.0), expected a finite number, or one"),
         ([*MODEL, "--fill", "nan"], "--fill: got 'nan', expected a finite number"),
@@ -392,7 +511,8 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--plot", "map.jpg"], "--plot: got 'map.jpg', expected a name ending with .png"),
         ([*MODEL, "--plot", "gone/map.png"], "--plot: cannot write to gone: No such file"),
         ([*MODEL, "--json", "net.py/x"], "--json: cannot write to net.py: Not a directory"),
-        ([*MODEL, "--json", "pipe"], "--json: pipe: is no file"),
+        ([*MODEL, "--plot", "a.png", "--json", "./a.png"], "--plot: a.png: got the file of --json"),
+        ([*MODEL, "--json", "pipe"], "--json: pipe: not a file"),
         ([*MODEL, "--data", "gone"], "gone: no such folder"),
         ([*MODEL, "--data", "net.py"], "net.py: got a file, expected a folder"),
         ([*MODEL, "--data", "damaged"], "t10k-images-idx3-ubyte: truncated: got 31359 bytes"),

@@ -21,18 +21,60 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("encoder error"), "encoder error"),
+    ],
+)
+def test_a_failed_write_names_its_file(tmp_path, error, said):
+    def fail(_):
+        raise error
+
+    with pytest.raises(OSError, match=said) as raised:
+        files.write_atomically(tmp_path / "file", fail)
+    assert (raised.value.strerror, raised.value.filename) == (said, str(tmp_path / "file"))
+    with pytest.raises(FileNotFoundError) as raised:
+        files.write_text(tmp_path / "gone" / "file", "")
+    assert raised.value.filename == str(tmp_path / "gone" / "file")
+    other = FileNotFoundError(2, "No such file or directory", "font.ttf")
+    with pytest.raises(FileNotFoundError) as raised:
+        files.write_atomically(tmp_path / "file", lambda _: (_ for _ in ()).throw(other))
+    assert raised.value.filename == "font.ttf"  # a file that was read meanwhile keeps its name
+
+
+def test_what_cannot_be_read_is_not_taken_for_nothing(tmp_path):
+    assert files.read_file_if_any(tmp_path / "gone") is None
+    assert files.read_file_if_any(tmp_path / "gone" / "too") is None
+    (tmp_path / "file").write_bytes(b"a")
+    assert files.read_file_if_any(tmp_path / "file") == b"a"
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for name, said in (
+        ("file/within", "Not a directory"),
+        (300 * "a", "File name too long"),
+        ("loop", "Too many levels of symbolic links"),
+        ("nowhere", "No such file or directory"),
+        (".", "not a file"),
+    ):
+        with pytest.raises(files.StorageError, match=f"^cannot read .*: {said}$"):
+            files.read_file_if_any(tmp_path / name)
+
+
 def test_json_is_strict_and_compact(tmp_path):
     value = {
         "nan": float("nan"),
         "half": 0.5,
         "map": [[1, 2.5], (3, float("inf"))],
         "wo": "Tōhoku, 1\n",
+        "\udcff": ["a \udcfe"],
     }
     files.write_json(tmp_path / "a.json", value)
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert text == (
         '{\n  "nan": null,\n  "half": 0.5,\n  "map": [\n    [1, 2.5],\n    [3, null]\n  ],\n'
-        '  "wo": "Tōhoku, 1\\n"\n}\n'
+        '  "wo": "Tōhoku, 1\\n",\n  "\\\\xff": ["a \\\\xfe"]\n}\n'
     )
 
 

@@ -1,14 +1,19 @@
 """``report.html`` as a file: what it says, what it holds, what it forbids. No browser is needed."""
 
 import base64
+import copy
+import functools
 import gzip
 import hashlib
 import json
+import operator
+import os
 import re
 import shutil
 import zlib
 from html.parser import HTMLParser
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -16,10 +21,17 @@ from pages import a_dossier, finished
 
 import lenetshift
 from lenetshift import reproduce
-from lenetshift.cli import command
+from lenetshift.activations import ACTIVATIONS
+from lenetshift.cli import command, page
+from lenetshift.cli import reproduce as command_line
 from lenetshift.data import load_mnist
-from lenetshift.dossier import verification
+from lenetshift.dossier import schemas, verification
+from lenetshift.dossier.checkpoints import SCHEMA, read_checkpoint
+from lenetshift.dossier.files import StorageError
+from lenetshift.dossier.results import read_results
+from lenetshift.experiments import ARCHITECTURES
 from lenetshift.report.page import blocks, bundle, render_page, texts
+from lenetshift.train import METHODS
 
 
 class _Reader(HTMLParser):
@@ -396,13 +408,24 @@ def test_the_page_of_a_subset(tmp_path, capsys) -> None:
         (lambda f: (f / "results.json").write_text("{"), r"results\.json: not JSON"),
         (
             lambda f: (f / "results.json").write_text("[]"),
-            "got no results of `lenetshift reproduce`",
+            r"results\.json: \$: got \[\], expected object",
         ),
-        (lambda f: edit(f, lambda v: v["config"].pop("grid")), "got no results of this version"),
-        (lambda f: edit(f, lambda v: v["config"].update(batch_size=0)), "batch_size: got 0"),
-        (lambda f: edit(f, lambda v: v["models"].update(net={})), "models: got 'net', expected"),
         (
-            lambda f: edit(f, lambda v: v["environment"]["data_sha256"].update(test_images="0")),
+            lambda f: edit(f, lambda v: v["config"].pop("grid")),
+            r'config: got no "grid", expected',
+        ),
+        (
+            lambda f: edit(f, lambda v: v["config"].update(batch_size=0)),
+            "g.batch_size: got 0, expected 1 or",
+        ),
+        (
+            lambda f: edit(f, lambda v: v["models"].update(net={})),
+            r'models: got "net", expected "len',
+        ),
+        (
+            lambda f: edit(
+                f, lambda v: v["environment"]["data_sha256"].update(test_images=64 * "0")
+            ),
             "argument --data: got other data than those that",
         ),
         (lambda f: (f / "checkpoints/pooled_mlp.pt").unlink(), "cannot read .*pooled_mlp.pt"),
@@ -423,6 +446,109 @@ def test_no_page_of_what_is_damaged(damage, said, folder, small, tmp_path, capsy
     assert re.search(said, errors), errors
     assert errors.count("\n") == 1
     assert (copy / "report.html").read_bytes() == before
+
+
+KINDS = (None, "text", [], {}, 7, True, float("nan"), 10**400, [[1]], "\ud800")
+
+
+def places(value, where=()):
+    """The keys that lead to each value of a JSON value; of an array the last."""
+    kept = value if isinstance(value, (dict, list)) else ()
+    for key in kept if isinstance(kept, dict) else range(len(kept))[-1:]:
+        yield (*where, key)
+        yield from places(value[key], (*where, key))
+
+
+def changes(value):
+    """A JSON value with one of its values of another kind each time, or left out."""
+    for where in places(value):
+        *above, last = where
+        changed = copy.deepcopy(value)
+        of = functools.reduce(operator.getitem, above, changed)
+        for kind in KINDS:
+            of[last] = kind
+            yield (*where, kind), changed
+        del of[last]
+        yield (*where, "left out"), changed
+
+
+def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, capsys, monkeypatch) -> None:
+    made(tmp_path, "--quick", "--models", "biased_lenet5", "--epochs", 1, "--dx", -3, 3)
+    path = tmp_path / "results.json"
+    value = json.loads(path.read_text())
+    assert len(value["figures"]) == 4
+    # What does not change takes its time once only.
+    monkeypatch.setattr(command_line, "load_mnist", functools.cache(load_mnist))
+    monkeypatch.setattr(page, "read_checkpoint", functools.cache(read_checkpoint))
+    monkeypatch.setattr(blocks, "block", functools.cache(blocks.block))
+    n_refused = n_pages = 0
+    for change, changed in changes(value):
+        path.write_text(json.dumps(changed))
+        status, errors = page_command(capsys, tmp_path)
+        if status == 0:
+            n_pages += 1
+            assert errors == "", change
+        else:
+            n_refused += 1
+            assert status == 2, change
+            start = f"lenetshift page: error: {path}: $"
+            assert errors.startswith((start, "lenetshift page: error: argument --data: ")), change
+            assert errors.count("\n") == 1, change
+            assert "expected" in errors or "got other data" in errors, change
+    assert n_refused > 600
+    assert n_pages > 50
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v.update(schema=1), "$.schema: got 1, expected 2"),
+        (lambda v: v.pop("figures"), '$: got no "figures", expected it beside "position_bias"'),
+        (lambda v: v.update(models={}), "$.models: got {}, expected 1 key or more"),
+        (lambda v: v["data"].update({"n\nm": 1}), '$.data: got "n\\nm", expected n_train, n_test'),
+        (
+            lambda v: v["models"]["pooled_mlp"]["accuracy_map"].pop(),
+            "$.models.pooled_mlp.accuracy_map: got 4 rows of [11] items, expected 5 of 11",
+        ),
+        (
+            lambda v: v["config"]["grid"].update(dx=[5, -5]),
+            "$.config.grid.dx: got [5, -5], expected the first shift, then the last",
+        ),
+        (lambda v: v["config"]["grid"].update(dx=[1, 11]), "$.config: grid: got "),
+    ],
+)
+def test_results_that_are_not_as_they_should_be(
+    change, said, folder, small, tmp_path, capsys
+) -> None:
+    changed = shutil.copytree(folder, tmp_path / "copy")
+    edit(changed, change)
+    status, errors = page_command(capsys, changed, "--data", small)
+    assert status == 2
+    assert errors.startswith(f"lenetshift page: error: {changed / 'results.json'}: {said}")
+    assert errors.count("\n") == 1
+
+
+def test_results_are_under_their_schema(folder, page_of_all, tmp_path) -> None:
+    """Also those of a training that diverged, and of a grid of one shift."""
+    schema = schemas.schema("results_schema.json")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["schema"]["const"] == SCHEMA
+    assert schema["properties"]["models"]["propertyNames"]["enum"] == list(ARCHITECTURES)
+    config = schema["properties"]["config"]["properties"]
+    assert config["activation"]["enum"] == list(ACTIVATIONS)
+    assert config["method"]["enum"] == list(METHODS)
+    options = ("--models", "mlp", "--epochs", 1, "--dx", 0, 0, "--dy", 0, 0, "--bias", "3:0,0")
+    made(tmp_path, "--quick", *options, "--learning-rate", 1e38)
+    value = read_results(tmp_path)
+    assert value["models"]["mlp"]["loss"][0]["last"] is None
+    for out in (folder, page_of_all[0]):
+        assert read_results(out)["schema"] == SCHEMA
+
+
+def test_a_pipe_in_the_place_of_results_is_not_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "results.json")
+    with pytest.raises(StorageError, match=r"cannot read .*results\.json: not a file"):
+        read_results(tmp_path)
 
 
 def edit(folder, change) -> None:

@@ -6,7 +6,13 @@ import contextlib
 import io
 import os
 import pty
+import sys
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+
+import lenetshift
 from lenetshift.progress import Progress
 
 
@@ -41,3 +47,62 @@ def test_lines_elsewhere() -> None:
     stream = io.StringIO()
     report(Progress(4, stream))
     assert stream.getvalue() == "mlp: trained\n"
+
+
+class Bare:
+    """What some programs put in the place of standard error: it can be written to, and nothing else."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+
+class Gone(io.StringIO):
+    """A terminal whose other end is closed after some writes."""
+
+    def __init__(self, writes: int) -> None:
+        super().__init__()
+        self.left = writes
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(5, os.strerror(5))
+        return super().write(text)
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [lambda: None, closed, Bare, lambda: Gone(0)])
+def test_a_standard_error_that_cannot_be_used_costs_no_evaluation(
+    stream: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = lenetshift.load_mnist()[1].subset(3)
+    model = lenetshift.build_model("pooled_mlp", seed=0)
+    expected = lenetshift.evaluate_shifts(model, test, progress=False)
+    monkeypatch.setattr(sys, "stderr", stream())
+    evaluation = lenetshift.evaluate_shifts(model, test)
+    assert evaluation.predictions.equal(expected.predictions)
+    report(Progress(4))
+    assert capsys.readouterr().out == ""  # nothing goes where results go instead
+
+
+@pytest.mark.parametrize("writes", range(12))
+def test_a_terminal_may_go_away_at_any_time(writes: int) -> None:
+    report(Progress(4, Gone(writes)))
+
+
+def test_a_line_is_one_line() -> None:
+    stream = io.StringIO()
+    Progress(1, stream).line("worker \x1b[2J\nb")
+    assert stream.getvalue() == "worker \\x1b[2J\\nb\n"

@@ -365,21 +365,22 @@ def test_full_disk_is_one_line(small, tmp_path):
     def fill_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    def check_failure(n_checkpoints, *others):
+    def check_failure(file, n_checkpoints, *others):
         done = command(*options, *others, preexec_fn=fill_disk)
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == (
-            f"python -m lenetshift.reproduce: error: {tmp_path}: File too large"
+            f"python -m lenetshift.reproduce: error: {tmp_path / file}: File too large"
         )
+        assert ("Table 1" in done.stdout) == (n_checkpoints > 0)  # no disk takes it away
         assert "Traceback" not in done.stderr
         assert not list(tmp_path.rglob(".*"))
         assert len(list(tmp_path.rglob("*.pt"))) == n_checkpoints
         assert not list(tmp_path.glob("*.png"))
         assert not (tmp_path / "results.json").exists()
 
-    check_failure(0)
+    check_failure("checkpoints/pooled_mlp.pt", 0)
     assert command(*options).returncode == 0
-    check_failure(1, "--resume")
+    check_failure("accuracy_maps.png", 1, "--resume")
 
 
 def test_any_terminal_and_any_folder_name(small, tmp_path):

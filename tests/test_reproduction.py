@@ -94,7 +94,7 @@ def test_a_summary(tmp_path) -> None:
     assert made["summaries"] == rows[:1]
     assert "runs" not in made
     summary.write_summary(tmp_path / "summary.json", made)
-    assert summary.read_summary(tmp_path / "summary.json") == made
+    assert json.loads((tmp_path / "summary.json").read_text()) == made
     assert summary.summarize_dossier(dossier + b" ")["dossier_sha256"] != made["dossier_sha256"]
 
 
@@ -103,4 +103,7 @@ def test_no_summary(tmp_path) -> None:
         summary.read_summary(tmp_path / "nowhere.json")
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(StorageError, match=r"bad\.json: not JSON"):
+        summary.read_summary(tmp_path / "bad.json")
+    (tmp_path / "bad.json").write_text('{"note": 3}')
+    with pytest.raises(StorageError, match=r'bad\.json: \$: got no "schema" and no '):
         summary.read_summary(tmp_path / "bad.json")

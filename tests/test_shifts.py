@@ -69,6 +69,23 @@ def test_bad_ranges_are_refused(name: str, values: Any) -> None:
         ShiftGrid(**{name: values})
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        range(10**30),
+        range(-(10**30), 1),
+        range(10**30, 10**30 + 1),
+        range(-(10**30), 10**30, 10**30),
+    ],
+)
+def test_ranges_beyond_every_image_are_refused(values: range) -> None:
+    """Those that Python gives no length."""
+    with pytest.raises(ValueError, match=r"^dx: got .*, expected shifts within -"):
+        ShiftGrid(dx=values)
+    with pytest.raises(ValueError, match=r"^dy: got .*, expected "):
+        ShiftGrid(dy=range(values[-1], values[0] - 1, -1))
+
+
 def test_index_of_an_absent_shift_is_refused() -> None:
     expected = r"^shift: got \(dx, dy\) = \(6, 0\), expected dx in -5\.\.5 and dy in -2\.\.2$"
     with pytest.raises(ValueError, match=expected):

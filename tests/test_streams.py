@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lenetshift import reproduce
-from lenetshift.cli.streams import GuardedStream, guarded_streams
+from lenetshift.cli.streams import GuardedStream, guarded_streams, printing_aside, say
 
 ROOT = Path(__file__).parents[1]
 
@@ -115,6 +115,65 @@ def test_a_guarded_stream_notes_its_loss() -> None:
     assert (stream.lost, stream.isatty()) == ("", False)
     print("text", file=stream)
     assert stream.lost == "closed"
+
+
+class Bare:
+    """What some programs put in the place of a stream: it can be written to, and nothing else."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.text, self.error = "", error
+
+    def write(self, text: str) -> int:
+        if self.error:
+            raise self.error
+        self.text += text
+        return len(text)
+
+
+def test_a_stream_that_can_only_be_written_to() -> None:
+    bare: Any = Bare()
+    stream = GuardedStream(bare)
+    print("text", file=stream, flush=True)
+    assert (stream.lost, bare.text) == ("", "text\n")
+    bare.error = OSError(28, os.strerror(28))
+    print("text", file=stream, flush=True)
+    assert stream.lost == "No space left on device"
+
+
+def closed_file(tmp_path: Path) -> Any:
+    with open(tmp_path / "closed", "w") as file:
+        return file
+
+
+def test_streams_that_are_closed_within_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", closed_file(tmp_path))
+    monkeypatch.setattr(sys, "stderr", closed_file(tmp_path))
+    with guarded_streams() as (output, errors):
+        print("said")
+        say("said")
+    assert output.lost == errors.lost == "I/O operation on closed file."
+
+
+def test_what_a_stream_cannot_show_is_escaped_and_the_stream_stays_as_it_was() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", newline="\n")
+    guarded = GuardedStream(stream)
+    print("é \udcff", file=guarded, flush=True)
+    assert (raw.getvalue(), guarded.lost) == (b"\\xe9 \\udcff\n", "")
+    assert stream.errors == "strict"
+
+
+def test_other_people_s_code_cannot_take_the_streams_away(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with printing_aside():
+        print("aside")
+        sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    print("a result")
+    say("a line")
+    assert capsys.readouterr() == ("a result\n", "aside\na line\n")
 
 
 def test_the_streams_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:

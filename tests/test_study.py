@@ -21,7 +21,7 @@ import torch
 
 import lenetshift
 from lenetshift import reproduce, study, verify
-from lenetshift.dossier import plans, processes, publish, run_files, studies
+from lenetshift.dossier import plans, processes, publish, run_files, schemas, studies
 from lenetshift.dossier.files import StorageError, write_json
 from lenetshift.dossier.folder import sole_user
 from lenetshift.dossier.verification import Differs
@@ -29,6 +29,7 @@ from lenetshift.dossier.verification import verify as verify_folder
 from lenetshift.experiments import EXPERIMENTS
 from lenetshift.experiments.runs import GRID, Outcome, perform
 
+ROOT = Path(__file__).parents[1]
 PLAN = plans.Plan(2, ("table",), quick=True)
 
 
@@ -98,6 +99,28 @@ def untrained(monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("untrained")
+def test_a_disk_that_is_full_in_the_end_keeps_no_verdict_back(tmp_path, monkeypatch) -> None:
+    def full(*_) -> None:
+        raise OSError(28, "No space left on device", "dossier.json")
+
+    monkeypatch.setattr(lenetshift.cli.study, "publish", full)
+    status, text, errors = quick(tmp_path)
+    assert status == 2
+    assert errors.endswith("error: dossier.json: No space left on device\n")
+    assert "Claim 4:" in text
+
+
+def test_a_matplotlib_that_cannot_be_used_is_told_before_the_runs(tmp_path, monkeypatch) -> None:
+    (tmp_path / "matplotlibrc").write_bytes("font.family: \xc4rial\n".encode("latin-1"))
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    command = [sys.executable, "-m", "lenetshift.study", "--quick", "--out", tmp_path / "study"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.usefixtures("untrained")
 def test_another_dossier_in_the_same_folder(tmp_path) -> None:
     for experiment, names in (("table", {"table", "table1"}), ("symmetry", {"symmetry"})):
         options = ("--quick", "--jobs", 1, "--out", tmp_path, "--resume")
@@ -123,7 +146,7 @@ def test_all_experiments(tmp_path) -> None:
 
 
 def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(publish.schema())
+    jsonschema.Draft202012Validator.check_schema(schemas.schema("schema.json"))
 
 
 def test_sha256sum_agrees(original) -> None:
@@ -184,6 +207,68 @@ def test_one_changed_label(dossier) -> None:
     message = rf"labels.npz: label 7 is {(expected + 1) % 10}, the data have {expected}"
     with pytest.raises(Differs, match=message):
         verify_folder(dossier)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array("7"), np.array(["7"] * 60), np.zeros((60, 1), np.uint8), np.zeros(60)]
+)
+def test_labels_of_another_kind(dossier, labels) -> None:
+    (dossier / "labels.npz").write_bytes(run_files.archive({"labels": labels}))
+    refresh_sums(dossier)
+    with pytest.raises(Differs, match=r"^labels\.npz: got .*, expected uint8 \[N\]$"):
+        verify_folder(dossier)
+
+
+def test_sums_of_a_name_that_is_none(dossier) -> None:
+    with open(dossier / "SHA256SUMS", "a") as file:
+        file.write(f"{64 * '0'}  a\0b\n")
+    status, _, errors = run(verify, dossier)
+    assert (status, errors.count("\n")) == (1, 1)
+    assert r"SHA256SUMS: got 'a\x00b', expected a file of the folder" in errors
+
+
+@pytest.mark.parametrize(
+    "about", [{"parameters": 1e999}, {"parameters": "5"}, {"parameters": None}]
+)
+def test_a_run_whose_words_about_itself_are_of_another_kind(dossier, about) -> None:
+    path = run_files.answers_path(dossier, PLAN.runs[0])
+    arrays = run_files.unpack(path.read_bytes(), ("about", "losses", "predictions"))
+    changed = {**json.loads(str(arrays["about"])), **about}
+    packed = run_files.archive({**arrays, "about": np.array(json.dumps(changed))})
+    path.write_bytes(packed)
+    status, _, errors = run(verify, dossier)
+    assert (status, errors.count("\n")) == (2, 1)
+    assert f"{path}: parameters, checkpoint_sha256: got " in errors
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            lambda v: v["claims"][0]["parts"][0].update(interval=None),
+            "interval: got null, expected",
+        ),
+        (
+            lambda v: v["summaries"][0].update(sd=None),
+            "$.summaries[0].sd: got null, expected number",
+        ),
+        (
+            lambda v: v["table"]["cells"][0].update(mean=1e999),
+            ".mean: got Infinity, expected number",
+        ),
+        (lambda v: v["study"].update(seeds=True), "$.study.seeds: got true, expected integer"),
+        (lambda v: v["study"].update(seeds=1), "$.study.seeds: got 1, expected 2 or more"),
+        (lambda v: v.pop("note"), '$: got no "note", expected schema, note, '),
+    ],
+)
+def test_a_dossier_that_is_not_under_its_schema(dossier, edit, said) -> None:
+    value = json.loads((dossier / "dossier.json").read_text())
+    edit(value)
+    (dossier / "dossier.json").write_text(json.dumps(value))
+    status, _, errors = run(verify, dossier)
+    assert (status, errors.count("\n")) == (1, 1)
+    assert "differs: dossier.json: $" in errors
+    assert said in errors
 
 
 def paths(value, where=()):

@@ -6,7 +6,6 @@ what each model answers, and how many of all test images it reads right when the
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from lenetshift import ShiftGrid, load_mnist
 from lenetshift._matplotlib import figure_settings, import_matplotlib
+from lenetshift.dossier.results import read_results
 from lenetshift.ops import translate  # noqa: F401  registers the op
 from lenetshift.report.tables import DISPLAY_NAMES
 
@@ -29,7 +29,7 @@ def draw(results: Path, index: int = INDEX) -> None:
     import torch
     from matplotlib.figure import Figure
 
-    models = json.loads((results / "results.json").read_text())["models"]
+    models = read_results(results)["models"]
     names = [name for name in DISPLAY_NAMES if name in models and name != "biased_lenet5"]
     archive = np.load(results / "predictions.npz")
     test, grid = load_mnist()[1], ShiftGrid()

@@ -140,6 +140,9 @@ def seed() -> None:
         "study": {"schema": 1, "study": {"seeds": 2}},
     }.items():
         keep("dossier", name, json.dumps(value).encode())
+    keep("results", "empty", b"{}")
+    keep("results", "infinite", b'{"schema": 2, "note": 1e999, "subset": NaN}')
+    keep("results", "odd_keys", json.dumps({"a\n\u2028": {"b\x1b": "\ud800"}}).encode())
     keep("model_file", "no_syntax", b"class Net(:\n")
     keep("model_file", "null", b"a = 1\x00")
     keep("model_file", "coding", b"# coding: nothing-of-the-sort\n\xff\n")

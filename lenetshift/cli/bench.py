@@ -23,8 +23,9 @@ from ..evaluate import predict_shifts
 from ..models import build_model
 from ..reference import dense_twin, translate
 from ..shifts import ShiftGrid
+from ..text import one_line
 from .machine import check_isa, pick_device, set_threads
-from .output import check_writable, give_json
+from .output import check_writable, give
 from .parsers.bench import NETWORKS
 from .streams import say
 
@@ -40,22 +41,25 @@ TOLERANCE = 5e-5
 
 def run(args: argparse.Namespace) -> int:
     """Verify, time and print."""
-    check_writable("--json", args.json)
+    check_writable({"--json": args.json})
     check_isa()
     set_threads(args.threads)
     device = pick_device(args.device)
     n_ours, _ = IMAGES[device.type]
     images = load_mnist()[1].subset(n_ours).images.to(device)
-    results = []
-    for name in NETWORKS:
-        if any(name in names for names in args.models):
-            results.append(measure(name, images))
-            say(_line(results[-1]))
+    results: list[dict[str, Any]] = []
+    # Before the work: a Matplotlib that cannot be imported has no version.
     value = {"environment": environment(device), "shifts": len(GRID), "models": results}
-    if args.json is not None:
-        give_json(args.json, value)
-    if args.json != "-":
-        print(_table(value))
+    try:
+        for name in NETWORKS:
+            if any(name in names for names in args.models):
+                results.append(measure(name, images))
+                say(_line(results[-1]))
+    except BaseException:  # an interruption too: what has been measured is told
+        if results:
+            give("-" if args.json == "-" else None, value, _table(value))
+        raise
+    give(args.json, value, _table(value))
     return 0
 
 
@@ -141,8 +145,10 @@ def _table(value: dict[str, Any]) -> str:
     where = value["environment"]
     card = f", {where['gpu']}" if where["gpu"] else ""
     lines = [
-        f"{where['processor']}, {where['isa']}, {where['threads']} "
-        f"thread{'' if where['threads'] == 1 else 's'}{card}, torch {where['torch']}",
+        one_line(
+            f"{where['processor']}, {where['isa']}, {where['threads']} "
+            f"thread{'' if where['threads'] == 1 else 's'}{card}, torch {where['torch']}"
+        ),
         "microseconds a pattern: median (spread)",
         f"{'model':16}{'ours':>16}{'PyTorch':>16}{'ratio':>9}",
     ]

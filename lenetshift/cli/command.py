@@ -15,6 +15,7 @@ from typing import Any
 import lenetshift
 
 from ..errors import DataError, Differs, StorageError, UsageError
+from ..text import in_a_line
 from . import interrupts
 from .parsers import LOST_STATUS, STDERR_LOST, STDOUT_LOST, OneLineParser
 from .streams import guarded_streams, say
@@ -119,7 +120,9 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
         say(interrupted.format(out=out))
         return interrupts.STATUS
     except OSError as error:  # a full disk, for one
-        say(f"{args.prog}: error: {error.filename or out or ''}: {error.strerror or error}")
+        place = error.filename or out
+        named = "" if place is None else f"{place}: "
+        say(f"{args.prog}: error: {named}{error.strerror or in_a_line(error)}")
         return 2
 
 

@@ -7,18 +7,17 @@ another, so that nothing that is broken there ends this.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
-from pathlib import Path
 
-from ..errors import UsageError
+from ..text import one_line
 from .checkup import installed, probed, probing, resources
 from .checkup.finding import NOTE, OK, WRONG, Finding
+from .output import check_writable, give
 
 
 def run(args: argparse.Namespace) -> int:
     """Look, and tell; 1 where something is wrong."""
-    json_file = args.json if isinstance(args.json, Path) else None
+    check_writable({"--json": args.json})
     with probing.Probe(
         ["core"] if args.no_torch else []
     ) as probe:  # it runs while the rest is looked at
@@ -41,18 +40,8 @@ def run(args: argparse.Namespace) -> int:
             )
         ]
     n_wrong = sum(finding.state == WRONG for finding in findings)
-    if args.json is not None:
-        value = {"ok": not n_wrong, "findings": [asdict(finding) for finding in findings]}
-        text = json.dumps(value, indent=2)
-        if json_file is None:
-            print(text)
-        else:
-            try:
-                json_file.write_text(text + "\n")
-            except OSError as error:
-                raise UsageError(f"argument --json: {json_file}: {error.strerror}") from error
-    if args.json != "-":
-        print(_text(findings, n_wrong))
+    value = {"ok": not n_wrong, "findings": [asdict(finding) for finding in findings]}
+    give(args.json, value, _text(findings, n_wrong))
     return 1 if n_wrong else 0
 
 
@@ -60,9 +49,9 @@ def _text(findings: list[Finding], n_wrong: int) -> str:
     lines = []
     for finding in findings:
         mark = {OK: "  ", NOTE: "- ", WRONG: "! "}[finding.state]
-        lines.append(f"{mark}{finding.name:14}{finding.text}")
+        lines.append(one_line(f"{mark}{finding.name:14}{finding.text}"))
         if finding.do:
-            lines.append(f"{'':16}-> {finding.do}")
+            lines.append(one_line(f"{'':16}-> {finding.do}"))
     things = "1 thing is" if n_wrong == 1 else f"{n_wrong} things are"
     lines.append(f"{things} wrong, marked with !." if n_wrong else "All is well.")
     return "\n".join(lines)

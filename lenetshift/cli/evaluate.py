@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,10 +19,13 @@ from ..evaluation import METRICS, Evaluation, evaluate_shifts
 from ..normalize import Normalize
 from ..report.figures import draw_accuracy_maps
 from ..shifts import ShiftGrid
+from ..text import in_a_line, one_line
+from . import interrupts
+from .grids import grid_of
 from .machine import check_isa, check_matplotlib, pick_device, set_threads
-from .networks import in_a_line, load_checkpoint_model, load_model, load_weights, of_a_person
-from .output import check_writable, give_json
-from .streams import say
+from .networks import load_checkpoint_model, load_model, load_weights, of_a_person
+from .output import check_writable, give
+from .streams import printing_aside, say
 
 _OPTIONS = {
     "batch_size": "batch-size",
@@ -41,9 +44,8 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     if not 0 < args.level < 1:
         raise UsageError(f"argument --level: got {args.level:g}, expected a number between 0 and 1")
-    for option in ("json", "plot"):
-        check_writable(f"--{option}", getattr(args, option))
-    grid = ShiftGrid(_shifts("dx", args.dx), _shifts("dy", args.dy))
+    check_writable({"--json": args.json, "--plot": args.plot})
+    grid = grid_of(_shifts("dx", args.dx), _shifts("dy", args.dy))
     fill, transform = _fill(args.fill), _transform(args.mean, args.std)
     check_isa()
     if args.plot is not None:
@@ -60,30 +62,25 @@ def run(args: argparse.Namespace) -> int:
         transform=transform, batch_size=args.batch_size, return_logits=args.scores,
         progress=not args.no_progress,
     )  # fmt: skip
-    _tell_what_is_odd(model, name, images, data, grid, fill=fill, crop=crop, transform=transform)
-    intervals = {} if args.no_intervals else _intervals(evaluation, args.level)
-    if args.plot is not None:
-        parts = {"unmoved": evaluation.unmoved, "moved": evaluation.moved}
-        shown = [f"{part} {100 * of['accuracy']:.1f} %" for part, of in parts.items() if of]
-        title = f"{name}: {', '.join(shown)}"
-        draw_accuracy_maps(args.plot, {title: torch.from_numpy(evaluation.accuracy_map())}, grid)
-    if args.json is not None:
-        value = {
-            "model": name if args.model is None else ":".join(args.model),
-            "weights": None if args.weights is None else str(args.weights),
-            "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
-            "data": None if args.data is None else str(args.data),
-            **evaluation.to_dict(),
-            "level": args.level,
-            "intervals": {metric: intervals.get(metric) for metric in METRICS},
-        }
-        give_json(args.json, value)
+    try:
+        intervals = {} if args.no_intervals else _intervals(evaluation, args.level)
+        interrupted = False
+    except KeyboardInterrupt:
+        intervals, interrupted = {}, True
+        say("interrupted: without intervals")
+    value = _value(args, name, evaluation, intervals)
+    text = _text(name, evaluation, intervals, args.level)
+    pictures = {} if args.plot is None else {args.plot: partial(_draw, args.plot, name, evaluation)}
+    give(args.json, value, text, pictures)
+    if interrupted:
+        return interrupts.STATUS
     if args.json != "-":
-        print(_text(name, evaluation, intervals, args.level))
         print(f"{time.perf_counter() - start:.1f} s in all")
-        for path in (args.json, args.plot):
-            if path is not None:
-                print(f"written: {path}")
+    # Last, since it may ask the network once more, and whatever that leads to costs no figure.
+    _tell_what_is_odd(
+        model, name, images, data, evaluation, fill=fill, crop=crop, transform=transform,
+        batch_size=args.batch_size,
+    )  # fmt: skip
     return 0
 
 
@@ -147,7 +144,7 @@ def _evaluated(
 ) -> Evaluation:
     """The evaluation; UsageError with the option that is not possible, or what the network raises."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # a network of a person's may print
+        with printing_aside():
             return evaluate_shifts(model, images, data.labels, grid, **how)
     except ValueError as error:
         argument, _, rest = str(error).partition(":")
@@ -159,33 +156,85 @@ def _evaluated(
 
 
 def _tell_what_is_odd(
-    model: nn.Module, name: str, images: torch.Tensor, data: Dataset, grid: ShiftGrid, **how: Any
+    model: nn.Module,
+    name: str,
+    images: torch.Tensor,
+    data: Dataset,
+    evaluation: Evaluation,
+    **how: Any,
 ) -> None:
-    """Notes on what makes the figures mean little, as far as the logits of some images show it."""
-    some = images[: max(1, 1000 // len(grid))]
-    with (
-        of_a_person(f"argument --model: {name} fails, asked once more"),
-        contextlib.redirect_stdout(sys.stderr),
-    ):
-        _, logits = predict_shifts(model, some, grid, return_logits=True, **how)
-    bad = int((~logits.isfinite()).any(-1).sum())
+    """Notes on what makes the figures mean little, as far as logits show it."""
+    try:
+        logits, which = _some_logits(model, images, evaluation, **how)
+        bad = int((~logits.isfinite()).any(-1).sum())
+    except (Exception, SystemExit) as error:
+        say(
+            f"note: whether the logits of {name} are finite was not seen: asked once more, it fails: "
+            f"{in_a_line(error)}"
+        )
+        return
     if bad:
         say(
-            f"note: {name} gives NaN or infinity for {bad} of the first {logits[..., 0].numel()} patterns: "
-            "their answers say nothing"
+            f"note: {name} gives NaN or infinity for {bad} of the {which}{logits[..., 0].numel()} "
+            "patterns: their answers say nothing"
         )
     n_classes, largest = logits.shape[-1], int(data.labels.max())
     if largest >= n_classes:
         say(f"note: {name} knows classes 0..{n_classes - 1}, labels go up to {largest}")
 
 
+def _some_logits(
+    model: nn.Module, images: torch.Tensor, evaluation: Evaluation, **how: Any
+) -> tuple[torch.Tensor, str]:
+    """Those that were kept; else those of the first images, asked about once more in the way that was
+    taken. With a word for which patterns they are of."""
+    if evaluation.logits is not None:
+        return evaluation.logits, ""
+    grid, some = evaluation.grid, images[: max(1, 1000 // len(evaluation.grid))]
+    method = evaluation.method or "auto"
+    with printing_aside():
+        _, logits = predict_shifts(model, some, grid, method=method, return_logits=True, **how)
+    return logits, "first "
+
+
 def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:
     """Metric -> both ends of its interval; without those that this evaluation has none of."""
     intervals = {}
     for name in METRICS:
-        with contextlib.suppress(ValueError):  # it lacks what the metric needs, or images
+        try:
             intervals[name] = list(evaluation.interval(name, level))
+        except ValueError:  # it lacks what the metric needs, or images
+            pass
+        except Exception as error:  # too little memory, for one: the figures are there all the same
+            say(f"note: no interval of {name}: {in_a_line(error)}")
     return intervals
+
+
+def _value(
+    args: argparse.Namespace,
+    name: str,
+    evaluation: Evaluation,
+    intervals: Mapping[str, Sequence[float]],
+) -> dict[str, Any]:
+    """What the JSON holds."""
+    return {
+        "model": name if args.model is None else ":".join(args.model),
+        "weights": None if args.weights is None else str(args.weights),
+        "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
+        "data": None if args.data is None else str(args.data),
+        **evaluation.to_dict(),
+        "level": args.level,
+        "intervals": {metric: intervals.get(metric) for metric in METRICS},
+    }
+
+
+def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
+    """Draw the accuracy at every shift."""
+    parts = {"unmoved": evaluation.unmoved, "moved": evaluation.moved}
+    shown = [f"{part} {100 * of['accuracy']:.1f} %" for part, of in parts.items() if of]
+    title = f"{name}: {', '.join(shown)}"
+    accuracies = torch.from_numpy(evaluation.accuracy_map())
+    draw_accuracy_maps(path, {title: accuracies}, evaluation.grid)
 
 
 def _text(
@@ -199,7 +248,7 @@ def _text(
         if metric in intervals and values[metric] is not None:
             low, high = (100 * end for end in intervals[metric])
             line += f"  [{low:.1f}, {high:.1f}]"
-        lines.append(line)
+        lines.append(one_line(line))  # the way's reason names parts of the network
     if intervals:
         lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
     return "\n".join(lines)

@@ -13,25 +13,24 @@ from ..errors import UsageError
 from ..evaluate import predict_shifts
 from ..report.figures import draw_shift_figure
 from ..report.tables import DISPLAY_NAMES
-from ..shifts import ShiftGrid
+from .grids import grid_of
 from .machine import check_isa, check_matplotlib
 from .networks import load_checkpoint_model
-from .output import check_writable, give_json
+from .output import check_writable, give
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask the model about the image, and draw."""
     check_isa()
-    check_writable("--json", args.json)
     model, checkpoint = load_checkpoint_model(args.checkpoint)
     out = Path(f"{checkpoint.model}-{args.index}.png") if args.out is None else args.out
-    check_writable("--out", out)
+    check_writable({"--json": args.json, "--out": out})
     check_matplotlib()
     _, test = load_mnist(args.data)
     if not 0 <= args.index < len(test):
         raise UsageError(f"argument --index: got {args.index}, expected 0..{len(test) - 1}")
     asked = checkpoint.settings.get("grid")
-    grid = ShiftGrid(_shifts("dx", args.dx, asked), _shifts("dy", args.dy, asked))
+    grid = grid_of(_shifts("dx", args.dx, asked), _shifts("dy", args.dy, asked))
     image, label = test[args.index]
     try:
         predictions = predict_shifts(model, image[None], grid)[0]
@@ -42,22 +41,22 @@ def run(args: argparse.Namespace) -> int:
     title = f"Test image {args.index} (label {int(label)}), answers of {name}"
     diverged = "Training diverged: the answers mean nothing." if checkpoint.divergence() else ""
     note = f"{checkpoint.note} {diverged}".strip()
-    draw_shift_figure(out, image, int(label), predictions, grid, title, note)
     n_right = int((predictions == label).sum())
-    if args.json is not None:
-        value = {
-            "model": checkpoint.model,
-            "index": args.index,
-            "label": int(label),
-            "grid": {"dx": list(grid.dx), "dy": list(grid.dy)},
-            "predictions": predictions.tolist(),
-            "right": n_right,
-            "figure": str(out),
-        }
-        give_json(args.json, value)
-    if args.json != "-":
-        print(f"{title}: right at {n_right} of {len(grid)} shifts")
-        print(f"written: {out}")
+    value = {
+        "model": checkpoint.model,
+        "index": args.index,
+        "label": int(label),
+        "grid": {"dx": list(grid.dx), "dy": list(grid.dy)},
+        "predictions": predictions.tolist(),
+        "right": n_right,
+        "figure": str(out),
+    }
+
+    def draw() -> None:
+        draw_shift_figure(out, image, int(label), predictions, grid, title, note)
+
+    text = f"{title}: right at {n_right} of {len(grid)} shifts"
+    give(args.json, value, text, {out: draw})
     return 0
 
 

@@ -17,16 +17,8 @@ from ..dossier.untrusted import load_tensors
 from ..errors import UsageError
 from ..experiments import ARCHITECTURES
 from ..models import build_model
-
-_MOST = 300
-"""Characters of another library's error that are shown."""
-
-
-def in_a_line(error: BaseException) -> str:
-    """An error of code that is not ours, with its kind."""
-    text = " ".join(str(error).split())
-    shown = text if len(text) <= _MOST else text[:_MOST] + " ..."
-    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+from ..text import in_a_line
+from .streams import printing_aside
 
 
 @contextlib.contextmanager
@@ -34,7 +26,7 @@ def of_a_person(what: str) -> Iterator[None]:
     """Run a person's own code: what it prints goes to standard error, and whatever it raises, even
     SystemExit, becomes a UsageError that begins with ``what``."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with printing_aside():
             yield
     except (Exception, SystemExit) as error:
         raise UsageError(f"{what}: {in_a_line(error)}") from error
@@ -89,7 +81,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """Give a model the weights of a file. Nothing in the file is executed.
 
     Raises:
-        UsageError: the file is none of weights, or they do not fit.
+        UsageError: the file does not hold weights, or they do not fit.
     """
     option = f"argument --weights: {path}"
     weights = _weights(_contents(option, path), path.suffix.lower() == ".safetensors", option)
@@ -98,10 +90,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def _contents(option: str, path: Path) -> bytes:
-    """What a file holds; UsageError of what cannot be read, or is no file: a device may have no end."""
+    """What a file holds; UsageError of what cannot be read, or is not a file: a device may have no end."""
     try:
         if path.exists() and not path.is_file():
-            raise UsageError(f"{option}: is no file")
+            raise UsageError(f"{option}: not a file")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{option}: cannot be read: {reason(error)}") from error
@@ -114,7 +106,7 @@ def _weights(contents: bytes, is_safetensors: bool, option: str) -> Mapping[str,
         try:
             return load(contents)
         except Exception as error:  # whatever damaged contents lead to
-            raise UsageError(f"{option}: is no safetensors file: {in_a_line(error)}") from error
+            raise UsageError(f"{option}: not a safetensors file: {in_a_line(error)}") from error
     try:
         value = load_tensors(contents)
     except ValueError as error:

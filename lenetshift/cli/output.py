@@ -1,35 +1,76 @@
-"""Where a command's JSON and pictures go; tried before the work, so that no work is lost."""
+"""Where what a command has found goes: standard output, and files. They are tried before the work, and no
+file that fails after it takes the figures along."""
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..dossier.files import finite, reason, write_json
+from ..dossier.files import reason, write_json
 from ..errors import UsageError
+from ..text import in_a_line, json_value, one_line
 
 
-def check_writable(option: str, path: Path | str | None) -> None:
-    """Raise UsageError unless a file can be written there; "-" is standard output, None is nothing."""
-    if path is None or isinstance(path, str):
-        return
-    try:
-        if path.exists() and not path.is_file():  # a device would be replaced by a file
-            raise UsageError(f"argument {option}: {path}: is no file")
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise UsageError(
-            f"argument {option}: cannot write to {path.parent}: {reason(error)}"
-        ) from error
+def check_writable(files: Mapping[str, Path | str | None]) -> None:
+    """Raise UsageError unless each option's file can be written, and they are different ones; "-" is
+    standard output, None is nothing."""
+    options: dict[str, str] = {}
+    for option, path in files.items():
+        if not isinstance(path, Path):
+            continue
+        try:
+            if path.exists() and not path.is_file():  # a device would be replaced by a file
+                raise UsageError(f"argument {option}: {path}: not a file")
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+            other = options.setdefault(os.path.realpath(path), option)
+        except OSError as error:
+            raise UsageError(
+                f"argument {option}: cannot write to {path.parent}: {reason(error)}"
+            ) from error
+        if other != option:
+            raise UsageError(
+                f"argument {option}: {path}: got the file of {other}, expected another"
+            )
 
 
-def give_json(where: Path | str, value: Mapping[str, Any]) -> None:
-    """Write a value as strict JSON to a file, or to standard output for "-"."""
+def give(
+    where: Path | str | None,
+    value: Mapping[str, Any],
+    text: str,
+    pictures: Mapping[Path, Callable[[], object]] | None = None,
+) -> None:
+    """Give what a command has found: on standard output first, since a disk may be full; then in its files,
+    each of which is tried and, with the text, named when it is written.
+
+    Args:
+        where: for the JSON: a file, "-" for standard output in the place of the text, None for nowhere.
+        value: what the JSON holds.
+        text: for people.
+        pictures: what writes a file, by its path.
+
+    Raises:
+        UsageError: files that could not be written, in a line that names each.
+    """
+    is_text = where != "-"
+    print(text if is_text else json.dumps(json_value(value), indent=2, allow_nan=False), flush=True)
+    files = dict(pictures or {})
     if isinstance(where, Path):
-        write_json(where, value)
-    else:
-        print(json.dumps(finite(value), indent=2, allow_nan=False))
+        files = {where: lambda: write_json(where, value), **files}
+    problems = []
+    for path, write in files.items():
+        try:
+            write()
+        except OSError as error:
+            problems.append(f"cannot write {path}: {reason(error)}")
+        except Exception as error:  # Matplotlib raises whatever it comes to
+            problems.append(f"cannot write {path}: {in_a_line(error)}")
+        else:
+            if is_text:
+                print(one_line(f"written: {path}"))
+    if problems:
+        raise UsageError("; ".join(problems))

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from ..dossier.checkpoints import Checkpoint, checkpoint_path, read_checkpoint
-from ..dossier.files import reason, write_text
+from ..dossier.files import write_text
 from ..dossier.jobs import Job
-from ..dossier.untrusted import load_json
+from ..dossier.results import FILE, read_results
 from ..errors import StorageError, UsageError
-from ..experiments import ARCHITECTURES
 from ..experiments.settings import Config
 from ..report.page import render_page
 from ..shifts import ShiftGrid
+from ..text import one_line
 from .output import check_writable
 from .reproduce import prepare, study_dossier
 
@@ -25,55 +25,42 @@ from .reproduce import prepare, study_dossier
 def run(args: argparse.Namespace) -> int:
     """Read what the folder holds, and write the page."""
     out = args.folder / "report.html" if args.out is None else args.out
-    check_writable("--out", out)
-    value = _results(args.folder)
+    check_writable({"--out": out})
+    value = read_results(args.folder)
     job = _job(args, value)
     dossier = study_dossier(args.study, job)
     checkpoints = {name: _evaluated(args.folder, name, job) for name in job.models}
     write_text(out, render_page(job, checkpoints, value, dossier))
-    print(f"written: {out}")
+    print(one_line(f"written: {out}"))
     return 0
-
-
-def _results(folder: Path) -> dict[str, Any]:
-    """What ``results.json`` holds; StorageError where it is missing or no such file."""
-    path = folder / "results.json"
-    try:
-        value = load_json(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
-    except ValueError as error:
-        raise StorageError(f"{path}: not JSON: {error}") from error
-    parts = ("config", "models", "data", "environment", "note", "subset")
-    if not isinstance(value, dict) or any(part not in value for part in parts):
-        raise StorageError(f"{path}: got no results of `lenetshift reproduce`, expected them")
-    return value
 
 
 def _job(args: argparse.Namespace, value: Mapping[str, Any]) -> Job:
     """The job that wrote the folder, on the same data."""
-    path = args.folder / "results.json"
+    path = args.folder / FILE
     try:
         config = _config(value["config"])
-        asked = argparse.Namespace(
-            data=args.data,
-            quick=bool(value["subset"]),
-            models=[[name] for name in value["models"]],
-            method=value["config"]["method"],
-            out=args.folder,
-        )
-        sha256 = value["environment"]["data_sha256"]
-        n_test = value["data"]["n_test"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{path}: got no results of this version: {error}") from error
-    unknown = [name for name in value["models"] if name not in ARCHITECTURES]
-    if unknown:
-        raise StorageError(
-            f"{path}: models: got {unknown[0]!r}, expected {', '.join(ARCHITECTURES)} only"
-        )
+    except ValueError as error:
+        raise StorageError(f"{path}: $.config: {error}") from error
+    asked = argparse.Namespace(
+        data=args.data,
+        quick=value["subset"],
+        models=[[name] for name in value["models"]],
+        method=value["config"]["method"],
+        out=args.folder,
+    )
     job = prepare(asked, config, torch.device("cpu"))
-    if dict(job.sha256) != sha256 or job.n_test != n_test:
+    if (
+        dict(job.sha256) != value["environment"]["data_sha256"]
+        or job.n_test != value["data"]["n_test"]
+    ):
         raise UsageError(f"argument --data: got other data than those that {path} is about")
+    if "figures" in value:
+        shown = [figure["index"] for figure in value["figures"]]
+        if shown != list(job.figures):
+            raise StorageError(
+                f"{path}: $.figures: got test images {shown}, expected {list(job.figures)}"
+            )
     return job
 
 

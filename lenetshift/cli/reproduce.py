@@ -22,6 +22,7 @@ from ..data import dataset_sha256, evenly_spaced, load_mnist
 from ..dossier import jobs
 from ..dossier.folder import open_folder
 from ..dossier.jobs import Job
+from ..dossier.results import results
 from ..errors import Differs, UsageError
 from ..experiments import position_bias
 from ..experiments.settings import Config
@@ -29,6 +30,7 @@ from ..progress import Progress
 from ..report import tables
 from ..report.products import write_products
 from ..shifts import ShiftGrid
+from ..text import one_line
 from .machine import check_isa, check_matplotlib, pick_device, set_threads
 from .parsers.reproduce import QUICK_TEST, QUICK_TRAIN
 from .streams import say
@@ -146,9 +148,11 @@ def run(args: argparse.Namespace) -> int:
                 )
         with Progress(job.units) as progress:
             checkpoints = jobs.run(job, progress, resume=args.resume)
-        value = write_products(job, checkpoints, page=args.page, dossier=dossier)
-    rows, title, note = tables.table(value)
-    print(tables.format_text(rows, title, note))
-    print(tables.format_position_bias(value))
-    print(f"{time.perf_counter() - start:.1f} s in all; the files are in {args.out}{os.sep}")
+        value = results(job, checkpoints)
+        # Before the files: a disk may be full.
+        print(tables.format_text(*tables.table(value)))
+        print(tables.format_position_bias(value), flush=True)
+        write_products(job, checkpoints, value, page=args.page, dossier=dossier)
+    seconds = time.perf_counter() - start
+    print(one_line(f"{seconds:.1f} s in all; the files are in {args.out}{os.sep}"))
     return 0

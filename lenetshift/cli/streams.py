@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from ..text import one_line
+
 
 class GuardedStream:
     """A text stream whose writes never raise: what cannot be written is lost, and noted.
@@ -28,9 +30,6 @@ class GuardedStream:
         self.lost = ""
         self._closed = stream is None
         self._stream = _Nowhere() if stream is None else stream
-        if isinstance(stream, io.TextIOWrapper):
-            # A folder's name that the terminal cannot show is shown with escapes.
-            stream.reconfigure(errors="backslashreplace")
 
     def __getattr__(self, name: str) -> Any:
         """All else is the stream's own: ``isatty``, ``encoding``, ``fileno``."""
@@ -41,15 +40,24 @@ class GuardedStream:
         if self._closed and text:
             self.lost = "closed"
         try:
-            self._stream.write(text)
+            self._put(text)
         except (OSError, ValueError) as error:  # ValueError: of a stream closed within Python
             self._lose(error)
         return len(text)
+
+    def _put(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError:  # a folder's name that the terminal cannot show
+            encoding = getattr(self._stream, "encoding", None) or "ascii"
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def flush(self) -> None:
         """Pass on what is buffered, as far as that is possible."""
         try:
             self._stream.flush()
+        except AttributeError:  # a stream that a program has made may have write() only
+            pass
         except (OSError, ValueError) as error:
             self._lose(error)
 
@@ -57,7 +65,11 @@ class GuardedStream:
         """Note the loss, and let the null device take what is still in the stream's buffer, or Python
         would fail on it once more at exit."""
         self.lost = getattr(error, "strerror", None) or str(error)
-        with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as null:
+        # AttributeError: a stream that a program has made may have no descriptor.
+        with (
+            contextlib.suppress(AttributeError, OSError, ValueError),
+            open(os.devnull, "w") as null,
+        ):
             os.dup2(null.fileno(), self._stream.fileno())
 
 
@@ -93,6 +105,14 @@ def _fill_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
+@contextlib.contextmanager
+def printing_aside() -> Iterator[None]:
+    """Have what other people's code prints go to standard error, and put the streams back that it replaces:
+    standard output is for results."""
+    with contextlib.redirect_stdout(sys.stderr), contextlib.redirect_stderr(sys.stderr):
+        yield
+
+
 def say(text: str) -> None:
-    """A line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """A line on standard error, whatever the text holds."""
+    print(one_line(text), file=sys.stderr, flush=True)

@@ -12,14 +12,15 @@ from ..dossier.cluster import on_cluster
 from ..dossier.environment import available_cpus
 from ..dossier.plans import QUICK_SEEDS, Plan
 from ..dossier.processes import on_this_machine
-from ..dossier.publish import publish
+from ..dossier.publish import dossier_of, publish
 from ..dossier.studies import Workers, carry_out, open_study
 from ..errors import UsageError
 from ..experiments import EXPERIMENTS
 from ..progress import Progress
 from ..report.study_figures import draw_study
 from ..report.tables import DISPLAY_NAMES
-from .machine import check_isa
+from ..text import one_line
+from .machine import check_isa, check_matplotlib
 from .streams import say
 
 
@@ -56,12 +57,15 @@ def run(args: argparse.Namespace) -> int:
     check_isa()
     plan, workers = _plan(args), _workers(args)
     plan.datasets()  # a missing file is told before a folder is made
+    check_matplotlib()
     with open_study(args.out, resume=args.resume):
         with Progress(sum(run.work for run in plan.runs)) as progress:
             carry_out(plan, args.out, workers, progress)
-        value = publish(plan, args.out, draw_study)
-    print(format_verdicts(value), end="")
-    print(f"{time.perf_counter() - start:.1f} s in all; the dossier is in {args.out}{os.sep}")
+        value = dossier_of(plan, args.out)
+        print(format_verdicts(value), end="", flush=True)  # before the files: a disk may be full
+        publish(plan, args.out, value, draw_study)
+    seconds = time.perf_counter() - start
+    print(one_line(f"{seconds:.1f} s in all; the dossier is in {args.out}{os.sep}"))
     return 0
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 
 from ..dossier.verification import Differs, plan_of, retrain, verify
+from ..text import one_line
 
 
 def run(args: argparse.Namespace) -> int:
     """Recompute, and say how much there was; Differs where something does."""
     value = verify(args.folder, args.data)
-    print(f"{args.folder}: {len(value['runs'])} runs, all that they say is as recomputed")
+    n_runs = len(value["runs"])
+    print(one_line(f"{args.folder}: {n_runs} runs, all that they say is as recomputed"))
     if args.retrain:
         run, n_different, n = retrain(args.folder, value, args.data)
         print(f"{run.name}, done again: {n_different} of {n} predictions differ")

@@ -21,8 +21,17 @@ from ..activations import ACTIVATIONS
 from ..checks import check_choice
 from ..experiments import ARCHITECTURES
 from ..models import build_model
-from .files import StorageError, reason, write_atomically
-from .proofs import Expectation, check_entries, check_progress, check_seal, check_weights, seal
+from ..text import one_line
+from .files import StorageError, read_file, read_file_if_any, write_atomically
+from .proofs import (
+    Expectation,
+    check_entries,
+    check_kept,
+    check_progress,
+    check_seal,
+    check_weights,
+    seal,
+)
 from .untrusted import load_tensors
 
 SCHEMA = 2
@@ -112,12 +121,9 @@ def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoi
             written under other settings, or lacks what a run goes on from.
     """
     path = checkpoint_path(folder, model)
-    try:
-        sealed = path.read_bytes()
-    except FileNotFoundError:
+    sealed = read_file_if_any(path)
+    if sealed is None:
         return None
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
     try:
         check_seal(sealed)
         content = load_tensors(sealed)
@@ -130,7 +136,9 @@ def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoi
                 )
         check_progress(content, expected)
     except ValueError as error:
-        raise StorageError(f"{path}: {error}; delete it, or start without --resume") from error
+        raise StorageError(
+            f"{path}: {one_line(error)}; delete it, or start without --resume"
+        ) from error
     return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
 
 
@@ -138,14 +146,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint for what it holds, whatever run wrote it.
 
     Raises:
-        StorageError: the file cannot be read, is no checkpoint of this version, or damaged.
+        StorageError: the file cannot be read, is not a checkpoint of this version, or is damaged.
     """
-    try:
-        if path.exists() and not path.is_file():  # a device may have no end
-            raise StorageError(f"cannot read {path}: is no file")
-        sealed = path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+    sealed = read_file(path)
     try:
         check_seal(sealed)
         content = load_tensors(sealed)
@@ -157,6 +160,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         with torch.device("meta"):  # names and shapes only
             weights = build_model(ARCHITECTURES[model], activation).state_dict()
         check_weights(content["state_dict"], weights)
+        check_kept(content)
     except ValueError as error:
-        raise StorageError(f"{path}: {error}") from error
+        raise StorageError(f"{path}: {one_line(error)}") from error
     return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})

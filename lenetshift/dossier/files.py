@@ -9,21 +9,40 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from ..errors import StorageError as StorageError
+from ..text import encodable, json_value
 
 
 def reason(error: OSError) -> str:
     """What the system says, without the path."""
     return error.strerror or str(error)
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes; StorageError where it cannot be read, or is not a file: a device may have no end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise StorageError(f"cannot read {path}: not a file")
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+
+
+def read_file_if_any(path: Path) -> bytes | None:
+    """The same, None where nothing has that name."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass  # read_file says why
+    return read_file(path)
 
 
 def partial_path(path: Path) -> Path:
@@ -39,6 +58,9 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Args:
         path: the file; its folder must exist.
         write: called once with a binary file object; raising leaves ``path`` as it was.
+
+    Raises:
+        OSError: the file cannot be written; it names ``path``.
     """
     partial = partial_path(path)
     try:
@@ -48,6 +70,10 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(partial)):  # None of a full disk, which knows of no name
+            error.strerror, error.filename = reason(error), str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
@@ -64,12 +90,13 @@ def _sync_folder(folder: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically, newlines as they are in ``text``."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(encodable(text).encode()))
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write strict JSON atomically: lists of numbers on one line each, NaN and infinities null."""
-    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """Write strict JSON atomically: lists of numbers on one line each, values as
+    :func:`lenetshift.text.json_value` has them."""
+    text = json.dumps(json_value(value), indent=2, ensure_ascii=False, allow_nan=False)
     # A raw newline cannot occur inside a JSON string, so this only ever touches the layout.
     text = re.sub(r"\[\n[^\[\]{}]*\]", lambda found: _one_line(found.group()), text)
     write_text(path, text + "\n")
@@ -80,18 +107,9 @@ def _one_line(array: str) -> str:
     return "[" + ", ".join(item.strip().rstrip(",") for item in items) + "]"
 
 
-def finite(value: Any) -> Any:
-    """``value`` with every non-finite float, which JSON cannot hold, replaced by None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return value
-
-
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays (no pickled objects) atomically, as ``numpy.load`` reads them."""
+    import numpy as np  # not above: `lenetshift doctor` writes JSON where NumPy is broken
+
     values = {name: np.asarray(array) for name, array in arrays.items()}
     write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **values))

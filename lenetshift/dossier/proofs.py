@@ -6,7 +6,7 @@ Every check raises ValueError in one line that says what came and what was expec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,10 @@ _ENTRIES: dict[str, tuple[type, ...]] = {
     "note": (str,),
 }
 """The types of a checkpoint's entries: all must be there, and no other."""
+
+
+_MOST_DEPTH = 20
+"""Of settings: a list may hold itself, and comparing it would not end."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,7 @@ def check_progress(content: Mapping[str, Any], expected: Expectation) -> None:
         raise ValueError(f"losses: got {len(losses)} epochs, expected at most {expected.epochs}")
     for epoch, loss in enumerate(losses):
         _check_saved(f"losses[{epoch}]", loss, torch.float32, (expected.n_steps,))
-    if (predictions is None) != (content["evaluation_seconds"] is None):
-        raise ValueError("got one of predictions and evaluation_seconds, expected both or neither")
+    _check_both(content)
     if predictions is not None:
         _check_saved("predictions", predictions, torch.uint8, expected.answers)
         check(
@@ -108,6 +111,20 @@ def check_progress(content: Mapping[str, Any], expected: Expectation) -> None:
         )
 
 
+def check_kept(content: Mapping[str, Any]) -> None:
+    """Raise ValueError unless losses and predictions are such as a run keeps, of whatever sizes."""
+    for epoch, loss in enumerate(content["losses"]):
+        _check_saved(f"losses[{epoch}]", loss, torch.float32, (None,))
+    _check_both(content)
+    if content["predictions"] is not None:
+        _check_saved("predictions", content["predictions"], torch.uint8, (None, None, None))
+
+
+def _check_both(content: Mapping[str, Any]) -> None:
+    if (content["predictions"] is None) != (content["evaluation_seconds"] is None):
+        raise ValueError("got one of predictions and evaluation_seconds, expected both or neither")
+
+
 def check_weights(weights: Mapping[str, object], expected: Mapping[str, Tensor]) -> None:
     """Raise ValueError unless the weights have these names, shapes and dtypes."""
     if weights.keys() != expected.keys():
@@ -116,22 +133,28 @@ def check_weights(weights: Mapping[str, object], expected: Mapping[str, Tensor])
         _check_saved(f"state_dict[{name!r}]", weights[name], weight.dtype, weight.shape)
 
 
-def _check_saved(name: str, value: object, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless ``value`` is an ordinary CPU tensor of this dtype and shape."""
+def _check_saved(name: str, value: object, dtype: torch.dtype, shape: Sequence[int | None]) -> None:
+    """Raise ValueError unless ``value`` is an ordinary CPU tensor of this dtype and shape, None of which
+    is any size but 0."""
     if (
         not isinstance(value, Tensor)
-        or (value.dtype, tuple(value.shape)) != (dtype, tuple(shape))
-        or (value.layout, value.device.type) != (torch.strided, "cpu")
-    ):
-        raise ValueError(
-            f"{name}: got {describe(value)}, expected {dtype_name(dtype)} {list(shape)}"
+        or (value.dtype, value.layout, value.device.type) != (dtype, torch.strided, "cpu")
+        or value.dim() != len(shape)
+        or not all(
+            got > 0 if want is None else got == want
+            for got, want in zip(value.shape, shape, strict=True)
         )
+    ):
+        sizes = ", ".join("N" if size is None else str(size) for size in shape)
+        raise ValueError(f"{name}: got {describe(value)}, expected {dtype_name(dtype)} [{sizes}]")
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: Any, depth: int = _MOST_DEPTH) -> bool:
     """Whether a value is one that JSON holds: two of them can be compared."""
     if type(value) is dict:
-        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+        return depth > 0 and all(
+            type(key) is str and _is_plain(item, depth - 1) for key, item in value.items()
+        )
     if type(value) is list:
-        return all(map(_is_plain, value))
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
     return value is None or type(value) in (bool, int, float, str)

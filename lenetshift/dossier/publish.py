@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import torch
 from ..experiments import EXPERIMENTS
 from .contents import contents
 from .environment import environment
-from .files import StorageError, reason, write_atomically, write_json, write_text
+from .files import read_file, write_atomically, write_json, write_text
 from .plans import Plan
 from .run_files import archive
 
@@ -28,28 +27,32 @@ DOSSIER, LABELS, SUMS = "dossier.json", "labels.npz", "SHA256SUMS"
 _PRODUCTS = {"table1.csv", *(f"{name}.{kind}" for name in EXPERIMENTS for kind in ("png", "svg"))}
 """Files that a dossier has or not, as its experiments are."""
 
-SCHEMA_FILE = Path(__file__).with_name("schema.json")
 
+def dossier_of(plan: Plan, folder: Path) -> dict[str, Any]:
+    """What ``dossier.json`` will hold of a study whose runs in ``folder`` are finished.
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of ``dossier.json``, which ships with the package."""
-    value: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
-    return value
+    Raises:
+        StorageError: as :func:`lenetshift.dossier.contents.contents`.
+    """
+    cpu = torch.device("cpu")
+    return {**contents(plan, folder, plan.ground()), "environment": environment(cpu)}
 
 
 def publish(
-    plan: Plan, folder: Path, draw: Callable[[Path, Mapping[str, Any]], Sequence[Path]]
-) -> dict[str, Any]:
-    """Write all published files of a study whose runs are finished, and return the dossier.
+    plan: Plan,
+    folder: Path,
+    value: Mapping[str, Any],
+    draw: Callable[[Path, Mapping[str, Any]], Sequence[Path]],
+) -> None:
+    """Write all published files of a study.
 
     Args:
         plan: the study's.
         folder: of its run files.
+        value: of :func:`dossier_of`.
         draw: writes the figures of a dossier into a folder and returns their paths.
     """
     (folder / SUMS).unlink(missing_ok=True)  # from here on the folder is not complete
-    cpu = torch.device("cpu")
-    value = {**contents(plan, folder, plan.ground()), "environment": environment(cpu)}
     labels = archive({"labels": plan.datasets()[1].labels.numpy().astype(np.uint8)})
     write_atomically(folder / LABELS, lambda file: file.write(labels))
     write_json(folder / DOSSIER, value)
@@ -61,7 +64,6 @@ def publish(
         (folder / name).unlink(missing_ok=True)
     sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
     write_text(folder / SUMS, sums)
-    return value
 
 
 def published(value: Mapping[str, Any]) -> list[str]:
@@ -72,10 +74,7 @@ def published(value: Mapping[str, Any]) -> list[str]:
 
 def file_sha256(path: Path) -> str:
     """Of a file's bytes; StorageError where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+    return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def tables(value: Mapping[str, Any]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +12,9 @@ from ..experiments import position_bias
 from ..metrics import summarize
 from .checkpoints import SCHEMA, Checkpoint
 from .environment import environment
+from .files import StorageError, read_file
 from .jobs import Job
+from .schemas import checked_json, schema
 
 MNIST_SHA256 = {
     "train_images": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
@@ -20,6 +23,50 @@ MNIST_SHA256 = {
     "test_labels": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
 """The data that the report's numbers are about, as ``data.dataset_sha256`` gives it."""
+
+
+FILE = "results.json"
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """What ``results.json`` in a folder holds.
+
+    Raises:
+        StorageError: the file is missing or cannot be read, is not under its schema, or has arrays that are
+            not of its own grid.
+    """
+    path = folder / FILE
+    contents = read_file(path)
+    try:
+        value: dict[str, Any] = checked_json(contents, schema("results_schema.json"))
+        _check_shapes(value)
+    except ValueError as error:
+        raise StorageError(f"{path}: {error}") from error
+    return value
+
+
+def _check_shapes(value: Mapping[str, Any]) -> None:
+    """Raise ValueError unless every array has an item for each shift, which a schema cannot say."""
+    shape = []
+    for name in ("dy", "dx"):
+        first, last = value["config"]["grid"][name]
+        if first > last:
+            raise ValueError(
+                f"$.config.grid.{name}: got [{first}, {last}], expected the first shift, then the last"
+            )
+        shape.append(last - first + 1)
+    arrays = {
+        f"$.models.{name}.accuracy_map": of["accuracy_map"] for name, of in value["models"].items()
+    }
+    for index, figure in enumerate(value.get("figures", ())):
+        arrays[f"$.figures[{index}].predictions"] = figure["predictions"]
+    for place, rows in arrays.items():
+        sizes = [len(row) for row in rows]
+        if sizes != [shape[1]] * shape[0]:
+            raise ValueError(
+                f"{place}: got {len(rows)} rows of {sorted(set(sizes))} items, expected {shape[0]} of "
+                f"{shape[1]}, one for each shift of $.config.grid"
+            )
 
 
 def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:

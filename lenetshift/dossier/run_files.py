@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..checks import check
+from ..checks import check, is_int, shown
 from ..experiments.runs import GRID, Outcome, Run
-from .files import StorageError, reason, write_atomically
+from ..text import one_line
+from .files import StorageError, read_file_if_any, write_atomically
 from .proofs import check_seal, seal
 from .untrusted import load_arrays, load_json
 
@@ -108,7 +109,7 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
             setting, in a line that names it.
     """
     path = answers_path(folder, run)
-    sealed = read(path)
+    sealed = read_file_if_any(path)
     if sealed is None:
         return None
     try:
@@ -119,19 +120,27 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
         for name, now in expected.items():
             _check_same(name, about.get(name), now)
         predictions, losses = arrays["predictions"], arrays["losses"]
+        n_parameters, weights_sha256 = about.get("parameters"), about.get("checkpoint_sha256")
+        check(
+            is_int(n_parameters) and isinstance(weights_sha256, str),
+            lambda: (
+                f"parameters, checkpoint_sha256: got {shown(n_parameters)}, {shown(weights_sha256)}, "
+                "expected a whole number and text"
+            ),
+        )
         _check_array("predictions", predictions, np.uint8, (len(run.epochs), None, *GRID.shape))
         _check_array("losses", losses, np.float32, (run.epochs[-1], None))
         kept = Kept(
             predictions,
             losses,
-            int(about["parameters"]),
+            n_parameters,
             hashlib.sha256(sealed).hexdigest(),
-            str(about["checkpoint_sha256"]),
+            weights_sha256,
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise StorageError(f"{path}: {one_line(error)}") from error
     weights = weights_path(folder, run)
-    contents = read(weights)
+    contents = read_file_if_any(weights)
     if contents is None:
         raise StorageError(f"{weights}: got no file, expected one beside {path.name}")
     if hashlib.sha256(contents).hexdigest() != kept.checkpoint_sha256:
@@ -161,16 +170,6 @@ def unpack(sealed: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         lambda: f"got {', '.join(arrays)}, expected {', '.join(names)}",
     )
     return arrays
-
-
-def read(path: Path) -> bytes | None:
-    """A file's bytes, None where there is none; StorageError where it cannot be read."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
 
 
 def _check_same(name: str, then: Any, now: Any) -> None:

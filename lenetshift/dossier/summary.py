@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import StorageError, reason, write_text
-from .untrusted import load_json
+from .files import StorageError, read_file, write_text
+from .schemas import checked_json, schema
 
 SUMMARY = "summary.json"
 
@@ -43,11 +43,18 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """What :func:`write_summary` wrote; StorageError where it cannot be read."""
+    """What :func:`write_summary` wrote; StorageError where it cannot be read or is of another layout."""
+    contents = read_file(path)
     try:
-        value: dict[str, Any] = load_json(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+        value: dict[str, Any] = checked_json(contents, summary_schema())
     except ValueError as error:
-        raise StorageError(f"{path}: not JSON: {error}") from error
+        raise StorageError(f"{path}: {error}") from error
     return value
+
+
+def summary_schema() -> dict[str, Any]:
+    """The JSON schema of a summary: that of a dossier, with what stands in the place of its runs."""
+    of_dossier = schema("schema.json")
+    properties = {name: item for name, item in of_dossier["properties"].items() if name != "runs"}
+    properties |= {"dossier_sha256": {"$ref": "#/$defs/sha256"}, "n_runs": {"type": "integer"}}
+    return {**of_dossier, "properties": properties, "required": list(properties)}

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import numpy as np
 import torch
 
 from ..errors import Differs as Differs
 from ..experiments.runs import Run, perform
 from .contents import contents
-from .files import StorageError, reason
+from .files import StorageError, read_file, read_file_if_any
 from .plans import Plan
-from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, schema, tables
-from .run_files import read, read_run, unpack
-from .untrusted import load_json
+from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, tables
+from .run_files import read_run, unpack
+from .schemas import checked_json, schema
 
 _RELATIVE = 1e-9  # sums in another order, quantiles of another SciPy
 
@@ -47,7 +47,7 @@ def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
     _compare("runs", value["runs"], recomputed["runs"])  # what all else follows from
     _compare("", {name: value[name] for name in recomputed}, recomputed)
     for name, text in tables(value).items():
-        written = read(folder / name)
+        written = read_file_if_any(folder / name)
         if written is None or written.decode(errors="replace") != text:
             raise Differs(f"{name}: it is not the table of {DOSSIER}")
     _check_sums(folder, value)
@@ -61,19 +61,12 @@ def read_dossier(folder: Path) -> dict[str, Any]:
         StorageError: it is missing or cannot be read.
         Differs: it is no JSON, or not under the schema.
     """
-    path = folder / DOSSIER
+    contents = read_file(folder / DOSSIER)
     try:
-        value = load_json(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {reason(error)}") from error
+        value: dict[str, Any] = checked_json(contents, schema("schema.json"))
     except ValueError as error:
-        raise Differs(f"{DOSSIER}: not JSON: {error}") from error
-    wrong = jsonschema.Draft202012Validator(schema()).iter_errors(value)
-    first = jsonschema.exceptions.best_match(wrong)
-    if first is not None:
-        raise Differs(f"{DOSSIER}: {first.json_path}: {first.message.splitlines()[0][:200]}")
-    checked: dict[str, Any] = value
-    return checked
+        raise Differs(f"{DOSSIER}: {error}") from error
+    return value
 
 
 def plan_of(value: Mapping[str, Any], data: Path | None = None) -> Plan:
@@ -108,7 +101,7 @@ def retrain(
 
 
 def _check_labels(folder: Path, plan: Plan) -> None:
-    sealed = read(folder / LABELS)
+    sealed = read_file_if_any(folder / LABELS)
     if sealed is None:
         raise StorageError(f"{folder / LABELS}: got no file, expected one")
     try:
@@ -116,6 +109,8 @@ def _check_labels(folder: Path, plan: Plan) -> None:
     except ValueError as error:
         raise Differs(f"{LABELS}: {error}") from error
     expected = plan.datasets()[1].labels.numpy()
+    if labels.dtype != np.uint8 or labels.ndim != 1:
+        raise Differs(f"{LABELS}: got {labels.dtype} {list(labels.shape)}, expected uint8 [N]")
     if labels.shape != expected.shape:
         raise Differs(f"{LABELS}: got {len(labels)} labels, the data have {len(expected)}")
     wrong = (labels != expected).nonzero()[0]
@@ -126,7 +121,7 @@ def _check_labels(folder: Path, plan: Plan) -> None:
 
 def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
     """Every file that the dossier is made of stands in the sums, and is as they say."""
-    text = read(folder / SUMS)
+    text = read_file_if_any(folder / SUMS)
     if text is None:
         raise StorageError(f"{folder / SUMS}: got no file, expected one: the study is not complete")
     sums = {}
@@ -137,7 +132,7 @@ def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
         if name not in sums:
             raise Differs(f"{SUMS}: it lacks {name}")
     for name, digest in sums.items():
-        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise Differs(f"{SUMS}: got {name!r}, expected a file of the folder")
         if file_sha256(folder / name) != digest:
             raise Differs(f"{name}: its SHA-256 is not the one in {SUMS}")

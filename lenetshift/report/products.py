@@ -11,7 +11,7 @@ import torch
 from ..dossier.checkpoints import SCHEMA, Checkpoint
 from ..dossier.files import write_json, write_npz, write_text
 from ..dossier.jobs import Job
-from ..dossier.results import results
+from ..dossier.results import FILE
 from ..experiments import position_bias
 from .figures import draw_accuracy_maps, draw_shift_figure
 from .page import render_page
@@ -21,19 +21,20 @@ from .tables import DISPLAY_NAMES, format_csv, format_markdown, table
 def write_products(
     job: Job,
     checkpoints: Mapping[str, Checkpoint],
+    value: Mapping[str, Any],
     *,
     page: bool = True,
     dossier: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Write all files of a finished job, ``results.json`` last, and return what that holds.
+) -> None:
+    """Write all files of a finished job, ``results.json`` last.
 
     Args:
         job: the job.
         checkpoints: by model's name, each evaluated.
+        value: of :func:`lenetshift.dossier.results.results`, what ``results.json`` will hold.
         page: whether to write ``report.html``.
         dossier: what ``dossier.json`` of a study holds, for the page; None for none.
     """
-    value = results(job, checkpoints)
     grid, n_test = job.config.grid, job.n_test
     rows, title, note = table(value)
     write_text(job.out / "table1.csv", format_csv(rows, note))
@@ -77,5 +78,4 @@ def write_products(
     draw_accuracy_maps(job.out / "accuracy_maps.png", maps, grid, job.note)
     if page:
         write_text(job.out / "report.html", render_page(job, checkpoints, value, dossier))
-    write_json(job.out / "results.json", value)
-    return value
+    write_json(job.out / FILE, value)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ...text import one_line
+
 MAX_THREADS = 1024
 
 STDOUT_LOST, STDERR_LOST = 4, 8
@@ -39,11 +41,25 @@ class OneLineParser(argparse.ArgumentParser):
             *args, **{"formatter_class": HelpWithDefaults, "allow_abbrev": False, **kwargs}
         )
 
+    def _parse_optional(self, arg_string: str) -> Any:
+        """What an argument is: None for a value. argparse takes ``-5e-1`` and ``-inf`` for options, since its
+        pattern of a negative number has neither exponent nor name."""
+        return None if _is_number(arg_string) else super()._parse_optional(arg_string)
+
     def error(self, message: str) -> NoReturn:
         """End the process with the error in one line."""
         if message.endswith(": COMMAND"):
             message += f" (`{self.prog} --help` lists them)"
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
+
+
+def _is_number(text: str) -> bool:
+    """Whether Python reads a number there, in whatever notation."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):

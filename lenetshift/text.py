@@ -1,0 +1,64 @@
+"""Text that came from outside (paths, other libraries' errors, names in files), made fit to be shown and
+to be written.
+
+A path may hold line ends, escape sequences that a terminal obeys, and bytes that are not UTF-8: Python keeps
+each of those as a lone surrogate (PEP 383), which no encoding of Unicode holds. This file needs no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_MOST = 300
+"""Characters of another library's error that are shown."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def one_line(text: object) -> str:
+    r"""Text as a message shows it: in one line, with whatever cannot be printed escaped, a line end as
+    ``\n`` and a byte that is not UTF-8 as ``\xff``."""
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else _escaped(c) for c in shown)
+
+
+def encodable(text: str) -> str:
+    r"""Text that UTF-8 holds: a byte of a path that is not UTF-8 stands as ``\xff``, four characters. Line
+    ends and all else stay as they are."""
+    return _SURROGATE.sub(lambda found: _escaped(found.group()), text)
+
+
+def json_value(value: Any) -> Any:
+    """A value as strict JSON holds it: None for a float that is not finite, and text as
+    :func:`encodable` has it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {json_value(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(item) for item in value]
+    return value
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error of code that is not ours, with its kind."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # it has a __str__ of its own
+        text = ""
+    shown = text if len(text) <= _MOST else text[:_MOST] + " ..."
+    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte, as os.fsdecode keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
