@@ -96,9 +96,7 @@ def main() -> None:
         medians = {n: statistics.median(times) for n, times in taken.items()}
         best = min(medians.values())
         ours = default_batch_size((channels, size, size), torch.float32, cpu)
-        shown = " ".join(
-            f"{medians[n] / best:5.2f}{'*' if n == ours else ' '}" for n in tried
-        )
+        shown = " ".join(f"{medians[n] / best:5.2f}{'*' if n == ours else ' '}" for n in tried)
         print(f"{name:24} {size:4} {shown}", flush=True)
 
 

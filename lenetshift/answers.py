@@ -21,6 +21,7 @@ class Answers:
         method: ``"fused"``, ``"shared"`` or ``"plain"``.
         reason: why that way, in a sentence that begins with it.
         n_classes: K, the number of logits for each pattern; 0 without images.
+        n_not_finite: patterns of which a logit is infinite or NaN.
     """
 
     predictions: Tensor
@@ -28,6 +29,7 @@ class Answers:
     method: str
     reason: str
     n_classes: int
+    n_not_finite: int
 
 
 class Collected:
@@ -47,6 +49,7 @@ class Collected:
         self.n, self.shape, self.device, self.keeps_logits = n, shape, device, keeps_logits
         self._predictions: Tensor | None = None  # [N * n_dy * n_dx]
         self._logits: Tensor | None = None  # [N * n_dy * n_dx, K]
+        self._odd = torch.zeros(0, dtype=torch.bool, device=device)  # [N * n_dy * n_dx]
         self._n_classes = 0  # until then
 
     def put(self, first: int, logits: Tensor) -> None:
@@ -56,9 +59,10 @@ class Collected:
             self._make_room(logits.shape[1], logits.dtype)
         assert self._predictions is not None
         part = slice(first, first + len(logits))
-        self._predictions[part] = (logits.byte() if logits.dtype == torch.bool else logits).argmax(
-            1
-        )
+        ranked = logits.byte() if logits.dtype == torch.bool else logits  # bools have no order
+        self._predictions[part] = ranked.argmax(1)
+        if logits.is_floating_point():
+            self._odd[part] = ~logits.isfinite().all(1)
         if self._logits is not None:
             self._logits[part] = logits
 
@@ -67,6 +71,7 @@ class Collected:
         n_patterns = self.n * self.shape[0] * self.shape[1]
         small = torch.uint8 if n_classes <= MAX_CLASSES_IN_A_BYTE else torch.int32
         self._predictions = torch.empty(n_patterns, dtype=small, device=self.device)
+        self._odd = torch.zeros(n_patterns, dtype=torch.bool, device=self.device)
         if self.keeps_logits:
             self._logits = torch.empty(n_patterns, n_classes, dtype=dtype, device=self.device)
 
@@ -83,4 +88,5 @@ class Collected:
             method,
             reason,
             self._n_classes,
+            int(self._odd.sum()),
         )

@@ -387,10 +387,24 @@ def evaluate_shifts(
             lost = metrics.lost_ink(pictures, grid, fill) if crop is None else None
             parts.append((answers, truth, lost))
     evaluation = _joined(parts, grid, seconds, kept, fill, crop)
-    what_is_odd = _odd_classes(evaluation.labels, parts[0][0].n_classes)
-    if what_is_odd is not None:
-        warnings.warn(what_is_odd, UserWarning, stacklevel=2)
+    n_not_finite = sum(answers.n_not_finite for answers, _, _ in parts)
+    for what_is_odd in (
+        _odd_classes(evaluation.labels, parts[0][0].n_classes),
+        _odd_logits(n_not_finite, evaluation.predictions.numel()),
+    ):
+        if what_is_odd is not None:
+            warnings.warn(what_is_odd, UserWarning, stacklevel=2)
     return evaluation
+
+
+def _odd_logits(n_not_finite: int, n_patterns: int) -> str | None:
+    """What answers of a model say that gives NaN or infinity, in a line; None if it does not."""
+    if not n_not_finite:
+        return None
+    return (
+        f"model: got NaN or infinity for {n_not_finite} of the {n_patterns} patterns, expected finite "
+        "numbers: its answers to these mean nothing"
+    )
 
 
 def _odd_classes(labels: Tensor, n_classes: int) -> str | None:

@@ -50,6 +50,7 @@ def answers(model: nn.Module, images: Tensor, grid: ShiftGrid, return_logits: bo
         "fused",
         f"fused: {type(model).__name__} has an op of its own",
         len(parameters[-1]) if len(images) else 0,  # the output layer's bias
+        0,  # weights whose sums may overflow have no fused way
     )
 
 

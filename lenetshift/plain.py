@@ -14,11 +14,11 @@ from .shared.canvas import contiguous
 
 Transform = Callable[[Tensor], Tensor]
 
-BATCH_VALUES = {"cpu": 1 << 17, "cuda": 1 << 21}
+BATCH_VALUES = {"cpu": 1 << 16, "cuda": 1 << 21}
 """Pixels of a batch: on a CPU the maps of a small batch stay in the cache, a large one fills a GPU.
 ``benchmarks/batch_sizes.py`` measures it."""
 
-SIZES = {"cpu": (8, 128), "cuda": (16, 4096)}
+SIZES = {"cpu": (4, 64), "cuda": (16, 4096)}
 """The smallest and the largest batch."""
 
 MOVED_BYTES = 8 << 20

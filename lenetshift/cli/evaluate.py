@@ -14,7 +14,6 @@ from torch import nn
 
 from ..data import Dataset, load_mnist
 from ..errors import UsageError
-from ..evaluate import predict_shifts
 from ..evaluation import METRICS, Evaluation, evaluate_shifts
 from ..normalize import Normalize
 from ..report.figures import draw_accuracy_maps
@@ -76,11 +75,6 @@ def run(args: argparse.Namespace) -> int:
         return interrupts.STATUS
     if args.json != "-":
         print(f"{time.perf_counter() - start:.1f} s in all")
-    # Last, since it may ask the network once more, and whatever that leads to costs no figure.
-    _tell_what_is_odd(
-        model, name, images, data, evaluation, fill=fill, crop=crop, transform=transform,
-        batch_size=args.batch_size,
-    )  # fmt: skip
     return 0
 
 
@@ -153,48 +147,6 @@ def _evaluated(
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
     except (Exception, SystemExit) as error:
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
-
-
-def _tell_what_is_odd(
-    model: nn.Module,
-    name: str,
-    images: torch.Tensor,
-    data: Dataset,
-    evaluation: Evaluation,
-    **how: Any,
-) -> None:
-    """Notes on what makes the figures mean little, as far as logits show it."""
-    try:
-        logits, which = _some_logits(model, images, evaluation, **how)
-        bad = int((~logits.isfinite()).any(-1).sum())
-    except (Exception, SystemExit) as error:
-        say(
-            f"note: whether the logits of {name} are finite was not seen: asked once more, it fails: "
-            f"{in_a_line(error)}"
-        )
-        return
-    if bad:
-        say(
-            f"note: {name} gives NaN or infinity for {bad} of the {which}{logits[..., 0].numel()} "
-            "patterns: their answers say nothing"
-        )
-    n_classes, largest = logits.shape[-1], int(data.labels.max())
-    if largest >= n_classes:
-        say(f"note: {name} knows classes 0..{n_classes - 1}, labels go up to {largest}")
-
-
-def _some_logits(
-    model: nn.Module, images: torch.Tensor, evaluation: Evaluation, **how: Any
-) -> tuple[torch.Tensor, str]:
-    """Those that were kept; else those of the first images, asked about once more in the way that was
-    taken. With a word for which patterns they are of."""
-    if evaluation.logits is not None:
-        return evaluation.logits, ""
-    grid, some = evaluation.grid, images[: max(1, 1000 // len(evaluation.grid))]
-    method = evaluation.method or "auto"
-    with printing_aside():
-        _, logits = predict_shifts(model, some, grid, method=method, return_logits=True, **how)
-    return logits, "first "
 
 
 def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:

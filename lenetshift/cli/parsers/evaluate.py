@@ -87,7 +87,7 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--batch-size", type=int, metavar="N",
-        help="patterns a forward pass, of plain (default: what proves fastest)",
+        help="patterns a forward pass, of plain (default: by their size)",
     )  # fmt: skip
     how.add_argument(
         "--scores", action="store_true",
@@ -101,9 +101,7 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
         "--level", type=_number, default=0.95, metavar="X",
         help="of confidence, of the intervals",
     )  # fmt: skip
-    said.add_argument(
-        "--no-intervals", action="store_true", help="none of them: they take some seconds"
-    )
+    said.add_argument("--no-intervals", action="store_true", help="none of them")
     add_json(said, "all results, with the accuracy at every shift and for each class,")
     plot = said.add_argument(
         "--plot",
