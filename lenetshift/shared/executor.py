@@ -30,7 +30,7 @@ class Pass:
         spoiled_x: bool ``[N, n_x]``, the same to their left and right.
         products: multiply-adds of the convolutions on the canvases.
         plain_products: those of the same windows one by one.
-        peak_bytes: most memory that the values held at once.
+        peak_bytes: most memory that the values held at once, where it was bounded; else 0.
     """
 
     logits: Tensor
@@ -60,7 +60,8 @@ def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = ma
     peak = 0
     for n, node in enumerate(graph.nodes):
         results[n] = _result(graph, node, results, images)
-        peak = max(peak, _bytes(results))
+        if most_bytes < math.inf:
+            peak = max(peak, _bytes(results))
         for used in graph.last_use.get(n, ()):
             del results[used]
     output = results[graph.output.node]
