@@ -66,6 +66,7 @@ class Collected:
         if self._logits is not None:
             self._logits[part] = logits
 
+    @torch.inference_mode(False)  # what is returned are ordinary tensors
     def _make_room(self, n_classes: int, dtype: torch.dtype) -> None:
         self._n_classes = n_classes
         n_patterns = self.n * self.shape[0] * self.shape[1]

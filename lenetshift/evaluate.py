@@ -46,6 +46,9 @@ METHODS = ("auto", "fused", "shared", "plain")
 N_TRIED = 12
 """Images, drawn evenly, on which the shared way is tried and compared with the plain one."""
 
+ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
+"""What ends an attempt to share, and the program: all else only means that features are not shared."""
+
 Images = Tensor | NDArray[Any]
 Fill = str | float | Sequence[float]
 
@@ -199,21 +202,22 @@ class ShiftEvaluator:
         if any(map(is_lazy, self.model.parameters())):
             ask(patterns.frame.patterns(unmoved, *torch.zeros(3, 1).long()))  # makes them
         try:
-            return shared_way(
-                self.model,
-                self.transform,
-                patterns.frame,
-                unmoved,
-                ask,
-                even_if_slower=self.method == "shared",
-            )
-        except MemoryError:
+            with torch.inference_mode(False), torch.no_grad():
+                return shared_way(
+                    self.model,
+                    self.transform,
+                    patterns.frame,
+                    unmoved.clone(),
+                    ask,
+                    even_if_slower=self.method == "shared",
+                )
+        except ENDS:
             raise
         except NotShared as reason:
             if self.method == "auto" and isinstance(reason, Differs):
                 warnings.warn(f"{reason}; the plain way is taken", RuntimeWarning, stacklevel=5)
             return reason
-        except Exception as error:
+        except BaseException as error:
             return NotShared(f"the attempt to share its features failed ({first_line(error)})")
 
     def _shared(
@@ -230,10 +234,12 @@ class ShiftEvaluator:
         """
         for first in range(0, len(patterns), way.block):
             try:
-                answers = way.answer(patterns.unmoved(slice(first, first + way.block)))
-            except MemoryError:
+                with torch.inference_mode(False), torch.no_grad():
+                    images = patterns.unmoved(slice(first, first + way.block))
+                    answers = way.answer(images.clone() if images.is_inference() else images)
+            except ENDS:
                 raise
-            except Exception as error:
+            except BaseException as error:
                 reason = NotShared(f"sharing its features failed ({first_line(error)})")
                 self._ways[patterns.kind] = reason
                 if self.method == "shared":

@@ -30,9 +30,10 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
         for module in modules:
             n_calls, training = _asked.get(id(module), (0, module.training))
             _asked[id(module)] = (n_calls + 1, training)
-        if switches:
-            _switch(modules, dict.fromkeys(map(id, modules), False))
     try:
+        if switches:
+            with _lock:
+                _switch(modules, dict.fromkeys(map(id, modules), False))
         yield
     finally:
         with _lock:
@@ -43,9 +44,11 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
                     _asked[id(module)] = (n_calls - 1, training)
                 else:
                     own[id(module)] = training
-            _switch(modules, own)
-            if len(own) == len(modules):
-                _put_back(_saved.pop(id(model), []))
+            try:
+                _switch(modules, own)
+            finally:
+                if len(own) == len(modules):
+                    _put_back(_saved.pop(id(model), []))
 
 
 def _switch(modules: list[nn.Module], wanted: dict[int, bool]) -> None:

@@ -102,7 +102,7 @@ def make_networks() -> dict[str, tuple[nn.Module, str]]:
         ),
         "instance norm": (
             Written(lambda net, x: F.instance_norm(x)),
-            "view gives its batch a shape that joins images",
+            "view joins or mixes the images of its batch",
         ),
         "squeeze and excite": (
             Written(squeeze_and_excite),
@@ -142,11 +142,11 @@ def make_networks() -> dict[str, tuple[nn.Module, str]]:
         ),
         "batch": (
             Written(lambda net, x: x - x.mean(0, keepdim=True)),
-            "its answer to an image depends on the other images of the batch",
+            "mean joins or mixes the images of its batch",
         ),
         "batch norm": (
             before_dense(nn.BatchNorm2d(4, track_running_stats=False)),
-            "its answer to an image depends on the other images of the batch",
+            "layer 1 normalises by its batch",
         ),
         "nothing": (
             nn.Sequential(nn.Flatten(), nn.Linear(288, 5), nn.Tanh(), nn.Linear(5, 3)),

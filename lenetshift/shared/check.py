@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from ..shifts import ShiftGrid
 from .canvas import Frame
 from .geometry import NotShared
-from .graph import Graph
+from .graph import NO_FAULT, Graph
 from .recorder import agree
 from .way import SharedWay
 
@@ -20,9 +21,8 @@ RANDOM = 2
 FEW = 3
 """Images on which the graph without sharing is asked, as it is and in float64."""
 
-NO_FAULT = 2.0**-30
-"""Largest difference in float64, as a fraction of the largest logit: far above its rounding, which is some
-2**-45 after ten layers, and far below what a feature of another window makes."""
+AT_ONCE = 4
+"""Of their patterns, for the sake of memory."""
 
 Ask = Callable[[Tensor], Tensor]
 
@@ -54,12 +54,14 @@ def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask) -> None:
     patterns = frame.patterns(images, n, i, j)
     plain = ask(patterns.clone())
     few = n < FEW
-    if not agree(graph.run(patterns[few]), plain[few], _same_operations(graph, plain.dtype)).all():
+    alone = torch.cat([graph.run(part) for part in patterns[few].split(AT_ONCE)])
+    if not agree(alone, plain[few], _same_operations(graph, plain.dtype)).all():
         raise NotShared("what it runs for two images gives different answers for a batch")
     wide = graph.in_float64()
     try:
-        exact = wide.run(patterns[few].double())
-        shared = SharedWay(wide, frame, images[:FEW].double()).tried.logits
+        exact = torch.cat([wide.run(part.double()) for part in patterns[few].split(AT_ONCE)])
+        rounded = replace(frame, fill=_as_filled(frame.fill, images.dtype))
+        shared = SharedWay(wide, rounded, images[:FEW].double()).tried.logits
     except NotShared:
         raise
     except Exception as error:
@@ -74,6 +76,11 @@ def _same_operations(graph: Graph, dtype: torch.dtype) -> float:
     if not dtype.is_floating_point:
         return 0.0
     return 2 * torch.finfo(dtype).eps if dtype.itemsize < 4 else graph.rounding(dtype)
+
+
+def _as_filled(fill: Tensor | str, dtype: torch.dtype) -> Tensor | str:
+    """The fill as images of a dtype hold it."""
+    return fill if isinstance(fill, str) else fill.to(dtype).double()
 
 
 def _compare(frame: Frame, shared: Tensor, plain: Tensor, chosen: Tensor, relative: float) -> None:

@@ -54,7 +54,9 @@ def shared_way(
     Raises:
         NotShared: why it is not to be taken.
     """
-    _check_hooks(model)
+    _check_hooks("model", model)
+    if isinstance(transform, nn.Module):
+        _check_hooks("transform", transform)
     images = images.repeat(LEAST_IMAGES, 1, 1, 1) if len(images) < LEAST_IMAGES else images
     patterns = frame.patterns(images, *_three_patterns(frame, images))
     network = model if transform is None else _Transformed(transform, model)
@@ -66,14 +68,14 @@ def shared_way(
     return way
 
 
-def _check_hooks(model: nn.Module) -> None:
+def _check_hooks(name: str, model: nn.Module) -> None:
     everywhere = nn.modules.module
     if (
         any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
         or everywhere._global_forward_hooks
         or everywhere._global_forward_pre_hooks
     ):
-        raise NotShared("the model has forward hooks, which are to see every pattern")
+        raise NotShared(f"the {name} has forward hooks, which are to see every pattern")
 
 
 def _three_patterns(frame: Frame, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -57,12 +57,15 @@ def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = ma
     tally = Tally(most_bytes)
     images = Map(canvases, y, x, tally)
     results: dict[int, Any] = {IMAGES.node: images}
-    peak = 0
+    held = _Held()
+    measured = most_bytes < math.inf
     for n, node in enumerate(graph.nodes):
-        results[n] = _result(graph, node, results, images)
-        if most_bytes < math.inf:
-            peak = max(peak, _bytes(results))
+        results[n] = _result(graph, node, results, images, held)
+        if measured:
+            held.add(results[n])
         for used in graph.last_use.get(n, ()):
+            if measured and used != IMAGES.node:
+                held.remove(results[used])
             del results[used]
     output = results[graph.output.node]
     logits = whole.taken_apart(output if graph.output.item is None else output[graph.output.item])
@@ -79,21 +82,21 @@ def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = ma
         spoiled_x,
         tally.products,
         tally.plain_products,
-        peak,
+        held.peak,
     )
 
 
-def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map) -> Any:
+def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held: _Held) -> Any:
     """An operation's result: by its rule where it is given maps, else as it stands."""
     args, kwargs = graph.arguments(node, results, images.rows)
     given = list(leaves((args, kwargs)))
     try:
         if images.tally.most_bytes < math.inf:
-            images.tally.check_bytes(_bytes(results) + _foreseen(node, given, images))
+            images.tally.check_bytes(held.bytes + _foreseen(node, given, images))
         for value in given:
             if isinstance(value, Unshared):
                 raise NotShared(value.reason)
-        call = Call(node.op, node.kind, node.parameters, node.shape)
+        call = Call(graph.operation(node), node.kind, node.parameters, node.shape)
         if not any(isinstance(value, (Map, Flat)) for value in given):
             return call(*args, **kwargs)
         return mapped(
@@ -149,12 +152,33 @@ def _settled(value: Any) -> Any:
     return windows(value) if single else value
 
 
-def _bytes(results: dict[int, Any]) -> int:
-    """Memory behind all results, that of views once."""
-    tensors = (
-        value.tensor if isinstance(value, Map) else getattr(value, "map", value)
-        for value in leaves(results)
-    )
-    tensors = (t.tensor if isinstance(t, Map) else t for t in tensors)
-    storages = (t.untyped_storage() for t in tensors if isinstance(t, Tensor))
-    return sum({storage._cdata: storage.nbytes() for storage in storages}.values())
+class _Held:
+    """Memory behind results that are kept, that of views once.
+
+    Attributes:
+        bytes: now.
+        peak: most of it at once.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = self.peak = 0
+        self._uses: dict[int, int] = {}  # storage -> results that lie in it
+
+    def add(self, result: Any) -> None:
+        for storage in _storages(result):
+            if not self._uses.get(storage._cdata):
+                self.bytes += storage.nbytes()
+            self._uses[storage._cdata] = self._uses.get(storage._cdata, 0) + 1
+        self.peak = max(self.peak, self.bytes)
+
+    def remove(self, result: Any) -> None:
+        for storage in _storages(result):
+            self._uses[storage._cdata] -= 1
+            if not self._uses[storage._cdata]:
+                self.bytes -= storage.nbytes()
+
+
+def _storages(result: Any) -> list[Any]:
+    maps = (value.map if isinstance(value, Flat) else value for value in leaves(result))
+    tensors = (value.tensor if isinstance(value, Map) else value for value in maps)
+    return [t.untyped_storage() for t in tensors if isinstance(t, Tensor)]

@@ -1,24 +1,22 @@
-"""A network as the list of ATen operations that it runs, for a batch of any size.
-
-Made from two recordings (:mod:`.recorder`), of two and of three images: what is the same in both belongs to
-the network, and whole numbers that differ follow the size of the batch.
-"""
+"""A network as the list of ATen operations that it runs, for a batch of any size."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .geometry import NotShared
-
 TWO, THREE = 2, 3
 """The sizes of the batches that are recorded."""
+
+NO_FAULT = 2.0**-30
+"""Largest relative difference in float64: far above its rounding, which is some 2**-45 after ten layers, and
+far below what a feature of another window makes."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ class Node:
         op: of ATen or another library, without side effects.
         args, kwargs: its arguments: :class:`Value`, :class:`PerImage`, tensors that are the network's own,
             numbers and lists of these.
-        shape: of its result for two images; empty where that is not one tensor.
+        shapes: of its results for the batch that was recorded, two images in a graph.
+        given: the shape of the first of its arguments that depends on the pixels; empty if none does.
         length: products or terms behind each of its numbers, where it sums; else 0.
         moving: whether its result depends on the pixels.
         name: what a reader of the model would call it.
@@ -62,21 +61,32 @@ class Node:
     op: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    shape: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    given: tuple[int, ...]
     length: int
     moving: bool
     name: str
 
     @functools.cached_property
     def kind(self) -> str:
-        """Its name without namespace (but for libraries other than ATen) and overload."""
-        name: str = self.op._schema.name  # type: ignore[attr-defined]
-        return name.removeprefix("aten::")
+        """As :func:`kind_of`."""
+        return kind_of(self.op)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of its only result; empty where there are several."""
+        return self.shapes[0] if len(self.shapes) == 1 else ()
 
     @functools.cached_property
     def parameters(self) -> tuple[str, ...]:
         """The names of its arguments."""
         return tuple(a.name for a in self.op._schema.arguments)  # type: ignore[attr-defined]
+
+
+def kind_of(op: Any) -> str:
+    """An operation's name without overload, for libraries other than ATen with their namespace."""
+    name: str = op._schema.name.removeprefix("aten::")
+    return "view_dtype" if (name, op._overloadname) == ("view", "dtype") else name
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +120,7 @@ class Graph:
         results: dict[int, Any] = {IMAGES.node: images}
         for n, node in enumerate(self.nodes):
             args, kwargs = self.arguments(node, results, len(images))
-            results[n] = node.op(*args, **kwargs)
+            results[n] = self.operation(node)(*args, **kwargs)
             for used in self.last_use.get(n, ()):
                 del results[used]
         output: Tensor = picked(results, self.output)
@@ -120,7 +130,13 @@ class Graph:
         self, node: Node, results: dict[int, Any], batch: int
     ) -> tuple[Any, dict[str, Any]]:
         """An operation's arguments for a batch of that size."""
-        return _arguments(node, results, batch, _in_float64 if self.wide else lambda leaf: leaf)
+        return arguments(node, results, batch, _in_float64 if self.wide else None)
+
+    def operation(self, node: Node) -> Callable[..., Any]:
+        """What runs an operation."""
+        if not self.wide:
+            return node.op
+        return lambda *args, **kwargs: mapped(node.op(*args, **kwargs), _in_float64)
 
     def in_float64(self) -> Graph:
         """The same in float64, wherever it computes with floating numbers. Its own tensors are converted when
@@ -132,10 +148,12 @@ class Graph:
 
         Each sum of n terms is rounded once to the dtype and, term by term, in the format in which it is
         summed, whose errors grow as the root of n; one layer's error is added to the next one's. Four times
-        that, for sums that cancel. Whole numbers are exact.
+        that, for sums that cancel. Whole numbers are exact, and in float64 every fault is far above rounding.
         """
         if not dtype.is_floating_point:
             return 0.0
+        if dtype == torch.float64:
+            return NO_FAULT
         once = torch.finfo(dtype).eps
         inner = min(once, torch.finfo(torch.float32).eps)  # half precision is summed in float32
         lengths = [node.length for node in self.nodes if node.length] or [1]
@@ -169,13 +187,17 @@ def values_in(node: Node) -> Iterator[Value]:
             yield leaf
 
 
-def _arguments(
-    node: Node, results: dict[int, Any], batch: int, own: Callable[[Any], Any]
+def arguments(
+    node: Node, results: dict[int, Any], batch: int = 0, own: Callable[[Any], Any] | None = None
 ) -> tuple[Any, dict[str, Any]]:
+    """An operation's arguments for a batch of that size, the network's own through a function."""
+
     def filled(leaf: Any) -> Any:
         if isinstance(leaf, Value):
             return picked(results, leaf)
-        return leaf.at(batch) if isinstance(leaf, PerImage) else own(leaf)
+        if isinstance(leaf, PerImage):
+            return leaf.at(batch)
+        return leaf if own is None else own(leaf)
 
     return mapped(node.args, filled), mapped(node.kwargs, filled) if node.kwargs else {}
 
@@ -186,105 +208,15 @@ def _in_float64(leaf: Any) -> Any:
     return torch.float64 if isinstance(leaf, torch.dtype) and leaf.is_floating_point else leaf
 
 
-def joined(two: Sequence[Node], output: Value, three: Sequence[Node], other: Value) -> Graph:
-    """The graph behind two recordings, of two and of three images.
-
-    Raises:
-        NotShared: they are not the same network.
-    """
-    two, output = _needed(two, output)
-    three, other = _needed(three, other)
-    if [n.op for n in two] != [n.op for n in three] or output != other:
-        raise NotShared("it runs other operations for three images than for two")
-    nodes = []
-    for a, b in zip(two, three, strict=True):
-        args, kwargs = _joined((a.args, a.kwargs), (b.args, b.kwargs), a.name)
-        nodes.append(replace(a, args=args, kwargs=kwargs))
-    return _folded(nodes, output)
-
-
-def _joined(two: Any, three: Any, name: str) -> Any:
-    if (
-        isinstance(two, (list, tuple))
-        and isinstance(three, (list, tuple))
-        and len(two) == len(three)
-    ):
-        return type(two)([_joined(a, b, name) for a, b in zip(two, three, strict=True)])
-    if isinstance(two, dict) and isinstance(three, dict) and two.keys() == three.keys():
-        return {key: _joined(two[key], three[key], name) for key in two}
-    if _same(two, three):
-        return two
-    if type(two) is int and type(three) is int:
-        slope = (three - two) // (THREE - TWO)
-        return PerImage(two - slope * TWO, slope)
-    raise NotShared(f"{name} is given something else for three images than for two")
-
-
-def _same(two: Any, three: Any) -> bool:
-    if isinstance(two, Tensor) and isinstance(three, Tensor):
-        return two is three or (
-            (two.shape, two.dtype, two.device) == (three.shape, three.dtype, three.device)
-            and bool(torch.isclose(two, three, rtol=0, atol=0, equal_nan=True).all())
-        )
-    if isinstance(two, float) and isinstance(three, float) and math.isnan(two):
-        return math.isnan(three)
-    return type(two) is type(three) and bool(two == three)
-
-
-def _needed(nodes: Sequence[Node], output: Value) -> tuple[list[Node], Value]:
-    """The operations that the output needs, numbered anew."""
-    needed, stack = set(), [output.node]
-    while stack:
-        n = stack.pop()
-        if n != IMAGES.node and n not in needed:
-            needed.add(n)
-            stack.extend(value.node for value in values_in(nodes[n]))
-    return _renumbered(nodes, sorted(needed), output, {})
-
-
-def _folded(nodes: Sequence[Node], output: Value) -> Graph:
-    """The graph without the operations whose results are always the same: these stand in their places."""
-    results: dict[int, Any] = {}
-    kept = []
-    for n, node in enumerate(nodes):
-        parts = list(leaves((node.args, node.kwargs)))
-        fixed = not node.moving and not any(
-            isinstance(leaf, PerImage) or (isinstance(leaf, Value) and leaf.node not in results)
-            for leaf in parts
-        )
-        if fixed:
-            args, kwargs = _arguments(node, results, 0, lambda leaf: leaf)
-            results[n] = node.op(*args, **kwargs)
-        else:
-            kept.append(n)
-    if output.node in results:
-        raise NotShared("its output does not depend on the images")
-    return Graph(*_renumbered(nodes, kept, output, results))
-
-
-def _renumbered(
-    nodes: Sequence[Node], kept: Sequence[int], output: Value, results: dict[int, Any]
-) -> tuple[Any, Value]:
-    """Some of the nodes, with results of others in their places."""
-    number = {IMAGES.node: IMAGES.node, **{old: new for new, old in enumerate(kept)}}
-
-    def changed(leaf: Any) -> Any:
-        if not isinstance(leaf, Value):
-            return leaf
-        if leaf.node in results:
-            return picked(results, leaf)
-        return replace(leaf, node=number[leaf.node])
-
-    chosen = [
-        replace(
-            nodes[n], args=mapped(nodes[n].args, changed), kwargs=mapped(nodes[n].kwargs, changed)
-        )
-        for n in kept
-    ]
-    return tuple(chosen), changed(output)
-
-
 def picked(results: dict[int, Any], value: Value) -> Any:
     """A value among the results of operations."""
     result = results[value.node]
     return result if value.item is None else result[value.item]
+
+
+def same_numbers(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors hold the same numbers, NaN and -0 included."""
+    same = torch.isclose(first, second, rtol=0, atol=0, equal_nan=True)
+    if first.is_floating_point():
+        same &= first.signbit() == second.signbit()
+    return bool(same.all())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .call import Call
 from .geometry import NotShared
-from .maps import Join, Map, Unshared, conv2d, padded, pool2d
+from .maps import Join, Map, Unshared, conv2d, padded, pool2d, summable
 from .places import TakenApart
 
 PADS = "pads its input, so its features depend on where the frame lies"
@@ -134,8 +134,8 @@ def pool_features(call: Call, maps: Any, kernel_size: Any, *args: Any, **kwargs:
 
 def _average(maps: Map, kernel: tuple[int, int], stride: tuple[int, int], divisor: int) -> Map:
     sums: Join = torch.add
-    pooled = pool2d(maps, sums, kernel, stride)
-    return pooled.with_tensor(pooled.tensor / divisor)
+    pooled = pool2d(maps.with_tensor(summable(maps.tensor)), sums, kernel, stride)
+    return pooled.with_tensor((pooled.tensor / divisor).to(maps.tensor.dtype))
 
 
 def _checked_pooling(

@@ -7,6 +7,7 @@ are joins of slices, which take a tenth of the time of PyTorch's own.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..checks import HALF_FLOATS
 from .geometry import Axis, NotShared
 
 Join = Callable[[Tensor, Tensor], Tensor]
@@ -74,6 +76,11 @@ class Map:
     def features(self) -> tuple[int, ...]:
         """The sizes of the dimensions between images and rows."""
         return tuple(self.tensor.shape[1:Y])
+
+    @functools.cached_property
+    def taken_apart(self) -> Tensor:
+        """:func:`windows` of it; kept, since whoever takes one place apart takes others, too."""
+        return windows(self)
 
     def with_tensor(self, tensor: Tensor) -> Map:
         """The same windows of another tensor."""
@@ -175,6 +182,13 @@ def pool2d(
     ):  # nothing was joined: a view, but a pooling's result is a tensor of its own
         tensor = tensor.clone(memory_format=torch.preserve_format)
     return Map(tensor, y, x, maps.tally)
+
+
+def summable(tensor: Tensor) -> Tensor:
+    """Values in a dtype in which PyTorch sums them: half precision in float32, whole numbers in int64."""
+    if not tensor.is_floating_point():
+        return tensor.long()
+    return tensor.float() if tensor.dtype in HALF_FLOATS else tensor
 
 
 def cropped(maps: Map, rows: range, columns: range) -> Map:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .call import TWO_IMAGES, Call
 from .geometry import NotShared
-from .graph import leaves, mapped
+from .graph import leaves, mapped, same_numbers
 from .maps import Flat, Map, aligned
 
 LAYOUTS = ("memory_format", "layout", "pin_memory", "non_blocking")
@@ -80,7 +80,7 @@ def everywhere(constant: Tensor, n_dims: int) -> Tensor:
     for dim in (-1, -2, -n_dims):
         if value.dim() >= -dim and value.shape[dim] != 1:
             first = value.narrow(dim, 0, 1)
-            if not bool((value == first).all()):
+            if not same_numbers(value, first.expand_as(value)):
                 where = "from place to place" if dim != -n_dims else "from image to image"
                 raise NotShared(f"joins a map with numbers that differ {where}")
             value = first

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
+
+MOST_COPIED = 1 << 20
+"""Bytes of an array or tensor in a module's list or dict; larger ones are shared."""
 
 
 def private_copy(network: nn.Module) -> nn.Module:
@@ -38,7 +43,19 @@ def _tensors(network: nn.Module) -> dict[int, Any]:
                 memo[id(value)] = value
             elif isinstance(value, Tensor):  # results of operations refuse a deepcopy
                 memo[id(value)] = value.detach().clone()
+        for value in _within(list(vars(module).values()), 3):
+            if getattr(value, "nbytes", 0) > MOST_COPIED:  # nothing may write to it, either
+                memo.setdefault(id(value), value)
     return memo
+
+
+def _within(value: Any, depth: int) -> Iterator[Any]:
+    """Tensors and arrays in lists, tuples and dicts, some deep."""
+    if isinstance(value, (Tensor, np.ndarray)):
+        yield value
+    elif isinstance(value, (list, tuple, dict)) and depth:
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _within(part, depth - 1)
 
 
 def _share_what_cannot_be_copied(network: nn.Module, memo: dict[int, Any]) -> None:

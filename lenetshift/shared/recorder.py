@@ -10,9 +10,11 @@ tensor, so that the network might go another way with other images, is an obstac
 from __future__ import annotations
 
 import itertools
+import math
 import os
+import re
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import traceback
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -24,20 +26,46 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .canvas import contiguous
 from .geometry import NotShared
-from .graph import IMAGES, Graph, Node, Value, joined, leaves, mapped
+from .graph import IMAGES, Graph, Node, Value, kind_of, leaves, mapped
+from .joining import Recording, joined
 from .private import private_copy
 
 ATEN = torch.ops.aten
 
 _READING = """
     numpy tolist __array__ __dlpack__ data_ptr untyped_storage storage _typed_storage __deepcopy__
-    __reduce_ex__ share_memory_ set_ resize_
+    __reduce_ex__ __repr__ __format__ share_memory_ set_ resize_ apply_ map_ map2_
 """
 READS_NUMBERS = {getattr(Tensor, name) for name in _READING.split() if hasattr(Tensor, name)}
 """Methods that reach a tensor's numbers without an operation."""
 
-FROM_NUMBERS = (torch.tensor, torch.as_tensor, torch.asarray)
+FROM_NUMBERS = (torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor)
 """They make a tensor of a list of numbers, which may be tensors themselves."""
+
+SPLITS = (torch.tensor_split, Tensor.tensor_split)
+"""They read where to split from a tensor, past all modes."""
+
+ASKS_NO_NUMBERS = {"is_pinned", "is_same_size", "is_set_to", "_has_same_storage_numel"}
+"""Operations that give a number, but not of the pixels."""
+
+FEWER = {
+    "aten::sum",
+    "aten::mean",
+    "aten::avg_pool2d",
+    "aten::_adaptive_avg_pool2d",
+    "aten::logsumexp",
+}
+REDUCES = {
+    *FEWER,
+    *("aten::_softmax", "aten::_log_softmax", "aten::native_layer_norm", "aten::native_group_norm"),
+    *("aten::linalg_vector_norm", "aten::var", "aten::std", "aten::cumsum"),
+}
+"""Operations that sum other things than products."""
+
+MOST_CHARACTERS = 200
+
+MOST_OPERATIONS = 4000
+"""Of a network that is worth sharing: one that loops over pixels runs more."""
 
 VIEWS = {ATEN.view.default, ATEN._unsafe_view.default}
 
@@ -109,10 +137,18 @@ class _FunctionMode(TorchFunctionMode):
             return args[0].detach()
         if func == Tensor.data.__set__:  # type: ignore[attr-defined]
             raise self.recorder.refuse("it replaces the values of a tensor")
-        reads = func in READS_NUMBERS or (func in FROM_NUMBERS and not isinstance(args[0], Tensor))
-        if reads and any(self.recorder.is_moving(t) for t in _tensors(args[:1])):
-            raise self.recorder.refuse(f"{func.__name__} takes numbers out of a tensor")
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        read: Any = ()
+        if func in READS_NUMBERS:
+            read = args[:1]
+        elif func in FROM_NUMBERS:
+            read = [a for a in (*args, kwargs.get("data")) if not isinstance(a, Tensor)]
+        elif func in SPLITS:
+            read = (*args[1:], *kwargs.values())
+        if any(self.recorder.is_moving(t) for t in _tensors(read)):
+            name = func.__name__.strip("_") + self.recorder.line()
+            raise self.recorder.refuse(f"{name} takes numbers out of a tensor")
+        return func(*args, **kwargs)
 
 
 class _Recorder(TorchDispatchMode):
@@ -155,9 +191,9 @@ class _Recorder(TorchDispatchMode):
         """What the network returned.
 
         Raises:
-            NotShared: it is not a tensor that depends on the images.
+            NotShared: it is not a tensor with two dimensions that depends on the images.
         """
-        if not isinstance(output, Tensor) or not output.dim():
+        if not isinstance(output, Tensor) or output.dim() != 2:
             raise NotShared("its output is not a tensor with a row for each image")
         value = self._current(self._traced(output))
         if not isinstance(value, Value) or not self.is_moving(output):
@@ -173,7 +209,10 @@ class _Recorder(TorchDispatchMode):
             self._check(func, types, args, kwargs)
             if func._schema.is_mutable:
                 return self._written(func, args, kwargs)
+            versions = [t._version for t in _tensors((args, kwargs))]
             result = func(*args, **kwargs)
+            if versions != [t._version for t in _tensors((args, kwargs))]:
+                raise self.refuse(f"{self._name(func)} writes to a tensor without saying so")
             self._record(func, args, kwargs, result)
         return result
 
@@ -196,14 +235,14 @@ class _Recorder(TorchDispatchMode):
         several = isinstance(result, (tuple, list))
         results = list(result) if several else [result]
         if not all(isinstance(one, Tensor) or one is None for one in results):
-            if moving:
+            if moving and kind_of(func) not in ASKS_NO_NUMBERS:
                 raise self.refuse(
                     f"{self._name(func)} makes a number of the pixels of all its images"
                 )
             return  # a number of the network's own, an argument of what follows
         if not all(map(_is_ordinary, _tensors(results))):
             raise self.refuse(f"{self._name(func)} makes a tensor that is not an ordinary one")
-        node = self._add(func, *values, result, moving, _length(func, args))
+        node = self._add(func, *values, result, moving, args, _length(func, args, result))
         for k, one in enumerate(results):
             if not isinstance(one, Tensor) or id(one) in self._met:
                 continue
@@ -245,21 +284,25 @@ class _Recorder(TorchDispatchMode):
         return target
 
     def _laid_out(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Run an operation that changes how a tensor lies in memory; values and shape must stay."""
-        before = args[0].clone()
-        result = func(*args, **kwargs)
-        if result.shape != before.shape or not torch.equal(result, before):
+        """Run an operation that changes how a tensor lies in memory; every value must keep its place."""
+        tensor = args[0]
+        numbers = torch.arange(tensor.numel(), device=tensor.device).view(tensor.shape)
+        tried = torch.empty_strided(
+            tensor.shape, tensor.stride(), dtype=numbers.dtype, device=tensor.device
+        ).copy_(numbers)
+        tried = func(tried, *args[1:], **kwargs)
+        if tried.shape != numbers.shape or not torch.equal(tried, numbers):
             raise self.refuse(f"{self._name(func)} makes another tensor of one in its place")
-        return result
+        return func(*args, **kwargs)
 
     def _put_back(self, traced: _Traced, value: Any, before: Any, moving: bool) -> Any:
         """Record the value that a view's parent has after a write to the view."""
         assert traced.view is not None
         assert traced.parent is not None
         func, args, kwargs, _ = traced.view
-        shape = list(traced.parent.tensor.shape)
-        kind = func._schema.name.removeprefix("aten::")
-        if kind == "slice" and traced.tensor.shape == traced.parent.tensor.shape:
+        like = traced.parent.tensor
+        shape, kind = list(like.shape), kind_of(func)
+        if kind == "slice" and traced.tensor.shape == like.shape:
             return value  # x[:]
         op: Any = func
         arguments: tuple[Any, ...] = (value, *args)
@@ -273,7 +316,7 @@ class _Recorder(TorchDispatchMode):
             arguments = (before, value, *args)
         elif kind not in ("transpose", "t"):
             raise self.refuse(f"{self._name(func)} gives a view that is written to")
-        return Value(self._add(op, arguments, kwargs, traced.parent.tensor, moving, 0))
+        return Value(self._add(op, arguments, kwargs, like, moving, (like,)))
 
     def _current(self, traced: _Traced) -> Value | Tensor:
         """The value of a tensor, taken anew if its base was written to since."""
@@ -283,18 +326,32 @@ class _Recorder(TorchDispatchMode):
         func, args, kwargs, item = traced.view
         result = traced.tensor if item is None else [traced.tensor]
         arguments = (self._current(traced.parent), *self._with_values(args))
-        moving = traced.base.moving
-        node = self._add(func, arguments, self._with_values(kwargs), result, moving, 0)
+        moving, parent = traced.base.moving, traced.parent.tensor
+        node = self._add(func, arguments, self._with_values(kwargs), result, moving, (parent,))
         traced.value, traced.writes, traced.moving = Value(node, item), traced.base.writes, moving
         return traced.value
 
-    def _add(self, op: Any, args: Any, kwargs: Any, result: Any, moving: bool, length: int) -> int:
+    def _add(
+        self,
+        op: Any,
+        args: Any,
+        kwargs: Any,
+        result: Any,
+        moving: bool,
+        given: Any,
+        length: int = 0,
+    ) -> int:
+        """Another operation: ``args`` and ``kwargs`` as values, ``given`` the tensors behind them."""
+        if len(self.nodes) == MOST_OPERATIONS:
+            raise self.refuse(f"it runs more than {MOST_OPERATIONS} operations")
+        name = self._name(op)
         if op in VIEWS:  # which a result in another memory layout may refuse
             op = ATEN.reshape.default
         if op is ATEN.squeeze.default:  # which would take a single image's dimension, too
             op, args = ATEN.reshape.default, (args[0], list(result.shape))
-        shape = tuple(result.shape) if isinstance(result, Tensor) else ()
-        self.nodes.append(Node(op, args, kwargs, shape, length, moving, self._name(op)))
+        shapes = tuple(tuple(tensor.shape) for tensor in _tensors([result]))
+        first = next((tuple(t.shape) for t in _tensors(given) if self.is_moving(t)), ())
+        self.nodes.append(Node(op, args, kwargs, shapes, first, length, moving, name))
         return len(self.nodes) - 1
 
     def _with_values(self, tree: Any) -> Any:
@@ -317,22 +374,28 @@ class _Recorder(TorchDispatchMode):
         self._storages.setdefault(_storage(traced.tensor), traced)
 
     def _name(self, op: Any) -> str:
-        """What a reader of the model would call the operation that now runs: the module of PyTorch's
-        that runs it, or the operation with the line of the network's code."""
+        """What a reader of the model would call the operation that now runs: the layer of PyTorch's that
+        runs it, or the operation with the line of the network's code."""
+        layer, line = self._place()
         kind: str = op._schema.name.split("::")[1]
-        called = COMMON_NAMES.get(kind, kind.strip("_"))
+        return layer or COMMON_NAMES.get(kind, kind.strip("_")) + line
+
+    def line(self) -> str:
+        """The line of the network's code that now runs, to be put behind a name."""
+        return self._place()[1]
+
+    def _place(self) -> tuple[str, str]:
+        """The layer of PyTorch's that now runs, if one does; else the line of the network's code."""
         frame: FrameType | None = sys._getframe(1)
-        line = ""
         while frame is not None and frame.f_code is not _recorded.__code__:
             module = frame.f_locals.get("self") if frame.f_code is _MODULE_CALL else None
             name = self._names.get(id(module))
-            if not line and name and type(module).__module__.startswith(_LAYERS):
-                return name if any(map(str.isalpha, name)) else f"layer {name}"
-            if not line and not frame.f_code.co_filename.startswith(_NOT_THE_NETWORKS):
-                file = os.path.basename(frame.f_code.co_filename)
-                line = f" ({file}, line {frame.f_lineno})"
+            if name and type(module).__module__.startswith(_LAYERS):
+                return name if any(map(str.isalpha, name)) else f"layer {name}", ""
+            if not frame.f_code.co_filename.startswith(_NOT_THE_NETWORKS):
+                return "", f" ({os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno})"
             frame = frame.f_back
-        return called + line
+        return "", ""
 
 
 def record(network: nn.Module, images: Tensor, prefix: str = "") -> Graph:
@@ -346,33 +409,43 @@ def record(network: nn.Module, images: Tensor, prefix: str = "") -> Graph:
     Raises:
         NotShared: it cannot be recorded, or it looks at its batch as a whole; the message says why.
     """
-    nodes_two, value_two, two = _recorded(network, contiguous(images[:2]).clone(), prefix)
-    nodes_three, value_three, three = _recorded(network, contiguous(images[[2, 0, 1]]), prefix)
-    graph = joined(nodes_two, value_two, nodes_three, value_three)
-    _check_alone(graph, two, three[1:])
+    pair, other = contiguous(images[:2]).clone(), contiguous(2 - 5 * images[[1, 2]])
+    two, answers = _recorded(network, pair, prefix)
+    other_pixels, _ = _recorded(network, other, prefix)
+    three, among_three = _recorded(network, contiguous(images[[2, 0, 1]]), prefix)
+    graph = joined(two, other_pixels, three)
+    _check_alone(graph, answers, among_three[1:])
     return graph
 
 
-def _recorded(network: nn.Module, images: Tensor, prefix: str) -> tuple[list[Node], Value, Tensor]:
-    """One recording: the operations, which result is the output, and the output."""
+def _recorded(network: nn.Module, images: Tensor, prefix: str) -> tuple[Recording, Tensor]:
+    """One recording, and what the network returned."""
     copied = private_copy(network)  # a new one each time: some networks count their calls
     names = {id(m): name.removeprefix(prefix) for name, m in copied.named_modules()}
     recorder = _Recorder(images, names)
+    before = _simple_attributes(copied)
     try:
-        with (
-            torch.random.fork_rng(_cuda_devices(images)),
-            torch.jit.optimized_execution(False),  # type: ignore[attr-defined]
-            _uncompiled(),
-            _FunctionMode(recorder),
-            recorder,
-        ):
+        with torch.jit.optimized_execution(False), _FunctionMode(recorder), recorder:  # type: ignore[attr-defined]
             output = copied(images)
     except Exception as error:
         if recorder.obstacle is None:
-            raise NotShared(f"it cannot be recorded ({first_line(error)})") from error
+            raise NotShared(f"it cannot be recorded: {what_happened(error)}") from error
     if recorder.obstacle is not None:
         raise recorder.obstacle
-    return recorder.nodes, recorder.value_of(output), output
+    changed = {key for key, value in _simple_attributes(copied).items() if before.get(key) != value}
+    if changed:
+        raise NotShared(f"it changes its attribute {min(changed)} when it is called")
+    return Recording(recorder.nodes, recorder.value_of(output)), output
+
+
+def _simple_attributes(network: nn.Module) -> dict[str, Any]:
+    """The numbers and flags that a network's modules hold, by name."""
+    return {
+        f"{prefix}.{name}".lstrip("."): value
+        for prefix, module in network.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, (bool, int, float, str))
+    }
 
 
 def _check_alone(graph: Graph, two: Tensor, among_three: Tensor) -> None:
@@ -382,29 +455,48 @@ def _check_alone(graph: Graph, two: Tensor, among_three: Tensor) -> None:
 
 
 def agree(first: Tensor, second: Tensor, relative: float) -> Tensor:
-    """Which values of two results differ by no more than a fraction of the largest."""
+    """Which logits ``[n, K]`` of two results differ by rounding only: by a fraction of themselves, or of what
+    is large among the pattern's and among all. A column that is the same for all patterns, such as a class
+    that is masked by -1e9, is not large for the others.
+    """
     if first.shape != second.shape or first.dtype != second.dtype:
         return torch.zeros((), dtype=torch.bool)
     if not first.is_floating_point():
         return first == second
-    scale = second.nan_to_num(0, 0, 0).abs().max().item() if second.numel() else 0.0
-    return torch.isclose(first, second, rtol=0, atol=relative * scale, equal_nan=True)
+    first, second = first.double(), second.double()
+    size = second.nan_to_num(0, 0, 0).abs()
+    vary = (
+        (second != second[:1]).flatten(1).any(0)
+        if len(second) > 1
+        else size.new_ones(size[0].numel()) > 0
+    )
+    large = size.flatten(1)[:, vary] if vary.any() else size.flatten(1)
+    if not large.numel():
+        return first == second
+    usual = large.quantile(0.75) if large.numel() < 1 << 20 else large.max()
+    allowed = relative * torch.maximum(size, large.amax(1, keepdim=True).clamp(max=4 * usual))
+    allowed = allowed.maximum(relative * usual)
+    return (
+        ((first - second).abs() <= allowed) | (first == second) | (first.isnan() & second.isnan())
+    )
+
+
+def what_happened(error: BaseException) -> str:
+    """An exception in one line, with the line of the network's code where it was raised."""
+    lines = [(f.f_code.co_filename, n) for f, n in traceback.walk_tb(error.__traceback__)]
+    own = [(file, n) for file, n in lines if not file.startswith(_NOT_THE_NETWORKS)]
+    where = f" ({os.path.basename(own[-1][0])}, line {own[-1][1]})" if own else ""
+    return first_line(error) + where
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _uncompiled() -> AbstractContextManager[Any]:
-    """Compiled functions run as they were written, within."""
-    used = "torch._dynamo" in sys.modules  # nobody compiles without it
-    return torch.compiler.set_stance("force_eager") if used else nullcontext()
-
-
-def _cuda_devices(images: Tensor) -> list[torch.device]:
-    return [images.device] if images.is_cuda else []
+    """What an exception says, in one short line."""
+    try:
+        lines = re.sub(r" at 0x[0-9a-f]+", "", str(error)).strip().splitlines()
+    except Exception:  # of its own __str__
+        lines = []
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
 
 
 def _twin(func: Any) -> Any:
@@ -417,14 +509,21 @@ def _twin(func: Any) -> Any:
     return getattr(getattr(ATEN, name[:-1], None), func._overloadname, None)
 
 
-def _length(func: Any, args: Any) -> int:
-    """Products behind each number of the result, where the operation sums products."""
+def _length(func: Any, args: Any, result: Any) -> int:
+    """Terms behind each number of the result, where the operation sums."""
     kind = func._schema.name
     if kind in ("aten::convolution", "aten::_convolution", "lenetshift::c3_conv", "aten::linear"):
-        return int(args[1][0].numel())
+        return int(math.prod(args[1].shape[1:]))
     if kind in ("aten::mm", "aten::bmm"):
         return int(args[0].shape[-1])
-    return int(args[1].shape[-1]) if kind in ("aten::addmm", "aten::baddbmm") else 0
+    if kind in ("aten::addmm", "aten::baddbmm"):
+        return int(args[1].shape[-1])
+    if kind not in REDUCES:
+        return 0
+    results = _tensors([result])
+    n_terms: int = math.prod(args[0].shape[1:])
+    n_results: int = math.prod(results[0].shape[1:]) if kind in FEWER else 1
+    return n_terms // max(1, n_results)
 
 
 def _has_dynamic_shape(func: Any, args: Any) -> bool:

@@ -10,21 +10,22 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .call import TWO_IMAGES, Call
 from .geometry import NotShared
 from .graph import mapped
-from .maps import Flat, Join, Map, conv2d, cropped, pool2d, windows
+from .maps import Flat, Join, Map, conv2d, cropped, pool2d, summable, windows
 from .places import TakenApart, along, dims_of, features_of
 
 
 def taken_apart(value: Any) -> Any:
     """A map's or flattened map's windows, a row each; anything else as it is."""
     if isinstance(value, Map):
-        return windows(value)
+        return value.taken_apart
     if isinstance(value, Flat):
-        return windows(value.map).flatten(1)
+        return value.map.taken_apart.flatten(1)
     return value
 
 
@@ -95,9 +96,14 @@ def over_places(join: Join, average: bool = False) -> Callable[..., Any]:
         if len(features_of(value)) != 1:
             raise TakenApart
         size = (value.y.size, value.x.size)
-        result = windows(pool2d(value, join, size, size))
+        tensor = value.tensor
+        adds = join is torch.add
+        pooled = pool2d(value.with_tensor(summable(tensor) if adds else tensor), join, size, size)
+        result = windows(pooled)
         if average:
             result = result / math.prod(size)
+        if adds and tensor.is_floating_point():
+            result = result.to(tensor.dtype)
         return result if call.argument("keepdim", (value, *args), kwargs) else result.flatten(1)
 
     return rule

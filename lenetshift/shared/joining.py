@@ -1,0 +1,163 @@
+"""From recordings of a network to its graph.
+
+A network is recorded with two images, with two others, and with three. What is the same in all belongs to the
+network; whole numbers that differ with the number of images follow it. Whatever differs with the pixels shows
+that numbers left the tensors on a way that no recorder sees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from .by_image import check_by_image
+from .geometry import NotShared
+from .graph import (
+    IMAGES,
+    THREE,
+    TWO,
+    Graph,
+    Node,
+    PerImage,
+    Value,
+    arguments,
+    leaves,
+    mapped,
+    picked,
+    same_numbers,
+    values_in,
+)
+
+
+def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
+    """The graph behind recordings of two images, of two with other pixels, and of three.
+
+    Raises:
+        NotShared: they are not the same network, or it looks at its batch as a whole.
+    """
+    two, other_pixels, three = (recording.needed() for recording in (two, other_pixels, three))
+    for other, why in ((other_pixels, "other pixels"), (three, "three images than for two")):
+        if two.operations != other.operations or two.output != other.output:
+            raise NotShared(f"it runs other operations for {why}")
+    nodes: list[Node] = []
+    follow: set[int] = {IMAGES.node}  # have a part for each image
+    for n, (a, b, c) in enumerate(zip(two.nodes, other_pixels.nodes, three.nodes, strict=True)):
+        given = f"{a.name} is given something else for"
+        _joined((a.args, a.kwargs), (b.args, b.kwargs), f"{given} other pixels")
+        args, kwargs = _joined(
+            (a.args, a.kwargs),
+            (c.args, c.kwargs),
+            f"{given} three images than for two",
+            by_image=True,
+        )
+        node = replace(a, args=args, kwargs=kwargs)
+        sizes = any(isinstance(leaf, PerImage) for leaf in leaves((args, kwargs)))
+        if sizes or any(value.node in follow for value in values_in(node)):
+            follow.add(n)
+            check_by_image(node, c.shapes)
+        nodes.append(node)
+    return _folded(nodes, two.output)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What a network ran for some images.
+
+    Attributes:
+        nodes: its operations in the order in which they ran.
+        output: which result it returned.
+    """
+
+    nodes: Sequence[Node]
+    output: Value
+
+    @property
+    def operations(self) -> list[Any]:
+        """Without their arguments."""
+        return [node.op for node in self.nodes]
+
+    def needed(self) -> Recording:
+        """The operations that the output needs, numbered anew."""
+        needed, stack = set(), [self.output.node]
+        while stack:
+            n = stack.pop()
+            if n != IMAGES.node and n not in needed:
+                needed.add(n)
+                stack.extend(value.node for value in values_in(self.nodes[n]))
+        return Recording(*_renumbered(self.nodes, sorted(needed), self.output, {}))
+
+
+def _joined(two: Any, other: Any, differs: str, by_image: bool = False) -> Any:
+    """Arguments that two recordings have in common; ``by_image``: one of two images, one of three."""
+    if (
+        isinstance(two, (list, tuple))
+        and isinstance(other, (list, tuple))
+        and len(two) == len(other)
+    ):
+        pairs = zip(two, other, strict=True)
+        return type(two)([_joined(a, b, differs, by_image) for a, b in pairs])
+    if isinstance(two, dict) and isinstance(other, dict) and two.keys() == other.keys():
+        return {key: _joined(two[key], other[key], differs, by_image) for key in two}
+    if _same(two, other):
+        return two
+    if by_image and type(two) is int and type(other) is int:
+        slope = (other - two) // (THREE - TWO)
+        return PerImage(two - slope * TWO, slope)
+    raise NotShared(differs)
+
+
+def _same(two: Any, three: Any) -> bool:
+    if isinstance(two, Tensor) and isinstance(three, Tensor):
+        return two is three or (
+            (two.shape, two.dtype, two.device) == (three.shape, three.dtype, three.device)
+            and same_numbers(two, three)
+        )
+    if isinstance(two, float) and isinstance(three, float) and math.isnan(two):
+        return math.isnan(three)
+    return type(two) is type(three) and bool(two == three)
+
+
+def _folded(nodes: Sequence[Node], output: Value) -> Graph:
+    """The graph without the operations whose results are always the same: these stand in their places."""
+    results: dict[int, Any] = {}
+    kept = []
+    for n, node in enumerate(nodes):
+        parts = list(leaves((node.args, node.kwargs)))
+        fixed = not node.moving and not any(
+            isinstance(leaf, PerImage) or (isinstance(leaf, Value) and leaf.node not in results)
+            for leaf in parts
+        )
+        if fixed:
+            args, kwargs = arguments(node, results)
+            results[n] = node.op(*args, **kwargs)
+        else:
+            kept.append(n)
+    if output.node in results:
+        raise NotShared("its output does not depend on the images")
+    return Graph(*_renumbered(nodes, kept, output, results))
+
+
+def _renumbered(
+    nodes: Sequence[Node], kept: Sequence[int], output: Value, results: dict[int, Any]
+) -> tuple[Any, Value]:
+    """Some of the nodes, with results of others in their places."""
+    number = {IMAGES.node: IMAGES.node, **{old: new for new, old in enumerate(kept)}}
+
+    def changed(leaf: Any) -> Any:
+        if not isinstance(leaf, Value):
+            return leaf
+        if leaf.node in results:
+            return picked(results, leaf)
+        return replace(leaf, node=number[leaf.node])
+
+    chosen = [
+        replace(
+            nodes[n], args=mapped(nodes[n].args, changed), kwargs=mapped(nodes[n].kwargs, changed)
+        )
+        for n in kept
+    ]
+    return tuple(chosen), changed(output)
