@@ -10,7 +10,8 @@ Read on in this order:
 
 - ``canvas``: images to canvases, windows of them, fills, crops;
 - ``geometry``, ``maps``: where the windows of a map lie, and what layers make of it;
-- ``private``, ``recorder``, ``graph``: a network as the list of operations that it runs;
+- ``private``, ``recorder``: a copy of the network is run, and its operations are recorded;
+- ``graph``, ``joining``, ``by_image``: what several recordings have in common, image by image;
 - ``call``, ``places``, ``kernels``, ``whole``, ``rules``: what each operation does to a map;
 - ``executor``: one pass of the network over canvases;
 - ``way``: chunks of images, cut canvases, memory;
