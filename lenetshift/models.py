@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
+from . import names
 from .activations import ACTIVATIONS
 from .c3_table import C3_TABLE, Table, n_connections, table_masks
 from .checks import check_choice, check_seed, shown
@@ -169,13 +170,9 @@ class PooledMLP(_DigitModel):
 
 
 MODELS: dict[str, Callable[[str], _DigitModel]] = {
-    "lenet5": LeNet5,
-    "mlp": MLP,
-    "symmetric_lenet5": SymmetricLeNet5,
-    "pooled_mlp": PooledMLP,
+    spec.name: globals()[spec.made_by] for spec in names.NETWORKS
 }
-"""Name -> class, in the report's order, Model 0 to 3. The names are those of the fused ops
-``torch.ops.lenetshift.predict_shifts_<name>`` and ``train_epoch_<name>``."""
+"""Name -> class, in the order of :data:`lenetshift.names.ALL_MODELS`."""
 
 MODEL_NAMES: tuple[str, ...] = tuple(MODELS)
 
@@ -244,6 +241,8 @@ def fused_name(model: nn.Module) -> str | None:
     parameters must be float32 on one CPU or CUDA device.
     """
     name = own_name(model)
+    if name is not None and not names.BY_NAME[name].has_fused_ops:
+        return None
     kinds = {(parameter.dtype, parameter.device) for parameter in model.parameters()}
     if name is None or len(kinds) != 1:
         return None

@@ -26,7 +26,7 @@ from lenetshift.cli.checkup import installed, probing
 from lenetshift.dossier import plans
 from lenetshift.errors import UsageError
 from lenetshift.evaluate import METHODS as EVALUATION_METHODS
-from lenetshift.experiments import ARCHITECTURES, EXPERIMENTS, position_bias
+from lenetshift.experiments import ARCHITECTURES, EXPERIMENTS
 from lenetshift.train import METHODS as TRAINING_METHODS
 
 WITHOUT_TORCH = """
@@ -49,7 +49,6 @@ sys.exit(lenetshift_command.main())
 def test_words_are_the_package_s() -> None:
     default = lenetshift.Config()
     assert tuple(ARCHITECTURES) == words.MODELS
-    assert position_bias.MODEL == words.BIASED
     assert tuple(EXPERIMENTS) == words.EXPERIMENTS
     assert tuple(ACTIVATIONS) == words.ACTIVATIONS
     assert words.ACTIVATIONS[0] == default.activation

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-MODELS = ("lenet5", "mlp", "symmetric_lenet5", "pooled_mlp", "biased_lenet5")
-"""``lenetshift.experiments.ARCHITECTURES``."""
+from ..names import BY_NAME
 
-BIASED = "biased_lenet5"
-"""``lenetshift.experiments.position_bias.MODEL``."""
+MODELS = tuple(BY_NAME)
+"""Those of Table 1."""
 
 EXPERIMENTS = (
     *("table", "convolution", "pooling", "symmetry", "settings_grid", "position_bias"),

@@ -16,7 +16,7 @@ from ..experiments.measures import DEFINITIONS, accuracy_by_dx, answered_by_clas
 from ..experiments.position_bias import figures_as_reported
 from ..experiments.runs import GRID, Run
 from ..experiments.statistics import Interval, interval_of_mean, sample
-from ..experiments.table import MISPRINT, MODELS
+from ..experiments.table import EPOCHS, MISPRINT, MODELS
 from .files import StorageError
 from .plans import Plan
 from .run_files import SCHEMA, answers_path, read_run, weights_path
@@ -94,9 +94,9 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
         "data_sha256": plan.data_sha256(),
         "grid": {"dx": list(GRID.dx), "dy": list(GRID.dy)},
         "definitions": _definitions(),
-        "table": _table(measured),
+        "table": _table(measured) if "table" in plan.experiments else None,
         "claims": [_claim(verdict) for verdict in claims(measured)],
-        "settings_grid": _settings_grid(measured),
+        "settings_grid": _settings_grid(measured, plan.runs),
         "summaries": list(_summaries(measured)),
         "answered_by_class": _answered(by_class),
         "runs": runs,
@@ -171,18 +171,15 @@ def _answered(by_class: Mapping[tuple[str, str, int], Sequence[Any]]) -> list[di
     ]
 
 
-def _table(measured: Measures) -> dict[str, Any] | None:
-    """The verdicts on Table 1, if the study has that experiment."""
-    try:
-        verdicts = cells(
-            {
-                (model, column): measured["table", model, 2][column]
-                for model in MODELS
-                for column in ("unmoved", "moved")
-            }
-        )
-    except KeyError:
-        return None
+def _table(measured: Measures) -> dict[str, Any]:
+    """The verdicts on Table 1."""
+    verdicts = cells(
+        {
+            (model, column): measured["table", model, EPOCHS][column]
+            for model in MODELS
+            for column in ("unmoved", "moved")
+        }
+    )
     return {"misprint": MISPRINT, "cells": [_cell(verdict) for verdict in verdicts]}
 
 
@@ -218,12 +215,13 @@ def _part(part: PartVerdict) -> dict[str, Any]:
     }
 
 
-def _settings_grid(measured: Measures) -> dict[str, Any] | None:
+def _settings_grid(measured: Measures, runs: Sequence[Run]) -> dict[str, Any] | None:
     """Which settings come nearest to Table 1, if the study has that experiment."""
+    models = {run.setting: run.network for run in runs if run.experiment == "settings_grid"}
     rows: dict[str, dict[str, settings_grid.Row]] = {}
     for (experiment, setting, epoch), values in measured.items():
         if experiment == "settings_grid":
-            model = next(name for name in MODELS if setting.startswith(f"{name}_"))
+            model = models[setting]
             name = f"{setting.removeprefix(f'{model}_')}_epochs{epoch}"
             means = (float(np.mean(values["unmoved"])), float(np.mean(values["moved"])))
             rows.setdefault(name, {})[model] = means
@@ -231,8 +229,8 @@ def _settings_grid(measured: Measures) -> dict[str, Any] | None:
         return None
     others = [model for model in MODELS if model != "symmetric_lenet5"]
     found = {}
-    for name, models in (("all four models", list(MODELS)), ("all but Model 2", others)):
-        setting, distance, ties = settings_grid.nearest(rows, models)
+    for name, which in (("all four models", list(MODELS)), ("all but Model 2", others)):
+        setting, distance, ties = settings_grid.nearest(rows, which)
         found[name] = {"setting": setting, "distance": distance, "within_a_point": ties}
     met = [
         s
@@ -244,7 +242,7 @@ def _settings_grid(measured: Measures) -> dict[str, Any] | None:
         "nearest": found,
         "meet_model_2": met,
         "rows": {
-            name: {m: list(row) for m, row in models.items()} for name, models in rows.items()
+            name: {m: list(row) for m, row in by_model.items()} for name, by_model in rows.items()
         },
     }
 

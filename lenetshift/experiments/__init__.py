@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..names import ALL_MODELS
 from . import (
     convolution,
     place_blind,
@@ -16,10 +17,7 @@ from . import (
 )
 from .runs import Run
 
-ARCHITECTURES: dict[str, str] = {
-    **{name: name for name in table.MODELS},
-    position_bias.MODEL: position_bias.ARCHITECTURE,
-}
+ARCHITECTURES: dict[str, str] = {spec.name: spec.architecture for spec in ALL_MODELS}
 """Each model of a run, in the order of the tables -> the name that ``build_model`` knows it by."""
 
 EXPERIMENTS: dict[str, Callable[[Sequence[int], bool], list[Run]]] = {

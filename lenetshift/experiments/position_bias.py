@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .. import names
 from ..shifts import ShiftGrid, ShiftRule
 from .runs import BIASED, Run, per_seed
 
-MODEL = "biased_lenet5"
+MODEL = names.BIASED
 """The model's name in result files."""
 
-ARCHITECTURE = "lenet5"
+ARCHITECTURE = names.BY_NAME[MODEL].architecture
 """What it is, as ``build_model`` knows it."""
 
 RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}

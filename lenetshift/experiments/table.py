@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..metrics import Counts
-from ..models import MODEL_NAMES
+from ..names import ALL_MODELS, NETWORKS
 from . import position_bias
 from .runs import BIASED, Run, per_seed
 
-MODELS = MODEL_NAMES
-"""The report's Models 0 to 3."""
+MODELS = tuple(spec.name for spec in ALL_MODELS if spec.report is not None)
+"""The report's Models 0 to 3, those with a row in its Table 1."""
 
 EPOCHS = 2
 """How long the report's models train here."""
@@ -27,7 +27,7 @@ def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
 
     The cells of Table 1 are decided by :func:`lenetshift.experiments.claims.cells`.
     """
-    models = [Run("table", name, 0, name, (EPOCHS,)) for name in MODELS]
+    models = [Run("table", spec.name, 0, spec.name, (EPOCHS,)) for spec in NETWORKS]
     rule = tuple((digit, dx, dy) for digit, (dx, dy) in position_bias.RULE.items())
     biased = Run("table", position_bias.MODEL, 0, "lenet5", (EPOCHS,), training=BIASED, rule=rule)
     return per_seed(seeds, [*models, biased])
@@ -48,10 +48,11 @@ def _counts(correct: int, wrong: int, accuracy: float) -> Counts:
 
 
 OUTCOMES: dict[str, Outcome] = {
-    "lenet5": Outcome(_counts(9696, 304, 0.97), _counts(331140, 218860, 0.60)),
-    "mlp": Outcome(_counts(9278, 722, 0.93), _counts(224942, 325058, 0.41)),
-    "symmetric_lenet5": Outcome(_counts(9618, 382, 0.96), _counts(268626, 281374, 0.49)),
-    "pooled_mlp": Outcome(_counts(8733, 1217, 0.87), _counts(223386, 326614, 0.41), True),
+    spec.name: Outcome(
+        _counts(*spec.report.unmoved), _counts(*spec.report.moved), spec.report.misprint
+    )
+    for spec in ALL_MODELS
+    if spec.report is not None
 }
 """The report's Table 1 as printed (Tanaka Shin'ichi, "Characteristics of convolutional neural
 networks", 畳み込みニューラルネットワークの特性, Tohoku University, 2024-04-20, revised

@@ -10,18 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..dossier.results import MNIST_SHA256
-from ..experiments import position_bias
 from ..experiments.runs import GRID
 from ..experiments.table import MISPRINT, OUTCOMES
 from ..metrics import Counts
+from ..names import ALL_MODELS
 
-DISPLAY_NAMES: dict[str, str] = {
-    "lenet5": "Model 0 LeNet-5",
-    "mlp": "Model 1 MLP",
-    "symmetric_lenet5": "Model 2 symmetric LeNet-5",
-    "pooled_mlp": "Model 3 pooled MLP",
-    position_bias.MODEL: "LeNet-5, position-biased",
-}
+DISPLAY_NAMES: dict[str, str] = {spec.name: spec.display for spec in ALL_MODELS}
 """What each model is called where people read it, in the order of the tables."""
 
 

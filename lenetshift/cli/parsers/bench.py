@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..words import BIASED, MODELS
+from ...names import BIASED
+from ..words import MODELS
 from . import add_device, add_json, add_threads, names_of
 
 NETWORKS = tuple(name for name in MODELS if name != BIASED)

@@ -6,11 +6,11 @@ import argparse
 import re
 from pathlib import Path
 
+from ...names import BIASED
 from ..words import (
     ACTIVATIONS,
     BATCH_SIZE,
     BIAS_RULE,
-    BIASED,
     DX,
     DY,
     EPOCHS,

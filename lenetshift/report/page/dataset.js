@@ -34,10 +34,9 @@ class Dataset {
       short: model.short,
       answers: sized(blocks, `answers-${model.name}`, n * this.nShifts),
       network: makeNetwork(
-        model.architecture,
+        model.drawn,
         views(blocks[`weights-${model.name}`], model),
         manifest.activation,
-        manifest.c3_table,
       ),
     }));
     this.rowOf = new Map(Array.from(this.indices, (index, row) => [index, row]));

@@ -75,7 +75,6 @@ function dense(input, weight, bias, output) {
 
 const SIX = [0, 1, 2, 3, 4, 5];
 const C1_TABLE = SIX.map(() => [0]);
-const SYMMETRIC_TABLE = Array.from({ length: 16 }, () => SIX);
 
 function lenet(p, activation, c3Table) {
   const padded = new Float32Array(32 * 32); // two black pixels on every side
@@ -125,19 +124,15 @@ function perceptron(p, activation, size) {
  * The forward pass of a network: a function from an image (784 bytes) to its logits, which the next
  * call overwrites.
  */
-export function makeNetwork(architecture, parameters, activationName, c3Table) {
+export function makeNetwork(drawn, parameters, activationName) {
   const activation = ACTIVATIONS[activationName];
-  switch (architecture) {
-    case "lenet5":
-      return lenet(parameters, activation, c3Table);
-    case "symmetric_lenet5":
-      return lenet(parameters, activation, SYMMETRIC_TABLE);
-    case "mlp":
-      return perceptron(parameters, activation, 1);
-    case "pooled_mlp":
-      return perceptron(parameters, activation, 4);
+  switch (drawn.kind) {
+    case "lenet":
+      return lenet(parameters, activation, drawn.connections);
+    case "perceptron":
+      return perceptron(parameters, activation, drawn.pooling);
     default:
-      throw new Error(`unknown architecture ${architecture}`);
+      throw new Error(`unknown kind of network ${drawn.kind}`);
   }
 }
 

@@ -18,8 +18,9 @@ from ...data import MNIST_FOLDER, evenly_spaced
 from ...dossier.checkpoints import Checkpoint
 from ...dossier.jobs import Job
 from ...dossier.results import MNIST_SHA256
-from ...experiments import ARCHITECTURES, position_bias
+from ...experiments import position_bias
 from ...experiments.table import MISPRINT
+from ...names import BY_NAME
 from ..figures import signed
 from . import blocks, texts
 from .blocks import Block
@@ -114,6 +115,16 @@ def _strip(
     }
 
 
+def _drawn(name: str) -> dict[str, Any]:
+    """How ``network.js`` computes a model."""
+    drawn = dict(BY_NAME[name].drawn)
+    if drawn.get("connections") == "1998":
+        drawn["connections"] = C3_TABLE
+    elif drawn.get("connections") == "all":
+        drawn["connections"] = [sorted({i for seen in C3_TABLE for i in seen})] * len(C3_TABLE)
+    return drawn
+
+
 def _data(job: Job, checkpoints: Mapping[str, Checkpoint]) -> _Data:
     """Images, answers and weights; thinned out evenly where all of them would be too much."""
     weights = [
@@ -134,7 +145,7 @@ def _data(job: Job, checkpoints: Mapping[str, Checkpoint]) -> _Data:
         {
             "name": name,
             "short": texts.SHORT_NAMES[name],
-            "architecture": ARCHITECTURES[name],
+            "drawn": _drawn(name),
             "parameters": blocks.shapes(checkpoints[name].state_dict),
         }
         for name in texts.SHORT_NAMES
@@ -147,7 +158,6 @@ def _data(job: Job, checkpoints: Mapping[str, Checkpoint]) -> _Data:
         "n_test": n,
         "image_offset": _IDX_HEADER if _packaged(job, rows) else 0,
         "activation": job.config.activation,
-        "c3_table": C3_TABLE,
         "dx": list(grid.dx),
         "dy": list(grid.dy),
         "models": models,

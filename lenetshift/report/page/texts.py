@@ -6,34 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...experiments import position_bias
+from ...names import BY_NAME, NETWORKS, side_by_side
 from ..figures import signed
 from ..tables import DISPLAY_NAMES, Row, table
 
-_PLAIN_NAMES = {
-    "lenet5": "LeNet-5",
-    "mlp": "the perceptron without convolution",
-    "symmetric_lenet5": "the symmetric LeNet-5",
-    "pooled_mlp": "the perceptron behind pooling",
-}
-"""The unbiased models within a sentence."""
-
-SHORT_NAMES = {
-    "lenet5": "LeNet-5",
-    position_bias.MODEL: "Position-biased LeNet-5",
-    "symmetric_lenet5": "Symmetric LeNet-5",
-    "mlp": "Perceptron",
-    "pooled_mlp": "Pooled perceptron",
-}
-"""The models where they stand side by side, in that order: the biased one beside the unbiased."""
-
-KINDS = {
-    "lenet5": "Model 0: convolution, C3 by the table of 1998",
-    position_bias.MODEL: "the same network, trained on moved digits",
-    "symmetric_lenet5": "Model 2: convolution, C3 fully connected",
-    "mlp": "Model 1: no convolution",
-    "pooled_mlp": "Model 3: pooling, no convolution",
-}
-"""A line on each below its name."""
+SHORT_NAMES: dict[str, str] = {spec.name: spec.short for spec in side_by_side()}
+"""The models where they stand side by side, in that order."""
 
 _SPACE = "\N{NO-BREAK SPACE}"
 
@@ -68,17 +46,17 @@ def finding(value: Mapping[str, Any]) -> list[str]:
     """What was found, in at most three sentences: how robust LeNet-5 is, how robust the others are,
     and whether the place alone decides."""
     grid, n = value["config"]["grid"], value["data"]["n_test"]
-    unbiased = [name for name in _PLAIN_NAMES if name in value["models"]]
+    unbiased = [spec.name for spec in NETWORKS if spec.name in value["models"]]
     sentences = []
     if unbiased:
-        name = _PLAIN_NAMES[unbiased[0]]
+        name = BY_NAME[unbiased[0]].sentence
         unmoved, moved = _accuracies(value, unbiased[0])
         sentences.append(
             f"{name[0].upper()}{name[1:]} reads {unmoved} of {n:,} test images as they are, and "
             f"{moved} of the {n * n_shifts(value):,} patterns that arise when each is moved by dx "
             f"{span(grid['dx'])} and dy {span(grid['dy'])} pixels."
         )
-    others = [f"from {_fall(value, name)} for {_PLAIN_NAMES[name]}" for name in unbiased[1:]]
+    others = [f"from {_fall(value, name)} for {BY_NAME[name].sentence}" for name in unbiased[1:]]
     if others:
         sentences.append(f"The same movement takes accuracy {_listed(others)}.")
     if position_bias.MODEL in value["models"]:
@@ -155,7 +133,7 @@ def models(value: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "name": name,
                     "short": SHORT_NAMES[name],
                     "display": DISPLAY_NAMES[name],
-                    "kind": KINDS[name],
+                    "kind": BY_NAME[name].caption,
                     "unmoved": unmoved,
                     "moved": moved,
                     "map": of["accuracy_map"],
