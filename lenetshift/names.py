@@ -36,7 +36,10 @@ class ModelSpec:
         short: where models stand side by side.
         sentence: within a sentence.
         caption: a line below its name.
-        drawn: how the page computes it, for ``network.js``: a kind, and what that needs.
+        drawn: how the page computes it, for ``network.js``: the ``kind`` ``"lenet"`` with the ``connections``
+            of C3 (``"1998"`` or ``"all"``) and its ``pooling`` (``"average"`` or ``"max"``), or
+            ``"perceptron"`` with the side of the squares that its ``pooling`` averages; and an ``activation``
+            where it does not take the run's.
         made_by: the class in :mod:`lenetshift.models`.
         has_fused_ops: whether ``torch.ops.lenetshift`` has ``predict_shifts_<name>`` and
             ``train_epoch_<name>``.
@@ -64,8 +67,8 @@ class ModelSpec:
 _LENET, _SYMMETRIC, _DENSE, _POOLED = (
     MappingProxyType(drawn)
     for drawn in (
-        {"kind": "lenet", "connections": "1998"},
-        {"kind": "lenet", "connections": "all"},
+        {"kind": "lenet", "connections": "1998", "pooling": "average"},
+        {"kind": "lenet", "connections": "all", "pooling": "average"},
         {"kind": "perceptron", "pooling": 1},
         {"kind": "perceptron", "pooling": 4},
     )
@@ -126,6 +129,9 @@ ALL_MODELS = (
 """In the order of the tables: the report's Models 0 to 3, then others."""
 
 BY_NAME: dict[str, ModelSpec] = {spec.name: spec for spec in ALL_MODELS}
+
+FUSED = tuple(s.name for s in ALL_MODELS if s.has_fused_ops and s.trained_as is None)
+"""The networks that have fused ops."""
 
 NETWORKS = tuple(spec for spec in ALL_MODELS if spec.trained_as is None)
 """Those with layers of their own, which are trained on the images as they are."""

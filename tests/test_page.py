@@ -533,7 +533,7 @@ def test_results_are_under_their_schema(folder, page_of_all, tmp_path) -> None:
     schema = schemas.schema("results_schema.json")
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["schema"]["const"] == SCHEMA
-    assert schema["properties"]["models"]["propertyNames"]["enum"] == list(ARCHITECTURES)
+    assert schema["$defs"]["model_name"]["enum"] == list(ARCHITECTURES)
     config = schema["properties"]["config"]["properties"]
     assert config["activation"]["enum"] == list(ACTIVATIONS)
     assert config["method"]["enum"] == list(METHODS)

@@ -18,6 +18,7 @@ from ..experiments import ARCHITECTURES, position_bias
 from ..experiments.settings import Config
 from ..models import build_model
 from ..moving import position_biased
+from ..names import BY_NAME
 from ..ops import isa
 from ..train import train
 from .checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -152,7 +153,7 @@ def _finish_model(
             learning_rate=config.learning_rate,
             batch_size=config.batch_size,
             seed=config.seed,
-            method=job.method,
+            method=job.method if BY_NAME[name].has_fused_ops else "autograd",
             on_progress=on_progress,
         )
         checkpoint.training_seconds += time.perf_counter() - start

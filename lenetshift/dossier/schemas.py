@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..names import BY_NAME
 from ..text import one_line
 from .untrusted import load_json
 
@@ -21,6 +22,8 @@ def schema(name: str) -> dict[str, Any]:
     """The JSON schema in a file beside this one."""
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     value: dict[str, Any] = json.loads(text)
+    if "model_name" in value["$defs"]:
+        value["$defs"]["model_name"]["enum"] = list(BY_NAME)
     return value
 
 

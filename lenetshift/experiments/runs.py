@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ..data import Dataset
 from ..evaluate import ShiftEvaluator
-from ..models import MODEL_NAMES
 from ..moving import jitter, position_biased
+from ..names import FUSED
 from ..shifts import ShiftGrid
 from ..train import train
 from .networks import build_network
@@ -67,7 +67,7 @@ class Run:
     @property
     def method(self) -> str:
         """How it trains: ``"fused"`` where that exists, else ``"autograd"``."""
-        return "fused" if self.network in MODEL_NAMES else "autograd"
+        return "fused" if self.network in FUSED else "autograd"
 
     @property
     def work(self) -> float:

@@ -46,18 +46,25 @@ function convolve(input, side, weight, bias, table, output) {
   }
 }
 
-/** Average over squares of `size` x `size`: [n, side, side] -> [n, side / size, side / size]. */
-function pool(input, n, side, size, output) {
+/** What a pooling makes of the values of a square: where it begins, how a value comes in, the end. */
+const POOLINGS = {
+  average: [0, (sum, value) => sum + value, (sum, count) => sum / count],
+  max: [-Infinity, Math.max, (most) => most],
+};
+
+/** Pooling of squares of `size` x `size`: [n, side, side] -> [n, side / size, side / size]. */
+function pool(input, n, side, size, output, kind = "average") {
+  const [begin, join, end] = POOLINGS[kind];
   const out = side / size;
   for (let map = 0; map < n; map++) {
     for (let y = 0; y < out; y++) {
       for (let x = 0; x < out; x++) {
-        let sum = 0;
+        let value = begin;
         for (let i = 0; i < size; i++) {
           const from = (map * side + y * size + i) * side + x * size;
-          for (let j = 0; j < size; j++) sum += input[from + j];
+          for (let j = 0; j < size; j++) value = join(value, input[from + j]);
         }
-        output[(map * out + y) * out + x] = sum / (size * size);
+        output[(map * out + y) * out + x] = end(value, size * size);
       }
     }
   }
@@ -76,7 +83,7 @@ function dense(input, weight, bias, output) {
 const SIX = [0, 1, 2, 3, 4, 5];
 const C1_TABLE = SIX.map(() => [0]);
 
-function lenet(p, activation, c3Table) {
+function lenet(p, activation, { connections, pooling }) {
   const padded = new Float32Array(32 * 32); // two black pixels on every side
   const c1 = new Float32Array(6 * 28 * 28);
   const s2 = new Float32Array(6 * 14 * 14);
@@ -91,10 +98,10 @@ function lenet(p, activation, c3Table) {
     }
     convolve(padded, 32, p["c1.weight"], p["c1.bias"], C1_TABLE, c1);
     activate(c1, activation);
-    pool(c1, 6, 28, 2, s2);
-    convolve(s2, 14, p["c3.weight"], p["c3.bias"], c3Table, c3);
+    pool(c1, 6, 28, 2, s2, pooling);
+    convolve(s2, 14, p["c3.weight"], p["c3.bias"], connections, c3);
     activate(c3, activation);
-    pool(c3, 16, 10, 2, s4);
+    pool(c3, 16, 10, 2, s4, pooling);
     dense(s4, p["c5.weight"], p["c5.bias"], c5);
     activate(c5, activation);
     dense(c5, p["f6.weight"], p["f6.bias"], f6);
@@ -125,10 +132,10 @@ function perceptron(p, activation, size) {
  * call overwrites.
  */
 export function makeNetwork(drawn, parameters, activationName) {
-  const activation = ACTIVATIONS[activationName];
+  const activation = ACTIVATIONS[drawn.activation ?? activationName];
   switch (drawn.kind) {
     case "lenet":
-      return lenet(parameters, activation, drawn.connections);
+      return lenet(parameters, activation, drawn);
     case "perceptron":
       return perceptron(parameters, activation, drawn.pooling);
     default:
