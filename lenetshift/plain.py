@@ -70,10 +70,9 @@ class Ask:
 
     def _answer(self, batch: Tensor) -> Tensor:
         n = len(batch)
+        seen = batch if self.transform is None else self._transformed(batch)
         try:
-            output: Tensor = self.model(
-                batch if self.transform is None else self._transformed(batch)
-            )
+            output: Tensor = self.model(seen)
         except Exception as error:
             if self._n_classes is None and hasattr(error, "add_note"):  # from Python 3.11 on
                 error.add_note(
