@@ -19,6 +19,7 @@ add_library(host_objects STATIC csrc/host/image_order.cpp csrc/host/threads.cpp
 file(GLOB_RECURSE cpu_tests CONFIGURE_DEPENDS csrc/cpu/*_test.cpp)
 file(GLOB_RECURSE host_tests CONFIGURE_DEPENDS csrc/host/*_test.cpp)
 add_unit_tests(host "-O2" ${host_tests})
+target_sources(unit_tests_host PRIVATE $<TARGET_OBJECTS:kernels>)  # the tables that dispatch.cpp knows
 foreach(source IN LISTS isas)
   string(REGEX REPLACE ".*isa_(.*)\\.cpp" "\\1" name ${source})
   get_source_file_property(flags ${source} COMPILE_OPTIONS)

@@ -16,7 +16,8 @@ mkdir "$scratch/include"
 ln -s /usr/include/doctest "$scratch/include/doctest"  # and no other header of this machine
 flags=(-std=gnu++17 -Icsrc "-I$scratch/include" -static -pthread -Wall -Wextra -Wno-psabi -Wno-maybe-uninitialized
   -O2 -fno-tree-vectorize -ffp-contract=fast -fno-math-errno -fno-trapping-math)
-host=(csrc/host/image_order.cpp csrc/host/threads.cpp csrc/cpu/images/translate.cpp csrc/unit_tests_main.cpp)
+host=(csrc/host/{image_order,threads,dispatch}.cpp csrc/cpu/images/translate.cpp csrc/cpu/isa_portable.cpp
+  csrc/unit_tests_main.cpp)
 mapfile -t tests < <(find csrc/cpu csrc/host -name '*_test.cpp' | sort)
 aarch64-linux-gnu-g++ "${flags[@]}" "${host[@]}" "${tests[@]}" -o "$scratch/unit_tests"
 qemu-aarch64 "$scratch/unit_tests"

@@ -2,12 +2,9 @@
 // lenetshift/ops/ checks every argument before it comes here. The GIL is released throughout.
 #include "host/bindings.h"
 
-#include <chrono>
-
+#include "host/bindings_for_tests.h"
+#include "host/call.h"
 #include "host/dispatch.h"
-#include "host/gil.h"
-#include "host/kept_memory.h"
-#include "host/team.h"
 
 #if defined(LENETSHIFT_HAS_CUDA)
 #include "cuda/host/bindings_cuda.h"
@@ -18,50 +15,6 @@ namespace lenetshift {
 extern const char* const kSourcesSha256;  // cmake/sources_sha256.cmake
 
 namespace {
-
-// Asks Python for pending signals (Ctrl-C) at most every 50 ms. The exception that a signal handler
-// raises stays set, and call() throws it.
-bool should_stop() {
-  using Clock = std::chrono::steady_clock;
-  static thread_local Clock::time_point asked = Clock::now();
-  const Clock::time_point now = Clock::now();
-  if (now - asked < std::chrono::milliseconds(50)) return false;
-  asked = now;
-  if (interpreter_ends()) return true;  // and this is a daemon thread
-  const WithGil gil;
-  const ForeignCode handlers;
-  return PyErr_CheckSignals() != 0;
-}
-
-// Everything about a call but its kernel. The instruction set is looked up once, whoever changes it
-// meanwhile; so is the number of threads. Both say how large the workspace is.
-//   workspace(kernels, n_threads)           its bytes
-//   run(kernels, workspace, execution)      false when stopped
-template <class Workspace, class Run>
-void call(int n_threads, Workspace&& workspace, Run&& run) {
-  if (n_threads < 1)
-    throw std::invalid_argument("n_threads: got " + std::to_string(n_threads) +
-                                ", expected 1 or more");
-  bool finished = false;
-  {
-    const WithoutGil released;
-    const Kernels& kernels = *current_implementation().kernels;
-    const Team team(n_threads, should_stop);
-    if (team.n_threads() > 0) {
-      const KeptMemory memory(workspace(kernels, team.n_threads()));
-      finished = run(kernels, memory.address(), Execution{team.n_threads(), should_stop});
-    }
-  }
-  if (!finished) throw py::error_already_set();
-}
-
-// Of a kernel that takes no workspace.
-template <class Run>
-void call(int n_threads, Run&& run) {
-  call(
-      n_threads, [](const Kernels&, int) { return 0; },
-      [&](const Kernels& kernels, void*, Execution execution) { return run(kernels, execution); });
-}
 
 void c3_conv(const C3& c3, Address input, Address weight, Address bias, Address output,
              int n_threads) {
@@ -212,9 +165,7 @@ void bind_kernels(py::module_& m) {
 }
 
 void bind_machine(py::module_& m) {
-  using py::arg;
   m.def("isa", [] { return current_implementation().name; }, "The instruction set in use.");
-  m.def("set_isa", set_implementation, arg("name"));
   m.def(
       "isas",
       [] {
@@ -223,26 +174,6 @@ void bind_machine(py::module_& m) {
         return all;
       },
       "Of this build: (name, whether this machine supports it).");
-  m.def(
-      "lanes", [] { return current_implementation().kernels->lanes; },
-      "float32 values in a vector.");
-  m.def(
-      "tanh",
-      [](Address x, Address y, std::int64_t n) {
-        call(1, [&](const Kernels& k, Execution) { return k.tanh(x, y, n), true; });
-      },
-      arg("x"), arg("y"), arg("n"));
-  m.def(
-      "multiply_adds",
-      [](std::int64_t n_rounds, int n_threads) {
-        double n_done = 0;
-        call(n_threads, [&](const Kernels& k, Execution execution) {
-          n_done = k.multiply_adds(n_rounds, execution.n_threads);
-          return true;
-        });
-        return n_done;
-      },
-      arg("n_rounds"), arg("n_threads"), "How many multiply-adds it was.");
 }
 
 }  // namespace
@@ -255,6 +186,7 @@ PYBIND11_MODULE(_core, m) {
   lenetshift::bind_structs(m);
   lenetshift::bind_kernels(m);
   lenetshift::bind_machine(m);
+  lenetshift::bind_for_tests(m);
 #if defined(LENETSHIFT_HAS_CUDA)
   m.attr("has_cuda") = true;
   py::module_ cuda = m.def_submodule("cuda", "The CUDA kernels.");

@@ -1,4 +1,4 @@
-// Ctrl-C in the midst of a kernel whose threads take piece after piece.
+// Ctrl-C in the midst of a kernel: how its threads learn that they are to stop.
 #pragma once
 
 #include "kernels.h"
@@ -6,6 +6,7 @@
 namespace lenetshift {
 namespace {
 
+// For threads that take piece after piece and do not wait for each other.
 class Stop {
  public:
   explicit Stop(const Execution& execution) : execution_(execution) {}
@@ -22,6 +23,24 @@ class Stop {
  private:
   const Execution& execution_;
   bool raised_ = false;
+};
+
+// For threads that meet at barriers, as in training: thread 0 asks whether to stop, once a step and
+// before the step's first barrier; the others look after that barrier. The number of the step is
+// kept, not a yes: thread 0 may already ask for the next step while another thread still looks at
+// this one's answer.
+class StopSign {
+ public:
+  void ask(const Execution& execution, std::int64_t step) {
+    if (execution.should_stop()) __atomic_store_n(&step_, step, __ATOMIC_RELAXED);
+  }
+  bool stops_at(std::int64_t step) const {
+    return __atomic_load_n(&step_, __ATOMIC_RELAXED) == step;
+  }
+  bool raised() const { return step_ >= 0; }
+
+ private:
+  std::int64_t step_ = -1;
 };
 
 }  // namespace

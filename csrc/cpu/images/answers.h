@@ -40,6 +40,15 @@ inline void write_answers(const vec* logits, const std::int64_t* first, std::int
   }
 }
 
+// Where a lane group's answers go: lane l's image starts at first[l] in the predictions; the
+// group's shift (dx_last - f, dy_last - e) adds offset - f - e * stride.
+struct Answers {
+  const ShiftedImages* job;
+  std::int64_t first[kLanes];
+  int n_lanes;
+  std::int64_t offset, stride;
+};
+
 }  // namespace
 }  // namespace LENETSHIFT_ISA
 }  // namespace lenetshift

@@ -57,15 +57,6 @@ struct C5Memory {
   vec* f6;                  // [kRowBlock][84]
 };
 
-// Where a lane group's answers go: lane l's image starts at first[l] in the predictions; the
-// group's shift (dx_last - f, dy_last - e) adds offset - f - e * stride.
-struct Answers {
-  const ShiftedImages* job;
-  std::int64_t first[kLanes];
-  int n_lanes;
-  std::int64_t offset, stride;
-};
-
 // To the points of F(m, 5), and from the products to m windows.
 template <int m>
 inline void c5_inputs(const vec (&d)[m + kTaps - 1], vec* points, std::int64_t stride) {

@@ -25,6 +25,7 @@
 // points and back, pooling and the frame the rest: it is bound by the issue of multiply-adds.
 #pragma once
 
+#include "cpu/images/answers.h"
 #include "cpu/images/ink.h"
 #include "cpu/lenet5/c5.h"
 #include "cpu/simd/constant.h"

@@ -29,6 +29,7 @@
 #include "cpu/math/sgd.h"
 #include "cpu/simd/transpose.h"
 #include "cpu/simd/workspace.h"
+#include "host/stop.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

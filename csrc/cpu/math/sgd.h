@@ -1,4 +1,4 @@
-// What the three training kernels share: the steps of an epoch, and how they stop.
+// What the three training kernels share: the steps of an epoch.
 #pragma once
 
 #include "cpu/math/softmax.h"
@@ -60,23 +60,6 @@ struct LaneGroup {
       scale[lane] = epoch.learning_rate / static_cast<float>(batch.n_images);
     }
   }
-};
-
-// Thread 0 asks whether to stop, once a step and before the step's first barrier; the others look
-// after that barrier. The number of the step is kept, not a yes: thread 0 may already ask for the
-// next step while another thread still looks at this one's answer.
-class StopSign {
- public:
-  void ask(const Execution& execution, std::int64_t step) {
-    if (execution.should_stop()) __atomic_store_n(&step_, step, __ATOMIC_RELAXED);
-  }
-  bool stops_at(std::int64_t step) const {
-    return __atomic_load_n(&step_, __ATOMIC_RELAXED) == step;
-  }
-  bool raised() const { return step_ >= 0; }
-
- private:
-  std::int64_t step_ = -1;
 };
 
 // The parameters are updated in place; Layer's pointers are to const because prediction, which

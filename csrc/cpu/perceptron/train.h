@@ -42,6 +42,7 @@
 #include "cpu/simd/constant.h"
 #include "cpu/simd/transpose.h"
 #include "cpu/simd/workspace.h"
+#include "host/stop.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {

@@ -6,6 +6,7 @@
 
 #include "cuda/cuda_kernels.h"
 #include "host/bindings.h"
+#include "host/gil.h"
 
 namespace lenetshift {
 namespace cuda_bindings {

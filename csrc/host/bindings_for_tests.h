@@ -1,0 +1,38 @@
+// What tests and benchmarks alone call, as functions of the core: which ISA runs, and two of its
+// building blocks. The package calls none of it.
+//
+// A part of host/bindings.cpp, since pybind11's headers take longer to compile than this.
+#pragma once
+
+#include "host/bindings.h"
+#include "host/call.h"
+#include "host/dispatch.h"
+
+namespace lenetshift {
+
+inline void bind_for_tests(py::module_& m) {
+  using py::arg;
+  m.def("set_isa", set_implementation, arg("name"));
+  m.def(
+      "lanes", [] { return current_implementation().kernels->lanes; },
+      "float32 values in a vector.");
+  m.def(
+      "tanh",
+      [](Address x, Address y, std::int64_t n) {
+        call(1, [&](const Kernels& k, Execution) { return k.tanh(x, y, n), true; });
+      },
+      arg("x"), arg("y"), arg("n"));
+  m.def(
+      "multiply_adds",
+      [](std::int64_t n_rounds, int n_threads) {
+        double n_done = 0;
+        call(n_threads, [&](const Kernels& k, Execution execution) {
+          n_done = k.multiply_adds(n_rounds, execution.n_threads);
+          return true;
+        });
+        return n_done;
+      },
+      arg("n_rounds"), arg("n_threads"), "How many multiply-adds it was.");
+}
+
+}  // namespace lenetshift
