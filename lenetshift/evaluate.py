@@ -82,7 +82,7 @@ class ShiftEvaluator:
         self.fill, self.crop = copy.deepcopy(fill), crop  # lists and arrays may change
         self.batch_size = None if batch_size is None else check_batch_size(batch_size)
         self._asks: dict[Any, tuple[Ask, torch.dtype]] = {}  # by kind of the images
-        self._ways: dict[Any, SharedWay | NotShared] = {}  # likewise
+        self._ways: dict[Any, SharedWay | str] = {}  # likewise; or why there is none
 
     def answer(
         self,
@@ -118,14 +118,14 @@ class ShiftEvaluator:
             if self.method != "plain":
                 way = self._way(ask, patterns)
                 try:
-                    if isinstance(way, NotShared):
-                        raise way
                     n_cut = 0
                     for n, n_cut_of_these in self._shared(way, patterns, collected):
                         reported, n_cut = reported + n, n_cut + n_cut_of_these
                         if on_progress:
                             on_progress(n)
-                    return collected.answers("shared", _sharing(way, patterns, n_cut) + dtype)
+                    if isinstance(way, SharedWay):
+                        return collected.answers("shared", _sharing(way, patterns, n_cut) + dtype)
+                    why = way
                 except NotShared as reason:
                     why = str(reason)
             _plain(ask, patterns, collected, on_progress, reported)
@@ -179,22 +179,22 @@ class ShiftEvaluator:
             return ask, patterns
         raise AssertionError("the last dtype is taken")
 
-    def _way(self, ask: Ask, patterns: Patterns) -> SharedWay | NotShared:
+    def _way(self, ask: Ask, patterns: Patterns) -> SharedWay | str:
         """The shared way for such images, or why there is none.
 
         Raises:
             ValueError: it was asked for, and there is none.
         """
         if not len(patterns):
-            return NotShared("there are no images")
+            return "there are no images"
         if patterns.kind not in self._ways:
             self._ways[patterns.kind] = self._try_to_share(ask, patterns)
         way = self._ways[patterns.kind]
-        if self.method == "shared" and isinstance(way, NotShared):
-            raise ValueError(f"method: got 'shared', but {way}") from way
+        if self.method == "shared" and isinstance(way, str):
+            raise ValueError(f"method: got 'shared', but {way}")
         return way
 
-    def _try_to_share(self, ask: Ask, patterns: Patterns) -> SharedWay | NotShared:
+    def _try_to_share(self, ask: Ask, patterns: Patterns) -> SharedWay | str:
         """The shared way, tried and checked; or what was in its way, whatever that is: where a loop of
         one's own works, this is only an attempt."""
         rows = evenly_spaced(min(N_TRIED, len(patterns)), len(patterns))
@@ -216,14 +216,14 @@ class ShiftEvaluator:
         except NotShared as reason:
             if self.method == "auto" and isinstance(reason, Differs):
                 warnings.warn(f"{reason}; the plain way is taken", RuntimeWarning, stacklevel=5)
-            return reason
+            return str(reason)  # the exception would keep all that was recorded
         except BaseException as error:
-            return NotShared(f"the attempt to share its features failed ({first_line(error)})")
+            return f"the attempt to share its features failed ({first_line(error)})"
 
     def _shared(
-        self, way: SharedWay, patterns: Patterns, collected: Collected
+        self, way: SharedWay | str, patterns: Patterns, collected: Collected
     ) -> Iterator[tuple[int, int]]:
-        """Fill in the answers of the shared way.
+        """Fill in the answers of the shared way; nothing where there is none.
 
         Yields:
             How many images were answered, and how many of their patterns on canvases cut at the frame.
@@ -232,6 +232,8 @@ class ShiftEvaluator:
             NotShared: something went wrong after all.
             ValueError: that, where the way was asked for.
         """
+        if isinstance(way, str):
+            return
         for first in range(0, len(patterns), way.block):
             try:
                 with torch.inference_mode(False), torch.no_grad():
@@ -240,11 +242,11 @@ class ShiftEvaluator:
             except ENDS:
                 raise
             except BaseException as error:
-                reason = NotShared(f"sharing its features failed ({first_line(error)})")
+                reason = f"sharing its features failed ({first_line(error)})"
                 self._ways[patterns.kind] = reason
                 if self.method == "shared":
                     raise ValueError(f"method: got 'shared', but {reason}") from error
-                raise reason from error
+                raise NotShared(reason) from error
             collected.put(first * patterns.n_shifts, answers.logits.flatten(0, 2))
             yield len(answers.logits), int(answers.cut.sum())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -352,3 +354,18 @@ def test_a_lazy_network_is_made_by_its_first_batch_and_can_be_trained(method: st
     assert answers.method == ("shared" if method == "auto" else "plain")
     model(torch.rand(2, 1, 28, 28)).sum().backward()
     assert all(p.grad is not None and not p.is_inference() for p in model.parameters())
+
+
+def test_a_reason_keeps_nothing_of_the_recording_alive() -> None:
+    class Remembered(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            made.append(weakref.ref(x))
+            return x if x.mean() > 0 else -x
+
+    made: list[weakref.ref[Tensor]] = []
+    evaluator = ShiftEvaluator(network(Remembered()), GRID)
+    answers = evaluator.answer(IMAGES)
+    assert answers.reason.endswith("makes a number of the pixels of all its images")
+    gc.collect()
+    assert made
+    assert not any(ref() is not None for ref in made)
