@@ -38,8 +38,8 @@ from .patterns import Patterns, frame_of
 from .plain import Ask, Transform, default_batch_size
 from .shared import Differs, NotShared, SharedWay, shared_way
 from .shared.canvas import Frame
-from .shared.recorder import first_line
 from .shifts import ShiftGrid
+from .text import in_a_line
 
 METHODS = ("auto", "fused", "shared", "plain")
 
@@ -218,7 +218,7 @@ class ShiftEvaluator:
                 warnings.warn(f"{reason}; the plain way is taken", RuntimeWarning, stacklevel=5)
             return str(reason)  # the exception would keep all that was recorded
         except BaseException as error:
-            return f"the attempt to share its features failed ({first_line(error)})"
+            return f"the attempt to share its features failed ({in_a_line(error)})"
 
     def _shared(
         self, way: SharedWay | str, patterns: Patterns, collected: Collected
@@ -242,7 +242,7 @@ class ShiftEvaluator:
             except ENDS:
                 raise
             except BaseException as error:
-                reason = f"sharing its features failed ({first_line(error)})"
+                reason = f"sharing its features failed ({in_a_line(error)})"
                 self._ways[patterns.kind] = reason
                 if self.method == "shared":
                     raise ValueError(f"method: got 'shared', but {reason}") from error

@@ -48,9 +48,9 @@ def json_value(value: Any) -> Any:
 
 
 def in_a_line(error: BaseException) -> str:
-    """An error of code that is not ours, with its kind."""
+    """An error of code that is not ours, with its kind and without addresses of objects."""
     try:
-        text = " ".join(str(error).split())
+        text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split()))
     except Exception:  # it has a __str__ of its own
         text = ""
     shown = text if len(text) <= _MOST else text[:_MOST] + " ..."

@@ -112,6 +112,9 @@ NETWORKS: dict[str, Net] = {
     "largest of the batch": Net(lambda n, f, y: y / y.abs().max().clamp(min=1.2)),
     "sorted batch": Net(lambda n, f, y: y + 0 * y.sort(0).values + y.cumsum(0).clamp(min=50) - 50),
     "rolled batch": Net(lambda n, f, y: y + y.roll(1, 0).clamp(min=2) - 2),
+    "first rows": Net(lambda n, f, y: torch.where(y > 0.4, y, y[:200].amax(0) * 0 + y)),
+    "first 200": Net(lambda n, f, y: y[:200] if len(y) > 1e9 else y[:10_000] * 1),
+    "triangle": Net(lambda n, f, y: y.triu(-200)),
     "second call": Net(twice_from_the_second_call_on),
     "apply_": Net(before=written_by_apply),
     "transpose_": Net(before=transposed_in_place),
@@ -266,3 +269,17 @@ def test_large_attributes_are_not_copied() -> None:
         patch.setattr(choice, "record", noting)
         ShiftEvaluator(model, GRID).answer(images())
     assert shared == [True]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        lambda n, f, y: y[:200],
+        lambda n, f, y: y[-200:],
+        lambda n, f, y: y.triu(-200),
+        lambda n, f, y: y.tril(200),
+    ],
+)
+def test_what_stops_at_some_image_is_refused_before_it_meets_it(after: Any) -> None:
+    answers = ShiftEvaluator(Net(after), GRID, batch_size=16).answer(images(12))
+    assert "works across the images of its batch" in answers.reason

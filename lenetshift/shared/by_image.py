@@ -12,10 +12,10 @@ from typing import Any
 from .geometry import NotShared
 from .graph import THREE, TWO, Node, PerImage, leaves
 
-SHAPES = {"view", "reshape", "_unsafe_view"}
+RESHAPES = {"view", "reshape", "_unsafe_view"}
 
 TAKES_SIZES = {
-    *SHAPES,
+    *RESHAPES,
     *("expand", "repeat", "slice", "empty", "zeros", "ones", "full", "empty_strided"),
     *("new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided", "native_group_norm"),
 }
@@ -30,7 +30,10 @@ NORMS = {
 }
 """Besides their result they give statistics for the backward pass."""
 
-DIMENSIONS = ("dim", "dims", "dim0", "dim1")
+NO_END = 2**31
+"""A slice's end beyond every batch; PyTorch writes 2**63 - 1 for none."""
+
+DIMENSIONS = ("dim", "dims", "dim0", "dim1", "dim2")
 
 FLATTENS = {"roll", "cumsum", "cumprod", "take", "masked_scatter", "repeat_interleave"}
 """What works on all values in one row where no dimension is named."""
@@ -54,7 +57,7 @@ def check_by_image(node: Node, shapes_for_three: tuple[tuple[int, ...], ...]) ->
     results = 1 if node.kind in NORMS else len(node.shapes)
     for two, three in zip(node.shapes[:results], shapes_for_three[:results], strict=True):
         follow = two and two[0] * THREE == three[0] * TWO and two[1:] == three[1:]
-        kept = node.kind in SHAPES or not node.given or two[:1] in ((0,), node.given[:1])
+        kept = node.kind in RESHAPES or not node.given or two[:1] in ((0,), node.given[:1])
         if not follow or not kept:
             raise NotShared(f"{node.name} joins or mixes the images of its batch")
     if _along_images(node):
@@ -67,8 +70,11 @@ def _arguments(node: Node) -> dict[str, Any]:
 
 def _along_images(node: Node) -> bool:
     given = _arguments(node)
-    if node.kind == "slice":  # a whole one keeps the size, which was looked at
-        return given.get("dim", 0) == 0 and bool(given.get("start")) and node.given == ()
+    rank = len(node.given or node.shape)
+    if node.kind == "slice":
+        return given.get("dim", 0) in (0, -rank) and not _is_whole(given)
+    if node.kind in ("tril", "triu"):  # of the last two dimensions
+        return rank == 2
     if node.kind in ("index", "index_put"):
         return bool(given["indices"]) and given["indices"][0] is not None
     if node.kind in ("unsqueeze", "squeeze", "constant_pad_nd", "expand", "permute"):
@@ -79,4 +85,11 @@ def _along_images(node: Node) -> bool:
     if not named:
         return node.kind in FLATTENS
     dims = [d for some in named for d in (some if isinstance(some, (list, tuple)) else [some])]
-    return not dims or 0 in dims or -len(node.given or node.shape) in dims
+    return not dims or 0 in dims or -rank in dims
+
+
+def _is_whole(given: dict[str, Any]) -> bool:
+    """Whether a slice takes every image of every batch: up to the end, or to the size of the batch."""
+    end = given.get("end")
+    ends_behind_all = end is None or isinstance(end, PerImage) or end >= NO_END
+    return ends_behind_all and not given.get("start") and given.get("step", 1) == 1

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-TWO_IMAGES = 2
-"""The size of the batch behind :attr:`Call.shape`."""
-
 
 @dataclass(frozen=True)
 class Call:

@@ -16,7 +16,6 @@ from ..shifts import ShiftGrid
 from .geometry import Axis
 
 Fill = str | float | Sequence[float]
-CIRCULAR = "circular"
 H, W = 2, 3  # the dimensions of y and x of images and canvases
 
 

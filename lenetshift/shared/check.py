@@ -24,14 +24,15 @@ FEW = 3
 AT_ONCE = 4
 """Of their patterns, for the sake of memory."""
 
-Ask = Callable[[Tensor], Tensor]
+Plain = Callable[[Tensor], Tensor]
+"""What the model answers to patterns."""
 
 
 class Differs(NotShared):
     """The shared way gave different answers from the plain one on the first images."""
 
 
-def check(graph: Graph, way: SharedWay, images: Tensor, ask: Ask) -> None:
+def check(graph: Graph, way: SharedWay, images: Tensor, ask: Plain) -> None:
     """Compare some patterns of some images: unmoved, the corners, some that were cut, at random.
 
     Three comparisons, each as sharp as rounding admits. The graph without sharing against the model: the

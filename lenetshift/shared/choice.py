@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .canvas import Frame
-from .check import Ask, check
+from .check import Plain, check
 from .geometry import NotShared
 from .recorder import record
 from .way import SharedWay
@@ -38,7 +38,7 @@ def shared_way(
     transform: Callable[[Tensor], Tensor] | None,
     frame: Frame,
     images: Tensor,
-    ask: Ask,
+    ask: Plain,
     even_if_slower: bool,
 ) -> SharedWay:
     """The shared way of asking a model, tried and checked on some images.

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..text import in_a_line
 from . import whole
-from .call import TWO_IMAGES, Call
+from .call import Call
 from .geometry import Axis, MarginTooSmall, NotShared
-from .graph import IMAGES, Graph, Node, leaves, mapped, picked, values_in
+from .graph import IMAGES, TWO, Graph, Node, leaves, mapped, picked, values_in
 from .maps import Flat, Map, Tally, Unshared, windows
 from .places import TakenApart
-from .recorder import first_line
 from .rules import RULES
 
 
@@ -107,7 +107,7 @@ def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held
     except MarginTooSmall:
         raise
     except Exception as error:
-        raise NotShared(f"{node.name} cannot be shared ({first_line(error)})") from error
+        raise NotShared(f"{node.name} cannot be shared ({in_a_line(error)})") from error
 
 
 def _by_rule(call: Call, args: Any, kwargs: Any, given: list[Any], has_rows: bool) -> Any:
@@ -139,7 +139,7 @@ def _foreseen(node: Node, given: list[Any], images: Map) -> int:
     it is given; or its rows."""
     maps = [value for value in given if isinstance(value, Map)]
     if not maps:
-        return math.prod(node.shape) // TWO_IMAGES * images.rows * images.tensor.element_size()
+        return math.prod(node.shape) // TWO * images.rows * images.tensor.element_size()
     largest = max((m.tensor for m in maps), key=Tensor.numel)
     features = math.prod(node.shape[1:-2] or largest.shape[1:-2])
     cells = len(largest) * largest.shape[-2] * largest.shape[-1]

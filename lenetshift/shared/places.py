@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
-from .call import TWO_IMAGES, Call
+from .call import Call
 from .geometry import NotShared
-from .graph import leaves, mapped, same_numbers
+from .graph import TWO, leaves, mapped, same_numbers
 from .maps import Flat, Map, aligned
 
 LAYOUTS = ("memory_format", "layout", "pin_memory", "non_blocking")
@@ -208,7 +208,7 @@ def expanded(call: Call, value: Any, size: Any, implicit: bool = False) -> Any:
     """``expand``."""
     if not isinstance(value, Map) or len(size) != value.tensor.dim():
         raise TakenApart
-    if call.shape[-2:] != (value.y.size, value.x.size) or call.shape[0] != TWO_IMAGES:
+    if call.shape[-2:] != (value.y.size, value.x.size) or call.shape[0] != TWO:
         raise TakenApart
     tensor = value.tensor
     return value.with_tensor(tensor.expand(len(tensor), *call.shape[1:-2], *tensor.shape[-2:]))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import re
 import sys
 import traceback
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..text import in_a_line
 from .canvas import contiguous
 from .geometry import NotShared
 from .graph import IMAGES, Graph, Node, Value, kind_of, leaves, mapped
@@ -61,8 +61,6 @@ REDUCES = {
     *("aten::linalg_vector_norm", "aten::var", "aten::std", "aten::cumsum"),
 }
 """Operations that sum other things than products."""
-
-MOST_CHARACTERS = 200
 
 MOST_OPERATIONS = 4000
 """Of a network that is worth sharing: one that loops over pixels runs more."""
@@ -486,17 +484,7 @@ def what_happened(error: BaseException) -> str:
     lines = [(f.f_code.co_filename, n) for f, n in traceback.walk_tb(error.__traceback__)]
     own = [(file, n) for file, n in lines if not file.startswith(_NOT_THE_NETWORKS)]
     where = f" ({os.path.basename(own[-1][0])}, line {own[-1][1]})" if own else ""
-    return first_line(error) + where
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, in one short line."""
-    try:
-        lines = re.sub(r" at 0x[0-9a-f]+", "", str(error)).strip().splitlines()
-    except Exception:  # of its own __str__
-        lines = []
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
+    return in_a_line(error) + where
 
 
 def _twin(func: Any) -> Any:

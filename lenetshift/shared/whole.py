@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .call import TWO_IMAGES, Call
+from .call import Call
 from .geometry import NotShared
-from .graph import mapped
+from .graph import TWO, mapped
 from .maps import Flat, Join, Map, conv2d, cropped, pool2d, summable, windows
 from .places import TakenApart, along, dims_of, features_of
 
@@ -37,7 +37,7 @@ def of_windows(call: Call, *args: Any, **kwargs: Any) -> Any:
 def viewed(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
     """``view``, ``unsqueeze`` and whatever else gives the same values another shape."""
     maps = value.map if isinstance(value, Flat) else value
-    if call.shape[:1] != (TWO_IMAGES,):
+    if call.shape[:1] != (TWO,):
         raise NotShared("gives its batch a shape that joins images")
     features, window = maps.features, (maps.y.size, maps.x.size)
     shape = call.shape[1:]
@@ -118,7 +118,7 @@ def sliced(
     n_dims = value.tensor.dim()
     dim %= n_dims
     if dim == 0:
-        if call.shape[:1] != (TWO_IMAGES,) or step != 1 or start:
+        if call.shape[:1] != (TWO,) or step != 1 or start:
             raise NotShared("takes some images of its batch")
         return value
     taken = slice(start, end, step)
