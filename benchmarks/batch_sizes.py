@@ -3,7 +3,7 @@
     python batch_sizes.py [--threads N]
 
 Prints how much slower each batch size is than the best for that network and size, as ratios within one run,
-and which size ``lenetshift.plain.default_batch_size`` takes.
+and which size ``lenetshift.predict.plain.default_batch_size`` takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from networks import PyTorchExample, padded_convnet
 from torch import Tensor, nn
 
-from lenetshift.plain import default_batch_size
+from lenetshift.predict.plain import default_batch_size
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TURNS = 5

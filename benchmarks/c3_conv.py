@@ -17,8 +17,8 @@ from peers import capture
 from timing import interleave
 from torch import Tensor
 
-from lenetshift._native import core
 from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
+from lenetshift.ops.native import core
 
 MASKS = table_masks(C3_TABLE)
 TOLERANCE = 1e-5  # of the largest value; sums of up to 100,000 float32 products in the gradients

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lenetshift._native import core
+from lenetshift.ops.native import core
 
 VERSIONED = ("lenetshift", "torch", "numpy", "onnx", "onnxscript", "onnxruntime", "openvino")
 

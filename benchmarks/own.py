@@ -26,7 +26,7 @@ from timing import best_of, interleave
 from torch import Tensor, nn
 
 import lenetshift
-from lenetshift.evaluate import ShiftEvaluator
+from lenetshift.predict.evaluator import ShiftEvaluator
 
 GRID = lenetshift.ShiftGrid()
 BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1024)  # patterns

@@ -25,8 +25,8 @@ from torch import Tensor
 from train_epoch import BATCH_SIZE, LEARNING_RATE, plain_twin
 
 import lenetshift
-from lenetshift.experiments import position_bias, table
-from lenetshift.seeds import epoch_permutation
+from lenetshift.data.seeds import epoch_permutation
+from lenetshift.study.experiments import position_bias, table
 
 N_SEEDS = 4
 EVALUATION_BATCH = 512  # patterns

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 import lenetshift
 from lenetshift.c3_table import C3_TABLE, to_dense
-from lenetshift.seeds import epoch_permutation
+from lenetshift.data.seeds import epoch_permutation
 
 BATCH_SIZE = 64
 LEARNING_RATE = 0.1

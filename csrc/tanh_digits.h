@@ -1,4 +1,4 @@
-// Made by tools/tanh_digits.py: change that, not this.
+// Made by tools/generate/tanh_digits.py: change that, not this.
 //
 // tanh(x) = x p(x^2) / q(x^2) on |x| <= kTanhLimit, where 1 - |tanh| is 2.3e-07; beyond, the value
 // there. p(z) = 1 + kTanhP1 z + ..., q(z) = 1 + kTanhQ1 z + ...: of all coefficients those with the

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .checks import check_int, check_type, is_int
+from .checks.arguments import check_int, check_type, is_int
 
 Table = Sequence[Sequence[int]]
 """For each output map the ascending input maps that it sees."""

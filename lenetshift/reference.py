@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lenetshift.c3_table import to_dense, to_masked_dense
-from lenetshift.models import LeNet5, SymmetricLeNet5
+from lenetshift.models.lenet5 import LeNet5, SymmetricLeNet5
 from lenetshift.shifts import ShiftGrid
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_range, is_int, shown
+from .checks.arguments import check_range, is_int, shown
 
 _FARTHEST = 2**40
 """More pixels than any image has; a range of 2**63 or more has no length in Python."""

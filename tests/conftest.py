@@ -12,8 +12,10 @@ import pytest
 import torch
 from hypothesis import settings
 
-from lenetshift._native import core
-from lenetshift.data import load_mnist
+from lenetshift.data.load import load_mnist
+from lenetshift.ops.native import core
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 settings.register_profile("lenetshift", deadline=None)  # a busy machine is no failure
 settings.load_profile("lenetshift")
@@ -60,7 +62,7 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """Imports a script of the repository, "tools/sharing.py" and its like, for one test."""
+    """Imports a script of the repository, "tools/generate/sharing.py" and its like, for one test."""
     before = set(sys.modules)
 
     def load(path: str) -> ModuleType:

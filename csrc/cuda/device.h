@@ -1,10 +1,10 @@
 // What every CUDA file of this project includes: the CUDA runtime, and launches that report
-// errors. The same files also compile as plain C++ against tests/cuda_emulation/emulation.h, where
+// errors. The same files also compile as plain C++ against tests/support/cuda_emulation/emulation.h, where
 // the threads of a block are fibres of the CPU: so tests run them without a card.
 //
 // How kernels are written so that both work:
 // - They use only those of CUDA's keywords and functions that
-//   tests/cuda_emulation/emulation_language.h
+//   tests/support/cuda_emulation/emulation_language.h
 //   has; one that it lacks is added there. No <<< >>>, no cooperative groups, no inline PTX.
 // - launch("name", kernel<T>, grid, shared_bytes, stream, arguments...). Kernels stand in an
 //   unnamed namespace. A block has kThreads threads, as each kernel's __launch_bounds__ says.

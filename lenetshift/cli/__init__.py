@@ -1,1 +1,7 @@
-"""The command line: its options, its streams, its progress, its exit status."""
+"""The command ``lenetshift``."""
+
+from .. import is_command
+from . import interrupts
+
+if is_command():
+    interrupts.leave_at_once()

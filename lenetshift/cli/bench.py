@@ -16,14 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data import as_input, load_mnist
-from ..dossier.environment import environment
-from ..errors import UsageError
-from ..evaluate import predict_shifts
-from ..models import build_model
+from ..checks.errors import UsageError
+from ..checks.text import one_line
+from ..data.dataset import as_input
+from ..data.load import load_mnist
+from ..models.build import build_model
+from ..predict.evaluator import predict_shifts
 from ..reference import dense_twin, translate
 from ..shifts import ShiftGrid
-from ..text import one_line
+from ..storage.environment import environment
 from .machine import check_isa, pick_device, set_threads
 from .output import check_writable, give
 from .parsers.bench import NETWORKS

@@ -12,10 +12,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import lenetshift
-
-from ..errors import DataError, Differs, StorageError, UsageError
-from ..text import in_a_line
+from ..checks.errors import DataError, Differs, StorageError, UsageError
+from ..checks.text import in_a_line
+from ..version import __version__
 from . import interrupts
 from .parsers import LOST_STATUS, STDERR_LOST, STDOUT_LOST, OneLineParser
 from .streams import guarded_streams, say
@@ -44,7 +43,7 @@ def parser(prog: str = "lenetshift") -> argparse.ArgumentParser:
         description="How robust is a digit classifier to moving the digit?",
         epilog=f"`{prog} COMMAND --help` has the options of one, with an example.",
     )
-    made.add_argument("--version", action="version", version=f"lenetshift {lenetshift.__version__}")
+    made.add_argument("--version", action="version", version=f"lenetshift {__version__}")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
         about = _parser_module(name)
@@ -66,6 +65,16 @@ def _epilog(about: Any, prog: str) -> str:
 
 def _parser_module(name: str) -> Any:
     return importlib.import_module(f".parsers.{name}", __package__)
+
+
+def console() -> int:
+    """The console script ``lenetshift``; its exit status."""
+    return interrupts.as_process(main)
+
+
+def console_reproduce() -> int:
+    """The console script ``lenetshift-reproduce``; its exit status."""
+    return interrupts.as_process(lambda: alone("reproduce"))
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "lenetshift") -> int:
@@ -129,7 +138,7 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
 def _run(args: argparse.Namespace) -> int:
     try:
         if args.command not in WITHOUT_TORCH:
-            lenetshift.load()
+            importlib.import_module("lenetshift.api")
         module = importlib.import_module(f".{args.command}", __package__)
     except ImportError as error:  # of torch, or of a core that does not fit
         reason = " ".join(str(error).split())

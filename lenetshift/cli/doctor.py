@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from ..text import one_line
+from ..checks.text import one_line
 from .checkup import installed, probed, probing, resources
 from .checkup.finding import NOTE, OK, WRONG, Finding
 from .output import check_writable, give

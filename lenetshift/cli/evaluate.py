@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..data import Dataset, load_mnist
-from ..errors import UsageError
-from ..evaluation import METRICS, Evaluation, evaluate_shifts
-from ..normalize import Normalize
-from ..report.figures import draw_accuracy_maps
+from ..checks.errors import UsageError
+from ..checks.text import in_a_line, one_line
+from ..data.dataset import Dataset
+from ..data.load import load_mnist
+from ..data.normalize import Normalize
+from ..figures.figures import draw_accuracy_maps
+from ..metrics.evaluation import METRICS, Evaluation, evaluate_shifts
 from ..shifts import ShiftGrid
-from ..text import in_a_line, one_line
 from . import interrupts
 from .grids import grid_of
 from .machine import check_isa, check_matplotlib, pick_device, set_threads

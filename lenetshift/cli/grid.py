@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checks import is_int
-from ..data import load_mnist
-from ..errors import UsageError
-from ..evaluate import predict_shifts
-from ..report.figures import draw_shift_figure
-from ..report.tables import DISPLAY_NAMES
+from ..checks.arguments import is_int
+from ..checks.errors import UsageError
+from ..data.load import load_mnist
+from ..figures.figures import draw_shift_figure
+from ..models.table import DISPLAY_NAMES
+from ..predict.evaluator import predict_shifts
 from .grids import grid_of
 from .machine import check_isa, check_matplotlib
 from .networks import load_checkpoint_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import UsageError
+from ..checks.errors import UsageError
 from ..shifts import ShiftGrid
 
 

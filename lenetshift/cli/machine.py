@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from .._matplotlib import figure_settings
-from ..dossier.environment import available_cpus
-from ..errors import UsageError
+from ..checks.errors import UsageError
+from ..figures.matplotlib_settings import figure_settings
 from ..ops import isa
+from ..storage.environment import available_cpus
 from .streams import say
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from ..checks import describe
-from ..dossier.checkpoints import Checkpoint, read_checkpoint
-from ..dossier.files import reason
-from ..dossier.untrusted import load_tensors
-from ..errors import UsageError
-from ..experiments import ARCHITECTURES
-from ..models import build_model
-from ..text import in_a_line
+from ..checks.arguments import describe
+from ..checks.errors import UsageError
+from ..checks.text import in_a_line
+from ..models.build import build_model
+from ..models.table import ARCHITECTURES
+from ..reproduce.checkpoints import Checkpoint, read_checkpoint
+from ..storage.files import reason
+from ..storage.untrusted import load_tensors
 from .streams import printing_aside
 
 

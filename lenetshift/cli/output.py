@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..dossier.files import reason, write_json
-from ..errors import UsageError
-from ..text import in_a_line, json_value, one_line
+from ..checks.errors import UsageError
+from ..checks.text import in_a_line, json_value, one_line
+from ..storage.files import reason, write_json
 
 
 def check_writable(files: Mapping[str, Path | str | None]) -> None:

@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-from ..dossier.checkpoints import Checkpoint, checkpoint_path, read_checkpoint
-from ..dossier.files import write_text
-from ..dossier.jobs import Job
-from ..dossier.results import FILE, read_results
-from ..errors import StorageError, UsageError
-from ..experiments.settings import Config
-from ..report.page import render_page
+from ..checks.errors import StorageError, UsageError
+from ..checks.text import one_line
+from ..page import render_page
+from ..reproduce.checkpoints import Checkpoint, checkpoint_path, read_checkpoint
+from ..reproduce.jobs import Job, prepare
+from ..reproduce.results import FILE, read_results
+from ..reproduce.settings import Config
 from ..shifts import ShiftGrid
-from ..text import one_line
+from ..storage.files import write_text
 from .output import check_writable
-from .reproduce import prepare, study_dossier
+from .reproduce import study_dossier
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,14 +42,15 @@ def _job(args: argparse.Namespace, value: Mapping[str, Any]) -> Job:
         config = _config(value["config"])
     except ValueError as error:
         raise StorageError(f"{path}: $.config: {error}") from error
-    asked = argparse.Namespace(
+    job = prepare(
+        config,
+        tuple(value["models"]),
+        value["config"]["method"],
+        torch.device("cpu"),
+        args.folder,
         data=args.data,
         quick=value["subset"],
-        models=[[name] for name in value["models"]],
-        method=value["config"]["method"],
-        out=args.folder,
     )
-    job = prepare(asked, config, torch.device("cpu"))
     if (
         dict(job.sha256) != value["environment"]["data_sha256"]
         or job.n_test != value["data"]["n_test"]

@@ -11,28 +11,23 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ..checks import check
-from ..data import dataset_sha256, evenly_spaced, load_mnist
-from ..dossier import jobs
-from ..dossier.folder import open_folder
-from ..dossier.jobs import Job
-from ..dossier.results import results
-from ..errors import Differs, UsageError
-from ..experiments import position_bias
-from ..experiments.settings import Config
-from ..progress import Progress
-from ..report import tables
-from ..report.products import write_products
+from ..checks.arguments import check
+from ..checks.errors import Differs, UsageError
+from ..checks.text import one_line
+from ..page import render_page
+from ..predict.progress import Progress
+from ..reproduce import jobs, tables
+from ..reproduce.folder import open_folder
+from ..reproduce.jobs import Job, prepare
+from ..reproduce.products import write_products
+from ..reproduce.results import results
+from ..reproduce.settings import Config
 from ..shifts import ShiftGrid
-from ..text import one_line
+from ..study.experiments import position_bias
 from .machine import check_isa, check_matplotlib, pick_device, set_threads
-from .parsers.reproduce import QUICK_TEST, QUICK_TRAIN
 from .streams import say
 from .words import MODELS
 
@@ -74,52 +69,11 @@ def _rule(moves: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, 
     return dict(moves)
 
 
-def prepare(args: argparse.Namespace, config: Config, device: torch.device) -> Job:
-    """Load the data and settle what is to be done.
-
-    Raises:
-        DataError: a data file is missing or damaged.
-    """
-    whole_train, test = load_mnist(args.data)
-    parts = (("train", whole_train), ("test", test))
-    sha256 = {
-        f"{part}_{kind}": digest
-        for part, dataset in parts
-        for kind, digest in dataset_sha256(dataset).items()
-    }
-    n_train, n_test, note = len(whole_train), len(test), ""
-    if args.quick and (n_train > QUICK_TRAIN or n_test > QUICK_TEST):
-        n_train, n_test = min(QUICK_TRAIN, n_train), min(QUICK_TEST, n_test)
-        config = replace(config, n_train=n_train, n_test=n_test)
-        note = (
-            f"Subset (--quick), drawn evenly: {n_train:,} of {len(whole_train):,} images to train, "
-            f"{n_test:,} of {len(test):,} to test."
-        )
-    models = tuple(name for name in MODELS if any(name in names for names in args.models))
-    shown = tuple(index for index in position_bias.FIGURE_INDICES if index < len(test))
-    drawn = evenly_spaced(n_test, len(test)).tolist()
-    beyond = [index for index in shown if index not in set(drawn)]
-    return Job(
-        config=config,
-        models=models,
-        method=args.method,
-        device=device,
-        out=args.out,
-        train=whole_train.subset(n_train),
-        test=test,
-        rows=(*drawn, *beyond),
-        n_test=n_test,
-        sha256=sha256,
-        note=note,
-        figures=shown,
-    )
-
-
 def study_dossier(folder: Path | None, job: Job) -> dict[str, Any] | None:
     """The dossier that the page shows, if any; it must be about the job's data."""
     if folder is None:
         return None
-    from ..dossier.verification import read_dossier  # a fifth of a second to import
+    from ..study.verification import read_dossier  # a fifth of a second to import
 
     try:
         dossier = read_dossier(folder)
@@ -136,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
     set_threads(args.threads)
     config, device = _config(args), pick_device(args.device)
     check_isa()
-    job = prepare(args, config, device)
+    models = tuple(name for name in MODELS if any(name in names for names in args.models))
+    job = prepare(config, models, args.method, device, args.out, data=args.data, quick=args.quick)
     dossier = study_dossier(args.study, job)
     check_matplotlib()
     with open_folder(args.out):
@@ -152,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
         # Before the files: a disk may be full.
         print(tables.format_text(*tables.table(value)))
         print(tables.format_position_bias(value), flush=True)
-        write_products(job, checkpoints, value, page=args.page, dossier=dossier)
+        page = render_page(job, checkpoints, value, dossier) if args.page else None
+        write_products(job, checkpoints, value, page=page)
     seconds = time.perf_counter() - start
     print(one_line(f"{seconds:.1f} s in all; the files are in {args.out}{os.sep}"))
     return 0

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from ..text import one_line
+from ..checks.text import one_line
 
 
 class GuardedStream:

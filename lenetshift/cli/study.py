@@ -8,18 +8,18 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..dossier.cluster import on_cluster
-from ..dossier.environment import available_cpus
-from ..dossier.plans import QUICK_SEEDS, Plan
-from ..dossier.processes import on_this_machine
-from ..dossier.publish import dossier_of, publish
-from ..dossier.studies import Workers, carry_out, open_study
-from ..errors import UsageError
-from ..experiments import EXPERIMENTS
-from ..progress import Progress
-from ..report.study_figures import draw_study
-from ..report.tables import DISPLAY_NAMES
-from ..text import one_line
+from ..checks.errors import UsageError
+from ..checks.text import one_line
+from ..models.table import DISPLAY_NAMES
+from ..predict.progress import Progress
+from ..storage.environment import available_cpus
+from ..study.cluster import on_cluster
+from ..study.experiments import EXPERIMENTS
+from ..study.figures import draw_study
+from ..study.plans import QUICK_SEEDS, Plan
+from ..study.processes import on_this_machine
+from ..study.publish import dossier_of, publish
+from ..study.studies import Workers, carry_out, open_study
 from .machine import check_isa, check_matplotlib
 from .streams import say
 

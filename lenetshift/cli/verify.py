@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..dossier.verification import Differs, plan_of, retrain, verify
-from ..text import one_line
+from ..checks.text import one_line
+from ..study.verification import Differs, plan_of, retrain, verify
 
 
 def run(args: argparse.Namespace) -> int:

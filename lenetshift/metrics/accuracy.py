@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Array, check_has_centre, check_labels, check_predictions, check_type
+from ..checks.arguments import Array, check_has_centre, check_labels, check_predictions, check_type
 from ..shifts import ShiftGrid
 from .image_mean import ImageMean, over_images
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Array, check_predictions, check_type
+from ..checks.arguments import Array, check_predictions, check_type
 from ..shifts import ShiftGrid
 from .accuracy import accuracy_map, is_right
 

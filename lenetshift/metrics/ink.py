@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import (
+from ..checks.arguments import (
     Array,
     as_array,
     check_fill,

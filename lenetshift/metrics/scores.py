@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Array, as_array, check, check_labels, check_type, describe_array
+from ..checks.arguments import (
+    Array,
+    as_array,
+    check,
+    check_labels,
+    check_type,
+    describe_array,
+)
 from ..shifts import ShiftGrid
 from .image_mean import ImageMean, over_images
 from .stability import n_neighbours

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import Array, check_has_centre, check_predictions, check_type
+from ..checks.arguments import Array, check_has_centre, check_predictions, check_type
 from ..shifts import ShiftGrid
 from .accuracy import moved_accuracy, right_when_unmoved
 from .image_mean import ImageMean, over_images

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
+from lenetshift.ops.native import core
 
 library = torch.library.Library("lenetshift", "FRAGMENT")
 

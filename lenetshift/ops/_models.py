@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.checks import check, check_tensor
+from lenetshift.checks.arguments import check, check_tensor
+from lenetshift.ops.native import core
 
 Shape = tuple[int | None, ...]
 

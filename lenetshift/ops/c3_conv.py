@@ -27,11 +27,11 @@ from typing import Any
 
 from torch import Tensor
 
-from lenetshift._native import core
 from lenetshift.c3_table import MAX_INPUTS
-from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor
+from lenetshift.checks.arguments import FLOATS, HALF_FLOATS, check, check_tensor
 from lenetshift.ops import _c3_derivatives
 from lenetshift.ops._common import define, run_kernel
+from lenetshift.ops.native import core
 
 
 @functools.lru_cache(maxsize=64)

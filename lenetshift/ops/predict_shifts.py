@@ -6,7 +6,7 @@
 - ``images`` uint8 ``[N, 28, 28]``; the model sees pixel / 255;
 - ``dx``, ``dy`` two ints each, the shifts' range [first, stop) in pixels, within -27..27;
 - ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``; finite,
-  and such that no sum of a forward pass overflows (:func:`lenetshift.fused.sums_stay_finite`): for
+  and such that no sum of a forward pass overflows (:func:`lenetshift.models.fused.sums_stay_finite`): for
   others PyTorch's infinities and NaNs are not repeated, which ``lenetshift.predict_shifts`` sees to;
 - returns predictions uint8 ``[N, n_dy, n_dx]``, the class of the largest logit (the first of equal
   ones), and logits float32 ``[N, n_dy, n_dx, 10]``, or ``[0]`` where ``return_logits`` is false.
@@ -21,12 +21,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.activations import ACTIVATIONS
-from lenetshift.checks import check_choice, check_first_and_stop, check_images
+from lenetshift.checks.arguments import check_choice, check_first_and_stop, check_images
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
 from lenetshift.ops._transforms import register_float32_autocast, register_no_derivatives
+from lenetshift.ops.activations import ACTIVATIONS
+from lenetshift.ops.native import core
 
 
 def _register(model: FusedModel) -> None:

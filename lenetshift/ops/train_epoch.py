@@ -7,7 +7,7 @@ activation="tanh")``, and ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likew
 - ``permutation`` int64 ``[n]``, the images in the order in which they are used, the last batch may
   be smaller;
 - ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``, without
-  a graph, and finite (:func:`lenetshift.fused.sums_stay_finite`): ``lenetshift.train`` sees to both.
+  a graph, and finite (:func:`lenetshift.models.fused.sums_stay_finite`): ``lenetshift.train`` sees to both.
   They are updated in place, by -learning_rate * gradient a step; what autograd recorded of them
   before raises in its backward pass;
 - returns losses float32 ``[n_steps]``, each step's mean loss before its update.
@@ -22,11 +22,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.activations import ACTIVATIONS
-from lenetshift.checks import check, check_choice, check_images, check_indices, check_tensor
+from lenetshift.checks.arguments import (
+    check,
+    check_choice,
+    check_images,
+    check_indices,
+    check_tensor,
+)
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
+from lenetshift.ops.activations import ACTIVATIONS
+from lenetshift.ops.native import core
 
 
 def _losses(images: Tensor, permutation: Tensor, batch_size: int) -> Tensor:

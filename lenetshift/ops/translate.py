@@ -18,10 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift._native import core
-from lenetshift.checks import FLOATS, HALF_FLOATS, check, check_tensor, check_type, dtype_name
+from lenetshift.checks.arguments import (
+    FLOATS,
+    HALF_FLOATS,
+    check,
+    check_tensor,
+    check_type,
+    dtype_name,
+)
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
+from lenetshift.ops.native import core
 
 
 def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:

@@ -44,7 +44,7 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// By tools/toom_cook_points.py: a layer's sum loses three to four times what the direct one does;
+// By tools/generate/toom_cook_points.py: a layer's sum loses three to four times what the direct one does;
 // with 0, +-1, +-2, +-1/2 and 4 it would be seven times.
 constexpr Points<8> kConvPoints = {{1, -1, 2, -2, 0.625, -0.625, 0.25, -0.25}, Fractions::in_taps};
 using ConvForm = Form<5, kTaps, kConvPoints>;

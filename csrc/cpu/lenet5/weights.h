@@ -20,7 +20,7 @@ namespace {
 // correlations, in tiles of three outputs. C5 has smaller tiles as well: F(2, 5) reads the same
 // weights as F(3, 5), and a single output is the sum as it stands.
 constexpr int kMaxTile = 3;
-// By tools/toom_cook_points.py.
+// By tools/generate/toom_cook_points.py.
 constexpr Points<6> kTilePoints = {{0.75, -0.75, 1.75, -1.75, 0.25, -0.25}, Fractions::in_taps};
 template <int outputs>
 using TileForm = Form<outputs, kTaps, kTilePoints>;

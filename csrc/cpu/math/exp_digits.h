@@ -1,4 +1,4 @@
-// Made by tools/exp_digits.py: change that, not this.
+// Made by tools/generate/exp_digits.py: change that, not this.
 //
 // exp(x) = 2^n exp(r) with n = round(x / ln 2), r = x - n ln 2, for 0 >= x >= kExpSmallest. ln 2 in
 // two parts: n times the first is exact. exp(r) by its Taylor polynomial of degree 6, whose

@@ -8,7 +8,7 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// By tools/toom_cook_points.py.
+// By tools/generate/toom_cook_points.py.
 constexpr Points<7> kPixelPoints = {{0, 1, -1, 2, -2, 0.5, -0.5}, Fractions::in_inputs};
 template <int shifts, int pixels>
 using PixelForm = Form<shifts, pixels, kPixelPoints>;

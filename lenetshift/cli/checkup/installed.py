@@ -11,9 +11,10 @@ import sys
 import zlib
 from pathlib import Path
 
-import lenetshift
-
+from ...version import __version__
 from .finding import OK, REINSTALL, WRONG, Finding
+
+PACKAGE = Path(__file__).parents[2]
 
 NEEDED = {
     "torch": "2.6",
@@ -45,9 +46,9 @@ def python() -> Finding:
 
 def packages() -> list[Finding]:
     """Where the package lies, and whether what it needs is there and new enough."""
-    where = Path(lenetshift.__file__).parent
-    facts = {"version": lenetshift.__version__, "folder": str(where)}
-    findings = [Finding("lenetshift", OK, f"{lenetshift.__version__}, {where}", facts=facts)]
+    where = PACKAGE
+    facts = {"version": __version__, "folder": str(where)}
+    findings = [Finding("lenetshift", OK, f"{__version__}, {where}", facts=facts)]
     versions: dict[str, str | None] = {}
     complaints = []
     for name, least in NEEDED.items():
@@ -77,7 +78,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def data() -> Finding:
     """Whether each packaged file unpacks to what SHA256SUMS says."""
-    folder = Path(lenetshift.__file__).with_name("mnist")
+    folder = PACKAGE / "data" / "mnist"
     wrong, digests = [], {}
     try:
         lines = (folder / "SHA256SUMS").read_text(encoding="ascii").splitlines()

@@ -14,7 +14,7 @@ from typing import Any
 
 def core() -> dict[str, Any]:
     """The compiled core, which needs no torch."""
-    from lenetshift._native import core
+    from lenetshift.ops.native import core
 
     found = {"file": core.__file__, "has_cuda": core.has_cuda, "isas": dict(core.isas())}
     try:
@@ -57,9 +57,8 @@ def cuda() -> dict[str, Any]:
     """The card, and one op there."""
     import torch
 
-    import lenetshift
+    import lenetshift.api  # noqa: F401  # registers the ops
 
-    lenetshift.load()
     found: dict[str, Any] = {"available": torch.cuda.is_available()}
     try:
         torch.zeros(1, device="cuda")
@@ -79,7 +78,7 @@ def cuda() -> dict[str, Any]:
 
 def figures() -> dict[str, Any]:
     """Matplotlib under the settings of this person."""
-    from lenetshift._matplotlib import figure_settings, import_matplotlib
+    from lenetshift.figures.matplotlib_settings import figure_settings, import_matplotlib
 
     with figure_settings():
         return {"version": import_matplotlib().__version__}

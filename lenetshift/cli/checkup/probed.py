@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .finding import BUILD, GET_TORCH, NOTE, OK, WRONG, Finding, size
+from .finding import (
+    BUILD,
+    GET_TORCH,
+    NOTE,
+    OK,
+    WRONG,
+    Finding,
+    size,
+)
 from .installed import NEEDED
 from .resources import cpu_quota
 

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import lenetshift
+ROOT = Path(__file__).parents[3]
+"""The folder that holds the package."""
 
 PROBE_S = 180.0
 
@@ -24,7 +25,7 @@ class Probe:
 
     def __init__(self, stages: list[str]) -> None:
         """Start it."""
-        here = str(Path(lenetshift.__file__).parents[1])
+        here = str(ROOT)
         places = [here, *(place for place in sys.path if place and place != here)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lenetshift.cli.checkup.probe", *stages],

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...text import one_line
+from ...checks.text import one_line
 
 MAX_THREADS = 1024
 

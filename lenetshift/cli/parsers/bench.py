@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ...names import BIASED
+from ...models.table import BIASED
 from ..words import MODELS
 from . import add_device, add_json, add_threads, names_of
 

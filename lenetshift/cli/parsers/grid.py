@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from . import FILE, USUAL_STATUS, a_path, add_data, add_json, completed, picture
+from . import (
+    FILE,
+    USUAL_STATUS,
+    a_path,
+    add_data,
+    add_json,
+    completed,
+    picture,
+)
 
 DESCRIPTION = (
     "Draw one test image under every shift, each with the answer of a checkpoint's model, as the "

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from . import FILE, FOLDER, USUAL_STATUS, a_path, add_data, completed
+from . import (
+    FILE,
+    FOLDER,
+    USUAL_STATUS,
+    a_path,
+    add_data,
+    completed,
+)
 
 DESCRIPTION = (
     "Write the page report.html anew from a finished result folder, for one that was made with "

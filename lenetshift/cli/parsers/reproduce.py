@@ -6,7 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
-from ...names import BIASED
+from ...models.table import BIASED
+from ...reproduce.defaults import QUICK_TEST, QUICK_TRAIN
 from ..words import (
     ACTIVATIONS,
     BATCH_SIZE,
@@ -29,8 +30,6 @@ from . import (
     completed,
     names_of,
 )
-
-QUICK_TRAIN, QUICK_TEST = 6_000, 1_000
 
 DESCRIPTION = (
     "Train the report's four models and the position-biased LeNet-5, let them answer every test "

@@ -1,0 +1,48 @@
+"""The public names of the package, which ``lenetshift`` itself offers."""
+
+from __future__ import annotations
+
+from .c3_table import C3_TABLE, from_masked_dense, to_masked_dense
+from .checks.errors import DataError
+from .data.dataset import Dataset
+from .data.load import load_mnist
+from .data.moving import jitter, position_biased
+from .data.normalize import Normalize
+from .metrics import summarize
+from .metrics.evaluation import Evaluation, evaluate_shifts
+from .models.build import build_model
+from .models.lenet5 import LeNet5, SymmetricLeNet5
+from .models.perceptrons import MLP, PooledMLP
+from .models.train import train
+from .ops import isa
+from .predict.answers import Answers
+from .predict.evaluator import ShiftEvaluator, predict_shifts
+from .reproduce.settings import Config
+from .shifts import ShiftGrid
+
+__all__ = [
+    "C3_TABLE",
+    "MLP",
+    "Answers",
+    "Config",
+    "DataError",
+    "Dataset",
+    "Evaluation",
+    "LeNet5",
+    "Normalize",
+    "PooledMLP",
+    "ShiftEvaluator",
+    "ShiftGrid",
+    "SymmetricLeNet5",
+    "build_model",
+    "evaluate_shifts",
+    "from_masked_dense",
+    "isa",
+    "jitter",
+    "load_mnist",
+    "position_biased",
+    "predict_shifts",
+    "summarize",
+    "to_masked_dense",
+    "train",
+]

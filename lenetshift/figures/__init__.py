@@ -1,0 +1,1 @@
+"""Figures, drawn from predictions that exist already."""

@@ -1,0 +1,1 @@
+"""The report's models, the table of all models, and training."""

@@ -1,0 +1,48 @@
+"""The two perceptrons: on pixels, and behind 4 x 4 average pooling."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..ops.activations import ACTIVATIONS
+from .digit_model import DigitModel
+
+
+class MLP(DigitModel):
+    """Model 1, a perceptron with one hidden layer of 512 units: 407,050 parameters.
+
+    Args:
+        activation: ``"tanh"`` or ``"relu"``.
+    """
+
+    def __init__(self, activation: str = "tanh") -> None:
+        """Make the layers and draw their weights; ValueError for an unknown activation."""
+        super().__init__(activation)
+        self.hidden = nn.Linear(784, 512)
+        self.output = nn.Linear(512, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[N, 10]`` of images ``[N, 1, 28, 28]`` in [0, 1]."""
+        logits: Tensor = self.output(ACTIVATIONS[self.activation](self.hidden(x.flatten(1))))
+        return logits
+
+
+class PooledMLP(DigitModel):
+    """Model 3, 4x4 average pooling before a perceptron of 512 hidden units: 30,730 parameters.
+
+    Args:
+        activation: ``"tanh"`` or ``"relu"``.
+    """
+
+    def __init__(self, activation: str = "tanh") -> None:
+        """Make the layers and draw their weights; ValueError for an unknown activation."""
+        super().__init__(activation)
+        self.hidden = nn.Linear(49, 512)
+        self.output = nn.Linear(512, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits ``[N, 10]`` of images ``[N, 1, 28, 28]`` in [0, 1]."""
+        x = F.avg_pool2d(x, 4).flatten(1)  # [N, 49]
+        logits: Tensor = self.output(ACTIVATIONS[self.activation](self.hidden(x)))
+        return logits

@@ -1,0 +1,154 @@
+"""The models, a row each: what they are called, what the report says of them, how the page draws them.
+
+Whatever lists models reads it here. It imports nothing of torch, so that ``--help`` need not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """What the report prints of a model (Tanaka 2024, Table 1): right and wrong answers to MNIST's
+    10,000 test images unmoved and to the 550,000 patterns, and the accuracies as it rounds them.
+
+    Attributes:
+        unmoved, moved: ``(correct, wrong, accuracy)``.
+        misprint: whether the numbers do not add up.
+    """
+
+    unmoved: tuple[int, int, float]
+    moved: tuple[int, int, float]
+    misprint: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model of Table 1.
+
+    Attributes:
+        name: in options and files, of the ops, and for :func:`lenetshift.build_model`.
+        display: in tables.
+        short: where models stand side by side.
+        sentence: within a sentence.
+        caption: a line below its name.
+        drawn: how the page computes it, for ``network.js``: the ``kind`` ``"lenet"`` with the ``connections``
+            of C3 (``"1998"`` or ``"all"``) and its ``pooling`` (``"average"`` or ``"max"``), or
+            ``"perceptron"`` with the side of the squares that its ``pooling`` averages; and an ``activation``
+            where it does not take the run's.
+        made_by: the class in :mod:`lenetshift.models.build`.
+        has_fused_ops: whether ``torch.ops.lenetshift`` has ``predict_shifts_<name>`` and
+            ``train_epoch_<name>``.
+        report: the report's row; None for a model that it does not have.
+        trained_as: for a model that is another one trained on other images, that one's name.
+    """
+
+    name: str
+    display: str
+    short: str
+    sentence: str
+    caption: str
+    drawn: Mapping[str, Any] = field(hash=False)
+    made_by: str
+    has_fused_ops: bool = True
+    report: ReportRow | None = None
+    trained_as: str | None = None
+
+    @property
+    def architecture(self) -> str:
+        """The name of the model whose layers it has."""
+        return self.trained_as or self.name
+
+
+_LENET, _SYMMETRIC, _DENSE, _POOLED = (
+    MappingProxyType(drawn)
+    for drawn in (
+        {"kind": "lenet", "connections": "1998", "pooling": "average"},
+        {"kind": "lenet", "connections": "all", "pooling": "average"},
+        {"kind": "perceptron", "pooling": 1},
+        {"kind": "perceptron", "pooling": 4},
+    )
+)
+
+ALL_MODELS = (
+    ModelSpec(
+        "lenet5",
+        "Model 0 LeNet-5",
+        "LeNet-5",
+        "LeNet-5",
+        "Model 0: convolution, C3 by the table of 1998",
+        _LENET,
+        "LeNet5",
+        report=ReportRow((9696, 304, 0.97), (331140, 218860, 0.60)),
+    ),
+    ModelSpec(
+        "mlp",
+        "Model 1 MLP",
+        "Perceptron",
+        "the perceptron without convolution",
+        "Model 1: no convolution",
+        _DENSE,
+        "MLP",
+        report=ReportRow((9278, 722, 0.93), (224942, 325058, 0.41)),
+    ),
+    ModelSpec(
+        "symmetric_lenet5",
+        "Model 2 symmetric LeNet-5",
+        "Symmetric LeNet-5",
+        "the symmetric LeNet-5",
+        "Model 2: convolution, C3 fully connected",
+        _SYMMETRIC,
+        "SymmetricLeNet5",
+        report=ReportRow((9618, 382, 0.96), (268626, 281374, 0.49)),
+    ),
+    ModelSpec(
+        "pooled_mlp",
+        "Model 3 pooled MLP",
+        "Pooled perceptron",
+        "the perceptron behind pooling",
+        "Model 3: pooling, no convolution",
+        _POOLED,
+        "PooledMLP",
+        report=ReportRow((8733, 1217, 0.87), (223386, 326614, 0.41), misprint=True),
+    ),
+    ModelSpec(
+        "biased_lenet5",
+        "LeNet-5, position-biased",
+        "Position-biased LeNet-5",
+        "the position-biased LeNet-5",
+        "the same network, trained on moved digits",
+        _LENET,
+        "LeNet5",
+        trained_as="lenet5",
+    ),
+)
+"""In the order of the tables: the report's Models 0 to 3, then others."""
+
+BY_NAME: dict[str, ModelSpec] = {spec.name: spec for spec in ALL_MODELS}
+
+FUSED = tuple(s.name for s in ALL_MODELS if s.has_fused_ops and s.trained_as is None)
+"""The networks that have fused ops."""
+
+ARCHITECTURES: dict[str, str] = {spec.name: spec.architecture for spec in ALL_MODELS}
+"""Each model, in the order of the tables -> the name that ``build_model`` knows its layers by."""
+
+DISPLAY_NAMES: dict[str, str] = {spec.name: spec.display for spec in ALL_MODELS}
+"""What each model is called in tables and figures."""
+
+NETWORKS = tuple(spec for spec in ALL_MODELS if spec.trained_as is None)
+"""Those with layers of their own, which are trained on the images as they are."""
+
+BIASED = "biased_lenet5"
+"""LeNet-5, trained on position-biased images."""
+
+
+def side_by_side() -> list[ModelSpec]:
+    """All models in the order of the page: each network, and beside it those that are trained on other
+    images; networks with convolutions first."""
+    networks = sorted(NETWORKS, key=lambda spec: spec.drawn["kind"] != "lenet")
+    others = {spec: [s for s in ALL_MODELS if s.trained_as == spec.name] for spec in networks}
+    return [each for spec in networks for each in (spec, *others[spec])]

@@ -1,0 +1,256 @@
+"""Training: plain mini-batch gradient descent on the mean cross-entropy.
+
+Two ways to the same weights: one fused op call an epoch for the package's own models, or the
+plain torch loop for any ``nn.Module``. Both see the images in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.module import _global_backward_hooks, _global_backward_pre_hooks
+
+from ..checks.arguments import (
+    check,
+    check_batch_size,
+    check_callable,
+    check_choice,
+    check_int,
+    check_positive,
+    check_seed,
+    check_type,
+    describe,
+)
+from ..data.dataset import Dataset, as_input
+from ..data.seeds import epoch_permutation, epoch_seed, seeded_global
+from .build import MODELS
+from .dtypes import device_of, dtype_of
+from .fused import fused_name, own_name, packed_parameters, sums_stay_finite
+
+OnProgress = Callable[[int, int, int, float], None]
+"""``on_progress(epoch, step, n_steps, loss)``: the epoch's number, the steps done in it, the steps
+that it has, and the mean loss of those done."""
+
+EpochData = Callable[[int], Dataset]
+"""``data(epoch)``: the training set of an epoch, by its number."""
+
+METHODS = ("fused", "autograd")
+
+_STEPS_PER_REPORT = 50  # autograd: a report waits for the device, so not after every step
+
+
+def train(
+    model: nn.Module,
+    dataset: Dataset | None = None,
+    *,
+    data: EpochData | None = None,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int,
+    seed: int,
+    method: str = "fused",
+    first_epoch: int = 0,
+    on_progress: OnProgress | None = None,
+) -> list[Tensor]:
+    """Train a model in place, on its own device, by SGD without momentum or weight decay.
+
+    Args:
+        model: takes ``[B, 1, 28, 28]`` in [0, 1], gives logits ``[B, K]`` with K >= 10.
+        dataset: the training set; a last batch smaller than the others is used too.
+        data: in its place a function of the epoch's number that gives that epoch's training set,
+            such as ``lambda epoch: jitter(dataset, grid, seed, epoch)``.
+        epochs: passes over the set, 0 or more.
+        learning_rate: positive.
+        batch_size: images a step, 1..2**31 - 1.
+        seed: 0..2**32 - 1. With the epoch's number it settles the order of the images, and
+            what a model draws (dropout). The package's own models draw nothing. For others
+            torch's global generators are seeded for each epoch and put back after it, one
+            thread at a time: what other threads draw from them meanwhile is not their own.
+        method: ``"fused"``, one op call an epoch, for an unchanged float32 model of the
+            package; ``"autograd"``, the plain torch loop, for any module, in its own dtype.
+            An epoch from or to weights whose sums overflow is autograd's also for
+            ``"fused"``, so that training diverges as PyTorch's does.
+        first_epoch: number of the first epoch; two calls, of 1 epoch and of 1 more from
+            ``first_epoch=1``, equal one call of 2.
+        on_progress: called at least at the end of each epoch (see ``OnProgress``).
+
+    Returns:
+        For each epoch the loss of every step, before its update: float32 ``[n_steps]`` on the
+        CPU, the mean cross-entropy in nats.
+
+    Raises:
+        ValueError: a setting out of range, an empty dataset, both or neither of ``dataset`` and
+            ``data``, an unknown method, or ``"fused"`` for a model that has no fused op, frozen
+            parameters or backward hooks.
+    """
+    check_type("model", model, nn.Module)
+    _check_source(dataset, data)
+    epochs = check_int("epochs", epochs, 0)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    batch_size = check_batch_size(batch_size)
+    seed = check_seed(seed)
+    first_epoch = check_int("first_epoch", first_epoch, 0)
+    check_choice("method", method, METHODS)
+    check_callable("on_progress", on_progress)
+    run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
+    seeded = _draws_nothing if own_name(model) else seeded_global
+
+    device = device_of(model)
+    resting = None if dataset is None else dataset.to(device)  # once, not in every epoch
+    losses = []
+    for epoch in range(first_epoch, first_epoch + epochs):
+        of_epoch = resting if data is None else data(epoch)
+        images, labels = _tensors(of_epoch, epoch, device)
+        permutation = epoch_permutation(len(images), seed, epoch).to(device)
+
+        def report(step: int, n_steps: int, loss: float, epoch: int = epoch) -> None:
+            if on_progress is not None:
+                on_progress(epoch, step, n_steps, loss)
+
+        with seeded(epoch_seed(seed, epoch), device):
+            epoch_losses = run_epoch(images, labels, permutation, learning_rate, batch_size, report)
+        losses.append(epoch_losses.cpu())
+    return losses
+
+
+def _check_source(dataset: Dataset | None, data: EpochData | None) -> None:
+    """Raise ValueError unless one of the two, and no other thing, says what is trained on."""
+    if data is None:
+        check_type("dataset", dataset, Dataset)
+        check(len(dataset or ()) > 0, lambda: "dataset: got no images, expected at least one")
+        return
+    check_callable("data", data)
+    check(
+        dataset is None,
+        lambda: f"data: got {describe(data)} beside a dataset, expected one of the two",
+    )
+
+
+def _tensors(dataset: object, epoch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """An epoch's images and labels on the device, without a copy where they are there already."""
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"data: got {describe(dataset)} for epoch {epoch}, expected a Dataset")
+    if len(dataset) == 0:
+        raise ValueError(f"data: got no images for epoch {epoch}, expected at least one")
+    on_device = dataset.to(device)
+    return on_device.images.contiguous(), on_device.labels.contiguous()
+
+
+_Report = Callable[[int, int, float], None]  # (step, n_steps, mean loss so far)
+_Epoch = Callable[[Tensor, Tensor, Tensor, float, int, _Report], Tensor]
+
+
+def _fused_epoch(model: nn.Module) -> _Epoch:
+    """An epoch as one op call; ValueError if the model has no such op."""
+    name = fused_name(model)
+    if name is None:
+        classes = ", ".join(getattr(made, "__name__", "") for made in MODELS.values())
+        raise ValueError(
+            f"method: got 'fused' for {type(model).__name__}, expected 'autograd' for all but "
+            f"an unchanged float32 {classes}"
+        )
+    unseen = [f"frozen {key}" for key, p in model.named_parameters() if not p.requires_grad]
+    unseen += [f"a hook on {key}" for key in _backward_hooked(model)]
+    if unseen:
+        raise ValueError(f"method: got 'fused' for a model with {unseen[0]}, expected 'autograd'")
+    train_epoch = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
+
+    def run_epoch(
+        images: Tensor,
+        labels: Tensor,
+        permutation: Tensor,
+        learning_rate: float,
+        batch_size: int,
+        report: _Report,
+    ) -> Tensor:
+        packed = packed_parameters(model)
+        if sums_stay_finite(packed):
+            start = [parameter.cpu().numpy().copy() for parameter in packed]
+            try:
+                losses: Tensor = train_epoch(
+                    images,
+                    labels,
+                    permutation,
+                    packed,
+                    learning_rate,
+                    batch_size,
+                    activation=model.activation,
+                )
+            finally:  # also what was done before an interrupt
+                _write_back(model, packed)
+            if sums_stay_finite(packed):
+                report(len(losses), len(losses), float(losses.cpu().numpy().mean()))
+                return losses
+            _write_back(model, [torch.from_numpy(values) for values in start])
+        run_by_autograd = _autograd_epoch(model)
+        return run_by_autograd(images, labels, permutation, learning_rate, batch_size, report)
+
+    return run_epoch
+
+
+def _write_back(model: nn.Module, values: Sequence[Tensor]) -> None:
+    """Give the parameters these values, but for those that share their memory."""
+    for parameter, value in zip(model.parameters(), values, strict=True):
+        if parameter.data_ptr() != value.data_ptr():
+            parameter.detach().copy_(value)
+
+
+@contextmanager
+def _draws_nothing(seed: int, device: torch.device) -> Iterator[None]:
+    """In place of ``seeded_global`` for a model that draws no random numbers in training."""
+    yield
+
+
+def _backward_hooked(model: nn.Module) -> list[str]:
+    """Names of the modules and parameters with hooks that only a backward pass runs."""
+    every_module = ["every module"] if _global_backward_hooks or _global_backward_pre_hooks else []
+    modules = [
+        name or type(module).__name__
+        for name, module in model.named_modules()
+        if module._backward_hooks or module._backward_pre_hooks
+    ]
+    parameters = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter._backward_hooks or parameter._post_accumulate_grad_hooks
+    ]
+    return every_module + modules + parameters
+
+
+def _autograd_epoch(model: nn.Module) -> _Epoch:
+    """An epoch as the plain torch loop, in training mode."""
+    dtype = dtype_of(model)
+
+    def run_epoch(
+        images: Tensor,
+        labels: Tensor,
+        permutation: Tensor,
+        learning_rate: float,
+        batch_size: int,
+        report: _Report,
+    ) -> Tensor:
+        optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
+        batches = torch.split(permutation, batch_size)
+        losses = torch.empty(len(batches), device=images.device)
+        modes = [(module, module.training) for module in model.modules()]
+        model.train()
+        try:
+            for step, batch in enumerate(batches):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(as_input(images[batch], dtype)), labels[batch])
+                loss.backward()
+                optimizer.step()
+                losses[step] = loss.detach()
+                done = step + 1
+                if done % _STEPS_PER_REPORT == 0 or done == len(batches):
+                    report(done, len(batches), float(losses[:done].mean()))
+        finally:
+            for module, training in modes:
+                module.training = training
+        return losses
+
+    return run_epoch

@@ -1,0 +1,241 @@
+"""What is read in the page, from what ``results.json`` and a dossier hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..figures.figures import signed
+from ..models.table import BY_NAME, DISPLAY_NAMES, NETWORKS, side_by_side
+from ..reproduce.tables import Row, table
+from ..study.experiments import position_bias
+
+SHORT_NAMES: dict[str, str] = {spec.name: spec.short for spec in side_by_side()}
+"""The models where they stand side by side, in that order."""
+
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction to a tenth of a per cent."""
+    return f"{100 * fraction:.1f}{_SPACE}%"
+
+
+def place(dx: int, dy: int) -> str:
+    """A shift, such as "(+3, 0)", never broken over two lines."""
+    return f"({signed(dx)},{_SPACE}{signed(dy)})"
+
+
+def span(first_and_last: Sequence[int]) -> str:
+    """A range of shifts, such as "+2 to +5"."""
+    first, last = first_and_last
+    both = f"{signed(first)}{_SPACE}to{_SPACE}{signed(last)}"
+    return signed(first) if first == last else both
+
+
+def n_shifts(value: Mapping[str, Any]) -> int:
+    """How many shifts the grid has."""
+    grid = value["config"]["grid"]
+    size = 1
+    for first, last in (grid["dx"], grid["dy"]):
+        size *= last - first + 1
+    return size
+
+
+def finding(value: Mapping[str, Any]) -> list[str]:
+    """What was found, in at most three sentences: how robust LeNet-5 is, how robust the others are,
+    and whether the place alone decides."""
+    grid, n = value["config"]["grid"], value["data"]["n_test"]
+    unbiased = [spec.name for spec in NETWORKS if spec.name in value["models"]]
+    sentences = []
+    if unbiased:
+        name = BY_NAME[unbiased[0]].sentence
+        unmoved, moved = _accuracies(value, unbiased[0])
+        sentences.append(
+            f"{name[0].upper()}{name[1:]} reads {unmoved} of {n:,} test images as they are, and "
+            f"{moved} of the {n * n_shifts(value):,} patterns that arise when each is moved by dx "
+            f"{span(grid['dx'])} and dy {span(grid['dy'])} pixels."
+        )
+    others = [f"from {_fall(value, name)} for {BY_NAME[name].sentence}" for name in unbiased[1:]]
+    if others:
+        sentences.append(f"The same movement takes accuracy {_listed(others)}.")
+    if position_bias.MODEL in value["models"]:
+        sentences.append(_biased_finding(value))
+    return sentences
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _accuracies(value: Mapping[str, Any], name: str) -> tuple[str, str]:
+    model = value["models"][name]
+    return percent(model["unmoved"]["accuracy"]), percent(model["moved"]["accuracy"])
+
+
+def _fall(value: Mapping[str, Any], name: str) -> str:
+    unmoved, moved = _accuracies(value, name)
+    return f"{unmoved} to {moved}"
+
+
+def _biased_finding(value: Mapping[str, Any]) -> str:
+    trained = f"Trained with {rule(value)}, LeNet-5"
+    shares = value.get("position_bias", ())
+    if not shares:
+        return f"{trained} goes from {_fall(value, position_bias.MODEL)}."
+    said = [
+        f"{percent(share['fraction'])} are called {share['digit']} when moved by "
+        f"{place(share['dx'], share['dy'])}"
+        for share in shares
+    ]
+    decides = all(share["fraction"] > 0.5 for share in shares)
+    answers = "answers by the place" if decides else "does not answer by the place alone"
+    return f"{trained} {answers}: of all test images, {_listed(said)}."
+
+
+def rule(value: Mapping[str, Any]) -> str:
+    """The biased training images, such as "every 3 moved by (+3, 0) and every 2 by (+1, 0)"."""
+    moves = [
+        f"every {digit}{' moved' if first else ''} by {place(dx, dy)}"
+        for first, (digit, (dx, dy)) in zip(
+            [True, *[False] * 10], value["config"]["bias_rule"].items(), strict=False
+        )
+    ]
+    return _listed(moves) if moves else "images as they are"
+
+
+def what_to_try(value: Mapping[str, Any]) -> str:
+    """The sentence beside the biased model: what to do to see its bias."""
+    if position_bias.MODEL not in value["models"]:
+        return ""
+    moves = value["config"]["bias_rule"].items()
+    places = [f"{place(dx, dy)}, where it learned its {digit}s" for digit, (dx, dy) in moves]
+    if not places:
+        return ""
+    beside = " Then look at LeNet-5, which saw them all in the middle." * (
+        "lenet5" in value["models"]
+    )
+    return (
+        "Try this: take any digit that the position-biased LeNet-5 reads well and move it by "
+        f"{_listed(places)}.{beside}"
+    )
+
+
+def models(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The models of the run, in the order of the explorer."""
+    made = []
+    for name in SHORT_NAMES:
+        if name in value["models"]:
+            of = value["models"][name]
+            unmoved, moved = _accuracies(value, name)
+            made.append(
+                {
+                    "name": name,
+                    "short": SHORT_NAMES[name],
+                    "display": DISPLAY_NAMES[name],
+                    "kind": BY_NAME[name].caption,
+                    "unmoved": unmoved,
+                    "moved": moved,
+                    "map": of["accuracy_map"],
+                    "diverged": of["diverged"],
+                }
+            )
+    return made
+
+
+def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Table 1: per model our counts, the report's, and a study's verdicts; and notes."""
+    rows, _, note = table(value)
+    by_model: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        model = by_model.setdefault(row.model, {"name": row.name})
+        model[row.source] = [_cell(row, column) for column in ("unmoved", "moved")]
+    for name, model in by_model.items():
+        model["study"] = _study_cells(name, dossier)
+    return {
+        "rows": list(by_model.values()),
+        "with_report": any("report" in model for model in by_model.values()),
+        "with_study": any(model["study"] for model in by_model.values()),
+        "misprint": any(row.misprint for row in rows),
+        "note": note,
+    }
+
+
+def _cell(row: Row, column: str) -> dict[str, Any]:
+    counts = row.unmoved if column == "unmoved" else row.moved
+    star = "*" if row.misprint and column == "unmoved" else ""
+    return {
+        "accuracy": row.percent(counts).replace(" ", _SPACE),
+        "correct": f"{counts['correct']:,}",
+        "wrong": f"{counts['wrong']:,}{star}",
+    }
+
+
+def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """A study's verdicts on one row, unmoved and moved; empty where it has none."""
+    if dossier is None or dossier["table"] is None:
+        return []
+    cells = {cell["column"]: cell for cell in dossier["table"]["cells"] if cell["model"] == model}
+    return [
+        {
+            "mean": f"{cell['mean']:.1f}{_SPACE}%",
+            "interval": _interval(cell["interval"]),
+            "agrees": cell["verdict"] == "agrees",
+            "verdict": cell["verdict"],
+            "distance": f"{cell['distance']:+.1f}".replace("-", "\N{MINUS SIGN}"),
+        }
+        for column in ("unmoved", "moved")
+        if (cell := cells.get(column)) is not None
+    ]
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.1f} to {ends[1]:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def claims(dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """A study's verdicts on the report's claims, part by part."""
+    made = []
+    for claim in () if dossier is None else dossier["claims"]:
+        parts = [
+            {
+                **{key: part[key] for key in ("name", "hypothesis", "measure", "verdict")},
+                "number": "" if part["value"] is None else _number(part),
+            }
+            for part in claim["parts"]
+        ]
+        made.append(
+            {**{key: claim[key] for key in ("claim", "sentence", "verdict")}, "parts": parts}
+        )
+    return made
+
+
+def _number(part: Mapping[str, Any]) -> str:
+    value = f"{part['value']:.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value} [{_interval(part['interval'])}]"
+
+
+def settings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The run's settings, name and value."""
+    config, data = value["config"], value["data"]
+    grid = config["grid"]
+    yield "seed", str(config["seed"])
+    yield "epochs", str(config["epochs"])
+    yield "learning rate", f"{config['learning_rate']:g}"
+    yield "batch size", str(config["batch_size"])
+    yield "activation", config["activation"]
+    yield "training", config["method"]
+    yield "shifts", f"dx {span(grid['dx'])}, dy {span(grid['dy'])}: {n_shifts(value)}"
+    yield "bias rule", rule(value)
+    yield "training images", f"{data['n_train']:,}"
+    yield "test images", f"{data['n_test']:,}"
+
+
+def surroundings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What the run ran on, name and value."""
+    for name, item in value["environment"].items():
+        if name == "data_sha256":
+            for part, digest in item.items():
+                yield f"SHA-256 of {part.replace('_', ' ')}", digest
+        elif item is not None:
+            yield name.replace("_", " "), str(item)

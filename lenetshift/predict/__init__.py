@@ -1,0 +1,1 @@
+"""Predictions of any network for every image under every shift."""

@@ -1,0 +1,146 @@
+"""The plain way: every pattern through the network, in batches of one size, as in one's own loop."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ..checks.arguments import describe
+from .patterns import Patterns
+from .shared.canvas import contiguous
+
+Transform = Callable[[Tensor], Tensor]
+
+BATCH_VALUES = {"cpu": 1 << 16, "cuda": 1 << 21}
+"""Pixels of a batch: on a CPU the maps of a small batch stay in the cache, a large one fills a GPU.
+``benchmarks/batch_sizes.py`` measures it."""
+
+SIZES = {"cpu": (4, 64), "cuda": (16, 4096)}
+"""The smallest and the largest batch."""
+
+MOVED_BYTES = 8 << 20
+"""Moved images that are made at once."""
+
+
+def default_batch_size(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> int:
+    """Patterns a forward pass: a power of two that follows from a pattern's shape, dtype and device alone.
+
+    Args:
+        shape: ``(C, h, w)`` of a pattern.
+        dtype: of it; twice the bytes, half the batch.
+        device: of the network.
+    """
+    kind = device.type if device.type in SIZES else "cuda"
+    values = max(1, shape[-2] * shape[-1] * dtype.itemsize // 4)
+    least, most = SIZES[kind]
+    wanted = max(1, BATCH_VALUES[kind] // values)
+    return min(most, max(least, 1 << (wanted.bit_length() - 1)))
+
+
+class Ask:
+    """A model as a function of patterns, its transform before it and its output checked.
+
+    Args:
+        model: in eval mode; takes ``[B, C, h, w]``, gives ``[B, K]``.
+        transform: what stands before it, on ``[B, C, h, w]``; None is nothing.
+        batch_size: patterns a forward pass, neither more nor less.
+    """
+
+    def __init__(self, model: nn.Module, transform: Transform | None, batch_size: int) -> None:
+        """Keep them."""
+        self.model, self.transform, self.batch_size = model, transform, batch_size
+        self._n_classes: int | None = None  # once it has answered
+
+    def __call__(self, patterns: Tensor) -> Tensor:
+        """The logits ``[n, K]`` of patterns ``[n, C, h, w]`` in 0..1, n >= 1, which it may write to.
+
+        Raises:
+            ValueError: the transform or the model gives something else.
+        """
+        parts = []
+        for part in patterns.split(self.batch_size):
+            n = len(part)
+            if n < self.batch_size:  # filled with repetitions, whose answers are dropped
+                part = part[torch.arange(self.batch_size, device=part.device) % n]
+            parts.append(self._answer(contiguous(part))[:n])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _answer(self, batch: Tensor) -> Tensor:
+        n = len(batch)
+        seen = batch if self.transform is None else self._transformed(batch)
+        try:
+            output: Tensor = self.model(seen)
+        except Exception as error:
+            if self._n_classes is None and hasattr(error, "add_note"):  # from Python 3.11 on
+                error.add_note(
+                    f"The model was asked about {n} patterns at once; if it takes another number only, "
+                    "say so with batch_size=."
+                )
+            raise
+        fits = isinstance(output, Tensor) and output.dim() == 2 and len(output) == n
+        if not fits or output.shape[1] == 0 or output.is_complex():
+            real = "real " if fits and output.is_complex() else ""
+            raise ValueError(
+                f"model: got output {describe(output)} for {n} images, "
+                f"expected {real}[{n}, K] with K >= 1"
+            )
+        if self._n_classes not in (None, output.shape[1]):
+            raise ValueError(
+                f"model: got output {describe(output)} for {n} images, "
+                f"expected [{n}, {self._n_classes}] as for those before"
+            )
+        self._n_classes = output.shape[1]
+        return output.detach()
+
+    def _transformed(self, batch: Tensor) -> Tensor:
+        assert self.transform is not None
+        n, _, height, width = batch.shape
+        seen = self.transform(batch)
+        if (
+            not isinstance(seen, Tensor)
+            or seen.dim() != 4
+            or (len(seen), *seen.shape[2:]) != (n, height, width)
+        ):
+            raise ValueError(
+                f"transform: got output {describe(seen)} for {n} images, "
+                f"expected [{n}, C, {height}, {width}]"
+            )
+        return seen
+
+
+def answers(ask: Ask, patterns: Patterns) -> Iterator[tuple[int, Tensor]]:
+    """Ask about all patterns.
+
+    Yields:
+        The number of the first pattern, and the logits ``[B, K]`` of it and those that follow.
+    """
+    first, waiting = 0, None
+    for moved in _moved(patterns, ask.batch_size):
+        at_hand = moved if waiting is None else torch.cat([waiting, moved])
+        n = len(at_hand) - len(at_hand) % ask.batch_size
+        for at in range(0, n, ask.batch_size):
+            yield first, ask(patterns.as_input(at_hand[at : at + ask.batch_size]))
+            first += ask.batch_size
+        waiting = at_hand[n:]
+    if waiting is not None and len(waiting):
+        yield first, ask(patterns.as_input(waiting))
+
+
+def _moved(patterns: Patterns, batch_size: int) -> Iterator[Tensor]:
+    """All patterns, some at a time, ``[n, ...]``."""
+    at_once = max(batch_size, MOVED_BYTES // max(1, patterns.bytes_each))
+    n_images = max(1, at_once // patterns.n_shifts)
+    for first in range(0, len(patterns), n_images):
+        images = slice(first, min(len(patterns), first + n_images))
+        for shifts in _pieces(patterns.n_shifts, at_once):
+            yield patterns.moved(images, shifts).flatten(0, 1)
+
+
+def _pieces(n: int, most: int) -> list[slice]:
+    """``n`` shifts in as few pieces of at most ``most`` as can be, about equal."""
+    n_pieces = -(-n // most)
+    bounds = [n * k // n_pieces for k in range(n_pieces + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(bounds)]

@@ -1,0 +1,125 @@
+"""Images on canvases: every moved image is a window of its image's canvas.
+
+Window (i, j) starts ``i * step`` rows and ``j * step`` columns from the first one, which shows the
+image at its largest dy and dx: windows come in descending order of shifts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...shifts import ShiftGrid
+from .geometry import Axis
+
+Fill = str | float | Sequence[float]
+H, W = 2, 3  # the dimensions of y and x of images and canvases
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What of an image a network sees, and what comes into it when the image is moved.
+
+    Args:
+        grid: the shifts.
+        image: height and width of the images.
+        window: height and width of what the network sees, the image's middle; by default all.
+        fill: what lies beyond the image, in 0..1, one number a channel; or ``"circular"``.
+    """
+
+    grid: ShiftGrid
+    image: tuple[int, int]
+    window: tuple[int, int]
+    fill: Tensor | str
+
+    def _axis(self, dim: int, margin: int) -> Axis:
+        shifts = (self.grid.dy, self.grid.dx)[dim]
+        if len(shifts) == 1:
+            return Axis.alone(self.window[dim])
+        return Axis(len(shifts), shifts.step, self.window[dim], margin=margin)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether images move whole, and 0 comes in: what the op ``translate`` does."""
+        return self.window == self.image and isinstance(self.fill, Tensor) and not self.fill.any()
+
+    def axes(self, margin: int = 0) -> tuple[Axis, Axis]:
+        """The windows of the canvas along y and x, and the margin around them."""
+        return self._axis(0, margin), self._axis(1, margin)
+
+    def canvases(self, images: Tensor, margin: int = 0) -> Tensor:
+        """Canvases ``[N, C, height, width]``, channels last, of images ``[N, C, H, W]`` in 0..1.
+
+        Args:
+            images: floating.
+            margin: pixels around the windows, along axes with several of them.
+        """
+        spans = []
+        for dim, axis in enumerate(self.axes(margin)):
+            middle = (self.image[dim] - self.window[dim]) // 2
+            first = middle - (self.grid.dy, self.grid.dx)[dim][-1] - axis.around
+            spans.append(range(first, first + axis.cells + 2 * axis.around))
+        if isinstance(self.fill, str):
+            rows, columns = (
+                torch.tensor([at % size for at in span], device=images.device)
+                for span, size in zip(spans, self.image, strict=True)
+            )
+            return channels_last(images[:, :, rows[:, None], columns])
+        fill = self.fill.to(images).view(-1, 1, 1)
+        canvases = channels_last(fill.expand(*images.shape[:2], *map(len, spans)))
+        inside = [
+            range(max(0, span.start), min(size, span.stop))
+            for span, size in zip(spans, self.image, strict=True)
+        ]
+        if all(map(len, inside)):
+            source, target = (
+                [
+                    slice(part.start - at, part.stop - at)
+                    for part, at in zip(inside, first, strict=True)
+                ]
+                for first in ((0, 0), (spans[0].start, spans[1].start))
+            )
+            canvases[:, :, target[0], target[1]] = images[:, :, source[0], source[1]]
+        return canvases
+
+    def patterns(self, images: Tensor, n: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        """What the network sees of images ``n`` at row ``i`` and column ``j`` of the grid.
+
+        Args:
+            images: floating ``[N, C, H, W]`` in 0..1.
+            n, i, j: int64 ``[B]``.
+
+        Returns:
+            ``[B, C, h, w]``.
+        """
+        y, x = self.axes()
+        windows = lines(lines(self.canvases(images), H, y), W, x)  # [N, C, n_dy, n_dx, h, w]
+        return contiguous(windows[n, :, y.windows - 1 - i, x.windows - 1 - j])
+
+
+def lines(canvases: Tensor, dim: int, axis: Axis) -> Tensor:
+    """A view of every window's lines: dimension ``dim`` counts windows, a new last one its lines."""
+    return canvases.narrow(dim, axis.around, axis.cells).unfold(dim, axis.size, axis.step or 1)
+
+
+def contiguous(batch: Tensor) -> Tensor:
+    """A batch ``[N, C, h, w]`` in PyTorch's ordinary layout: with one channel, ``Tensor.contiguous`` accepts
+    any stride of it, and convolutions then take the batch for channels_last."""
+    channels, height, width = batch.shape[1:]
+    if batch.stride() == (channels * height * width, height * width, width, 1):
+        return batch
+    return torch.empty(batch.shape, dtype=batch.dtype, device=batch.device).copy_(batch)
+
+
+def channels_last(tensor: Tensor) -> Tensor:
+    """A copy ``[N, C, height, width]`` in channels_last, as ``contiguous`` gives it not for C = 1."""
+    copy = torch.empty(
+        tensor.shape,
+        dtype=tensor.dtype,
+        device=tensor.device,
+        memory_format=torch.channels_last,
+    )
+    return copy.copy_(tensor)

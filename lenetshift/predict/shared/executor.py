@@ -1,0 +1,193 @@
+"""One pass of a network over canvases: its graph, operation by operation, on maps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...checks.text import in_a_line
+from . import whole
+from .call import Call
+from .geometry import Axis, MarginTooSmall, NotShared
+from .graph import (
+    IMAGES,
+    TWO,
+    Graph,
+    Node,
+    leaves,
+    mapped,
+    picked,
+    values_in,
+)
+from .maps import Flat, Map, Tally, Unshared, windows
+from .places import TakenApart
+from .rules import RULES
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """What a pass over canvases gives.
+
+    Attributes:
+        logits: ``[N, n_y, n_x, K]``, in the order of the windows on the canvas.
+        spoiled_y: bool ``[N, n_y]``, windows above or below which something else lies than a
+            padding puts there: their logits are wrong.
+        spoiled_x: bool ``[N, n_x]``, the same to their left and right.
+        products: multiply-adds of the convolutions on the canvases.
+        plain_products: those of the same windows one by one.
+        peak_bytes: most memory that the values held at once, where it was bounded; else 0.
+    """
+
+    logits: Tensor
+    spoiled_y: Tensor
+    spoiled_x: Tensor
+    products: int
+    plain_products: int
+    peak_bytes: int
+
+
+def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = math.inf) -> Pass:
+    """Run a network on all windows of ``canvases [N, C, height, width]``.
+
+    Args:
+        graph: the network.
+        canvases: images with something around them.
+        y, x: where the windows lie.
+        most_bytes: what the values may hold at once; looked at before it is taken.
+
+    Raises:
+        NotShared: it does something that windows cannot share; the message says what.
+        MarginTooSmall: the canvases hold too little around their windows.
+    """
+    tally = Tally(most_bytes)
+    images = Map(canvases, y, x, tally)
+    results: dict[int, Any] = {IMAGES.node: images}
+    held = _Held()
+    measured = most_bytes < math.inf
+    for n, node in enumerate(graph.nodes):
+        results[n] = _result(graph, node, results, images, held)
+        if measured:
+            held.add(results[n])
+        for used in graph.last_use.get(n, ()):
+            if measured and used != IMAGES.node:
+                held.remove(results[used])
+            del results[used]
+    output = results[graph.output.node]
+    logits = whole.taken_apart(output if graph.output.item is None else output[graph.output.item])
+    if not isinstance(logits, Tensor) or len(logits) != images.rows:
+        raise NotShared("it gives no row of numbers for each image")
+    n = len(canvases)
+    spoiled_y, spoiled_x = (
+        canvases.new_zeros(n, axis.windows, dtype=torch.bool) if spoiled is None else spoiled
+        for axis, spoiled in ((y, tally.spoiled_y), (x, tally.spoiled_x))
+    )
+    return Pass(
+        logits.reshape(n, y.windows, x.windows, -1),
+        spoiled_y,
+        spoiled_x,
+        tally.products,
+        tally.plain_products,
+        held.peak,
+    )
+
+
+def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held: _Held) -> Any:
+    """An operation's result: by its rule where it is given maps, else as it stands."""
+    args, kwargs = graph.arguments(node, results, images.rows)
+    given = list(leaves((args, kwargs)))
+    try:
+        if images.tally.most_bytes < math.inf:
+            images.tally.check_bytes(held.bytes + _foreseen(node, given, images))
+        for value in given:
+            if isinstance(value, Unshared):
+                raise NotShared(value.reason)
+        call = Call(graph.operation(node), node.kind, node.parameters, node.shape)
+        if not any(isinstance(value, (Map, Flat)) for value in given):
+            return call(*args, **kwargs)
+        return mapped(
+            _by_rule(call, args, kwargs, given, _has_rows(graph, node, results)), _settled
+        )
+    except NotShared as reason:
+        raise NotShared(f"{node.name} {reason}") from reason
+    except MarginTooSmall:
+        raise
+    except Exception as error:
+        raise NotShared(f"{node.name} cannot be shared ({in_a_line(error)})") from error
+
+
+def _by_rule(call: Call, args: Any, kwargs: Any, given: list[Any], has_rows: bool) -> Any:
+    maps = any(isinstance(value, Map) for value in given)
+    if has_rows and maps:
+        raise NotShared("joins a map with numbers that each window has for itself")
+    rule = RULES.get(call.name)
+    if rule is None and maps:
+        raise NotShared("cannot be shared between windows")
+    if rule is None or has_rows:
+        return whole.of_windows(call, *args, **kwargs)
+    try:
+        return rule(call, *args, **kwargs)
+    except TakenApart:
+        return whole.of_windows(call, *args, **kwargs)
+
+
+def _has_rows(graph: Graph, node: Node, results: dict[int, Any]) -> bool:
+    """Whether an operation is given numbers that depend on the pixels and have left the map."""
+    return any(
+        isinstance(value, Tensor) and (used.node == IMAGES.node or graph.nodes[used.node].moving)
+        for used in values_in(node)
+        for value in leaves(picked(results, used))
+    )
+
+
+def _foreseen(node: Node, given: list[Any], images: Map) -> int:
+    """What an operation's result will take, about: as many features as it has, at the places of the map that
+    it is given; or its rows."""
+    maps = [value for value in given if isinstance(value, Map)]
+    if not maps:
+        return math.prod(node.shape) // TWO * images.rows * images.tensor.element_size()
+    largest = max((m.tensor for m in maps), key=Tensor.numel)
+    features = math.prod(node.shape[1:-2] or largest.shape[1:-2])
+    cells = len(largest) * largest.shape[-2] * largest.shape[-1]
+    return features * cells * largest.element_size()
+
+
+def _settled(value: Any) -> Any:
+    """A map whose windows are one place each, as a row for each of them."""
+    single = isinstance(value, Map) and value.y.size == value.x.size == 1
+    return windows(value) if single else value
+
+
+class _Held:
+    """Memory behind results that are kept, that of views once.
+
+    Attributes:
+        bytes: now.
+        peak: most of it at once.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = self.peak = 0
+        self._uses: dict[int, int] = {}  # storage -> results that lie in it
+
+    def add(self, result: Any) -> None:
+        for storage in _storages(result):
+            if not self._uses.get(storage._cdata):
+                self.bytes += storage.nbytes()
+            self._uses[storage._cdata] = self._uses.get(storage._cdata, 0) + 1
+        self.peak = max(self.peak, self.bytes)
+
+    def remove(self, result: Any) -> None:
+        for storage in _storages(result):
+            self._uses[storage._cdata] -= 1
+            if not self._uses[storage._cdata]:
+                self.bytes -= storage.nbytes()
+
+
+def _storages(result: Any) -> list[Any]:
+    maps = (value.map if isinstance(value, Flat) else value for value in leaves(result))
+    tensors = (value.tensor if isinstance(value, Map) else value for value in maps)
+    return [t.untyped_storage() for t in tensors if isinstance(t, Tensor)]

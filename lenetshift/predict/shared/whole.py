@@ -1,0 +1,165 @@
+"""Rules for operations on a whole window: what leaves the map and goes on for each pattern alone.
+
+From there on a tensor has a row for each window of each image, ``[N * n_y * n_x, ...]``, and every
+operation is run as it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .call import Call
+from .geometry import NotShared
+from .graph import TWO, mapped
+from .maps import (
+    Flat,
+    Join,
+    Map,
+    conv2d,
+    cropped,
+    pool2d,
+    summable,
+    windows,
+)
+from .places import TakenApart, along, dims_of, features_of
+
+
+def taken_apart(value: Any) -> Any:
+    """A map's or flattened map's windows, a row each; anything else as it is."""
+    if isinstance(value, Map):
+        return value.taken_apart
+    if isinstance(value, Flat):
+        return value.map.taken_apart.flatten(1)
+    return value
+
+
+def of_windows(call: Call, *args: Any, **kwargs: Any) -> Any:
+    """Any operation on each window by itself."""
+    return call(*mapped(args, taken_apart), **mapped(kwargs, taken_apart))
+
+
+def viewed(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
+    """``view``, ``unsqueeze`` and whatever else gives the same values another shape."""
+    maps = value.map if isinstance(value, Flat) else value
+    if call.shape[:1] != (TWO,):
+        raise NotShared("gives its batch a shape that joins images")
+    features, window = maps.features, (maps.y.size, maps.x.size)
+    shape = call.shape[1:]
+    if shape[-2:] == window and math.prod(shape[:-2]) == math.prod(features):
+        if shape[:-2] == features:
+            return maps
+        tensor = maps.tensor
+        return maps.with_tensor(tensor.reshape(len(tensor), *shape[:-2], *tensor.shape[-2:]))
+    if shape == (math.prod((*features, *window)),):
+        return Flat(maps)
+    raise TakenApart
+
+
+def addmm(call: Call, bias: Any, value: Any, weight: Any, **scales: Any) -> Any:
+    """A dense layer with a bias."""
+    if scales or not isinstance(bias, Tensor) or bias.dim() != 1:
+        raise TakenApart
+    return _dense(value, weight, bias)
+
+
+def mm(call: Call, value: Any, weight: Any) -> Any:
+    """A dense layer without a bias."""
+    return _dense(value, weight, None)
+
+
+def linear(call: Call, value: Any, weight: Any, bias: Tensor | None = None) -> Any:
+    """``linear``, where it stays one operation."""
+    if not isinstance(weight, Tensor):
+        raise TakenApart
+    return _dense(value, weight.t(), bias)
+
+
+def _dense(value: Any, weight: Any, bias: Tensor | None) -> Any:
+    """``value @ weight``, ``weight [n, O]``: on a flattened map, a convolution as large as its windows."""
+    if not isinstance(value, Flat) or not isinstance(weight, Tensor):
+        raise TakenApart
+    if weight.is_cuda:  # cuDNN may round otherwise than cuBLAS
+        raise TakenApart
+    maps = value.map
+    channels, size = math.prod(maps.features), (maps.y.size, maps.x.size)
+    tensor = maps.tensor.reshape(len(maps.tensor), channels, *maps.tensor.shape[-2:])
+    kernel = weight.t().reshape(-1, channels, *size)
+    out = conv2d(maps.with_tensor(tensor), kernel, bias, (1, 1), (1, 1), groups=1)
+    return windows(out).flatten(1)
+
+
+def over_places(join: Join, average: bool = False) -> Callable[..., Any]:
+    """The rule of ``sum``, ``mean``, ``amax`` or ``amin``."""
+
+    def rule(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, Map):
+            raise TakenApart
+        dims = dims_of(call, (value, *args), kwargs, value.tensor.dim())
+        if set(dims) != set(range(value.tensor.dim())[-2:]) or kwargs.get("dtype"):
+            return along(call, value, *args, **kwargs)
+        if len(features_of(value)) != 1:
+            raise TakenApart
+        size = (value.y.size, value.x.size)
+        tensor = value.tensor
+        adds = join is torch.add
+        pooled = pool2d(value.with_tensor(summable(tensor) if adds else tensor), join, size, size)
+        result = windows(pooled)
+        if average:
+            result = result / math.prod(size)
+        if adds and tensor.is_floating_point():
+            result = result.to(tensor.dtype)
+        return result if call.argument("keepdim", (value, *args), kwargs) else result.flatten(1)
+
+    return rule
+
+
+def sliced(
+    call: Call, value: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
+) -> Any:
+    """``slice``: of features, rows or columns."""
+    if not isinstance(value, Map):
+        raise TakenApart
+    n_dims = value.tensor.dim()
+    dim %= n_dims
+    if dim == 0:
+        if call.shape[:1] != (TWO,) or step != 1 or start:
+            raise NotShared("takes some images of its batch")
+        return value
+    taken = slice(start, end, step)
+    if dim in features_of(value):
+        return value.with_tensor(call(value.tensor, dim, start, end, step))
+    rows, columns = range(value.y.size), range(value.x.size)
+    if dim == n_dims - 2:
+        return cropped(value, rows[taken], columns)
+    return cropped(value, rows, columns[taken])
+
+
+def indexed(call: Call, value: Any, indices: Any) -> Any:
+    """``x[numbers]``: of features alone."""
+    if not isinstance(value, Map):
+        raise TakenApart
+    at = {k for k, index in enumerate(indices) if index is not None}
+    if not at <= set(features_of(value)):
+        raise NotShared("takes places by their numbers")
+    return value.with_tensor(call(value.tensor, indices))
+
+
+def scattered(call: Call, value: Any, source: Any, dim: int = 0, *at: Any) -> Any:
+    """``slice_scatter`` and ``select_scatter``: into features alone."""
+    if not isinstance(value, Map) or not isinstance(source, Map):
+        raise NotShared("writes to some places of a window")
+    if dim % value.tensor.dim() not in features_of(value):
+        raise NotShared("writes to some places of a window")
+    if (value.y, value.x) != (source.y, source.x):
+        value, source = value.without_margin(), source.without_margin()
+    if (value.y, value.x, value.tensor.shape[-2:]) != (
+        *(source.y, source.x),
+        source.tensor.shape[-2:],
+    ):
+        raise NotShared("joins maps of different strides or sizes")
+    return value.with_tensor(call(value.tensor, source.tensor, dim, *at))

@@ -1,0 +1,195 @@
+"""Table 1, our numbers beside the report's, as text, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..data.load import MNIST_SHA256
+from ..metrics import Counts
+from ..models.table import DISPLAY_NAMES
+from ..study.experiments.runs import GRID
+from ..study.experiments.table import MISPRINT, OUTCOMES
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of Table 1: a model's counts, by us or by the report."""
+
+    model: str
+    source: str
+    """``"ours"`` or ``"report"``."""
+    unmoved: Counts
+    moved: Counts
+    misprint: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call the model."""
+        return DISPLAY_NAMES[self.model]
+
+    def percent(self, counts: Counts) -> str:
+        """Ours to a tenth of a per cent; the report's as it printed them, in whole per cent."""
+        return f"{100 * counts['accuracy']:.{0 if self.source == 'report' else 1}f} %"
+
+
+def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = True) -> list[Row]:
+    """The rows of Table 1: for each model ours, then the report's where it has one.
+
+    Args:
+        results: per model name a mapping with ``unmoved`` and ``moved``, each
+            ``{"correct", "wrong", "accuracy"}`` (counts, and a fraction).
+        with_report: whether to put the report's rows beside ours; they are about MNIST only.
+    """
+    rows = []
+    for model in [name for name in DISPLAY_NAMES if name in results]:
+        rows.append(Row(model, "ours", results[model]["unmoved"], results[model]["moved"]))
+        if with_report and model in OUTCOMES:
+            printed = OUTCOMES[model]
+            rows.append(Row(model, "report", printed.unmoved, printed.moved, printed.misprint))
+    return rows
+
+
+def _notes(rows: Sequence[Row], note: str) -> list[str]:
+    misprint = [f"* {MISPRINT}"] if any(row.misprint for row in rows) else []
+    return misprint + ([note] if note else [])
+
+
+def _cells(row: Row) -> list[str]:
+    star = "*" if row.misprint else ""
+    return [
+        str(row.unmoved["correct"]),
+        f"{row.unmoved['wrong']}{star}",
+        row.percent(row.unmoved),
+        str(row.moved["correct"]),
+        str(row.moved["wrong"]),
+        row.percent(row.moved),
+    ]
+
+
+def format_text(rows: Sequence[Row], title: str, note: str = "") -> str:
+    """Table 1 for a terminal: at most 100 columns, a model's rows together, notes below."""
+    name_width = max([len(row.name) for row in rows], default=0)
+    # An asterisk hangs to the right of its number, so that the digits stay aligned.
+    lines = [
+        title,
+        "",
+        f"{'':{name_width}}  {'':6}  {'unmoved':^26}   {'moved':^26}",
+        f"{'model':{name_width}}  {'':6}" + f"  {'correct':>8} {'wrong':>7}  {'accuracy':>8}" * 2,
+    ]
+    previous = ""
+    for row in rows:
+        numbers = _cells(row)
+        name = row.name if row.model != previous else ""
+        if name and previous:
+            lines.append("")
+        line = f"{name:{name_width}}  {row.source:6}"
+        for correct, wrong, accuracy in (numbers[:3], numbers[3:]):
+            digits, star = wrong.rstrip("*"), "*" if wrong.endswith("*") else " "
+            line += f"  {correct:>8} {digits:>7}{star} {accuracy:>8}"
+        lines.append(line)
+        previous = row.model
+    notes = [line for text in _notes(rows, note) for line in _wrap(text)]
+    return "\n".join([*lines, "", *notes]).rstrip("\n") + "\n"
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(text, width=98, subsequent_indent="  " if text.startswith("*") else "")
+
+
+def format_markdown(rows: Sequence[Row], title: str, note: str = "") -> str:
+    """Table 1 in Markdown, with the columns of the report's own table."""
+    header = ["model", "", "correct", "wrong", "accuracy"]
+    header += ["correct (moved)", "wrong (moved)", "accuracy (moved)"]
+    lines = [f"**{title}**", "", _pipes(header), "|---|---|" + "---:|" * 6]
+    for row in rows:
+        cells = [cell.replace("*", "\\*") for cell in _cells(row)]
+        lines.append(_pipes([row.name, row.source, *cells]))
+    for text in _notes(rows, note):
+        lines += ["", text.replace("*", "\\*", 1) if text.startswith("*") else text]
+    return "\n".join(lines) + "\n"
+
+
+def _pipes(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def format_position_bias(value: Mapping[str, Any]) -> str:
+    """The second experiment for a terminal, from what ``results.json`` holds; may be empty."""
+    lines = [
+        f"Position-biased LeNet-5: of all test images moved by dx {answer['dx']}, "
+        f"dy {answer['dy']}, {answer['fraction']:.1%} are answered {answer['digit']}"
+        for answer in value.get("position_bias", ())
+    ]
+    dx, dy = value["config"]["grid"]["dx"], value["config"]["grid"]["dy"]
+    for figure in value.get("figures", ()):
+        answers, label = figure["predictions"], figure["label"]
+        n_right = sum(answer == label for row in answers for answer in row)
+        unmoved = answers[-dy[0]][-dx[0]]
+        lines.append(
+            f"Figure {figure['figure']}: test image {figure['index']}, label {label}, unmoved "
+            f"answered {unmoved} ({'right' if unmoved == label else 'wrong'}), right at {n_right} "
+            f"of {len(answers) * len(answers[0])} shifts"
+        )
+    return "".join(line + "\n" for line in lines)
+
+
+def format_csv(rows: Sequence[Row], note: str = "") -> str:
+    """Table 1 as CSV: one header line, accuracies as fractions, notes in the last column."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            "model",
+            "name",
+            "source",
+            "correct",
+            "wrong",
+            "accuracy",
+            "correct_moved",
+            "wrong_moved",
+            "accuracy_moved",
+            "note",
+        ]
+    )
+    for row in rows:
+        digits = 2 if row.source == "report" else 6
+        counts = [
+            value
+            for part in (row.unmoved, row.moved)
+            for value in (part["correct"], part["wrong"], f"{part['accuracy']:.{digits}f}")
+        ]
+        remark = MISPRINT if row.misprint else (note if row.source == "ours" else "")
+        writer.writerow([row.model, row.name, row.source, *counts, remark])
+    return text.getvalue()
+
+
+def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
+    """Rows, title and note of Table 1, from what ``results.json`` holds.
+
+    The report's rows stand beside ours if the data are MNIST and the grid is the report's, and are
+    left out otherwise.
+    """
+    dx, dy = value["config"]["grid"]["dx"], value["config"]["grid"]["dy"]
+    n = value["data"]["n_test"]
+    n_shifts = (dx[1] - dx[0] + 1) * (dy[1] - dy[0] + 1)
+    title = (
+        f"Table 1. Answers to {n:,} test images unmoved, and moved by dx {dx[0]}..{dx[1]}, "
+        f"dy {dy[0]}..{dy[1]} ({n * n_shifts:,} patterns)"
+    )
+    shifts = [[values[0], values[-1]] for values in (GRID.dx, GRID.dy)]
+    others = []
+    if value["environment"]["data_sha256"] != MNIST_SHA256:
+        others.append("data are not MNIST")
+    if [dx, dy] != shifts:
+        others.append("shifts are not the report's")
+    other = f"The {' and the '.join(others)}, so the report's numbers are left out."
+    diverged = [DISPLAY_NAMES[name] for name, model in value["models"].items() if model["diverged"]]
+    meaningless = f"Training diverged, so the answers mean nothing: {', '.join(diverged)}."
+    notes = (value["note"], other if others else "", meaningless if diverged else "")
+    note = " ".join(text for text in notes if text)
+    return table_rows(value["models"], with_report=not others), title, note

@@ -1,0 +1,1 @@
+"""Files: written atomically, sealed with a hash, and read without trusting them."""

@@ -1,0 +1,1 @@
+"""The study: the report's numbers and claims, tested over many seeds."""

@@ -1,0 +1,188 @@
+"""A study's runs on a Dask cluster: any number of machines, each with this package and these data.
+
+Dask repeats a lost worker's run on another one. A worker of another version of lenetshift or PyTorch,
+another instruction set or other data would give other answers: it gets no run.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..checks.errors import StorageError
+from ..predict.progress import Reporter
+from .experiments.runs import Run
+from .plans import Plan
+from .processes import do
+from .run_files import Ground
+from .studies import Done, Workers
+
+PATIENCE = 30
+"""Seconds to wait for the scheduler, and for a worker where none is left."""
+
+LOOK = 2.0
+"""Seconds between two looks at which workers there are."""
+
+
+def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
+    """The workers of a Dask scheduler.
+
+    Args:
+        address: of the scheduler, as ``tcp://10.0.0.1:8786``.
+        patience: see :data:`PATIENCE`.
+
+    Raises:
+        StorageError: ``distributed`` is not installed, or nothing listens at the address. The iterator
+            raises it where what answers is no scheduler, the cluster is lost, no fit worker is left, or
+            several workers died of one run.
+    """
+    if importlib.util.find_spec("distributed") is None:
+        raise StorageError(
+            "argument --scheduler: distributed is not installed: pip install 'lenetshift[dask]'"
+        )
+    try:
+        _wait_for(address, patience)
+    except ValueError as error:
+        raise StorageError(
+            f"argument --scheduler: got {address!r}, expected an address as tcp://10.0.0.1:8786"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"no Dask scheduler answers at {address} in {patience:g} s: {error.strerror or error}"
+        ) from error
+    return functools.partial(_do_all, address, patience)
+
+
+def _wait_for(address: str, patience: float) -> None:
+    """Wait until something listens at an address. A client of Distributed would wait as well, but
+    longer than it is told to, and say more than a line when it is cleared away.
+
+    Raises:
+        OSError: nothing does so within ``patience`` seconds, or there is no such host.
+        ValueError: it is no address.
+    """
+    from distributed.comm.addressing import get_address_host_port
+
+    host, port = get_address_host_port(address, strict=True)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=max(0.1, patience)).close()
+            return
+        except socket.gaierror:  # no such host
+            raise
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(min(0.2, patience / 10))
+
+
+def _do_all(
+    address: str,
+    patience: float,
+    plan: Plan,
+    ground: Ground,
+    todo: Sequence[Run],
+    reporter: Reporter,
+) -> Done:
+    import distributed
+
+    lost = StorageError(f"the cluster at {address} is lost: --resume goes on")
+    try:
+        client = distributed.Client(address, timeout=patience, set_as_default=False)
+    except (OSError, ValueError, TimeoutError, AssertionError) as error:
+        # Distributed asserts that its own thread starts within 10 s, which a busy machine may not grant.
+        raise StorageError(f"no Dask scheduler answers at {address} in {patience:g} s") from error
+    with client, client.as_current():
+        try:
+            yield from _gather(client, _Crew(client, plan, ground, patience, reporter), todo)
+        except (OSError, TimeoutError, distributed.CancelledError) as error:
+            raise lost from error
+
+
+def _gather(client: Any, crew: _Crew, todo: Sequence[Run]) -> Done:
+    """Hand out a few runs a worker, the others as results come."""
+    import distributed
+
+    waiting = list(todo)
+    futures: dict[Any, Run] = {}
+    while waiting or futures:
+        workers = crew.fit_workers()
+        while waiting and len(futures) < 2 * sum(workers.values()):
+            run = waiting.pop(0)
+            future = client.submit(
+                do, crew.plan, run, crew.ground, workers=list(workers), key=run.name, pure=False
+            )
+            futures[future] = run
+        try:
+            distributed.wait(futures, timeout=LOOK, return_when="FIRST_COMPLETED")
+        except TimeoutError:
+            continue
+        for future in [future for future in futures if future.done()]:
+            run = futures.pop(future)
+            error = future.exception()
+            if isinstance(error, distributed.KilledWorker):
+                raise StorageError(f"{run.name}: workers died of it, several times") from error
+            yield future.result()
+            future.release()
+
+
+class _Crew:
+    """The workers that may take part: those on the same ground as this process."""
+
+    def __init__(
+        self, client: Any, plan: Plan, ground: Ground, patience: float, reporter: Reporter
+    ) -> None:
+        self.client, self.plan, self.ground = client, plan, ground
+        self._patience, self._reporter = patience, reporter
+        self._asked: dict[str, bool] = {}  # address -> whether it is fit
+
+    def fit_workers(self) -> Mapping[str, int]:
+        """Address -> threads of those that there are now; each is asked once.
+
+        Raises:
+            StorageError: for as long as patience lasts there has been none.
+        """
+        deadline = time.monotonic() + self._patience
+        while True:
+            present = self.client.scheduler_info(n_workers=-1)["workers"]
+            for address in present:
+                if address not in self._asked:
+                    self._asked[address] = self._is_fit(address)
+            fit = {a: int(w["nthreads"]) for a, w in present.items() if self._asked[a]}
+            if fit:
+                return fit
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"the cluster has no worker that can take part: it has {len(present)} "
+                    "others: --resume goes on"
+                )
+            time.sleep(min(LOOK, self._patience / 10))
+
+    def _is_fit(self, address: str) -> bool:
+        """Whether a worker is on the same ground; says why not."""
+        try:
+            answer = self.client.run(ground_of, self.plan, workers=[address])
+        except Exception as error:  # whatever importing or reading raises over there
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            self._reporter.line(f"worker {address} takes no part: {first}")
+            return False
+        if address not in answer:  # it went away meanwhile
+            return False
+        for name, expected in self.ground.items():
+            if answer[address].get(name) != expected:
+                self._reporter.line(
+                    f"worker {address} takes no part: {name}: "
+                    f"got {answer[address].get(name)}, expected {expected}"
+                )
+                return False
+        return True
+
+
+def ground_of(plan: Plan) -> dict[str, Any]:
+    """A plan's ground, as a worker finds it."""
+    return plan.ground()

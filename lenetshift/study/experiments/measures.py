@@ -1,0 +1,71 @@
+"""What is measured of one trained network: pure functions of its answers, in per cent of patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import metrics
+from ...shifts import ShiftGrid
+
+DEFINITIONS: dict[str, str] = {
+    "unmoved": "test images answered right at shift (0, 0)",
+    "moved": "patterns (image and shift) answered right, the unmoved ones among them",
+    "worst_case": "test images answered right at every shift",
+    "agreement": "moved patterns that get the answer of their unmoved image, right or wrong",
+    "consistency": "pairs of shifts, drawn independently, that give an image the same answer",
+    "loss": "mean cross-entropy of the last epoch's steps, in nats",
+}
+"""The measures that are one number, and what they mean; all but the loss are per cent."""
+
+
+def measure(
+    predictions: NDArray[np.uint8], labels: NDArray[np.int64], losses: NDArray[np.float32]
+) -> dict[str, float]:
+    """The measures of one network.
+
+    Args:
+        predictions: ``[N, n_dy, n_dx]`` on the report's grid.
+        labels: ``[N]``.
+        losses: ``[n_steps]``, of the last epoch.
+    """
+    grid = ShiftGrid()
+    fractions = {
+        "unmoved": metrics.unmoved_accuracy(predictions, labels, grid),
+        "moved": metrics.moved_accuracy(predictions, labels),
+        "worst_case": metrics.worst_case_accuracy(predictions, labels),
+        "agreement": metrics.agreement(predictions, grid),
+        "consistency": metrics.consistency(predictions, labels, grid).overall,
+    }
+    values = {name: 100 * fraction.value for name, fraction in fractions.items()}
+    return {**values, "loss": float(losses.astype(np.float64).mean())}
+
+
+def accuracy_by_dx(predictions: NDArray[np.uint8], labels: NDArray[np.int64]) -> list[float]:
+    """Per cent of the images answered right at each dx -5..5, dy = 0."""
+    grid = ShiftGrid()
+    row = grid.index(0, 0)[0]
+    by_dx = 100 * metrics.accuracy_map(predictions, labels)[row]
+    return [float(value) for value in by_dx]
+
+
+def answered_by_class(
+    predictions: NDArray[np.uint8], labels: NDArray[np.int64], digits: Sequence[int]
+) -> dict[str, Any]:
+    """For each of some digits: per cent of the images that are answered so at each dx, dy = 0.
+
+    Returns:
+        ``{digit: {"all": [n_dx], "0": [n_dx], ... "9": ...}}``, of all images and of those of each true
+        class that occurs.
+    """
+    grid = ShiftGrid()
+    answers = predictions[:, grid.index(0, 0)[0]]  # [N, n_dx]
+    result: dict[str, Any] = {}
+    for digit in digits:
+        so = answers == digit
+        by_class = {str(c): (100 * so[labels == c].mean(0)).tolist() for c in np.unique(labels)}
+        result[str(digit)] = {"all": (100 * so.mean(0)).tolist(), **by_class}
+    return result

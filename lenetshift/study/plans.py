@@ -1,0 +1,109 @@
+"""A study's plan: which runs, on which data."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checks.arguments import check_choice, check_int
+from ..data.dataset import Dataset, dataset_sha256, evenly_spaced
+from ..data.load import load_mnist
+from ..ops import isa
+from ..version import __version__
+from .experiments import EXPERIMENTS
+from .experiments.runs import Run
+
+QUICK_SEEDS, QUICK_TRAIN, QUICK_TEST = 2, 600, 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study is about; with it, its runs and all that they depend on are settled.
+
+    Args:
+        n_seeds: seeds 0..n_seeds - 1, at least 2.
+        experiments: some of :data:`lenetshift.study.experiments.EXPERIMENTS`.
+        quick: a few images and settings only, to see that all works.
+        data: folder of the IDX files; None for the packaged MNIST.
+
+    Raises:
+        ValueError: too few seeds, or an unknown experiment.
+    """
+
+    n_seeds: int = 20
+    experiments: tuple[str, ...] = tuple(EXPERIMENTS)
+    quick: bool = False
+    data: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check seeds and names."""
+        check_int("seeds", self.n_seeds, 2)
+        for name in self.experiments:
+            check_choice("experiment", name, tuple(EXPERIMENTS))
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, in the order of the experiments."""
+        seeds = range(self.n_seeds)
+        return [
+            run
+            for name, runs in EXPERIMENTS.items()
+            if name in self.experiments
+            for run in runs(seeds, self.quick)
+        ]
+
+    @property
+    def note(self) -> str:
+        """What a reader must know before all numbers; empty for a whole study."""
+        if not self.quick:
+            return ""
+        return (
+            f"Quick: {QUICK_TRAIN} training and {QUICK_TEST} test images and few settings. "
+            "These numbers and verdicts say nothing of the report."
+        )
+
+    def datasets(self) -> tuple[Dataset, Dataset]:
+        """Training and test images; DataError where they cannot be read."""
+        train_set, test_set = _whole_datasets(self.data)
+        if not self.quick:
+            return train_set, test_set
+        return (
+            train_set.subset(min(QUICK_TRAIN, len(train_set))),
+            test_set.subset(min(QUICK_TEST, len(test_set))),
+        )
+
+    def test_indices(self) -> list[int]:
+        """The number, in the whole test set, of each image of ``datasets()[1]``."""
+        n, total = len(self.datasets()[1]), len(_whole_datasets(self.data)[1])
+        return [int(index) for index in evenly_spaced(n, total)]
+
+    def data_sha256(self) -> dict[str, str]:
+        """Of the whole sets, part by part."""
+        parts = zip(("train", "test"), _whole_datasets(self.data), strict=True)
+        return {
+            f"{part}_{kind}": digest
+            for part, dataset in parts
+            for kind, digest in dataset_sha256(dataset).items()
+        }
+
+    def ground(self) -> dict[str, Any]:
+        """What decides outcomes beside the runs' settings."""
+        train_set, test_set = self.datasets()
+        return {
+            "lenetshift": __version__,
+            "torch": str(torch.__version__),
+            "isa": isa(),
+            "data": " ".join(digest[:12] for digest in self.data_sha256().values()),
+            "n_train": len(train_set),
+            "n_test": len(test_set),
+        }
+
+
+@functools.lru_cache(maxsize=1)
+def _whole_datasets(data: Path | None) -> tuple[Dataset, Dataset]:
+    """Read once a process."""
+    return load_mnist(data)

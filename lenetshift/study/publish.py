@@ -1,0 +1,128 @@
+"""A study's published files: ``dossier.json``, its tables as CSV, labels, and the hash of every file.
+
+``SHA256SUMS`` comes last, so a folder that has it is complete; ``sha256sum -c SHA256SUMS`` checks it
+without this package.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..storage.environment import environment
+from ..storage.files import read_file, write_atomically, write_json, write_text
+from .contents import contents
+from .experiments import EXPERIMENTS
+from .plans import Plan
+from .run_files import archive
+
+DOSSIER, LABELS, SUMS = "dossier.json", "labels.npz", "SHA256SUMS"
+_PRODUCTS = {"table1.csv", *(f"{name}.{kind}" for name in EXPERIMENTS for kind in ("png", "svg"))}
+"""Files that a dossier has or not, as its experiments are."""
+
+
+def dossier_of(plan: Plan, folder: Path) -> dict[str, Any]:
+    """What ``dossier.json`` will hold of a study whose runs in ``folder`` are finished.
+
+    Raises:
+        StorageError: as :func:`lenetshift.study.contents.contents`.
+    """
+    cpu = torch.device("cpu")
+    return {**contents(plan, folder, plan.ground()), "environment": environment(cpu)}
+
+
+def publish(
+    plan: Plan,
+    folder: Path,
+    value: Mapping[str, Any],
+    draw: Callable[[Path, Mapping[str, Any]], Sequence[Path]],
+) -> None:
+    """Write all published files of a study.
+
+    Args:
+        plan: the study's.
+        folder: of its run files.
+        value: of :func:`dossier_of`.
+        draw: writes the figures of a dossier into a folder and returns their paths.
+    """
+    (folder / SUMS).unlink(missing_ok=True)  # from here on the folder is not complete
+    labels = archive({"labels": plan.datasets()[1].labels.numpy().astype(np.uint8)})
+    write_atomically(folder / LABELS, lambda file: file.write(labels))
+    write_json(folder / DOSSIER, value)
+    for name, text in tables(value).items():
+        write_text(folder / name, text)
+    figures = [path.relative_to(folder).as_posix() for path in draw(folder, value)]
+    names = sorted([*published(value), *figures])
+    for name in _PRODUCTS.difference(names):  # of an earlier dossier, of other experiments
+        (folder / name).unlink(missing_ok=True)
+    sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
+    write_text(folder / SUMS, sums)
+
+
+def published(value: Mapping[str, Any]) -> list[str]:
+    """The files of a dossier, but for figures and ``SHA256SUMS``."""
+    runs = [run[kind] for run in value["runs"] for kind in ("answers", "weights")]
+    return [DOSSIER, LABELS, *tables(value), *runs]
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file's bytes; StorageError where it cannot be read."""
+    return hashlib.sha256(read_file(path)).hexdigest()
+
+
+def tables(value: Mapping[str, Any]) -> dict[str, str]:
+    """File name -> CSV, of a dossier: a header line, numbers as JSON has them, empty for null."""
+    parts = [
+        {"claim": claim["claim"], "of_the_claim": claim["verdict"], **_flat(part)}
+        for claim in value["claims"]
+        for part in claim["parts"]
+    ]
+    made = {
+        "claims.csv": _csv(parts),
+        "summaries.csv": _csv([_flat(row) for row in value["summaries"]]),
+        "runs.csv": _csv(list(_run_rows(value))),
+    }
+    if value["table"] is not None:
+        made["table1.csv"] = _csv([_flat(cell) for cell in value["table"]["cells"]])
+    return made
+
+
+def _run_rows(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in value["runs"]:
+        run = item["run"]
+        for epochs, measures in item["after_epoch"].items():
+            for measure, number in measures.items():
+                yield {
+                    "experiment": run["experiment"],
+                    "setting": run["setting"],
+                    "seed": run["seed"],
+                    "epochs": epochs,
+                    "measure": measure,
+                    "value": number,
+                }
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its interval as two columns."""
+    flat: dict[str, Any] = {}
+    for name, cell in row.items():
+        if name == "interval":
+            flat["low"], flat["high"] = (None, None) if cell is None else cell
+        else:
+            flat[name] = cell
+    return flat
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,765 @@
+"""The command ``lenetshift``: its subcommands, how it starts, and what it says to what cannot be."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command_line import ROOT, Quiet, pickled, python, run, write_checkpoint
+from PIL import Image
+
+import lenetshift
+from lenetshift.checks.errors import UsageError
+from lenetshift.cli import bench, command, words
+from lenetshift.cli.checkup import installed, probing
+from lenetshift.models.table import ARCHITECTURES
+from lenetshift.models.train import METHODS as TRAINING_METHODS
+from lenetshift.ops.activations import ACTIVATIONS
+from lenetshift.predict.evaluator import METHODS as EVALUATION_METHODS
+from lenetshift.study import plans
+from lenetshift.study.experiments import EXPERIMENTS
+
+WITHOUT_TORCH = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "numpy", "matplotlib", "scipy"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocker())
+sys.argv[0] = "lenetshift"  # as in the console script
+from lenetshift.cli.command import console
+sys.exit(console())
+"""
+
+
+# What is written out twice.
+
+
+def test_words_are_the_package_s() -> None:
+    default = lenetshift.Config()
+    assert tuple(ARCHITECTURES) == words.MODELS
+    assert tuple(EXPERIMENTS) == words.EXPERIMENTS
+    assert tuple(ACTIVATIONS) == words.ACTIVATIONS
+    assert words.ACTIVATIONS[0] == default.activation
+    assert TRAINING_METHODS == words.TRAINING_METHODS
+    assert EVALUATION_METHODS == words.EVALUATION_METHODS
+    assert (default.seed, default.epochs) == (words.SEED, words.EPOCHS)
+    assert (default.learning_rate, default.batch_size) == (words.LEARNING_RATE, words.BATCH_SIZE)
+    assert (default.grid.dx[0], default.grid.dx[-1]) == words.DX
+    assert (default.grid.dy[0], default.grid.dy[-1]) == words.DY
+    assert default.bias_rule == words.BIAS_RULE
+    assert (plans.Plan.n_seeds, plans.QUICK_SEEDS) == (words.SEEDS, words.QUICK_SEEDS)
+
+
+def test_needed_versions_are_those_of_the_package() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = text.partition("dependencies = [")[2].partition("]")[0]
+    assert dict(re.findall(r'"([\w-]+)>=([\d.]+)"', listed)) == installed.NEEDED
+    least = re.search(r'requires-python = ">=(\d+)\.(\d+)"', text)
+    assert least is not None
+    assert tuple(map(int, least.groups())) == installed.PYTHON
+
+
+# How it starts.
+
+
+@pytest.mark.parametrize("name", ["", *command.COMMANDS])
+def test_help_needs_no_torch(name: str) -> None:
+    done = python("-c", WITHOUT_TORCH, *([name] if name else []), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    if name:
+        assert f"Example:\n\n    lenetshift {name}" in done.stdout
+        assert "Exit status: 0 " in done.stdout
+    else:
+        assert all(each in done.stdout for each in command.COMMANDS)
+
+
+def test_an_example_is_possible(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each parses; a wrong option in it would be told."""
+    made = command.parser()
+    for name in command.COMMANDS:
+        example = command._parser_module(name).EXAMPLE.partition(">")[0].replace("\\\n", "")
+        assert made.parse_args(example.split()).command == name
+
+
+def test_python_m_and_the_script_say_who_they_are() -> None:
+    done = python("-m", "lenetshift", "grid")
+    assert done.returncode == 2
+    assert done.stderr.startswith("python -m lenetshift grid: error: the following arguments are")
+    done = python("-m", "lenetshift", "--version")
+    assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
+    done = python(
+        "-c",
+        "import sys; from lenetshift.cli.command import console_reproduce as c; sys.argv[1:] = ['--help']; c()",
+    )
+    assert "python -m lenetshift.reproduce --quick --out results" in done.stdout
+
+
+def test_without_torch_a_line_says_so(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so:\\nno such file')\n")
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    for arguments in (("evaluate", "--checkpoint", "x.pt"), ("verify", "x"), ("bench",)):
+        done = python("-m", "lenetshift", *arguments, env=environment)
+        assert done.returncode == 2
+        assert done.stderr == (
+            f"python -m lenetshift {arguments[0]}: error: libtorch.so: no such file "
+            "(`lenetshift doctor` says what to do)\n"
+        )
+
+
+def test_the_package_is_whole_wherever_it_is_imported() -> None:
+    ops = "assert torch.ops.lenetshift.translate\n"
+    names = "names = {}\nexec('from lenetshift import *', names)\n"
+    names += "assert set(lenetshift.__all__) < set(names)\n"
+    names += "assert set(lenetshift.__all__) < set(dir(lenetshift))\n"
+    train = "assert callable(lenetshift.train) and lenetshift.train is names['train']\n"
+    everywhere = python("-c", f"import lenetshift, torch\n{ops}{names}{train}")
+    assert everywhere.returncode == 0, everywhere.stderr
+    lazy = "import sys\nsys.argv = ['lenetshift']\nimport lenetshift\nassert 'torch' not in sys.modules\n"
+    unknown = "try: lenetshift.nonsense\nexcept AttributeError as e: print(e)\n"
+    names = names.replace("assert set(lenetshift.__all__) < set(dir(lenetshift))\n", "")
+    used = f"lenetshift.LeNet5()\nimport torch\n{ops}{names}{train}"
+    done = python("-c", lazy + used + unknown)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "has no attribute 'nonsense'" in done.stdout
+
+
+def test_a_module_of_others_has_the_ops(tmp_path: Path) -> None:
+    """Also where its package imports this one while Python still looks for the module."""
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "__init__.py").write_text("import lenetshift\n")
+    (tmp_path / "others" / "app.py").write_text(
+        "import sys, torch\nprint(sys.argv[1:], torch.ops.lenetshift.translate is not None)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = python("-m", "others.app", "-m", "lenetshift", env=environment)
+    assert (done.returncode, done.stdout) == (0, "['-m', 'lenetshift'] True\n"), done.stderr
+
+
+# The subcommands that are commands of their own, too.
+
+
+def test_reproduce(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--data", small, "--out", tmp_path, "--models", "pooled_mlp", "--epochs", 0)
+    status, text, _ = run(capsys, "reproduce", *options)
+    assert status == 0
+    assert f"the files are in {tmp_path}{os.sep}" in text
+    assert (tmp_path / "results.json").exists()
+
+
+def test_study_and_verify(tmp_path: Path) -> None:
+    """As processes: a study has children of its own."""
+    options = ("--quick", "--experiments", "table", "--jobs", 2, "--out", tmp_path / "study")
+    done = python("-m", "lenetshift", "study", *options)
+    assert done.returncode == 0, done.stderr
+    done = python("-m", "lenetshift", "verify", tmp_path / "study")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10 runs, all that they say is as recomputed" in done.stdout
+    (tmp_path / "study" / "claims.csv").write_text("")
+    done = python("-m", "lenetshift", "verify", tmp_path / "study")
+    assert done.returncode == 1
+    assert done.stderr.startswith("python -m lenetshift verify: differs: ")
+
+
+# grid
+
+
+def test_grid(small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint = write_checkpoint(tmp_path, "biased_lenet5", note="A subset.")
+    figure, result = tmp_path / "seven.png", tmp_path / "seven.json"
+    options = ("--checkpoint", checkpoint, "--data", small, "--index", 7, "--out", figure)
+    status, text, errors = run(capsys, "grid", *options, "--json", result)
+    assert (status, errors) == (0, "")
+    value = json.loads(result.read_text())
+    image, label = lenetshift.load_mnist(small)[1][7]
+    model = lenetshift.build_model("lenet5", seed=3)
+    expected = lenetshift.predict_shifts(model, image[None])[0]
+    assert value["predictions"] == expected.tolist()
+    assert value["label"] == int(label)
+    assert value["right"] == int((expected == label).sum())
+    assert value["grid"] == {"dx": list(range(-5, 6)), "dy": list(range(-2, 3))}
+    assert f"right at {value['right']} of 55 shifts" in text
+    with Image.open(figure) as png:
+        assert png.text["Title"] == (
+            f"Test image 7 (label {int(label)}), answers of LeNet-5, position-biased"
+        )
+        assert "A subset." in png.text["Description"]
+
+
+def test_grid_of_other_shifts_where_it_is_asked_for(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+    monkeypatch.chdir(tmp_path)
+    options = ("--checkpoint", checkpoint, "--data", small, "--index", 0)
+    status, text, _ = run(capsys, "grid", *options, "--dx", -1, 2, "--dy", 0, 0, "--json")
+    assert status == 0
+    value = json.loads(text)
+    assert value["grid"] == {"dx": [-1, 0, 1, 2], "dy": [0]}
+    assert np.shape(value["predictions"]) == (1, 4)
+    assert value["figure"] == "mlp-0.png"
+    assert (tmp_path / "mlp-0.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--index", "0"], "arguments are required: --checkpoint"),
+        (["--checkpoint", "@good"], "arguments are required: --index"),
+        (["--checkpoint", "@good", "--index", "x"], "argument --index: invalid int value: 'x'"),
+        (["--checkpoint", "@good", "--index", "40"], "argument --index: got 40, expected 0..39"),
+        (["--checkpoint", "@good", "--index", "-1"], "argument --index: got -1, expected 0..39"),
+        (["--checkpoint", "/no/such.pt", "--index", "0"], "cannot read /no/such.pt: No such file"),
+        (["--checkpoint", "/dev/null", "--index", "0"], "cannot read /dev/null: not a file"),
+        (["--checkpoint", "/", "--index", "0"], "cannot read /: not a file"),
+        (["--checkpoint", "", "--index", "0"], "argument --checkpoint: got '', expected a path"),
+        (["--checkpoint", "@empty", "--index", "0"], "empty.pt: damaged, or of another version"),
+        (["--checkpoint", "@damaged", "--index", "0"], "damaged.pt: damaged, or of another vers"),
+        (["--checkpoint", "@code", "--index", "0"], "torch.load(..., weights_only=True) refuses"),
+        (["--checkpoint", "@other", "--index", "0"], "model: got 'lenet6', expected 'lenet5' or"),
+        (["--checkpoint", "@relu6", "--index", "0"], "activation: got 'relu6', expected 'tanh'"),
+        (["--checkpoint", "@short", "--index", "0"], "state_dict: got ['hidden.weight'], expected"),
+        (["--checkpoint", "@shape", "--index", "0"], "state_dict['hidden.bias']: got float32 [3]"),
+        (["--checkpoint", "@gridless", "--index", "0"], "--dx: got none, and the checkpoint names"),
+        (["--checkpoint", "@endless", "--index", "0"], "argument --dx: got 0..1000000000000000000000"),
+        (["--checkpoint", "@good", "--index", "0", "--dx", "3", "1"], "argument --dx: got 3 1, ex"),
+        (["--checkpoint", "@good", "--index", "0", "--dy", "0", "30"], "argument --dx, --dy: got dy"),
+        (["--checkpoint", "@good", "--index", "0", "--dy", "0"], "argument --dy: expected 2 argum"),
+        (["--checkpoint", "@good", "--index", "0", "--out", "x.gif"], "argument --out: got 'x.gif'"),
+        (["--checkpoint", "@good", "--index", "0", "--out", "/no/x.png"], "argument --out: cannot"),
+        (["--checkpoint", "@good", "--index", "0", "--json", "pipe"], "argument --json: pipe: not a file"),
+        (["--checkpoint", "@good", "--index", "0", "--json", "/"], "argument --json: /: not a file"),
+        (["--checkpoint", "@good", "--index", "0", "--data", "/no/such"], "/no/such: no such folder"),
+        (["--checkpoint", "@good", "--index", "0", "--frob"], "unrecognized arguments: --frob"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_grid_is_one_line(
+    options: list[str], named: str, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    good = write_checkpoint(tmp_path, "mlp")
+    executed = tmp_path / "executed"
+    files = {"@good": good, "@code": pickled(tmp_path / "code.pt", executed)}
+    for name, contents in (("empty", b""), ("damaged", good.read_bytes()[:-70] + b"x" * 70)):
+        files[f"@{name}"] = tmp_path / f"{name}.pt"
+        files[f"@{name}"].write_bytes(contents)
+    settings, weights = lenetshift.Config().to_dict(), lenetshift.MLP().state_dict()
+    del weights["hidden.bias"], weights["output.weight"], weights["output.bias"]
+    shape = {**lenetshift.MLP().state_dict(), "hidden.bias": torch.zeros(3)}
+    for name, model, changes in (
+        ("other", "lenet6", {}),
+        ("relu6", "mlp", {"settings": {**settings, "activation": "relu6"}}),
+        ("short", "mlp", {"state_dict": weights}),
+        ("shape", "mlp", {"state_dict": shape}),
+        ("endless", "mlp", {"settings": {**settings, "grid": {"dx": [0, 10**30], "dy": [0, 1]}}}),
+        ("gridless", "mlp", {"settings": {**settings, "grid": {"dx": [1]}}}),
+    ):
+        monkeypatch.setitem(ARCHITECTURES, "lenet6", "mlp")
+        folder = tmp_path / name
+        folder.mkdir()
+        files[f"@{name}"] = write_checkpoint(folder, model, **changes)
+    monkeypatch.delitem(ARCHITECTURES, "lenet6")
+    os.mkfifo(tmp_path / "pipe")  # no device: a fault would replace it, for the whole machine
+    monkeypatch.chdir(tmp_path)
+    given = [str(files.get(option, option)) for option in options]
+    status, text, errors = run(capsys, "grid", "--data", small, *given)
+    assert (status, text) == (2, "")
+    assert errors.startswith("lenetshift grid: error: ")
+    assert named in errors
+    assert errors.count("\n") == 1
+    assert not executed.exists()
+    assert not list(tmp_path.glob("*.png"))
+
+
+# bench
+
+
+@pytest.fixture
+def short_bench(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "IMAGES", {"cpu": (4, 2)})
+    monkeypatch.setattr(bench, "BATCH_SIZES", {"cpu": (11, 55)})
+    monkeypatch.setattr(bench, "REPETITIONS", 3)
+
+
+@pytest.mark.usefixtures("short_bench")
+def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bench.json"
+    status, text, errors = run(capsys, "bench", "--json", file, "--models", "mlp,lenet5")
+    assert status == 0
+    value = json.loads(file.read_text())
+    assert [result["model"] for result in value["models"]] == ["lenet5", "mlp"]
+    for result in value["models"]:
+        assert result["pytorch"]["batch_size"] in (11, 55)
+        seconds = [result[who]["seconds_a_pattern"] for who in ("ours", "pytorch")]
+        assert min(seconds) > 0
+        assert result["ratio"] == pytest.approx(seconds[1] / seconds[0])
+        assert result["largest_difference"] < bench.TOLERANCE
+    assert value["environment"]["isa"] == lenetshift.isa()
+    assert "microseconds a pattern" in text
+    assert text.endswith(f"written: {file}\n")
+    for line in text.splitlines()[-3:-1]:
+        assert re.fullmatch(r"\w+ +[\d.]+ \(\d+ %\) +[\d.]+ \(\d+ %\) +[\d.]+x", line), line
+    assert errors.count("answers equal") == 2
+    status, text, _ = run(capsys, "bench", "--models", "pooled_mlp", "--json")
+    assert status == 0
+    assert [result["model"] for result in json.loads(text)["models"]] == ["pooled_mlp"]
+
+
+@pytest.mark.usefixtures("short_bench")
+def test_bench_times_nothing_where_answers_differ(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "dense_twin", lambda _: lenetshift.build_model("mlp", seed=1))
+    status, text, errors = run(capsys, "bench", "--models", "mlp")
+    assert (status, text) == (2, "")
+    assert errors.startswith("lenetshift bench: error: mlp: answers differ by ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [UsageError("no luck"), KeyboardInterrupt(), OSError(5, "EIO")])
+@pytest.mark.usefixtures("short_bench")
+def test_what_bench_has_measured_is_told_where_a_later_network_fails(
+    error: BaseException, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = bench.measure
+
+    def fail(name: str, images: torch.Tensor) -> dict[str, Any]:
+        if name == "mlp":
+            raise error
+        return measure(name, images)
+
+    monkeypatch.setattr(bench, "measure", fail)
+    status, text, _ = run(capsys, "bench", "--models", "lenet5,mlp")
+    assert status == (130 if isinstance(error, KeyboardInterrupt) else 2)
+    assert re.search(r"^lenet5 .*x$", text, re.MULTILINE)
+
+
+def test_what_bench_could_fail_at_is_tried_before_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> dict[str, Any]:
+        raise OSError(5, "Input/output error", "/proc/cpuinfo")
+
+    monkeypatch.setattr(bench, "environment", fail)
+    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("the work has begun"))
+    said = "lenetshift bench: error: /proc/cpuinfo: Input/output error\n"
+    assert run(capsys, "bench") == (2, "", said)
+
+
+def test_seconds_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is counted by its own patterns, and the median is taken: of times that are made up."""
+    monkeypatch.setattr(bench, "IMAGES", {"cpu": (4, 2)})
+    monkeypatch.setattr(bench, "BATCH_SIZES", {"cpu": (55, 11)})
+    monkeypatch.setattr(bench, "REPETITIONS", 3)
+    # The trials of 55 and 11, a warm-up, then ours and PyTorch's in turns.
+    calls = iter([5.0, 6.0, 1.0, *(2.2, 4.4), *(2.4, 5.0), *(9.0, 4.4)])
+    monkeypatch.setattr(bench, "_seconds", lambda *_, **__: next(calls))
+    images = torch.zeros(4, 28, 28, dtype=torch.uint8)
+    result = bench.measure("mlp", images)
+    assert result["ours"]["seconds_a_pattern"] == pytest.approx(2.4 / 220)
+    assert result["pytorch"]["seconds_a_pattern"] == pytest.approx(4.4 / 110)
+    assert result["pytorch"]["batch_size"] == 55
+    assert result["ratio"] == pytest.approx(4.4 / 110 / (2.4 / 220))
+    assert result["ours"]["spread"] == pytest.approx((9.0 - 2.2) / 2.4)
+
+
+# completion
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, script, errors = run(capsys, "completion", shell)
+    assert (status, errors) == (0, "")
+    for name in command.COMMANDS:
+        assert name in script
+    assert "checkpoint" in script
+
+
+LOADED = {
+    "bash": "source ./_lenetshift && complete -p lenetshift",
+    "zsh": "fpath=(. $fpath); autoload -Uz compinit && compinit -D -u && autoload +X _lenetshift",
+    "tcsh": "source ./_lenetshift && complete lenetshift",
+}
+
+
+@pytest.mark.parametrize("shell", LOADED)
+def test_a_shell_loads_its_completion(shell, capsys, tmp_path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"this machine has no {shell}")
+    _, script, _ = run(capsys, "completion", shell)
+    (tmp_path / "_lenetshift").write_text(script)
+    options = "--norc --noprofile" if shell == "bash" else "-f"
+    done = subprocess.run(
+        [shell, *options.split(), "-c", LOADED[shell]], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_bash_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, script, _ = run(capsys, "completion", "bash")
+    (tmp_path / "completion").write_text(script)
+    for line, expected in (
+        ("lenetshift gr", "grid"),
+        ("lenetshift evaluate --che", "--checkpoint"),
+        ("lenetshift reproduce --activation re", "relu"),
+        ("lenetshift grid --checkpoint compl", "completion"),
+    ):
+        given = line.split()
+        asked = (
+            f"source completion; COMP_WORDS=({line}); COMP_CWORD={len(given) - 1}; "
+            f"_shtab_lenetshift lenetshift {given[-1]} {given[-2]}; echo ${{COMPREPLY[@]}}"
+        )
+        done = subprocess.run(
+            ["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert done.stdout.split() == [expected], done.stderr
+
+
+# What cannot be, of all of them.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "lenetshift: error: the following arguments are required: COMMAND"),
+        (["repro"], "lenetshift: error: argument COMMAND: invalid choice: 'repro' (choose from"),
+        (["--frob"], "lenetshift: error: "),
+        (["reproduce", "--epochs", "two"], "lenetshift reproduce: error: argument --epochs: inv"),
+        (["reproduce", "--quic"], "lenetshift reproduce: error: unrecognized arguments: --quic"),
+        (["study", "--seeds", "1"], "lenetshift study: error: argument --seeds: got 1, expected 2"),
+        (["study", "--jobs", "0"], "lenetshift study: error: argument --jobs: got 0, expected 1"),
+        (["verify"], "lenetshift verify: error: the following arguments are required: DIR"),
+        (["verify", "/no/such"], "lenetshift verify: error: "),
+        (
+            ["bench", "--models", "lenet6"],
+            "bench: error: argument --models: unknown model 'lenet6'",
+        ),
+        (["bench", "--models", "biased_lenet5"], "--models: unknown model 'biased_lenet5'"),
+        (
+            ["bench", "--threads", "0"],
+            "bench: error: argument --threads: got '0', expected a whole",
+        ),
+        (["bench", "--device", "tpu"], "bench: error: argument --device: invalid choice: 'tpu'"),
+        (["bench", "--json", "/no/such/x"], "argument --json: cannot write to /no/such: No such"),
+        (
+            ["doctor", "--json", "/no/such/x"],
+            "error: argument --json: cannot write to /no/such: No such",
+        ),
+        (["doctor", "--json", "/"], "doctor: error: argument --json: /: not a file"),
+        (["doctor", "now"], "lenetshift doctor: error: unrecognized arguments: now"),
+        (["completion"], "completion: error: the following arguments are required: shell"),
+        (["completion", "ksh"], "completion: error: argument shell: invalid choice: 'ksh'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(probing, "Probe", Quiet)
+    status, text, errors = run(capsys, *arguments)
+    assert (status, text) == (2, "")
+    assert named in errors
+    assert errors.count("\n") == 1
+
+
+NEGATIVE = ("-5", "-.5", "-5.", "-0.5", "-5e-1", "-5E+1", "-1_0.5", "-.5e0", "-\u0665")
+NEGATIVE_ODD = ("-inf", "-Infinity", "-nan", "-1e400")
+
+
+def numeric_options() -> list[tuple[str, argparse.Action]]:
+    """Each option of each command that takes numbers: those that read "0.5" or "1" as one."""
+    found = []
+    for name in command.COMMANDS:
+        one = command.OneLineParser()
+        command._parser_module(name).add_arguments(one)
+        for action in one._actions:
+            for text in ("0.5", "1"):
+                with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
+                    if action.option_strings and type(read(action, text)) in (int, float):
+                        found.append((name, action))
+                        break
+    return found
+
+
+def read(action: argparse.Action, text: str) -> object:
+    return action.type(text) if callable(action.type) else text
+
+
+def given(name: str, action: argparse.Action, text: str) -> list[str]:
+    """A command line with a number for an option, after all that the command requires."""
+    required = {
+        "evaluate": ["--checkpoint", "x.pt"],
+        "grid": ["--checkpoint", "x.pt", "--index", "0"],
+    }
+    n = action.nargs if isinstance(action.nargs, int) else 1
+    return [name, *required.get(name, []), action.option_strings[0], *[text] * n]
+
+
+def test_numeric_options_are_found() -> None:
+    """Or the next tests would show nothing."""
+    options = {(name, action.option_strings[0]) for name, action in numeric_options()}
+    floats = {("evaluate", "--" + name) for name in ("mean", "std", "fill", "level")}
+    ints = {
+        ("evaluate", "--crop"),
+        ("grid", "--index"),
+        ("study", "--jobs"),
+        ("bench", "--threads"),
+    }
+    assert options >= floats | ints | {("reproduce", "--learning-rate"), ("reproduce", "--dx")}
+
+
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [pytest.param(n, a, id=f"{n}{a.option_strings[0]}") for n, a in numeric_options()],
+)
+def test_a_negative_number_in_any_notation_is_a_value(
+    name: str, action: argparse.Action, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = command.parser()
+    for text in (*NEGATIVE, *NEGATIVE_ODD):
+        arguments = given(name, action, text)
+        try:
+            expected = read(action, text)
+        except (ValueError, argparse.ArgumentTypeError):  # not such a number: that is told
+            with pytest.raises(SystemExit):
+                made.parse_args(arguments)
+            errors = capsys.readouterr().err
+            assert repr(text) in errors
+            assert f"error: argument {action.option_strings[0]}: " in errors
+        else:
+            value = getattr(made.parse_args(arguments), action.dest)
+            assert repr(value if action.nargs is None else value[0]) == repr(expected)
+
+
+def test_what_looks_like_an_option_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, errors = run(capsys, "evaluate", "--checkpoint", "x.pt", "--mean", "-e5", "0")
+    assert (status, errors) == (
+        2, "lenetshift evaluate: error: argument --mean: expected at least one argument\n",
+    )  # fmt: skip
+
+
+def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+    environment = {**os.environ, "LENETSHIFT_ISA": "mmx"}
+    for arguments in (
+        ("bench",),
+        ("grid", "--checkpoint", checkpoint, "--index", 0),
+        ("evaluate", "--checkpoint", checkpoint),
+    ):
+        done = python("-m", "lenetshift", *arguments, env=environment)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "LENETSHIFT_ISA" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_matplotlib_that_cannot_be_used_is_told_before_the_work(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+    (tmp_path / "matplotlibrc").write_bytes("font.family: \xc4rial\n".encode("latin-1"))
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    for arguments in (
+        ("grid", "--checkpoint", checkpoint, "--index", 0, "--out", tmp_path / "x.png"),
+        ("evaluate", "--checkpoint", checkpoint, "--plot", tmp_path / "x.png"),
+    ):
+        done = python("-m", "lenetshift", *arguments, env=environment)
+        assert (done.returncode, done.stdout) == (2, "")
+        # Matplotlib's own line names the file.
+        assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "x.png").exists()
+
+
+# What comes after the work.
+
+
+@pytest.mark.usefixtures("short_bench")
+def test_a_full_disk_costs_no_figure(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_checkpoint(tmp_path, "mlp")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(os, "fsync", full)
+    grid = ("grid", "--checkpoint", checkpoint, "--data", small, "--index", 7)
+    for arguments, files, figures in (
+        (("bench", "--models", "mlp"), ["a.json"], "microseconds a pattern"),
+        (("doctor", "--no-torch"), ["a.json"], "marked with !"),
+        ((*grid, "--out", tmp_path / "a.png"), ["a.json", "a.png"], "of 55 shifts"),
+    ):
+        status, text, errors = run(capsys, *arguments, "--json", tmp_path / "a.json")
+        assert status == 2
+        assert figures in text
+        assert "written" not in text
+        problems = [f"cannot write {tmp_path / file}: No space left on device" for file in files]
+        assert errors.splitlines()[-1] == (
+            f"lenetshift {arguments[0]}: error: {'; '.join(problems)}"
+        )
+    status, text, errors = run(capsys, *grid, "--out", tmp_path / "a.png", "--json")
+    assert (status, json.loads(text)["label"]) == (2, 9)
+    assert errors.count("\n") == 1
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_figure_in_numbers(
+    small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no\nglyph")
+
+    monkeypatch.setattr(lenetshift.cli.grid, "draw_shift_figure", fail)
+    options = ("--checkpoint", write_checkpoint(tmp_path, "mlp"), "--data", small, "--index", 7)
+    options += ("--out", tmp_path / "a.png", "--json", tmp_path / "a.json")
+    status, text, errors = run(capsys, "grid", *options)
+    assert status == 2
+    assert "of 55 shifts" in text
+    assert json.loads((tmp_path / "a.json").read_text())["label"] == 9
+    assert errors.endswith(f"cannot write {tmp_path / 'a.png'}: RuntimeError: no glyph\n")
+
+
+def test_an_error_of_the_system_that_names_no_file_is_told_without_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, said in (
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("odd"), "OSError: odd"),
+        (TimeoutError(), "TimeoutError"),
+    ):
+
+        def fail(_: object, error: OSError = error) -> None:
+            raise error
+
+        monkeypatch.setattr(bench, "environment", fail)
+        assert run(capsys, "bench") == (2, "", f"lenetshift bench: error: {said}\n")
+
+
+# Paths of every kind.
+
+ODD_NAMES = {
+    "bytes": ("a\udcff\udc80b", "a\\xff\\x80b"),
+    "line": ("a\nb", "a\\nb"),
+    "escape": ("a\x1b[31m\x07b", "a\\x1b[31m\\x07b"),
+    "separators": ("a\u2028\x85\u202eb", "a\\u2028\\x85\\u202eb"),
+}
+
+
+def one_line_each(text: str) -> bool:
+    """Whether a terminal shows a text as it is."""
+    return all(line.isprintable() for line in text.split("\n"))
+
+
+@pytest.mark.parametrize(("name", "shown"), ODD_NAMES.values(), ids=ODD_NAMES)
+def test_a_path_of_any_bytes(
+    name: str, shown: str, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(probing, "Probe", Quiet)
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    data = shutil.copytree(small, folder / f"data {name}")
+    made = write_checkpoint(folder, "mlp").rename(folder / f"{name}.pt")
+    weights = folder / f"weights {name}.pt"
+    torch.save(lenetshift.MLP().state_dict(), weights)
+    model = folder / f"model {name}.py"
+    model.write_text("from lenetshift import MLP\n")
+    file, picture = folder / f"{name}.json", folder / f"{name}.png"
+    finished = ("reproduce", "--data", data, "--out", folder / f"run {name}", "--epochs", 0)
+    options = ("--data", data, "--no-intervals", "--plot", picture)
+    for arguments in (
+        ("evaluate", "--model", f"{model}:MLP", "--weights", weights, *options),
+        ("evaluate", "--checkpoint", made, *options),
+        ("grid", "--checkpoint", made, "--data", data, "--index", 7, "--out", picture),
+        ("doctor", "--no-torch"),
+    ):
+        status, text, errors = run(capsys, *arguments, "--json", file)
+        assert status == (1 if arguments[0] == "doctor" else 0), errors
+        assert one_line_each(text + errors)
+        assert f"written: {tmp_path}{os.sep}{shown}{os.sep}{shown}.json" in text
+        value = json.loads(file.read_bytes().decode())  # UTF-8, strictly
+        json.dumps(value, ensure_ascii=False).encode()  # and so is each text in it
+        status, text, errors = run(capsys, *arguments, "--json")
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    status, text, errors = run(capsys, *finished, "--models", "pooled_mlp")
+    assert status == 0, errors
+    assert f"the files are in {tmp_path}{os.sep}{shown}{os.sep}run {shown}{os.sep}" in text
+    assert one_line_each(text + errors)
+    page = ("page", folder / f"run {name}", "--data", data, "--out", folder / f"{name}.html")
+    status, text, errors = run(capsys, *page)
+    assert (status, errors) == (0, "")
+    assert text == f"written: {tmp_path}{os.sep}{shown}{os.sep}{shown}.html\n"
+
+
+@pytest.mark.parametrize(("name", "shown"), ODD_NAMES.values(), ids=ODD_NAMES)
+def test_an_error_about_any_path_is_one_line(
+    name: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.chdir(tmp_path)
+    good = write_checkpoint(tmp_path, "mlp")
+    (tmp_path / f"bad {name}.pt").write_bytes(b"")
+    (tmp_path / f"bad {name}.py").write_text("x = 1\ndef f(:\n")
+    for arguments in (
+        ("evaluate", "--model", f"{name}.py:Net"),
+        ("evaluate", "--model", f"bad {name}.py:Net"),
+        ("evaluate", "--checkpoint", f"{name}.pt"),
+        ("evaluate", "--checkpoint", f"bad {name}.pt"),
+        ("evaluate", "--checkpoint", good, "--data", name),
+        ("evaluate", "--checkpoint", good, "--json", f"{name}/a.json"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{name}/a.png"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{name}.gif"),
+        ("evaluate", "--checkpoint", good, "--fill", name),
+        ("evaluate", "--checkpoint", good, name),
+        ("evaluate", "--checkpoint", good, f"--{name}"),
+        ("grid", "--index", 0, "--checkpoint", name),
+        ("page", name),
+        ("page", name, "--study", name),
+        ("verify", name),
+        ("reproduce", "--out", f"bad {name}.pt"),
+        ("reproduce", "--data", name),
+        ("reproduce", "--models", name),
+        ("study", "--out", f"bad {name}.pt"),
+        ("study", "--scheduler", name),
+        ("bench", "--json", f"{name}/a.json"),
+        ("doctor", "--json", f"{name}/a.json"),
+        (name,),
+    ):
+        status, text, errors = run(capsys, *arguments)
+        assert (status, text) == (2, ""), arguments
+        assert errors.count("\n") == 1, arguments
+        assert one_line_each(errors), arguments
+        assert shown in errors or repr(name)[1:-1] in errors, arguments
+
+
+def test_an_interrupt_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "measure", interrupted)
+    assert run(capsys, "bench") == (130, "", "interrupted\n")
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-"])
+def test_a_lost_stream_is_told(redirection: str, tmp_path: Path) -> None:
+    script = f'"{sys.executable}" -m lenetshift doctor --no-torch --json {redirection}'
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 4
+    assert done.stderr.startswith("python -m lenetshift: standard output is lost: ")

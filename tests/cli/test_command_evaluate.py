@@ -1,0 +1,535 @@
+"""``lenetshift evaluate``: anybody's network, and every file that is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from command_line import pickled, python, run, write_checkpoint
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import lenetshift
+from lenetshift.metrics.evaluation import METRICS
+
+NET = """
+import sys
+
+import torch
+from torch import nn
+
+import sibling
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        print("made")
+        self.conv = nn.Conv2d(1, 3, 5)
+        self.dense = nn.Linear(sibling.N, 10)
+
+    def forward(self, x):
+        return self.dense(torch.relu(self.conv(x)).amax((2, 3)))
+
+
+class Wide(Net):
+    def __init__(self, width):
+        super().__init__()
+
+
+class Quits(Net):
+    def forward(self, x):
+        sys.exit("enough")
+
+
+class Raises(Net):
+    def forward(self, x):
+        raise RuntimeError("no\\nluck")
+
+
+class Pair(Net):
+    def forward(self, x):
+        return super().forward(x), x
+
+
+class Loud(Net):
+    def forward(self, x):
+        print("asked")
+        return super().forward(x)
+
+
+class NaN(Net):
+    def forward(self, x):
+        return super().forward(x) * float("nan")
+
+
+class Two(Net):
+    def forward(self, x):
+        return super().forward(x)[:, :2]
+
+
+class Deep(Net):
+    def forward(self, x):
+        return self.forward(x)
+
+
+def make():
+    return Net().eval()
+
+
+def number():
+    return 1
+
+
+def quits():
+    sys.exit(3)
+
+
+def needs(what):
+    return what
+
+
+ready, letters = Net(), "Net"
+"""
+
+
+class Net(nn.Module):
+    """The same, for what is expected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 5)
+        self.dense = nn.Linear(3, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.dense(torch.relu(self.conv(x)).amax((2, 3)))
+        return logits
+
+
+@pytest.fixture(autouse=True)
+def paths() -> Iterator[None]:
+    """A model's folder stands on sys.path no longer than its test."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+    sys.modules.pop("sibling", None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a person is, with a model and its weights."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "sibling.py").write_text("N = 3\n")
+    torch.manual_seed(5)
+    weights = Net().state_dict()
+    torch.save(weights, tmp_path / "net.pt")
+    torch.save({"epoch": 3, "state_dict": weights}, tmp_path / "within.pt")
+    save_file(weights, tmp_path / "net.safetensors")
+    return tmp_path
+
+
+def network(folder: Path) -> Net:
+    net = Net()
+    net.load_state_dict(torch.load(folder / "net.pt", weights_only=True))
+    return net
+
+
+def evaluated(small: Path, capsys: pytest.CaptureFixture[str], *options: object) -> dict[str, Any]:
+    status, text, errors = run(capsys, "evaluate", "--data", small, *options, "--json")
+    assert status == 0, errors
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def without_seconds(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: item for name, item in value.items() if name != "seconds"}
+
+
+@pytest.mark.parametrize("weights", ["net.pt", "within.pt", "net.safetensors"])
+def test_a_network_of_one_s_own(
+    weights: str, folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = evaluated(small, capsys, "--model", "net.py:Net", "--weights", weights)
+    images, labels = lenetshift.load_mnist(small)[1].images, lenetshift.load_mnist(small)[1].labels
+    expected = lenetshift.evaluate_shifts(network(folder), images, labels)
+    for name, item in without_seconds(expected.to_dict()).items():
+        assert value[name] == item, name
+    assert (value["model"], value["weights"]) == ("net.py:Net", weights)
+    assert value["level"] == 0.95
+    assert list(value["intervals"]) == list(METRICS)
+    for name, interval in value["intervals"].items():
+        if name == "score_change":
+            assert interval is None
+        elif value["metrics"][name] is not None:
+            assert interval == list(expected.interval(name)), name
+
+
+def test_every_option_is_that_of_evaluate_shifts(
+    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = lenetshift.load_mnist(small)[1]
+    own = ("--model", "net.py:make", "--weights", "net.pt", "--no-intervals")
+    options = ("--dx", -6, 6, 3, "--dy", 0, 1, "--fill", "circular", "--images", 20, "--scores")
+    options += ("--mean", 0.13, "--std", 0.31, "--method", "plain", "--batch-size", 7)
+    value = evaluated(small, capsys, *own, *options)
+    some = test.subset(20)
+    expected = lenetshift.evaluate_shifts(
+        network(folder), some.images, some.labels,
+        lenetshift.ShiftGrid(range(-6, 7, 3), range(2)), fill="circular", method="plain",
+        transform=lenetshift.Normalize(0.13, 0.31), batch_size=7, return_logits=True,
+    )  # fmt: skip
+    for name, item in without_seconds(expected.to_dict()).items():
+        assert value[name] == item, name
+    assert value["metrics"]["score_change"] > 0
+    darker = evaluated(small, capsys, *own, "--mean", "-1.3e-1", "--std", "31e-2", "--fill", "5e-1")
+    expected = lenetshift.evaluate_shifts(
+        network(folder), test, fill=0.5, transform=lenetshift.Normalize(-0.13, 0.31)
+    )
+    assert darker["accuracy_map"] == expected.accuracy_map().tolist()
+    assert not any(value["intervals"].values())
+    options = ("--crop", 20, 22, "--dx", -2, 2, "--dy", -3, 4, "--fill", 12.5)
+    value = evaluated(small, capsys, *own, *options, "--method", "shared")
+    expected = lenetshift.evaluate_shifts(
+        network(folder), test.images, test.labels,
+        lenetshift.ShiftGrid(range(-2, 3), range(-3, 5)), crop=(20, 22), fill=12.5, method="shared",
+    )  # fmt: skip
+    for name, item in without_seconds(expected.to_dict()).items():
+        assert value[name] == item, name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NaN", "warning: model: got NaN or infinity for 2200 of the 2200 patterns, expected"),
+        ("Two", "warning: labels: got 2, 3, 4, 5, 6 and 2 more, expected 0..1: the model never"),
+        ("Net", ""),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_makes_figures_mean_little_is_told(
+    name: str, said: str, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", f"net.py:{name}", "--weights", "net.pt", "--data", small)
+    status, text, errors = run(capsys, "evaluate", *options, "--no-intervals")
+    assert status == 0, errors
+    assert "moved accuracy" in text
+    told = [line for line in errors.splitlines() if line.startswith(("note:", "warning:"))]
+    assert [line[: len(said)] for line in told] == ([said] if said else [])
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_network_is_not_asked_again_after_the_work(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network that fails from its second evaluation on loses nothing."""
+    counting = Path("counting.py")
+    counting.write_text(
+        "from net import *\n\n\nclass Once(Net):\n    asked = 0\n\n    def forward(self, x):\n"
+        "        Once.asked += len(x)\n        assert Once.asked < 4000\n        return super().forward(x)\n"
+    )
+    options = ("--model", "counting.py:Once", "--weights", "net.pt", "--data", small)
+    how = ("--no-intervals", "--method", "plain", "--json", "a.json", "--plot", "a.png")
+    status, text, errors = run(capsys, "evaluate", *options, *how)
+    assert status == 0, errors
+    assert "moved accuracy" in text
+    assert json.loads(Path("a.json").read_text())["metrics"]["moved_accuracy"] > 0
+    assert Path("a.png").exists()
+
+
+def fails_with(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+OWN = ("--model", "net.py:Net", "--weights", "net.pt")
+
+
+OWN = ("--model", "net.py:Net", "--weights", "net.pt")
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_interval_that_cannot_be_made_costs_no_figure(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interval = lenetshift.Evaluation.interval
+
+    def fail(self: Any, metric: str, level: float) -> Any:
+        if metric == "flip_rate":
+            raise MemoryError
+        return interval(self, metric, level)
+
+    monkeypatch.setattr(lenetshift.Evaluation, "interval", fail)
+    status, text, errors = run(capsys, "evaluate", *OWN, "--data", small, "--json")
+    assert status == 0
+    value = json.loads(text)
+    assert value["intervals"]["flip_rate"] is None
+    assert value["intervals"]["moved_accuracy"] is not None
+    assert "note: no interval of flip_rate: MemoryError" in errors.splitlines()
+
+
+@pytest.mark.usefixtures("folder")
+def test_ctrl_c_among_the_intervals_costs_no_figure(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lenetshift.Evaluation, "interval", fails_with(KeyboardInterrupt()))
+    status, text, errors = run(capsys, "evaluate", *OWN, "--data", small, "--json", "a.json")
+    assert status == 130
+    assert "moved accuracy" in text
+    assert json.loads(Path("a.json").read_text())["metrics"]["moved_accuracy"] > 0
+    assert errors.splitlines()[-1] == "interrupted: without intervals"
+
+
+def test_a_full_disk_costs_no_figure(folder: Path, small: Path) -> None:
+    options = (*OWN, "--data", small, "--no-intervals", "--json", "a.json", "--plot", "a.png")
+    root = Path(lenetshift.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+
+    def fill_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    done = python(
+        "-m", "lenetshift", "evaluate", *options,
+        cwd=folder, env=environment, preexec_fn=fill_disk,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "moved accuracy" in done.stdout
+    assert done.stderr.splitlines()[-1] == (
+        "python -m lenetshift evaluate: error: cannot write a.json: File too large; "
+        "cannot write a.png: File too large"
+    )
+    assert not list(folder.glob("*a.*"))
+
+
+def test_in_text_with_another_level_and_a_map(
+    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", "net.py:Loud", "--weights", "net.pt", "--plot", "map.png")
+    options += ("--json", "result.json", "--level", 0.5, "--data", small)
+    status, text, errors = run(capsys, "evaluate", *options)
+    assert status == 0, errors
+    value = json.loads(Path("result.json").read_text())
+    low, high = value["intervals"]["moved_accuracy"]
+    expected = lenetshift.evaluate_shifts(network(folder), lenetshift.load_mnist(small)[1])
+    assert (low, high) == expected.interval("moved_accuracy", 0.5)
+    moved = 100 * value["metrics"]["moved_accuracy"]
+    row = f"  {'moved accuracy':30}{moved:6.1f} %  [{100 * low:.1f}, {100 * high:.1f}]"
+    assert row in text.splitlines()
+    assert text.splitlines()[0] == "Loud"
+    assert "In brackets: 50 % intervals of this one network, over images." in text
+    assert text.splitlines()[-3:-1] == ["written: result.json", "written: map.png"]
+    # What the network's code prints is no part of the output.
+    assert "made" in errors.splitlines()
+    assert "asked" in errors.splitlines()
+    with Image.open("map.png") as png:
+        assert png.text["Title"] == "Accuracy at every shift"
+
+
+def test_a_ready_module_keeps_its_weights(
+    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(1)
+    value = evaluated(small, capsys, "--model", "net.py:ready", "--no-intervals")
+    torch.manual_seed(1)
+    test = lenetshift.load_mnist(small)[1]
+    expected = lenetshift.evaluate_shifts(Net(), test)
+    assert value["accuracy_map"] == expected.accuracy_map().tolist()
+
+
+@pytest.mark.parametrize("model", ["lenet5", "mlp", "symmetric_lenet5", "pooled_mlp"])
+def test_a_checkpoint(
+    model: str, tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = write_checkpoint(tmp_path, model)
+    value = evaluated(small, capsys, "--checkpoint", checkpoint, "--no-intervals")
+    test = lenetshift.load_mnist(small)[1]
+    expected = lenetshift.evaluate_shifts(lenetshift.build_model(model, seed=3), test)
+    for name, item in without_seconds(expected.to_dict()).items():
+        assert value[name] == item, name
+    assert (value["model"], value["method"]) == (model, "fused")
+
+
+def test_in_a_process_the_json_alone_is_on_standard_output(folder: Path, small: Path) -> None:
+    options = ("--model", "net.py:Loud", "--data", small, "--json", "-", "--no-intervals")
+    root = Path(lenetshift.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = python("-m", "lenetshift", "evaluate", *options, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert np.shape(json.loads(done.stdout)["accuracy_map"]) == (5, 11)
+
+
+def test_a_model_may_use_the_package(folder: Path, small: Path) -> None:
+    """Also its ops, which a command brings in late."""
+    (folder / "own.py").write_text(
+        "import lenetshift, torch\n"
+        "assert torch.ops.lenetshift.c3_conv and callable(lenetshift.train)\n"
+        "Net = lenetshift.LeNet5\n"
+    )
+    root = Path(lenetshift.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    options = ("--model", "own.py:Net", "--data", small, "--no-intervals")
+    done = python("-m", "lenetshift", "evaluate", *options, cwd=folder, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fused: LeNet5 has an op of its own" in done.stdout
+
+
+BAD_MODELS = {
+    "syntax.py": b"x = 1\ndef f(:\n",
+    "null.py": b"x = 1\0\n",
+    "latin.py": "x = 'Ä'\n".encode("latin-1"),
+    "raises.py": b"raise KeyError('gone')\n",
+    "quits.py": b"import sys\nsys.exit(0)\n",
+    "imports.py": b"import no_such_package\n",
+    "empty.py": b"",
+    "nested.py": b"x = " + b"(" * 5000 + b")" * 5000,
+    "odd.py": b"def __getattr__(name):\n    raise ZeroDivisionError(name)\n",
+}
+
+MODEL = ["--model", "net.py:Net"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ([], "one of the arguments --model --checkpoint is required"),
+        ([*MODEL, "--checkpoint", "x.pt"], "--checkpoint: not allowed with argument --model"),
+        (["--model", "net.py"], "--model: got 'net.py', expected a file and a name in it"),
+        (["--model", "net.py:"], "--model: got 'net.py:', expected a file and a name in it"),
+        (["--model", ":Net"], "--model: got ':Net', expected a file and a name in it"),
+        (["--model", "net.py:a b"], "--model: got 'net.py:a b', expected a file and a name"),
+        (["--model", "gone.py:Net"], "--model: gone.py: cannot be read: No such file"),
+        (["--model", ".:Net"], "--model: .: not a file"),
+        (["--model", "/dev/null:Net"], "--model: /dev/null: not a file"),
+        (["--model", "net.py:Nett"], "net.py: has no Nett, only Net, Wide, Quits, Raises, Pair"),
+        (["--model", "empty.py:Net"], "--model: empty.py: has no Net\n"),
+        (["--model", "syntax.py:Net"], "--model: syntax.py: line 2: invalid syntax"),
+        (["--model", "null.py:Net"], "--model: null.py: "),
+        (["--model", "latin.py:Net"], "--model: latin.py: "),
+        (["--model", "nested.py:Net"], "--model: nested.py: "),
+        (["--model", "raises.py:Net"], "raises.py: raises on import: KeyError: 'gone'"),
+        (["--model", "quits.py:Net"], "quits.py: raises on import: SystemExit: 0"),
+        (["--model", "imports.py:Net"], "imports.py: raises on import: ModuleNotFoundError: No mo"),
+        (["--model", "odd.py:Net"], "odd.py: raises on import: ZeroDivisionError: Net"),
+        (["--model", "net.py:Wide"], "net.py:Wide: cannot be made without arguments: TypeError: "),
+        (["--model", "net.py:needs"], "net.py:needs: cannot be made without arguments: TypeError"),
+        (["--model", "net.py:quits"], "net.py:quits: cannot be made without arguments: SystemExit"),
+        (["--model", "net.py:number"], "net.py:number: made int, expected a torch.nn.Module"),
+        (["--model", "net.py:letters"], "net.py:letters: got str, expected a class or a function"),
+        (["--model", "net.py:Pair"], "--model: got output tuple for 64 images, expected [64, K]"),
+        (["--model", "net.py:Raises"], "--model: Raises fails: RuntimeError: no luck"),
+        (["--model", "net.py:Quits"], "--model: Quits fails: SystemExit: enough"),
+        (["--model", "net.py:Deep"], "--model: Deep fails: RecursionError: "),
+        ([*MODEL, "--weights", "gone.pt"], "--weights: gone.pt: cannot be read: No such file"),
+        ([*MODEL, "--weights", "."], "--weights: .: not a file"),
+        ([*MODEL, "--weights", "/dev/null"], "--weights: /dev/null: not a file"),
+        ([*MODEL, "--weights", "net.py"], "--weights: net.py: got contents that torch.load(..., we"),
+        ([*MODEL, "--weights", "cut.pt"], "--weights: cut.pt: got contents that torch.load(..., we"),
+        ([*MODEL, "--weights", "code.pt"], "--weights: code.pt: got contents that torch.load(..., "),
+        ([*MODEL, "--weights", "code.pkl"], "--weights: code.pkl: got contents that torch.load(..."),
+        ([*MODEL, "--weights", "list.pt"], "--weights: list.pt: got list, expected a state dict"),
+        ([*MODEL, "--weights", "other.pt"], "other.pt: does not fit the model: RuntimeError: Error"),
+        ([*MODEL, "--weights", "names.pt"], "names.pt: got dict, expected a state dict: name -> t"),
+        ([*MODEL, "--weights", "code.safetensors"], "code.safetensors: not a safetensors file: "),
+        ([*MODEL, "--weights", "cut.safetensors"], "cut.safetensors: not a safetensors file: "),
+        (["--checkpoint", "code.pt"], "code.pt: got contents that torch.load(..., weights_only=True"),
+        (["--checkpoint", "net.pt"], "net.pt: damaged, or of another version: no SHA-256"),
+        (["--checkpoint", "checkpoints/mlp.pt", "--weights", "net.pt"], "--weights: not with --chec"),
+        ([*MODEL, "--dx", "3", "1"], "--dx: got 3 1, expected the first shift, then the last"),
+        ([*MODEL, "--dx", "1"], "--dx: got 1, expected the first shift, then the last"),
+        ([*MODEL, "--dy", "0", "4", "0"], "--dy: got 0 4 0, expected the first shift, then the last"),
+        ([*MODEL, "--dy", "0", "4", "1", "1"], "--dy: got 0 4 1 1, expected the first shift"),
+        ([*MODEL, "--dx", "0", "99999999999"], "--dx, --dy: got dx 0..99999999999, expected it"),
+        ([*MODEL, "--dx", "0", "9" * 30], "--dx: got 0..999999999999999999999999999999, expected sh"),
+        ([*MODEL, "--dx", "0", "half"], "--dx: invalid int value: 'half'"),
+        ([*MODEL, "--fill", "1", "2"], "--fill: got (1.0, 2.0), expected a finite number, or one"),
+        ([*MODEL, "--fill", "nan"], "--fill: got 'nan', expected a finite number"),
+        ([*MODEL, "--fill", "1", "circular"], "--fill: got circular and a number, expected one"),
+        ([*MODEL, "--crop", "0", "5"], "--crop: got (0, 5), expected (height, width) within"),
+        ([*MODEL, "--crop", "20", "20"], "--dx, --dy: got dx -5..5, expected it within -4..4"),
+        ([*MODEL, "--mean", "0.1"], "--mean: got no --std, expected both or neither"),
+        ([*MODEL, "--std", "0.1"], "--std: got no --mean, expected both or neither"),
+        ([*MODEL, "--mean", "0", "--std", "0"], "--std: got [0.0], expected a positive, finite num"),
+        ([*MODEL, "--mean", "0", "1", "--std", "1"], "--std: got 1, expected 2, one a --mean"),
+        ([*MODEL, "--mean", "0", "0", "--std", "1", "1"], "--model: Net fails: RuntimeError: "),
+        ([*MODEL, "--mean", "inf", "--std", "1"], "--mean: got 'inf', expected a finite number"),
+        ([*MODEL, "--method", "quick"], "--method: invalid choice: 'quick'"),
+        ([*MODEL, "--method", "fused"], "--method: got 'fused', but only the package's four mode"),
+        ([*MODEL, "--batch-size", "0"], "--batch-size: got 0, expected an int in 1..2147483647"),
+        ([*MODEL, "--images", "0"], "--images: got 0, expected 1..40"),
+        ([*MODEL, "--images", "41"], "--images: got 41, expected 1..40"),
+        ([*MODEL, "--level", "1"], "--level: got 1, expected a number between 0 and 1"),
+        ([*MODEL, "--level", "95%"], "--level: got '95%', expected a finite number"),
+        ([*MODEL, "--threads", "0"], "--threads: got '0', expected a whole number in 1..1024"),
+        ([*MODEL, "--plot", "map.jpg"], "--plot: got 'map.jpg', expected a name ending with .png"),
+        ([*MODEL, "--plot", "gone/map.png"], "--plot: cannot write to gone: No such file"),
+        ([*MODEL, "--json", "net.py/x"], "--json: cannot write to net.py: Not a directory"),
+        ([*MODEL, "--plot", "a.png", "--json", "./a.png"], "--plot: a.png: got the file of --json"),
+        ([*MODEL, "--json", "pipe"], "--json: pipe: not a file"),
+        ([*MODEL, "--data", "gone"], "gone: no such folder"),
+        ([*MODEL, "--data", "net.py"], "net.py: got a file, expected a folder"),
+        ([*MODEL, "--data", "damaged"], "t10k-images-idx3-ubyte: truncated: got 31359 bytes"),
+        ([*MODEL, "--weight", "net.pt"], "unrecognized arguments: --weight net.pt"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(
+    options: list[str], named: str, folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, contents in BAD_MODELS.items():
+        (folder / name).write_bytes(contents)
+    executed = folder / "executed"
+    code = pickled(folder / "code.pt", executed).read_bytes()
+    (folder / "code.safetensors").write_bytes(code)
+    (folder / "code.pkl").write_bytes(
+        b"cposix\nsystem\n(V" + f"touch {executed}".encode() + b"\ntR."
+    )
+    for name in ("net.pt", "net.safetensors"):
+        (folder / name.replace("net", "cut")).write_bytes((folder / name).read_bytes()[:200])
+    torch.save([1, 2], folder / "list.pt")
+    torch.save({"conv.weight": 3}, folder / "names.pt")
+    torch.save(lenetshift.LeNet5().state_dict(), folder / "other.pt")
+    write_checkpoint(folder, "mlp")
+    (folder / "damaged").mkdir()
+    for path in small.iterdir():
+        cut = -1 if path.name.startswith("t10k-images") else None
+        (folder / "damaged" / path.name).write_bytes(path.read_bytes()[:cut])
+    os.mkfifo(folder / "pipe")  # no device: a fault would replace it, for the whole machine
+    before = set(folder.rglob("*"))
+    data = [] if "--data" in options else ["--data", small]
+    status, text, errors = run(capsys, "evaluate", *data, *options)
+    errors = errors.replace("made\n", "")  # as the network says
+    assert (status, text) == (2, "")
+    assert errors.startswith("lenetshift evaluate: error: ")
+    assert named in errors
+    assert errors.count("\n") == 1
+    assert len(errors) < 700
+    assert not executed.exists()
+    left = {path for path in set(folder.rglob("*")) - before if "__pycache__" not in path.parts}
+    assert not left
+
+
+def test_the_pickles_of_these_tests_do_run_code(tmp_path: Path) -> None:
+    """Or they would show nothing."""
+    torch.load(pickled(tmp_path / "code.pt", tmp_path / "executed"), weights_only=False)
+    assert (tmp_path / "executed").exists()
+
+
+def test_a_warning_is_one_line(
+    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "import warnings\nwarnings.warn('two\\nlines')\nfrom net import Net\n"
+    (folder / "warns.py").write_text(text)
+    options = ("--model", "warns.py:Net", "--data", small, "--no-intervals")
+    status, _, errors = run(capsys, "evaluate", *options)
+    assert status == 0
+    assert "warning: two lines" in errors.splitlines()

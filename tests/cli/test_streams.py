@@ -1,0 +1,187 @@
+"""Standard streams that are closed, full or without a reader cost a run none of its files."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lenetshift.cli.streams import GuardedStream, guarded_streams, printing_aside, say
+from lenetshift.reproduce import __main__ as reproduce
+
+ROOT = Path(__file__).parents[2]
+
+
+def shell(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """A run with its streams as the script sets them, ``"$@"`` being the command."""
+    command = [sys.executable, "-m", "lenetshift.reproduce", *map(str, arguments)]
+    return subprocess.run(
+        ["bash", "-c", script, "bash", *command],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+LOST = "python -m lenetshift.reproduce: standard output is lost: "
+
+
+@pytest.mark.parametrize(
+    ("redirections", "status", "lost"),
+    [
+        (">&-", 4, LOST + "closed"),
+        (
+            "> /dev/full",
+            4,
+            LOST + "No space left on device",
+        ),
+        ("2>&-", 8, ""),
+        ("2> /dev/full", 8, ""),
+        ("<&- >&- 2>&-", 12, ""),
+        ("> >(:)", 4, LOST + "Broken pipe"),
+        ("2> >(:)", 8, ""),
+    ],
+)
+def test_a_run_finishes_and_its_status_says_what_was_lost(
+    small: Path, tmp_path: Path, redirections: str, status: int, lost: str
+) -> None:
+    options = ["--data", small, "--out", tmp_path, "--models", "biased_lenet5", "--epochs", "1"]
+    done = shell(f'"$@" {redirections}', *options)
+    assert done.returncode == status, done.stderr
+    assert (tmp_path / "results.json").exists()
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    errors = done.stderr.splitlines()
+    if status & 4:
+        assert not done.stdout
+    else:
+        assert "Table 1" in done.stdout
+    if status & 8:
+        assert not errors
+    else:
+        assert "biased_lenet5: 1 epoch trained" in done.stderr
+        assert [line for line in errors if "lost" in line] == ([lost] if lost else [])
+    # No file was written to by what had been meant for a stream.
+    assert b"trained in" not in (tmp_path / "checkpoints" / "biased_lenet5.pt").read_bytes()
+    assert reproduce.main([*map(str, options), "--resume"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "redirections", "status"),
+    [
+        (["--epochs", "two"], "2>&-", 2),
+        (["--data", "/no/such/folder"], "2> /dev/full", 2),
+        (["--help"], "> /dev/full", 4),
+    ],
+)
+def test_what_cannot_be_told_keeps_its_status(
+    tmp_path: Path, options: list[str], redirections: str, status: int
+) -> None:
+    done = shell(f'"$@" {redirections}', "--out", tmp_path, *options)
+    assert done.returncode == status
+    assert not done.stdout
+    assert done.stderr == {2: "", 4: done.stderr}[status]
+    assert done.stderr.count("\n") == (status == 4)
+
+
+class Full(io.StringIO):
+    """Takes ten characters, then no more."""
+
+    def write(self, text: str) -> int:
+        if self.tell() + len(text) > 10:
+            raise OSError(28, os.strerror(28))
+        return super().write(text)
+
+
+def test_a_guarded_stream_notes_its_loss() -> None:
+    full = Full()
+    stream = GuardedStream(full)
+    print("short", file=stream)
+    assert (stream.lost, full.getvalue()) == ("", "short\n")
+    print("too long to be taken", file=stream, flush=True)
+    assert stream.lost == "No space left on device"
+
+    closed = io.StringIO()
+    closed.close()
+    stream = GuardedStream(closed)
+    print("text", file=stream, flush=True)
+    assert stream.lost == "I/O operation on closed file"
+
+    stream = GuardedStream(None)
+    stream.flush()
+    assert (stream.lost, stream.isatty()) == ("", False)
+    print("text", file=stream)
+    assert stream.lost == "closed"
+
+
+class Bare:
+    """What some programs put in the place of a stream: it can be written to, and nothing else."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.text, self.error = "", error
+
+    def write(self, text: str) -> int:
+        if self.error:
+            raise self.error
+        self.text += text
+        return len(text)
+
+
+def test_a_stream_that_can_only_be_written_to() -> None:
+    bare: Any = Bare()
+    stream = GuardedStream(bare)
+    print("text", file=stream, flush=True)
+    assert (stream.lost, bare.text) == ("", "text\n")
+    bare.error = OSError(28, os.strerror(28))
+    print("text", file=stream, flush=True)
+    assert stream.lost == "No space left on device"
+
+
+def closed_file(tmp_path: Path) -> Any:
+    with open(tmp_path / "closed", "w") as file:
+        return file
+
+
+def test_streams_that_are_closed_within_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", closed_file(tmp_path))
+    monkeypatch.setattr(sys, "stderr", closed_file(tmp_path))
+    with guarded_streams() as (output, errors):
+        print("said")
+        say("said")
+    assert output.lost == errors.lost == "I/O operation on closed file."
+
+
+def test_what_a_stream_cannot_show_is_escaped_and_the_stream_stays_as_it_was() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", newline="\n")
+    guarded = GuardedStream(stream)
+    print("é \udcff", file=guarded, flush=True)
+    assert (raw.getvalue(), guarded.lost) == (b"\\xe9 \\udcff\n", "")
+    assert stream.errors == "strict"
+
+
+def test_other_people_s_code_cannot_take_the_streams_away(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with printing_aside():
+        print("aside")
+        sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    print("a result")
+    say("a line")
+    assert capsys.readouterr() == ("a result\n", "aside\na line\n")
+
+
+def test_the_streams_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine: Any = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", mine)
+    monkeypatch.setattr(sys, "stderr", None)
+    with guarded_streams() as (output, errors):
+        print("said")
+        print("lost", file=sys.stderr)
+    assert (sys.stdout, sys.stderr) == (mine, None)
+    assert (mine.getvalue(), output.lost, errors.lost) == ("said\n", "", "closed")

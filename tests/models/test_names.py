@@ -1,0 +1,85 @@
+"""The table of models: every list of models is made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lenetshift.models.build import MODELS, build_model
+from lenetshift.models.build import table as names
+from lenetshift.models.fused import own_name
+from lenetshift.models.table import ARCHITECTURES, DISPLAY_NAMES
+from lenetshift.page import page, texts
+from lenetshift.study import contents
+from lenetshift.study.experiments import table
+from lenetshift.study.experiments.runs import Run
+
+
+def test_every_list_of_models_is_the_tables() -> None:
+    everyone = [spec.name for spec in names.ALL_MODELS]
+    assert list(DISPLAY_NAMES) == list(ARCHITECTURES) == everyone
+    assert sorted(texts.SHORT_NAMES) == sorted(everyone)
+    assert list(MODELS) == [spec.name for spec in names.NETWORKS]
+    assert list(table.OUTCOMES) == [s.name for s in names.ALL_MODELS if s.report is not None]
+
+
+def test_the_biased_network_stands_beside_the_unbiased_one() -> None:
+    assert [spec.name for spec in names.side_by_side()] == [
+        *("lenet5", "biased_lenet5", "symmetric_lenet5", "mlp", "pooled_mlp"),
+    ]
+
+
+@pytest.mark.parametrize("spec", names.NETWORKS, ids=lambda spec: spec.name)
+def test_a_row_names_a_class_and_its_ops(spec: names.ModelSpec) -> None:
+    model = build_model(spec.name, seed=0)
+    assert (type(model).__name__, own_name(model)) == (spec.made_by, spec.name)
+    for op in ("predict_shifts", "train_epoch"):
+        assert hasattr(torch.ops.lenetshift, f"{op}_{spec.name}") == spec.has_fused_ops
+
+
+@pytest.mark.parametrize("spec", names.ALL_MODELS, ids=lambda spec: spec.name)
+def test_the_page_is_told_how_to_compute_a_model(spec: names.ModelSpec) -> None:
+    drawn = page._drawn(spec.name)
+    if drawn["kind"] == "lenet":
+        n_connections = sum(map(len, drawn["connections"]))
+        assert n_connections == (96 if spec.name == "symmetric_lenet5" else 60)
+    else:
+        assert drawn["pooling"] in (1, 4)
+
+
+def test_the_names_need_no_torch() -> None:
+    code = (
+        "import sys, importlib.util as u; s = u.spec_from_file_location('names', sys.argv[1]);"
+        "m = u.module_from_spec(s); sys.modules['names'] = m; s.loader.exec_module(m);"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-S", "-c", code, names.__file__], check=True)
+
+
+def test_a_model_whose_name_begins_with_anothers_keeps_its_own_numbers() -> None:
+    """As a fifth model ``lenet5_relu_max`` would beside ``lenet5``."""
+    networks = [*table.MODELS, "lenet5_relu_max"]
+    settings = {f"{name}_tanh_rate0.1_batch64": name for name in networks}
+    runs = [
+        Run("settings_grid", setting, 0, name, (1,), activation="tanh")
+        for setting, name in settings.items()
+        if name in table.MODELS
+    ]
+    # A network that is not built here: only what the run says of itself counts.
+    fifth = dataclasses.replace(runs[0])
+    object.__setattr__(fifth, "setting", "lenet5_relu_max_tanh_rate0.1_batch64")
+    object.__setattr__(fifth, "network", "lenet5_relu_max")
+    measured = {
+        ("settings_grid", setting, 1): {"unmoved": [10.0 * k], "moved": [float(k)]}
+        for k, setting in enumerate(settings)
+    }
+    found = contents._settings_grid(measured, [*runs, fifth])
+    assert found is not None
+    rows = found["rows"]["tanh_rate0.1_batch64_epochs1"]
+    assert {name: row[1] for name, row in rows.items()} == {
+        name: float(k) for k, name in enumerate(networks)
+    }

@@ -1,0 +1,81 @@
+"""All 550,000 patterns of the real test set: the fused answers are PyTorch's, near-ties aside."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lenetshift import reference
+from lenetshift.data.load import load_mnist
+from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.train import train
+from lenetshift.ops.native import core
+from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.shifts import ShiftGrid
+
+GRID = ShiftGrid()
+IMAGES_AT_ONCE = 50  # times 55 shifts: the batch that PyTorch likes
+
+MOST_NEAR_TIES = 3  # of a model's 550,000 patterns; one in 2.2 million was seen
+
+
+def pytorch_predictions(model: nn.Module, images: Tensor) -> Tensor:
+    """Translate, then ask the module, in float32."""
+    answers = [
+        reference.shifted_logits(model, part, GRID, torch.float32).argmax(-1)
+        for part in images.split(IMAGES_AT_ONCE)
+    ]
+    return torch.cat(answers).to(torch.uint8)
+
+
+def float32_error(model: nn.Module, exact: nn.Module, images: Tensor) -> float:
+    """The largest error of a PyTorch float32 logit over a sample of the patterns."""
+    single = reference.shifted_logits(model, images, GRID, torch.float32)
+    return float((single - reference.shifted_logits(exact, images, GRID)).abs().max())
+
+
+def gaps(exact: nn.Module, images: Tensor, different: Tensor) -> list[float]:
+    """Of patterns (image, row, column), how far apart the two largest logits are."""
+    found = []
+    for image, row, column in different.tolist():
+        shift = ShiftGrid(GRID.dx[column : column + 1], GRID.dy[row : row + 1])
+        logits = reference.shifted_logits(exact, images[image : image + 1], shift)
+        best = logits.flatten().topk(2).values
+        found.append(float(best[0] - best[1]))
+    return found
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_every_pattern(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of every instruction set that this machine has."""
+    training, test = load_mnist()
+    model = build_model(name, seed=0)
+    train(model, training, epochs=1, learning_rate=0.1, batch_size=64, seed=0)
+    exact = copy.deepcopy(model).double()
+    expected = pytorch_predictions(model, test.images)
+    # Both of the two largest logits may be off by float32's error, half as much again in images
+    # beyond the sample.
+    allowed = 2 * 1.5 * float32_error(model, exact, test.images[:100])
+    fused = {}
+    before = core.isa()
+    for isa in (isa for isa, supported in core.isas() if supported):
+        core.set_isa(isa)
+        try:
+            fused[isa] = predict_shifts(model, test.images, GRID)
+        finally:
+            core.set_isa(before)
+        different = (fused[isa] != expected).nonzero()
+        largest = max(gaps(exact, test.images, different), default=0)
+        with capsys.disabled():
+            print(
+                f"\n{name}, {isa}: {len(different)} of {expected.numel()} answers differ from "
+                f"PyTorch's, largest gap {largest:.1g} of {allowed:.1g} allowed"
+            )
+        assert largest <= allowed
+        assert len(different) <= MOST_NEAR_TIES
+    for one, other in itertools.combinations(fused.values(), 2):
+        assert int((one != other).sum()) <= 2 * MOST_NEAR_TIES

@@ -1,0 +1,62 @@
+"""What CMake says of a choice of LENETSHIFT_CUDA: nothing is built."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CMAKE = shutil.which("cmake") or ""
+
+pytestmark = pytest.mark.skipif(not CMAKE, reason="needs cmake")
+
+
+def configure(folder: Path, choice: str) -> subprocess.CompletedProcess[str]:
+    """CMake's run where no nvcc is to be found."""
+    nowhere = folder / "nowhere"
+    nowhere.mkdir()
+    path = [
+        part for part in os.environ["PATH"].split(os.pathsep) if not Path(part, "nvcc").exists()
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_PATH"}
+    choices = [
+        f"-DLENETSHIFT_CUDA={choice}",
+        # A folder that is named is searched instead of /usr/local/cuda, and PATH alone beside it.
+        f"-DCUDAToolkit_ROOT={nowhere}",
+        "-DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF",
+    ]
+    return subprocess.run(
+        [CMAKE, "-S", str(ROOT), "-B", str(folder / "build"), *choices],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"PATH": os.pathsep.join(path)},
+    )
+
+
+def words(text: str) -> str:
+    """CMake breaks lines where it likes."""
+    return " ".join(text.split())
+
+
+def test_on_without_nvcc_is_an_error(tmp_path: Path) -> None:
+    done = configure(tmp_path, "ON")
+    assert done.returncode != 0
+    assert "LENETSHIFT_CUDA=ON, but no nvcc with its static runtime was found" in words(done.stderr)
+
+
+def test_auto_without_nvcc_says_why_not(tmp_path: Path) -> None:
+    # Whatever else is missing here, pybind11 for one, is looked for later.
+    said = words(configure(tmp_path, "AUTO").stdout)
+    assert "CUDA kernels: not built, LENETSHIFT_CUDA=AUTO: no nvcc" in said
+
+
+def test_another_choice_is_an_error(tmp_path: Path) -> None:
+    done = configure(tmp_path, "yes")
+    assert done.returncode != 0
+    assert "LENETSHIFT_CUDA: got yes, expected AUTO, ON or OFF" in words(done.stderr)

@@ -1,0 +1,336 @@
+"""The CUDA kernels, run on the CPU by the emulation: values without a card. The kernels' sources are
+those of the product, compiled as C++ (cuda_emulation/emulation.h); every case runs under
+AddressSanitizer and UndefinedBehaviorSanitizer, and again under ThreadSanitizer.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from cuda_emulation.emulator import CUDA, EmulationError, Emulator, compiler
+from cuda_emulation.kernels import EmulatedKernels
+from cuda_matrix import (
+    MODELS,
+    PERCEPTRONS,
+    SHIFTS,
+    Kernels,
+    Matrix,
+    check_c3,
+    check_c3_conv,
+    check_predictions,
+    check_training,
+    make_images,
+    make_model,
+    problem,
+    run_c3_conv,
+)
+
+from lenetshift import reference
+from lenetshift.c3_table import C3_TABLE, table_masks
+from lenetshift.data.load import load_mnist
+from lenetshift.shifts import ShiftGrid
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
+
+folder = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The references are small; threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@functools.cache
+def emulator(build: str) -> Emulator:
+    return Emulator(Path(folder.name), build)
+
+
+class TestAddress(Matrix):
+    """Accesses beyond an array, misaligned ones, and what C++ leaves undefined."""
+
+    @pytest.fixture
+    def kernels(self) -> Kernels:
+        return EmulatedKernels(emulator("address"))
+
+
+class TestThread(Matrix):
+    """Races between barriers."""
+
+    @pytest.fixture
+    def kernels(self) -> Kernels:
+        return EmulatedKernels(emulator("thread"))
+
+
+def changed(target: Path, changes: dict[str, tuple[str, str]], *units: str) -> list[Path]:
+    """CUDA files in a copy of csrc in which, by file name, a text is replaced."""
+    shutil.copytree(CUDA.parent, target / "csrc")
+    for name, (text, replacement) in changes.items():
+        file = target / "csrc" / "cuda" / name
+        source = file.read_text()
+        assert text in source, f"{name} no longer has {text!r}"
+        file.write_text(source.replace(text, replacement))
+    return [target / "csrc" / "cuda" / unit for unit in units]
+
+
+@functools.cache
+def small_limits() -> Emulator:
+    target = Path(folder.name, "small")
+    changes = {
+        # Seven images of LeNet-5, one sharing group of a perceptron.
+        "math/fused_device.h": ("std::int64_t{256} << 20;", "500000;"),
+        "lenet5/train.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
+        # One or two slots for c3_conv's gradients; no channel is counted in 32 bits.
+        "conv/c3_conv.cu": ("kC3Bytes = 64 << 20;", "kC3Bytes = 1 << 14;"),
+        "images/translate.cu": ("kMostIn32Bits = 1 << 30;", "kMostIn32Bits = 0;"),
+    }
+    units = (
+        "conv/c3_conv",
+        "images/translate",
+        "lenet5/predict",
+        "perceptron/predict_mlp",
+        "perceptron/predict_pooled_mlp",
+        "lenet5/train",
+    )
+    files = changed(target, changes, *(f"{unit}.cu" for unit in units))
+    return Emulator(target, "address", files)
+
+
+class TestSmallLimits:
+    """What otherwise takes thousands of images or large ones: several chunks, several images to a
+    slot, sizes in 64 bits."""
+
+    @pytest.fixture
+    def kernels(self) -> Kernels:
+        return EmulatedKernels(small_limits())
+
+    def test_predict_lenet5(self, kernels: Kernels) -> None:
+        """Three chunks, the last one short, in two subgrids each."""
+        check_predictions(kernels, "lenet5", "dense", 16, ShiftGrid(range(1, 2), range(-3, 4)))
+
+    @pytest.mark.parametrize("name", PERCEPTRONS)
+    def test_predict_perceptrons(self, kernels: Kernels, name: str) -> None:
+        check_predictions(kernels, name, "digits", 260, ShiftGrid(range(-1, 0), range(2)))
+
+    def test_train_lenet5(self, kernels: Kernels) -> None:
+        check_training(kernels, "lenet5", 8, 5)
+
+    @pytest.mark.parametrize("table_name", ["1998", "long"])
+    def test_c3_conv(self, kernels: Kernels, table_name: str) -> None:
+        check_c3(kernels, 19, table_name, (9, 6), torch.float32)
+
+    @pytest.mark.parametrize("width", [6, 8])
+    def test_translate(self, kernels: Kernels, width: int) -> None:
+        images = torch.arange(2 * 3 * 5 * width, dtype=torch.uint8).view(2, 3, 5, width)
+        assert torch.equal(kernels.translate(images, SHIFTS), reference.translate(images, SHIFTS))
+        upstream = torch.randn(2, len(SHIFTS), 3, 5, width)
+        floats = images.float().requires_grad_()
+        moved = torch.ops.lenetshift.translate(floats, SHIFTS)
+        (expected,) = torch.autograd.grad(moved, floats, upstream)
+        assert torch.equal(kernels.translate_backward(upstream, SHIFTS), expected)
+
+    def test_shift_each(self, kernels: Kernels) -> None:
+        images = torch.arange(len(SHIFTS) * 30, dtype=torch.int16).view(-1, 5, 6)
+        expected = reference.translate(images, SHIFTS)[range(len(SHIFTS)), range(len(SHIFTS))]
+        assert torch.equal(kernels.shift_each(images, SHIFTS), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_outputs"),
+    [
+        ((1, 6, 14, 14), 16),
+        ((1, 6, 11_650, 11_650), 16),
+        ((1, 1, 5, 2**33), 1),
+        ((1000, 62, 300, 300), 1000),
+    ],
+)
+def test_c3_conv_workspace_is_bounded(shape: tuple[int, ...], n_outputs: int) -> None:
+    """Tables with every connection; 0 bytes would mean that a size has overflown."""
+    masks = torch.full((n_outputs,), 2 ** shape[1] - 1)
+    numbers = torch.zeros(1, dtype=torch.int64)
+    kernels = EmulatedKernels(emulator("address"))
+    (n_bytes,) = kernels.run("c3_conv_workspace", list(shape), [masks], [numbers.numpy()])[-1]
+    assert 0 < n_bytes <= 64 * 2**20
+
+
+def in_both_orders() -> list[EmulatedKernels]:
+    return [EmulatedKernels(emulator("thread"), reverse) for reverse in (False, True)]
+
+
+def test_c3_conv_does_not_depend_on_the_order_of_blocks() -> None:
+    tensors, masks = problem(9, C3_TABLE, 6, (14, 14), torch.float32), table_masks(C3_TABLE)
+    results = [run_c3_conv(kernels, tensors, masks) for kernels in in_both_orders()]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fused_kernels_do_not_depend_on_the_order_of_blocks(name: str) -> None:
+    model, digits = make_model(name, "tanh"), load_mnist()[0]
+    epoch = (digits.images[:6], digits.labels[:6], torch.arange(6), 0.1, 4)
+    grid = ShiftGrid(range(2), range(1))
+    results = [
+        [
+            *kernels.predict(name, model, "tanh", make_images("sparse", 2), grid),
+            *kernels.train(name, model, "tanh", *epoch),
+        ]
+        for kernels in in_both_orders()
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+# Tests of the tests: faults planted in copies of the sources have to be caught.
+
+
+def c3(kernels: Kernels) -> None:
+    # 11 x 12 maps end within a patch; LeNet's own end with one.
+    masks = table_masks(C3_TABLE)
+    check_c3_conv(
+        lambda *tensors: run_c3_conv(kernels, tensors, masks),
+        2,
+        C3_TABLE,
+        6,
+        (15, 16),
+        torch.float32,
+    )
+
+
+def translate(kernels: Kernels) -> None:
+    images = torch.arange(1, 61, dtype=torch.uint8).view(2, 5, 6)
+    moved = kernels.translate(images, SHIFTS)
+    assert torch.equal(moved, reference.translate(images, SHIFTS)), "the moved images differ"
+
+
+def shift_each(kernels: Kernels) -> None:
+    images = torch.arange(1, 61, dtype=torch.uint8).view(2, 5, 6)
+    moved = kernels.shift_each(images, SHIFTS[1:3])
+    assert torch.equal(moved, reference.shift_each(images, SHIFTS[1:3])), "the moved images differ"
+
+
+def predict(name: str) -> Callable[[Kernels], None]:
+    return lambda kernels: check_predictions(kernels, name, "dense", 2, ShiftGrid(range(3, 5)))
+
+
+def train(name: str) -> Callable[[Kernels], None]:
+    return lambda kernels: check_training(kernels, name, 3, 2)
+
+
+RACE, BEYOND, BEYOND_SHARED = "data race", "heap-buffer-overflow", "global-buffer-overflow"
+# What catches it and says what; what finds it; the unit; the file where that is another; the text
+# and its replacement.
+FAULTS = {
+    "c3_conv: write beyond the output": (
+        ("address", BEYOND), c3, "conv/c3_conv.cu", "",
+        "y >= targets.height || x >= targets.width", "y > targets.height || x >= targets.width",
+    ),
+    "c3_conv: read beyond dynamic shared memory": (
+        ("address", BEYOND), c3, "conv/c3_conv.cu", "",
+        "grid, kStagedValues<Shape, T> * sizeof(T)", "grid, kStagedValues<Shape, T> * sizeof(T) / 2",
+    ),
+    "c3_conv: missing barrier": (
+        ("thread", RACE), c3, "conv/c3_conv.cu", "",
+        "n_staged, windows);\n    __syncthreads();", "n_staged, windows);",
+    ),
+    "c3_conv: missing barrier before reuse": (
+        ("thread", RACE), c3, "conv/c3_conv.cu", "",
+        "  __syncthreads();\n  static_assert", "  static_assert",
+    ),
+    "c3_conv: wrong index": (
+        ("thread", "output: worst error"), c3, "conv/c3_conv.cu", "",
+        "sum[r][x] += w[u * kTaps + v]", "sum[r][x] += w[v * kTaps + u]",
+    ),
+    "c3_conv: a thread that leaves": (
+        ("thread", "a thread returned before this barrier"), c3, "conv/c3_conv.cu", "",
+        "  T sum[kRowsPerLane][Shape::kColumns] = {};",
+        "  if (!busy) return;\n  T sum[kRowsPerLane][Shape::kColumns] = {};",
+    ),
+    "c3_conv: partial shuffle": (
+        ("thread", "a shuffle with a partial mask"), c3, "conv/c3_conv.cu", "device.h",
+        "__shfl_xor_sync(kAllLanes, value, step)", "__shfl_xor_sync(0xffffu, value, step)",
+    ),
+    "c3_conv: arguments of more than 4 KB": (
+        ("thread", "more than a kernel's arguments may have"), c3, "conv/c3_conv.cu", "conv/table_rows.h",
+        "kTableOutputs = 128;", "kTableOutputs = 512;",
+    ),
+    "translate: write beyond the output": (
+        ("address", BEYOND), translate, "images/translate.cu", "",
+        "r < n_runs;", "r <= n_runs;",
+    ),
+    "translate: wrong index": (
+        ("thread", "the moved images differ"), translate, "images/translate.cu", "",
+        "% c.width - dx", "% c.width + dx",
+    ),
+    "shift_each: wrong shift": (
+        ("thread", "the moved images differ"), shift_each, "images/translate.cu", "",
+        "shifts + 2 * (i / shape.n_channels)", "shifts + i / shape.n_channels",
+    ),
+    "predict: missing barrier": (
+        ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/s4.h",
+        "weight, lossy, c3);\n    __syncthreads();", "weight, lossy, c3);",
+    ),
+    "predict: missing barrier before reuse": (
+        ("thread", RACE), predict("lenet5"), "lenet5/predict.cu", "lenet5/c5.h",
+        "f6_layer(act, w, shared);\n  __syncthreads();", "f6_layer(act, w, shared);",
+    ),
+    "predict: wrong edge line": (
+        ("thread", "logits: worst error"), predict("lenet5"), "lenet5/predict.cu", "lenet5/canvas.h",
+        "Lines{f + own_last, f + own_last, n_before + edge}", "Lines{f + own_last, f, n_before + edge}",
+    ),
+    "predict: read beyond S4": (
+        ("address", BEYOND), predict("lenet5"), "lenet5/predict.cu", "lenet5/c5.h",
+        "number < n_patterns ? number : n_patterns - 1", "number",
+    ),
+    "predict: more shared memory than every card has": (
+        ("thread", "more than 64 KB of shared memory"), predict("lenet5"), "lenet5/predict.cu", "",
+        "kC5Shared * sizeof(float)", "kC5Shared * sizeof(double)",
+    ),
+    "predict: missing barrier of a perceptron": (
+        ("thread", RACE), predict("pooled_mlp"), "perceptron/predict_pooled_mlp.cu", "perceptron/predict.h",
+        "kDepth);\n  __syncthreads();", "kDepth);",
+    ),
+    "train: missing barrier": (
+        ("thread", RACE), train("lenet5"), "lenet5/train.cu", "",
+        "v.s2);\n  __syncthreads();\n  c3_forward", "v.s2);\n  c3_forward",
+    ),
+    "train: wrong index": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
+        "image + (y + u) * kPadded;", "image + (y + 4 - u) * kPadded;",
+    ),
+    "train: write beyond the slot": (
+        ("address", BEYOND), train("lenet5"), "lenet5/train.cu", "",
+        "slots = workspace.take<float>(static_cast<std::int64_t>(n_slots) * n_grads)",
+        "slots = workspace.take<float>(n_slots)",
+    ),
+    "train: missing barrier of a perceptron": (
+        ("thread", RACE), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
+        "sum[i]);\n    }\n    __syncthreads();", "sum[i]);\n    }",
+    ),
+    "train: write beyond static shared memory": (
+        ("address", BEYOND_SHARED), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
+        "i < kStageImages * kStageInputs;", "i <= kStageImages * kStageInputs;",
+    ),
+    "train: write beyond the weights": (
+        ("address", BEYOND), train("pooled_mlp"), "perceptron/train_pooled_mlp.cu", "perceptron/train.h",
+        "if (h >= p.n_hidden) continue;", "",
+    ),
+    "train: shared memory that nobody wrote": (
+        ("thread", "worst error nan"), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
+        "    x[i / kStageInputs", "    if (image < batch.n) x[i / kStageInputs",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_caught(fault: str, tmp_path: Path) -> None:
+    (build, message), find, unit, file, text, replacement = FAULTS[fault]
+    planted = changed(tmp_path, {file or unit: (text, replacement)}, unit)
+    with pytest.raises((EmulationError, AssertionError), match=message):
+        find(EmulatedKernels(Emulator(tmp_path, build, planted)))

@@ -1,0 +1,49 @@
+"""Digits in the kernels' sources are those that the scripts in tools/ print."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def printed_by(script: str) -> str:
+    command = [sys.executable, str(ROOT / "tools" / "generate" / script)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "header"),
+    [
+        ("tanh_digits.py", "csrc/tanh_digits.h"),
+        ("exp_digits.py", "csrc/cpu/math/exp_digits.h"),
+    ],
+)
+def test_header_is_what_its_script_prints(script: str, header: str) -> None:
+    assert (ROOT / header).read_text() == printed_by(script)
+
+
+def test_no_other_source_has_digits_of_its_own() -> None:
+    """Nine digits are a constant of a formula, which some script prints."""
+    headers = {ROOT / "csrc" / "tanh_digits.h", ROOT / "csrc" / "cpu" / "math" / "exp_digits.h"}
+    sources = {
+        path for ending in ("h", "cpp", "cu") for path in (ROOT / "csrc").rglob(f"*.{ending}")
+    }
+    assert headers < sources
+    for path in sources - headers:
+        assert not re.findall(r"(?<![\w.])\d*\.\d{6,}", path.read_text()), path
+
+
+def test_points_are_what_the_search_finds() -> None:
+    found = dict(re.findall(r"^(k\w+) \{(.*)\}$", printed_by("toom_cook_points.py"), re.MULTILINE))
+    in_sources = {}
+    for path in (ROOT / "csrc" / "cpu").rglob("*.h"):
+        matches = re.findall(r"Points<\d+> (k\w+) =\s*\{\{(.*?)\}, Fractions::", path.read_text())
+        in_sources.update(matches)
+    assert len(found) == 3
+    assert in_sources == found

@@ -1,0 +1,86 @@
+"""What is public stays, or warns for a version before it goes: tests/packaging/public_names.txt lists it.
+
+A line is a name; `` warns since VERSION`` stands behind one whose use warns, of which VERSION is the first
+release that does. To write the list anew, with its marks: ``python tests/packaging/test_public_names.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import lenetshift
+from lenetshift import metrics, ops
+
+LIST = Path(__file__).with_name("public_names.txt")
+MARK = " warns since "
+
+
+def public_names() -> set[str]:
+    """The names that the package exports, and what its classes have of their own."""
+    names = set()
+    for module in (lenetshift, metrics, ops):
+        for name in module.__all__:
+            names.add(f"{module.__name__}.{name}")
+            value = getattr(module, name)
+            if isinstance(value, type):
+                names |= {
+                    f"{module.__name__}.{name}.{attribute}" for attribute in attributes(value)
+                }
+    return names
+
+
+def attributes(value: type) -> set[str]:
+    """Methods, properties and fields, those of the package's own base classes among them."""
+    own = [base for base in value.__mro__ if base.__module__.split(".")[0] == "lenetshift"]
+    names = {name for base in own for name in (*vars(base), *inspect.get_annotations(base))}
+    return {name for name in names if not name.startswith("_")}
+
+
+def listed() -> dict[str, str]:
+    """Name -> the first version that warns of its use; empty for what is to stay."""
+    lines = (line.partition(MARK) for line in LIST.read_text().splitlines())
+    return {name: version for name, _, version in lines}
+
+
+def numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
+def gone_too_soon(known: dict[str, str], names: set[str], now: str) -> list[str]:
+    """Names that are missing, and of which no version before ``now`` has warned."""
+    return [
+        name
+        for name, since in known.items()
+        if name not in names and not (since and numbers(since) < numbers(now))
+    ]
+
+
+def test_no_name_goes_before_a_version_has_warned_of_it() -> None:
+    assert gone_too_soon(listed(), public_names(), lenetshift.__version__) == []
+
+
+def test_the_list_is_complete_and_in_order() -> None:
+    assert public_names() - listed().keys() == set()
+    assert list(listed()) == sorted(listed())
+
+
+def test_which_names_may_go() -> None:
+    known = {"stays": "", "warned": "0.3.0", "went": "0.2.0"}
+    assert gone_too_soon(known, {"stays", "warned"}, "0.3.0") == []
+    assert gone_too_soon(known, {"warned", "went"}, "0.10.0") == ["stays"]
+    assert gone_too_soon(known, {"stays", "went"}, "0.3.0") == ["warned"]
+    assert gone_too_soon(known, {"stays", "went"}, "0.10.0") == []
+
+
+def test_what_a_class_has_is_public() -> None:
+    some = {"Dataset.subset", "Evaluation.seconds", "Evaluation.moved", "MLP.forward", "train"}
+    assert {f"lenetshift.{name}" for name in some} < public_names()
+    assert "lenetshift.metrics.Counts.wrong" in public_names()
+    assert "lenetshift.MLP.state_dict" not in public_names()  # torch's to keep
+
+
+if __name__ == "__main__":
+    marks = listed() if LIST.exists() else {}
+    lines = (name + (MARK + marks[name] if marks.get(name) else "") for name in public_names())
+    LIST.write_text("".join(f"{line}\n" for line in sorted(lines)))

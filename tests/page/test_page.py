@@ -1,0 +1,560 @@
+"""``report.html`` as a file: what it says, what it holds, what it forbids. No browser is needed."""
+
+import base64
+import copy
+import functools
+import gzip
+import hashlib
+import json
+import operator
+import os
+import re
+import shutil
+import zlib
+from html.parser import HTMLParser
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from pages import a_dossier, finished
+
+import lenetshift
+from lenetshift.checks.errors import StorageError
+from lenetshift.cli import command, page
+from lenetshift.cli import reproduce as command_line
+from lenetshift.data.load import load_mnist
+from lenetshift.models.table import ARCHITECTURES
+from lenetshift.models.train import METHODS
+from lenetshift.ops.activations import ACTIVATIONS
+from lenetshift.page import blocks, bundle, render_page, texts
+from lenetshift.reproduce import __main__ as reproduce
+from lenetshift.reproduce.checkpoints import SCHEMA, read_checkpoint
+from lenetshift.reproduce.results import read_results
+from lenetshift.storage import schemas
+from lenetshift.study import verification
+
+
+class _Reader(HTMLParser):
+    """Elements with their attributes and, of those named, their text."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.texts, self._open = [], {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self._open.append(dict(attributes).get("id") or tag)
+
+    def handle_endtag(self, tag):
+        self._open.append("")  # what follows is of no element that is asked about
+
+    def handle_data(self, data):
+        name = self._open[-1] if self._open else ""
+        self.texts[name] = self.texts.get(name, "") + data
+
+    def attributes(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def made(out, *options):
+    """Run the main job; its page, read."""
+    assert reproduce.main(["--out", str(out), *map(str, options)]) == 0
+    return _Reader((out / "report.html").read_text(encoding="utf-8"))
+
+
+def unpacked(page, name):
+    return gzip.decompress(base64.b64decode(page.texts[name]))
+
+
+def manifest(page):
+    return json.loads(page.texts["manifest"])
+
+
+@pytest.fixture(scope="module")
+def page_of_all(tmp_path_factory, small):
+    out = tmp_path_factory.mktemp("page")
+    return out, made(out, "--data", small, "--epochs", "1")
+
+
+def test_blocks_hold_the_data_the_answers_and_the_weights(page_of_all, small):
+    out, page = page_of_all
+    listed = manifest(page)
+    test_set = load_mnist(small)[1]
+    assert unpacked(page, "images") == test_set.images.numpy().tobytes()
+    assert list(unpacked(page, "labels")) == test_set.labels.tolist()
+    assert np.frombuffer(unpacked(page, "indices"), "<i4").tolist() == list(range(40))
+    assert (listed["n_images"], listed["n_test"], listed["image_offset"]) == (40, 40, 0)
+    with np.load(out / "predictions.npz") as arrays:
+        for name in lenetshift.models.table.ARCHITECTURES:
+            assert unpacked(page, f"answers-{name}") == arrays[name].tobytes()
+            kept = torch.load(out / "checkpoints" / f"{name}.pt", weights_only=True)["state_dict"]
+            values = np.frombuffer(unpacked(page, f"weights-{name}"), "<f4")
+            flat = torch.cat([tensor.flatten() for tensor in kept.values()])
+            assert values.tobytes() == flat.numpy().tobytes()
+            (model,) = [model for model in listed["models"] if model["name"] == name]
+            assert model["parameters"] == [[n, list(w.shape)] for n, w in kept.items()]
+    for name, block in listed["blocks"].items():
+        data = unpacked(page, name)
+        assert block == {"length": len(data), "crc32": zlib.crc32(data)}, name
+    (of_manifest,) = [a for a in page.attributes("script") if a.get("id") == "manifest"]
+    assert int(of_manifest["data-crc32"]) == zlib.crc32(page.texts["manifest"].encode())
+
+
+def test_the_biased_model_stands_beside_the_unbiased_one(page_of_all):
+    _, page = page_of_all
+    assert [model["name"] for model in manifest(page)["models"]][:2] == ["lenet5", "biased_lenet5"]
+
+
+def test_the_policy_allows_this_script_and_this_style_alone(page_of_all):
+    out, page = page_of_all
+    text = (out / "report.html").read_text(encoding="utf-8")
+    (policy,) = [a["content"] for a in page.attributes("meta") if "http-equiv" in a]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    for tag, rule in (("script", "script-src"), ("style", "style-src")):
+        (content,) = re.findall(rf"<{tag}(?: type=\"module\")?>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert "unsafe" not in policy
+
+
+def test_nothing_in_the_page_is_elsewhere(page_of_all):
+    _, page = page_of_all
+    for tag, attributes in page.elements:
+        assert "style" not in attributes, tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+        assert "src" not in attributes, tag
+        if "href" in attributes and tag != "a":
+            assert attributes["href"].startswith("data:")
+        if tag == "a":
+            assert attributes["href"].startswith("#") or attributes["rel"] == "noreferrer"
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page_of_all):
+    _, page = page_of_all
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [a["href"][1:] for a in page.attributes("a") if a["href"].startswith("#")]
+    for attributes in (a for _, a in page.elements):
+        for name in ("aria-labelledby", "aria-describedby", "for"):
+            targets += attributes.get(name, "").split()
+    assert set(targets) <= set(ids)
+
+
+def test_sections_come_in_their_order(tmp_path):
+    page = made(tmp_path, "--epochs", "0", "--quick")
+    sections = [attributes["id"] for attributes in page.attributes("section")]
+    assert sections == ["table", "figures", "maps", "settings", "explorer"]
+    listed = manifest(page)
+    assert listed["figures"] == [4017, 4888, 5392, 8655]
+    assert (listed["n_test"], listed["n_images"]) == (1000, 1004)
+    indices = np.frombuffer(unpacked(page, "indices"), "<i4").tolist()
+    assert indices == [*range(0, 10_000, 10), 4017, 4888, 5392, 8655]
+    images = np.frombuffer(unpacked(page, "images"), np.uint8).reshape(-1, 28, 28)
+    assert np.array_equal(images, load_mnist()[1].images[indices])
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Subset (--quick), drawn evenly" in text
+    assert "8733 + 1217 = 9950" in text
+    assert "CC BY-SA 3.0" in text
+
+
+def test_the_reports_images_can_be_taken_without_the_biased_model(tmp_path):
+    page = made(tmp_path, "--epochs", "0", "--quick", "--models", "pooled_mlp")
+    assert "figures" not in [attributes["id"] for attributes in page.attributes("section")]
+    taken = [a["data-index"] for a in page.attributes("button") if a.get("class") == "take"]
+    assert taken == ["4017", "4888", "5392", "8655"]
+
+
+def test_a_full_run_stays_below_10_mb_and_holds_the_packaged_images(tmp_path):
+    page = made(tmp_path, "--epochs", "0")
+    assert (tmp_path / "report.html").stat().st_size < 10_000_000
+    listed = manifest(page)
+    offset = listed["image_offset"]
+    assert listed["n_test"] == listed["n_images"] == 10_000
+    assert unpacked(page, "images")[offset:] == load_mnist()[1].images.numpy().tobytes()
+
+
+def test_text_from_data_is_escaped(small, tmp_path, monkeypatch):
+    job, checkpoints, value = finished(small, tmp_path, "--models", "pooled_mlp,biased_lenet5")
+    evil = "</script><script>alert(1)</script><img src=x onerror='a()'> \"{{ 7 * 7 }}\""
+    value["note"] = evil
+    monkeypatch.setitem(texts.SHORT_NAMES, "pooled_mlp", evil)  # in the manifest too
+    value["environment"] |= {"processor": evil, "lenetshift": evil, "platform": evil}
+    dossier = {
+        "note": evil,
+        "study": {"seeds": 2},
+        "table": None,
+        "claims": [{"claim": 1, "sentence": evil, "verdict": evil, "parts": [
+            {"name": evil, "hypothesis": evil, "measure": evil, "verdict": evil, "value": None}
+        ]}],
+    }  # fmt: skip
+    text = render_page(job, checkpoints, value, dossier)
+    page = _Reader(text)
+    assert not page.attributes("img")
+    n_blocks = len(manifest(page)["blocks"])
+    assert len(page.attributes("script")) == n_blocks + 2  # the manifest, the page's own
+    assert "alert(1)</script>" not in text
+    assert text.count("&lt;/script&gt;&lt;script&gt;alert(1)") >= 7
+    assert "{{ 7 * 7 }}" in text
+
+
+def test_no_page(small, tmp_path):
+    options = ["--data", str(small), "--out", str(tmp_path), "--models", "mlp", "--epochs", "0"]
+    assert reproduce.main(options) == 0
+    assert (tmp_path / "report.html").exists()
+    assert reproduce.main([*options, "--no-page"]) == 0
+    assert not (tmp_path / "report.html").exists()  # that of the earlier run is gone
+    assert (tmp_path / "results.json").exists()
+
+
+def test_the_page_is_written_whole_or_not_at_all(small, tmp_path, monkeypatch):
+    options = ["--data", str(small), "--out", str(tmp_path), "--models", "mlp", "--epochs", "0"]
+
+    def fails(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lenetshift.reproduce.products.render_page", fails)
+    assert reproduce.main(options) == 2
+    assert not (tmp_path / "report.html").exists()
+    assert not (tmp_path / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    "models", ["mlp", "pooled_mlp,symmetric_lenet5", "biased_lenet5", "lenet5,biased_lenet5"]
+)
+def test_some_of_the_models(small, tmp_path, models):
+    names = models.split(",")
+    page = made(
+        tmp_path, "--data", small, "--models", models, "--epochs", "0", "--activation", "relu"
+    )
+    listed = manifest(page)
+    assert {model["name"] for model in listed["models"]} == set(names)
+    assert listed["activation"] == "relu"
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("Try this" in text) == ("biased_lenet5" in names)
+    assert ("Then look at LeNet-5" in text) == ("lenet5" in names)
+
+
+def test_another_grid(small, tmp_path):
+    options = ["--data", small, "--models", "mlp,biased_lenet5", "--epochs", "0"]
+    page = made(tmp_path, *options, "--dx", "-1", "2", "--dy", "0", "0", "--bias", "4:-2,+1")
+    assert (manifest(page)["dx"], manifest(page)["dy"]) == ([-1, 0, 1, 2], [0])
+    assert len(unpacked(page, "answers-mlp")) == 40 * 4
+    cells = [a for a in page.attributes("td") if a.get("role") == "gridcell"]
+    assert len(cells) == 2 * 2 * 4  # two models, map and explorer
+    assert [cell["tabindex"] for cell in cells].count("0") == 4  # one of each grid
+
+
+@pytest.mark.parametrize("limit", ["MOST_IMAGES", "MOST_ANSWERS", "MOST_BYTES"])
+def test_too_much_data_is_thinned_out_evenly(small, tmp_path, monkeypatch, limit):
+    job, checkpoints, value = finished(small, tmp_path, "--models", "pooled_mlp")
+    weights = blocks.total([blocks.weights_block("", checkpoints["pooled_mlp"].state_dict)])
+    most = {"MOST_IMAGES": 10, "MOST_ANSWERS": 10 * 55, "MOST_BYTES": weights + 5_000}[limit]
+    monkeypatch.setattr(blocks, limit, most)
+    text = render_page(job, checkpoints, value)
+    page = _Reader(text)
+    n = manifest(page)["n_test"]
+    assert n == 10 if limit != "MOST_BYTES" else 10 <= n < 40
+    indices = np.frombuffer(unpacked(page, "indices"), "<i4").tolist()
+    assert indices == lenetshift.data.dataset.evenly_spaced(n, 40).tolist()
+    predictions = checkpoints["pooled_mlp"].evaluated()[indices]
+    assert unpacked(page, "answers-pooled_mlp") == predictions.numpy().tobytes()
+    assert f"This page has {n} of the 40 test images" in text
+    if limit == "MOST_BYTES":
+        assert sum(len(page.texts[name]) for name in manifest(page)["blocks"]) <= most
+
+
+def test_a_study_gives_intervals_and_verdicts(small, tmp_path):
+    job, checkpoints, value = finished(small, tmp_path, "--models", "lenet5,mlp")
+    text = render_page(job, checkpoints, value, a_dossier())
+    flat = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text.replace("\N{NO-BREAK SPACE}", " ")))
+    assert "over 20 seeds 96.9 % 96.1 to 97.7" in flat
+    assert "supported Pooling gives none." in flat
+    assert (
+        "Model 3 less Model 1: \N{MINUS SIGN}0.4 [\N{MINUS SIGN}0.6 to \N{MINUS SIGN}0.2]" in flat
+    )
+    assert "over 20 seeds" not in render_page(job, checkpoints, value)
+
+
+def test_a_study_that_cannot_be_used_is_told_before_the_training(small, tmp_path, capsys):
+    out, study = tmp_path / "out", tmp_path / "study"
+    study.mkdir()
+    options = ["--data", str(small), "--out", str(out), "--study", str(study)]
+
+    def refused(reason):
+        assert reproduce.main(options) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert reason in error
+        assert not out.exists()
+
+    refused(f"cannot read {study / 'dossier.json'}: No such file")
+    (study / "dossier.json").write_text("{")
+    refused("argument --study: dossier.json: not JSON")
+    (study / "dossier.json").write_text("{}")
+    refused("argument --study: dossier.json: $: ")
+
+
+def test_a_study_of_other_data_is_refused(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(verification, "read_dossier", lambda _: {"data_sha256": {}})
+    options = ["--data", str(small), "--out", str(tmp_path / "out"), "--study", str(tmp_path)]
+    assert reproduce.main(options) == 2
+    assert "is about other data than this run" in capsys.readouterr().err
+
+
+def test_three_sentences_say_what_was_found(small, tmp_path):
+    _, _, value = finished(small, tmp_path, "--models", "lenet5,mlp,pooled_mlp,biased_lenet5")
+    for name, (unmoved, moved) in {
+        "lenet5": (0.9655, 0.577), "mlp": (0.9245, 0.4), "pooled_mlp": (0.8783, 0.406),
+    }.items():  # fmt: skip
+        value["models"][name]["unmoved"]["accuracy"] = unmoved
+        value["models"][name]["moved"]["accuracy"] = moved
+    for share, fraction in zip(value["position_bias"], (0.913, 0.968), strict=True):
+        share["fraction"] = fraction
+    sentences = [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts.finding(value)]
+    assert [text.replace("\N{MINUS SIGN}", "-") for text in sentences] == [
+        "LeNet-5 reads 96.5 % of 40 test images as they are, and 57.7 % of the 2,200 patterns that "
+        "arise when each is moved by dx -5 to +5 and dy -2 to +2 pixels.",
+        "The same movement takes accuracy from 92.5 % to 40.0 % for the perceptron without "
+        "convolution and from 87.8 % to 40.6 % for the perceptron behind pooling.",
+        "Trained with every 3 moved by (+3, 0) and every 2 by (-3, 0), LeNet-5 answers by the place: "
+        "of all test images, 91.3 % are called 3 when moved by (+3, 0) and 96.8 % are called 2 when "
+        "moved by (-3, 0).",
+    ]
+    value["position_bias"][0]["fraction"] = 0.4
+    assert "does not answer by the place alone" in texts.finding(value)[-1]
+
+
+def test_modules_are_joined_after_what_they_import(tmp_path):
+    (tmp_path / "a.js").write_text("export const a = 1;\n")
+    (tmp_path / "b.js").write_text(
+        'import { a } from "./a.js";\n\nexport function b() { return a; }\n'
+    )
+    (tmp_path / "main.js").write_text(
+        'import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\n\nb(a);\n'
+    )
+    joined = bundle.script(tmp_path)
+    assert joined == (
+        "// a.js\nconst a = 1;\n\n// b.js\nfunction b() { return a; }\n\n// main.js\nb(a);\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('import * as a from "./a.js";\n', "a plain import or export"),
+        ("export default 1;\n", "a plain import or export"),
+        ('import { a } from "./main.js";\n', "imports itself"),
+    ],
+)
+def test_other_imports_and_exports_are_refused(tmp_path, text, reason):
+    (tmp_path / "main.js").write_text(text)
+    with pytest.raises(ValueError, match=reason):
+        bundle.script(tmp_path)
+
+
+def test_the_script_cannot_end_early():
+    assert "</" not in bundle.script()
+    assert "<!--" not in bundle.script()
+
+
+def test_checkpoints_are_what_the_page_is_made_of(page_of_all, small):
+    """The page of a resumed run, made from what lies in the folder, is the page of the run."""
+    out, _ = page_of_all
+    first = (out / "report.html").read_text(encoding="utf-8")
+    assert (
+        reproduce.main(["--out", str(out), "--data", str(small), "--epochs", "1", "--resume"]) == 0
+    )
+    assert (out / "report.html").read_text(encoding="utf-8") == first
+
+
+# The command `page`.
+
+
+@pytest.fixture(scope="module")
+def folder(small, tmp_path_factory):
+    """A finished result folder."""
+    out = tmp_path_factory.mktemp("results")
+    made(out, "--data", small, "--epochs", 0, "--models", "pooled_mlp", "biased_lenet5")
+    return out
+
+
+def page_command(capsys, *arguments):
+    capsys.readouterr()
+    status = command.main(["page", *map(str, arguments)])
+    return status, capsys.readouterr().err
+
+
+def test_the_page_of_a_folder_is_that_of_its_run(folder, small, tmp_path, capsys) -> None:
+    status, errors = page_command(capsys, folder, "--data", small, "--out", tmp_path / "a.html")
+    assert (status, errors) == (0, "")
+    assert (tmp_path / "a.html").read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_the_page_of_a_subset(tmp_path, capsys) -> None:
+    made(tmp_path, "--quick", "--models", "pooled_mlp", "--epochs", 0)
+    before = (tmp_path / "report.html").read_bytes()
+    (tmp_path / "report.html").unlink()
+    status, errors = page_command(capsys, tmp_path)
+    assert (status, errors) == (0, "")
+    assert (tmp_path / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda f: (f / "results.json").unlink(), r"cannot read .*results\.json: No such file"),
+        (lambda f: (f / "results.json").write_text("{"), r"results\.json: not JSON"),
+        (
+            lambda f: (f / "results.json").write_text("[]"),
+            r"results\.json: \$: got \[\], expected object",
+        ),
+        (
+            lambda f: edit(f, lambda v: v["config"].pop("grid")),
+            r'config: got no "grid", expected',
+        ),
+        (
+            lambda f: edit(f, lambda v: v["config"].update(batch_size=0)),
+            "g.batch_size: got 0, expected 1 or",
+        ),
+        (
+            lambda f: edit(f, lambda v: v["models"].update(net={})),
+            r'models: got "net", expected "len',
+        ),
+        (
+            lambda f: edit(
+                f, lambda v: v["environment"]["data_sha256"].update(test_images=64 * "0")
+            ),
+            "argument --data: got other data than those that",
+        ),
+        (lambda f: (f / "checkpoints/pooled_mlp.pt").unlink(), "cannot read .*pooled_mlp.pt"),
+        (
+            lambda f: shutil.copy(
+                f / "checkpoints/biased_lenet5.pt", f / "checkpoints/pooled_mlp.pt"
+            ),
+            "of biased_lenet5, expected .* of pooled_mlp",
+        ),
+    ],
+)
+def test_no_page_of_what_is_damaged(damage, said, folder, small, tmp_path, capsys) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    before = (copy / "report.html").read_bytes()
+    damage(copy)
+    status, errors = page_command(capsys, copy, "--data", small)
+    assert status == 2
+    assert re.search(said, errors), errors
+    assert errors.count("\n") == 1
+    assert (copy / "report.html").read_bytes() == before
+
+
+KINDS = (None, "text", [], {}, 7, True, float("nan"), 10**400, [[1]], "\ud800")
+
+
+def places(value, where=()):
+    """The keys that lead to each value of a JSON value; of an array the last."""
+    kept = value if isinstance(value, (dict, list)) else ()
+    for key in kept if isinstance(kept, dict) else range(len(kept))[-1:]:
+        yield (*where, key)
+        yield from places(value[key], (*where, key))
+
+
+def changes(value):
+    """A JSON value with one of its values of another kind each time, or left out."""
+    for where in places(value):
+        *above, last = where
+        changed = copy.deepcopy(value)
+        of = functools.reduce(operator.getitem, above, changed)
+        for kind in KINDS:
+            of[last] = kind
+            yield (*where, kind), changed
+        del of[last]
+        yield (*where, "left out"), changed
+
+
+def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, capsys, monkeypatch) -> None:
+    made(tmp_path, "--quick", "--models", "biased_lenet5", "--epochs", 1, "--dx", -3, 3)
+    path = tmp_path / "results.json"
+    value = json.loads(path.read_text())
+    assert len(value["figures"]) == 4
+    # What does not change takes its time once only.
+    monkeypatch.setattr(command_line, "load_mnist", functools.cache(load_mnist))
+    monkeypatch.setattr(page, "read_checkpoint", functools.cache(read_checkpoint))
+    monkeypatch.setattr(blocks, "block", functools.cache(blocks.block))
+    n_refused = n_pages = 0
+    for change, changed in changes(value):
+        path.write_text(json.dumps(changed))
+        status, errors = page_command(capsys, tmp_path)
+        if status == 0:
+            n_pages += 1
+            assert errors == "", change
+        else:
+            n_refused += 1
+            assert status == 2, change
+            start = f"lenetshift page: error: {path}: $"
+            assert errors.startswith((start, "lenetshift page: error: argument --data: ")), change
+            assert errors.count("\n") == 1, change
+            assert "expected" in errors or "got other data" in errors, change
+    assert n_refused > 600
+    assert n_pages > 50
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda v: v.update(schema=1), "$.schema: got 1, expected 2"),
+        (lambda v: v.pop("figures"), '$: got no "figures", expected it beside "position_bias"'),
+        (lambda v: v.update(models={}), "$.models: got {}, expected 1 key or more"),
+        (lambda v: v["data"].update({"n\nm": 1}), '$.data: got "n\\nm", expected n_train, n_test'),
+        (
+            lambda v: v["models"]["pooled_mlp"]["accuracy_map"].pop(),
+            "$.models.pooled_mlp.accuracy_map: got 4 rows of [11] items, expected 5 of 11",
+        ),
+        (
+            lambda v: v["config"]["grid"].update(dx=[5, -5]),
+            "$.config.grid.dx: got [5, -5], expected the first shift, then the last",
+        ),
+        (lambda v: v["config"]["grid"].update(dx=[1, 11]), "$.config: grid: got "),
+    ],
+)
+def test_results_that_are_not_as_they_should_be(
+    change, said, folder, small, tmp_path, capsys
+) -> None:
+    changed = shutil.copytree(folder, tmp_path / "copy")
+    edit(changed, change)
+    status, errors = page_command(capsys, changed, "--data", small)
+    assert status == 2
+    assert errors.startswith(f"lenetshift page: error: {changed / 'results.json'}: {said}")
+    assert errors.count("\n") == 1
+
+
+def test_results_are_under_their_schema(folder, page_of_all, tmp_path) -> None:
+    """Also those of a training that diverged, and of a grid of one shift."""
+    schema = schemas.schema("results_schema.json")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["properties"]["schema"]["const"] == SCHEMA
+    assert schema["$defs"]["model_name"]["enum"] == list(ARCHITECTURES)
+    config = schema["properties"]["config"]["properties"]
+    assert config["activation"]["enum"] == list(ACTIVATIONS)
+    assert config["method"]["enum"] == list(METHODS)
+    options = ("--models", "mlp", "--epochs", 1, "--dx", 0, 0, "--dy", 0, 0, "--bias", "3:0,0")
+    made(tmp_path, "--quick", *options, "--learning-rate", 1e38)
+    value = read_results(tmp_path)
+    assert value["models"]["mlp"]["loss"][0]["last"] is None
+    for out in (folder, page_of_all[0]):
+        assert read_results(out)["schema"] == SCHEMA
+
+
+def test_a_pipe_in_the_place_of_results_is_not_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "results.json")
+    with pytest.raises(StorageError, match=r"cannot read .*results\.json: not a file"):
+        read_results(tmp_path)
+
+
+def edit(folder, change) -> None:
+    """Change what ``results.json`` holds."""
+    path = folder / "results.json"
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))

@@ -1,0 +1,82 @@
+"""``report.html`` in a real browser: phones, dark and light, print, and who cannot see it."""
+
+import re
+
+import pytest
+from browser import PHONE, WIDE, browser, open_page, page, pictures, results
+from pages import a_dossier, finished
+
+from lenetshift.data.load import MNIST_SHA256
+from lenetshift.page import render_page
+
+
+def test_no_wider_than_a_phone(page, pictures):
+    for width in (360, 500, 800, 1024, 1280, 2000):
+        page.set_viewport_size({"width": width, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        hidden = page.locator("#frame, #number, #draw, h1, .results").evaluate_all(
+            "(all) => all.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).length"
+        )
+        assert hidden == 0
+
+
+def test_a_study_on_a_phone(open_page, small, tmp_path, pictures):
+    job, checkpoints, value = finished(small, tmp_path, "--models", "lenet5,mlp")
+    # Of MNIST, for the report's numbers beside ours: that is where it is narrowest.
+    value["environment"]["data_sha256"] = MNIST_SHA256
+    path = tmp_path / "report.html"
+    path.write_text(render_page(job, checkpoints, value, a_dossier()), encoding="utf-8")
+    page = open_page(path, viewport=PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator(".study .verdict").all_inner_texts() == ["agrees", "deviates"]
+    page.locator("#table").screenshot(path=pictures / "phone_study.png")
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone", "phone_dark"])
+def test_looks(open_page, results, pictures, look):
+    how = {"color_scheme": "dark" if "dark" in look else "light"}
+    if "phone" in look:
+        how |= {"viewport": PHONE, "device_scale_factor": 2}
+    page = open_page(results / "report.html", **how)
+    page.click("#map-lenet5 [data-row='2'][data-column='8']")
+    page.click("#draw summary")
+    page.screenshot(path=pictures / f"{look}.png", full_page=True)
+    page.locator("#explorer").screenshot(path=pictures / f"{look}_explorer.png")
+    light = page.evaluate(
+        """() => {
+          const [paper, ink] = ["backgroundColor", "color"].map((name) =>
+            getComputedStyle(document.body)[name].match(/\\d+/g).map(Number));
+          return paper.reduce((a, b) => a + b) > ink.reduce((a, b) => a + b);
+        }"""
+    )
+    assert light == ("dark" not in look)
+
+
+def test_print(page, pictures):
+    page.click("#map-lenet5 [data-row='2'][data-column='8']")
+    pdf = page.pdf(path=pictures / "print.pdf", format="A4", print_background=True)
+    assert pdf.startswith(b"%PDF")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 12
+    page.emulate_media(media="print")
+    page.screenshot(path=pictures / "print.png", full_page=True)
+    page.set_viewport_size({"width": 688, "height": 1000})  # A4 without its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 688
+    for name in ("nav", ".pick", "#centre", "#draw", ".pager"):
+        assert page.locator(name).first.is_hidden(), name
+    for name in (".results", "#figure-1", "#map-mlp", "#frame", "#grid-mlp"):
+        assert page.locator(name).is_visible(), name
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_axe_finds_nothing(open_page, results, look):
+    from axe_playwright_python.sync_playwright import Axe
+
+    how = {"color_scheme": "dark" if look == "dark" else "light"}
+    page = open_page(results / "report.html", viewport=PHONE if look == "phone" else WIDE, **how)
+    page.click("#map-lenet5 [data-row='2'][data-column='8']")
+    page.click("#draw summary")
+    found = Axe().run(
+        page, options={"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+    )
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found.response["violations"]] == []
+    assert len(found.response["passes"]) > 20  # it ran

@@ -1,0 +1,371 @@
+"""Sharing is an attempt: what is in its way is told, and nothing wrong is taken for right."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lenetshift import ShiftGrid, load_mnist
+from lenetshift.predict.evaluator import ShiftEvaluator, predict_shifts
+from lenetshift.predict.shared import SharedWay, choice, kernels, maps, way
+from lenetshift.predict.shared.recorder import record
+
+GRID = ShiftGrid(range(-1, 2), range(-1, 2))
+IMAGES = load_mnist()[1].images[:6]
+
+
+def network(*behind: nn.Module) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), *behind),
+        *(nn.Flatten(), nn.Linear(576, 10)),
+    ).eval()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("a\nb"), AssertionError(), KeyError("x"), RecursionError(), TypeError("t")],
+)
+@pytest.mark.parametrize("part", ["_check_hooks", "record", "SharedWay", "_check_saving", "check"])
+def test_whatever_an_attempt_raises_the_plain_way_is_taken(
+    part: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(choice, part, fail)
+    answers = ShiftEvaluator(network(), GRID).answer(IMAGES)
+    assert answers.method == "plain"
+    assert answers.reason.startswith("plain: the attempt to share its features failed (")
+    assert type(error).__name__ in answers.reason
+    assert "\n" not in answers.reason
+    if part == "_check_saving":  # whoever asks for sharing gets it, be it slower
+        return
+    with pytest.raises(ValueError, match=r"^method: got 'shared', but the attempt to share"):
+        ShiftEvaluator(network(), GRID, method="shared").answer(IMAGES)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), SystemExit(3)])
+def test_what_ends_a_program_ends_the_attempt(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(choice, "record", fail)
+    with pytest.raises(type(error)):
+        ShiftEvaluator(network(), GRID).answer(IMAGES)
+
+
+def test_sharing_that_fails_later_gives_way_to_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, images = network(), IMAGES.repeat(100, 1, 1)
+    plain = ShiftEvaluator(model, GRID, method="plain").answer(images, return_logits=True)
+    monkeypatch.setattr(way, "BLOCK_BYTES", 1 << 18)
+    evaluator = ShiftEvaluator(model, GRID)
+    asked = evaluator.answer(images[:12])
+    assert asked.method == "shared"
+    answer, calls = SharedWay.answer, []
+
+    def third_fails(self: SharedWay, part: Tensor) -> Any:
+        calls.append(len(part))
+        if len(calls) == 3:
+            raise RuntimeError("by design")
+        return answer(self, part)
+
+    monkeypatch.setattr(SharedWay, "answer", third_fails)
+    done: list[int] = []
+    answers = evaluator.answer(images, return_logits=True, on_progress=done.append)
+    assert answers.reason == "plain: sharing its features failed (RuntimeError: by design)"
+    assert torch.equal(answers.logits, plain.logits)
+    assert sum(done) == len(images)
+    assert evaluator.answer(images[:2]).method == "plain"
+
+
+class Normalised(nn.Module):
+    """torchvision's way: what is not a tensor is let through."""
+
+    def forward(self, x: Any) -> Any:
+        if torch.is_tensor(x):
+            x = (x - 0.13) / 0.31
+        return x
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("as_transform", [True, False])
+def test_a_condition_on_the_type_is_kept_in_every_dtype(
+    dtype: torch.dtype, as_transform: bool
+) -> None:
+    model, transform = network().to(dtype), None
+    if as_transform:
+        transform = Normalised()
+    else:
+        model = nn.Sequential(Normalised(), *model).eval()
+    answers = {
+        method: ShiftEvaluator(model, GRID, method=method, transform=transform).answer(
+            IMAGES, return_logits=True
+        )
+        for method in ("auto", "plain")
+    }
+    auto, plain = answers["auto"], answers["plain"]
+    assert auto.method == "shared", auto.reason
+    largest = plain.logits.double().abs().max().item()
+    off = (auto.logits.double() - plain.logits.double()).abs().max().item()
+    # Rounded once a layer; float32 and float64 also at each of a logit's 576 terms, as its root.
+    terms = 576**0.5 if dtype.itemsize >= 4 else 1
+    assert off <= 2 * (1 + terms) * torch.finfo(dtype).eps * largest
+
+
+def shifted_by_a_column(function: Callable[..., maps.Map], by: float) -> Callable[..., maps.Map]:
+    """A convolution that lets a little of the next column into the canvas's last one."""
+
+    def faulty(images: maps.Map, *args: Any) -> maps.Map:
+        out = function(images, *args)
+        out.tensor[..., -1] += by * (out.tensor[..., -2] - out.tensor[..., -1] + 1)
+        return out
+
+    return faulty
+
+
+@pytest.mark.parametrize("by", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_sharing_that_is_wrong_is_seen_in_every_dtype(
+    dtype: torch.dtype, by: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network().to(dtype)
+    plain = ShiftEvaluator(model, GRID, method="plain").answer(IMAGES, return_logits=True)
+    monkeypatch.setattr(kernels, "conv2d", shifted_by_a_column(maps.conv2d, by))
+    with pytest.warns(RuntimeWarning, match="shared features give different answers: moved by"):
+        answers = ShiftEvaluator(model, GRID).answer(IMAGES, return_logits=True)
+    assert answers.method == "plain"
+    assert torch.equal(answers.logits, plain.logits)
+
+
+def test_a_recording_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph of another network: shared and unshared agree, but not with the model."""
+    other = network(nn.Tanh())
+    monkeypatch.setattr(
+        choice, "record", lambda model, images, prefix: record(other, images, prefix)
+    )
+    answers = ShiftEvaluator(network(), GRID).answer(IMAGES)
+    assert answers.reason == (
+        "plain: what it runs for two images gives different answers for a batch"
+    )
+
+
+class Batchwise(nn.Module):
+    """Centres large batches, as two or three images do not show."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if len(x) < 5 else x - x.mean(0, keepdim=True)
+
+
+def test_what_only_large_batches_do_is_seen() -> None:
+    answers = ShiftEvaluator(network(Batchwise()), GRID).answer(IMAGES)
+    assert answers.reason.startswith("plain: what it runs for two images gives different answers")
+
+
+def test_a_cut_map_taller_than_its_window_is_padded_at_the_window() -> None:
+    """After a stride, the only window's rows end before the map does."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(
+            nn.Conv2d(1, 4, 1, stride=(2, 1)),
+            nn.ConstantPad2d((0, 0, 1, 1), 0.25),
+            nn.Conv2d(4, 3, 3),
+        ),
+        nn.Flatten(),
+    ).double()
+    images = torch.rand(4, 2, 6, dtype=torch.float64)
+    grid = ShiftGrid(range(-2, 3), range(1))
+    shared, plain = (
+        ShiftEvaluator(model, grid, method=method).answer(images, return_logits=True).logits
+        for method in ("shared", "plain")
+    )
+    torch.testing.assert_close(shared, plain, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("between", [[], [nn.ReLU()], [nn.ConstantPad2d(2, 0.5)], [nn.Tanh()]])
+def test_several_paddings_before_the_first_convolution_come_to_an_end(
+    between: list[nn.Module],
+) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.ZeroPad2d(1), *between, nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.LazyLinear(10)),
+    )
+    model.eval()(torch.rand(1, 1, 28, 28))
+    model.double()
+    shared, plain = (
+        ShiftEvaluator(model, GRID, method=method).answer(IMAGES, return_logits=True).logits
+        for method in ("shared", "plain")
+    )
+    torch.testing.assert_close(shared, plain, rtol=0, atol=1e-12)
+
+
+def test_memory_is_looked_at_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def noting(*args: Any) -> Tensor:
+        result = conv2d(*args)
+        made.append(result.nbytes)
+        return result
+
+    conv2d = F.conv2d
+    monkeypatch.setattr(F, "conv2d", noting)
+    model = nn.Sequential(nn.Conv2d(1, 2400, 1), nn.AdaptiveMaxPool2d(1), nn.Flatten())
+    images = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    grid = ShiftGrid(range(-40, 41, 8), range(-40, 41, 8))
+    assert way.MOST_BYTES < 2400 * (64 + 80) ** 2 * 4
+    with pytest.raises(ValueError, match=r"^method: got 'shared', but .* would take 3\d\d MiB"):
+        ShiftEvaluator(model, grid, method="shared", batch_size=1).answer(images)
+    assert max(made) < way.MOST_BYTES
+
+
+class Merged(nn.Module):
+    """A low-rank addition to a layer's weights, merged into them in eval mode (Hu et al. 2021)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(784, 10)
+        self.a, self.b = (nn.Parameter(torch.randn(s) * 0.1) for s in ((10, 3), (3, 784)))
+        self.merged = False
+
+    def train(self, mode: bool = True) -> Merged:
+        super().train(mode)
+        if self.merged is mode:
+            with torch.no_grad():
+                self.layer.weight += (-1 if mode else 1) * self.a @ self.b
+            self.merged = not mode
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        return self.layer(x) if self.merged else self.layer(x) + x @ (self.a @ self.b).t()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("within", [False, True])
+def test_an_effect_of_the_mode_is_there_while_it_is_asked_and_gone_after(
+    training: bool, within: bool
+) -> None:
+    torch.manual_seed(0)
+    merged = Merged()
+    model = nn.Sequential(merged, nn.Dropout(0.5)) if within else merged
+    model.train(training)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    seen = []
+    merged.register_forward_hook(lambda module, args, output: seen.append(module.merged))
+    ShiftEvaluator(model, GRID).answer(IMAGES)
+    assert all(seen)
+    assert (model.training, merged.training, merged.merged) == (training, training, not training)
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+
+
+class SummedInFloat32(nn.Module):
+    """Half-precision weights, for the sake of the file, and sums in float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(10, 784).half())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.flatten(1), self.weight.float())
+
+
+class Temperature(nn.Module):
+    """A float64 number before float32 layers."""
+
+    def __init__(self, as_buffer: bool) -> None:
+        super().__init__()
+        value = torch.tensor(2.0, dtype=torch.float64)
+        if as_buffer:
+            self.register_buffer("temperature", value)
+        else:
+            self.temperature = nn.Parameter(value)
+        self.layers = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x) / self.temperature.float()
+
+
+@pytest.mark.parametrize(
+    ("make", "dtype"),
+    [
+        (SummedInFloat32, torch.float32),
+        (lambda: Temperature(True), torch.float32),
+        (lambda: Temperature(False), torch.float32),
+        (lambda: network().half(), torch.float16),
+        (lambda: network().bfloat16(), torch.bfloat16),
+        (lambda: network().double(), torch.float64),
+        (lambda: nn.Sequential(network().double(), nn.BatchNorm1d(10).double()), torch.float64),
+        (lambda: nn.Flatten(), torch.float32),
+    ],
+)
+@pytest.mark.parametrize("method", ["auto", "plain"])
+def test_images_come_in_float32_where_the_network_takes_it(
+    make: Callable[[], nn.Module], dtype: torch.dtype, method: str
+) -> None:
+    torch.manual_seed(0)
+    model = make().eval()
+    seen = set()
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits = self.inner(x)
+            seen.add(x.dtype)
+            return logits
+
+    answers = ShiftEvaluator(Outer(), GRID, method=method).answer(IMAGES)
+    assert seen - {torch.float64} == {dtype} - {torch.float64}
+    said = answers.reason.endswith(f", in {str(dtype).removeprefix('torch.')}")
+    assert said == (dtype != torch.float32)
+
+
+def test_the_error_of_a_network_that_takes_no_dtype_is_its_own() -> None:
+    class Refuses(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1).half())
+
+        def forward(self, x: Tensor) -> Tensor:
+            raise LookupError(f"not {x.dtype}")
+
+    with pytest.raises(LookupError, match=r"not torch\.float16"):
+        predict_shifts(Refuses(), IMAGES)
+
+
+@pytest.mark.parametrize("method", ["auto", "plain"])
+def test_a_lazy_network_is_made_by_its_first_batch_and_can_be_trained(method: str) -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 5), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+    answers = ShiftEvaluator(model, GRID, method=method).answer(IMAGES)
+    assert answers.method == ("shared" if method == "auto" else "plain")
+    model(torch.rand(2, 1, 28, 28)).sum().backward()
+    assert all(p.grad is not None and not p.is_inference() for p in model.parameters())
+
+
+def test_a_reason_keeps_nothing_of_the_recording_alive() -> None:
+    class Remembered(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            made.append(weakref.ref(x))
+            return x if x.mean() > 0 else -x
+
+    made: list[weakref.ref[Tensor]] = []
+    evaluator = ShiftEvaluator(network(Remembered()), GRID)
+    answers = evaluator.answer(IMAGES)
+    assert answers.reason.endswith("makes a number of the pixels of all its images")
+    gc.collect()
+    assert made
+    assert not any(ref() is not None for ref in made)

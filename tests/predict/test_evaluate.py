@@ -1,0 +1,399 @@
+"""Predictions under every shift, of the package's models and of any other."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.perceptrons import MLP
+from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.shifts import ShiftGrid
+
+GRIDS = [
+    ShiftGrid(),
+    ShiftGrid(range(1), range(1)),
+    ShiftGrid(range(-2, 1), range(3, 5)),
+    ShiftGrid(range(24, 28), range(-27, -25)),  # empties nearly every image
+]
+
+
+def make_images(n: int) -> Tensor:
+    """Random ink up to the frame, so that moves lose some."""
+    generator = torch.Generator().manual_seed(n)
+    images = torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8, generator=generator)
+    return images * (torch.rand(n, 28, 28, generator=generator) < 0.3)
+
+
+def move(image: Tensor, dx: int, dy: int) -> Tensor:
+    """One image moved, pixel by pixel of the border: the definition."""
+    padded = torch.zeros(28 * 3, 28 * 3, dtype=image.dtype)
+    padded[28 + dy : 56 + dy, 28 + dx : 56 + dx] = image
+    return padded[28:56, 28:56]
+
+
+def loop_logits(model: nn.Module, images: Tensor, grid: ShiftGrid, dtype: torch.dtype) -> Tensor:
+    """Every pattern by itself, in the order of the prediction array."""
+    with torch.no_grad():
+        rows = [
+            model(move(image, dx, dy).to(dtype).view(1, 1, 28, 28) / 255)[0]
+            for image in images
+            for dx, dy in grid.shifts().tolist()
+        ]
+    return torch.stack(rows).view(len(images), *grid.shape, -1)
+
+
+class Foreign(nn.Module):
+    """A small convnet whose answers depend on its mode, with ``k`` classes."""
+
+    def __init__(self, k: int = 10) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 2, 5), nn.BatchNorm2d(2), nn.Dropout(0.9), nn.Flatten(), nn.Linear(1152, k)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.layers(x)
+        return result
+
+
+class Returns(nn.Module):
+    """A model without parameters that answers with a given function of its input."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.answer(x)
+        return result
+
+
+def make_foreign(k: int = 10) -> Foreign:
+    torch.manual_seed(0)
+    return Foreign(k)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_the_packages_models_equal_a_loop(name: str, activation: str) -> None:
+    model = build_model(name, activation, seed=1)
+    images = make_images(3)
+    for grid in GRIDS:
+        expected = loop_logits(model, images, grid, torch.float32)
+        predictions, logits = predict_shifts(model, images, grid, return_logits=True)
+        assert predictions.dtype == torch.uint8
+        assert predictions.shape == (3, *grid.shape)
+        assert logits.dtype == torch.float32
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=2e-5)
+        two = expected.topk(2).values
+        clear = two[..., 0] - two[..., 1] > 1e-4
+        assert clear.float().mean() > 0.9
+        assert torch.equal(predictions[clear], expected.argmax(-1)[clear].to(torch.uint8))
+        assert torch.equal(predict_shifts(model, images, grid), predictions)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 55, 1024])
+def test_a_foreign_model_equals_a_loop(batch_size: int) -> None:
+    model = make_foreign().eval()
+    images = make_images(3)
+    for grid in GRIDS:
+        expected = loop_logits(model, images, grid, torch.float32)
+        predictions, logits = predict_shifts(
+            model, images, grid, batch_size=batch_size, return_logits=True
+        )
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+        assert torch.equal(predictions, logits.argmax(-1).to(torch.uint8))
+        assert not logits.is_inference()
+
+
+def test_a_subclass_keeps_its_own_forward() -> None:
+    class Negative(MLP):
+        def forward(self, x: Tensor) -> Tensor:
+            return -super().forward(x)
+
+    torch.manual_seed(0)
+    model, images = Negative(), make_images(2)
+    expected = loop_logits(model, images, ShiftGrid(), torch.float32)
+    _, logits = predict_shifts(model, images, return_logits=True)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_float64_model_is_run_in_float64() -> None:
+    model = build_model("lenet5", seed=1).double()
+    images = make_images(2)
+    expected = loop_logits(model, images, GRIDS[2], torch.float64)
+    _, logits = predict_shifts(model, images, GRIDS[2], return_logits=True)
+    assert logits.dtype == torch.float64
+    torch.testing.assert_close(logits, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_foreign_model_is_left_as_it_was() -> None:
+    model = make_foreign().train()
+    model.layers[1].eval()  # a frozen batch norm
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    random_state = torch.get_rng_state()
+    predictions = predict_shifts(model, make_images(2))
+    assert [layer.training for layer in model.layers] == [True, False, True, True, True]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert torch.equal(predict_shifts(model.eval(), make_images(2)), predictions)
+
+
+def test_the_mode_is_restored_after_an_error() -> None:
+    def fail(x: Tensor) -> Tensor:
+        raise RuntimeError("by design")
+
+    model = Returns(fail).train()
+    with pytest.raises(RuntimeError, match="by design"):
+        predict_shifts(model, make_images(1))
+    assert model.training
+
+
+def test_of_equal_outputs_the_first_wins() -> None:
+    tie = torch.tensor([0.0, 2.0, 1.0, 2.0])
+    predictions = predict_shifts(Returns(lambda x: tie.expand(len(x), 4)), make_images(2))
+    assert predictions.unique().tolist() == [1]
+    zero = build_model("mlp", seed=0)
+    for parameter in zero.parameters():
+        parameter.detach().zero_()
+    assert predict_shifts(zero, make_images(2)).unique().tolist() == [0]
+
+
+@pytest.mark.parametrize(("k", "dtype"), [(256, torch.uint8), (257, torch.int32)])
+def test_predictions_hold_as_many_classes_as_there_are(k: int, dtype: torch.dtype) -> None:
+    last = torch.eye(k)[k - 1]
+    predictions = predict_shifts(Returns(lambda x: last.expand(len(x), k)), make_images(1))
+    assert predictions.dtype == dtype
+    assert predictions.unique().tolist() == [k - 1]
+
+
+def moved_by_definition(image: Tensor, dx: int, dy: int, fill: Any, crop: Any) -> Tensor:
+    """An image [C, H, W] moved, pixel by pixel."""
+    _, height, width = image.shape
+    out = torch.empty_like(image)
+    for y in range(height):
+        for x in range(width):
+            row, column = y - dy, x - dx
+            if fill == "circular":
+                out[:, y, x] = image[:, row % height, column % width]
+            elif 0 <= row < height and 0 <= column < width:
+                out[:, y, x] = image[:, row, column]
+            else:
+                out[:, y, x] = torch.as_tensor(fill, dtype=image.dtype)
+    top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
+    return out[:, top : top + crop[0], left : left + crop[1]]
+
+
+@pytest.mark.parametrize("method", ["shared", "plain"])
+@pytest.mark.parametrize(
+    ("fill", "crop", "grid"),
+    [
+        (0, None, ShiftGrid(range(-6, 9, 2), range(4, 7))),
+        (40, None, ShiftGrid(range(-1, 2), range(-6, 7, 3))),
+        ([10, 20, 250.5], None, ShiftGrid(range(-8, -1), range(1))),
+        ("circular", None, ShiftGrid(range(-8, 9, 4), range(-6, 7, 3))),
+        (0, (5, 6), ShiftGrid(range(-1, 2), range(-1, 2))),
+        ("circular", (4, 9), ShiftGrid(range(1), range(-2, 2))),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_images_move_by_definition(
+    method: str, fill: Any, crop: Any, grid: ShiftGrid, dtype: torch.dtype
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, 7, 9), dtype=torch.uint8, generator=generator)
+    window = crop or (7, 9)
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten()).double()
+    patterns = [
+        moved_by_definition(image.double(), dx, dy, fill, window)
+        for image in images
+        for dx, dy in grid.shifts().tolist()
+    ]
+    with torch.no_grad():
+        expected = model(torch.stack(patterns) / 255).view(2, *grid.shape, -1)
+    given, fill_given = images, fill
+    if dtype != torch.uint8:
+        given = images.double() / 255
+        fill_given = fill if isinstance(fill, str) else (torch.tensor(fill) / 255).tolist()
+    answers = predict_shifts(
+        model, given, grid, method=method, fill=fill_given, crop=crop, return_logits=True
+    )
+    torch.testing.assert_close(answers[1], expected, rtol=0, atol=1e-7)
+
+
+def test_arrays_of_any_layout_are_images() -> None:
+    model = make_foreign()
+    images = make_images(6)
+    expected = predict_shifts(model, images)
+    array = images.numpy()
+    for given in (
+        array,
+        np.asfortranarray(array),
+        np.stack([array, array], axis=-1)[..., 1],
+        array[::-1][::-1],
+        array[:, None],
+        (array / 255).astype(np.float32),
+        torch.stack([images, images], dim=-1)[..., 1],
+    ):
+        assert torch.equal(predict_shifts(model, given), expected)
+    array.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(predict_shifts(model, array), expected)
+
+
+@pytest.mark.parametrize("method", ["shared", "plain"])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_few_images_and_a_single_shift(method: str, n: int) -> None:
+    model, images = make_foreign(), make_images(n)
+    for grid in (ShiftGrid(range(2, 3), range(-1, 0)), ShiftGrid(range(-1, 2), range(1))):
+        expected = loop_logits(model.eval(), images, grid, torch.float32)
+        _, logits = predict_shifts(model, images, grid, method=method, return_logits=True)
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_images_need_not_be_contiguous(name: str) -> None:
+    model, images = build_model(name, seed=0), make_images(6)
+    expected = predict_shifts(model, images[::2].contiguous())
+    assert torch.equal(predict_shifts(model, images[::2]), expected)
+
+
+@pytest.mark.parametrize("model", [build_model("lenet5", seed=0), make_foreign()])
+def test_no_images(model: nn.Module) -> None:
+    predictions, logits = predict_shifts(model, make_images(0), return_logits=True)
+    assert predictions.shape == (0, 5, 11)
+    assert predictions.dtype == torch.uint8
+    assert logits.shape[:3] == (0, 5, 11)
+
+
+@pytest.mark.parametrize(
+    ("images", "got"),
+    [
+        (torch.zeros(28, 28, dtype=torch.uint8), r"uint8 \[28, 28\]"),
+        (torch.zeros(2, 28, 28, dtype=torch.int64), r"int64 \[2, 28, 28\]"),
+        (torch.zeros(2, 28, 28, dtype=torch.complex64), r"complex64 \[2, 28, 28\]"),
+        (torch.zeros(1, 2, 1, 28, 28), r"float32 \[1, 2, 1, 28, 28\]"),
+        (torch.zeros(2, 0, 28, 28), r"float32 \[2, 0, 28, 28\]"),
+        (np.zeros((2, 28, 28), dtype=np.int16), r"int16 \[2, 28, 28\]"),
+        (np.full((2, 28, 28), "a"), r"<U1 \[2, 28, 28\]"),
+        ([[0]], "list"),
+        (None, "NoneType"),
+    ],
+)
+@pytest.mark.parametrize("model", [build_model("mlp", seed=0), make_foreign()])
+def test_bad_images_are_refused(model: nn.Module, images: Any, got: str) -> None:
+    expected = r"uint8 or floating \[N, H, W\] or \[N, C, H, W\], a dense tensor or an array"
+    with pytest.raises(ValueError, match=rf"^images: got {got}, expected {expected}$"):
+        predict_shifts(model, images)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_images_that_are_not_finite_are_refused(value: float) -> None:
+    images = torch.zeros(2, 28, 28)
+    images[1, 3, 4] = value
+    with pytest.raises(
+        ValueError, match=r"^images: got values from .* to .*, expected finite ones$"
+    ):
+        predict_shifts(make_foreign(), images)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"grid": ShiftGrid(range(-28, 3))},
+            r"^grid: got dx -28\.\.2, expected it within -27\.\.27 for images of 28 x 28$",
+        ),
+        (
+            {"grid": ShiftGrid(range(3), range(0, 40, 4))},
+            r"^grid: got dy 0\.\.36, expected it within -27\.\.27 for images of 28 x 28$",
+        ),
+        (
+            {"crop": (25, 26)},
+            r"^grid: got dy -2\.\.2, expected it within -2\.\.1 for images of 28 x 28 behind a crop "
+            r"of 25 x 26$",
+        ),
+        (
+            {"crop": (29, 3)},
+            r"^crop: got \(29, 3\), expected \(height, width\) within images of 28",
+        ),
+        ({"crop": 20}, r"^crop: got 20, expected \(height, width\) within images of 28 x 28$"),
+        ({"crop": (0, 3)}, r"^crop: got \(0, 3\), expected \(height, width\) within images of 28"),
+        ({"fill": [1, 2]}, r"^fill: got \[1, 2\], expected a finite number, or one a channel, or"),
+        ({"fill": float("nan")}, r"^fill: got nan, expected a finite number"),
+        (
+            {"fill": 256},
+            r"^fill: got 256, expected a number in 0\.\.255, since the images are uint8$",
+        ),
+        (
+            {"fill": -0.5},
+            r"^fill: got -0\.5, expected a number in 0\.\.255, since the images are uint8$",
+        ),
+        ({"fill": "black"}, r"^fill: got 'black', expected a finite number"),
+        ({"fill": None}, r"^fill: got None, expected a finite number"),
+        (
+            {"method": "quick"},
+            r"^method: got 'quick', expected 'auto' or 'fused' or 'shared' or 'plain'$",
+        ),
+        ({"transform": 3}, r"^transform: got int, expected a function, or None$"),
+        (
+            {"transform": lambda x: x[..., :20]},
+            r"^transform: got output float32 \[\d+, 1, 28, 20\] for \d+ images, "
+            r"expected \[\d+, C, 28, 28\]$",
+        ),
+        (
+            {"transform": lambda x: 3},
+            r"^transform: got output int for \d+ images, expected \[\d+, C, 28, 28\]$",
+        ),
+        ({"grid": [1, 2]}, r"^grid: got list, expected a ShiftGrid$"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        predict_shifts(make_foreign(), make_images(2), **arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 1.5, True, 2**31, 10**20])
+def test_bad_batch_sizes_are_refused(batch_size: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"^batch_size: got .*, expected an int in 1\.\.2147483647$"
+    ):
+        predict_shifts(make_foreign(), make_images(1), batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [
+        (lambda x: x.flatten(1)[:, :0], r"float32 \[\d+, 0\]"),
+        (lambda x: x, r"float32 \[\d+, 1, 28, 28\]"),
+        (lambda x: x.flatten(1)[:5, :10], r"float32 \[\d+, 10\]"),
+        (lambda x: (x,), "tuple"),
+        (lambda x: None, "NoneType"),
+    ],
+)
+@pytest.mark.parametrize("method", ["auto", "plain"])
+def test_bad_outputs_are_refused(method: str, answer: Any, got: str) -> None:
+    expected = rf"^model: got output {got} for \d+ images, expected \[\d+, K\] with K >= 1$"
+    with pytest.raises(ValueError, match=expected):
+        predict_shifts(Returns(answer), make_images(7), method=method)
+
+
+def test_a_changing_number_of_classes_is_refused() -> None:
+    calls = []
+
+    def answer(x: Tensor) -> Tensor:
+        calls.append(len(x))
+        return torch.zeros(len(x), 3 + len(calls) // 4)
+
+    expected = (
+        r"^model: got output float32 \[\d+, 4\] for \d+ images, expected \[\d+, 3\] as for those "
+    )
+    with pytest.raises(ValueError, match=expected):
+        predict_shifts(Returns(answer), make_images(20), method="plain")

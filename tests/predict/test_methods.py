@@ -1,0 +1,300 @@
+"""Which way an evaluation goes, and why; networks whose features cannot be shared go the plain way."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lenetshift import MLP, LeNet5, Normalize, ShiftGrid
+from lenetshift.predict.evaluator import ShiftEvaluator
+from lenetshift.predict.shared import kernels, maps
+
+GRID = ShiftGrid(range(-2, 3), range(-1, 2))
+IMAGES = torch.rand(3, 2, 12, 12, generator=torch.Generator().manual_seed(0))
+
+
+class Written(nn.Module):
+    """A network whose maps go through a function of one's own between two convolutions."""
+
+    def __init__(self, middle: Callable[[nn.Module, Tensor], Any], size: int = 8) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(2, 4, 3)  # -> 10 x 10
+        self.conv2 = nn.Conv2d(4, 4, 3)  # -> 8 x 8
+        self.place = nn.Parameter(torch.rand(1, 4, 10, 10))
+        self.squeeze = nn.Linear(4, 4)
+        self.head = nn.Linear(4 * size * size, 3)
+        self.middle = middle
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv2(self.middle(self, self.conv1(x)))
+        return self.head(x.flatten(1))
+
+
+def before_dense(*layers: nn.Module) -> nn.Sequential:
+    """Layers for maps of 10 x 10 between a convolution and a dense layer."""
+    body = nn.Sequential(nn.Conv2d(2, 4, 3), *layers)
+    n = body.eval()(torch.zeros(1, 2, 12, 12)).numel()
+    return nn.Sequential(*body, nn.Flatten(), nn.Linear(n, 3))
+
+
+def squeeze_and_excite(net: Any, x: Tensor) -> Tensor:
+    return x * net.squeeze(x.mean((2, 3))).sigmoid()[:, :, None, None]
+
+
+def polyphase(net: Any, x: Tensor) -> Tensor:
+    """Adaptive polyphase sampling (Chaman and Dokmanić 2021): the phase of the largest norm."""
+    phases = torch.stack([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1)
+    best = phases.flatten(2).norm(dim=2).argmax(1)
+    return torch.take_along_dim(phases, best[:, None, None, None, None], dim=1)[:, 0]
+
+
+def brighter(net: Any, x: Tensor) -> Tensor:
+    return x if x.mean() > 0 else -x
+
+
+FRAME = "pads its input, so its features depend on where the frame lies"
+
+
+def make_networks() -> dict[str, tuple[nn.Module, str]]:
+    """By what they do: a network, and the beginning of the reason."""
+    torch.manual_seed(0)
+    return {
+        "padding": (before_dense(nn.Conv2d(4, 4, 3, padding=1)), f"layer 1 {FRAME}"),
+        "padding same": (
+            before_dense(nn.Tanh(), nn.Conv2d(4, 4, 3, padding="same")),
+            f"layer 2 {FRAME}",
+        ),
+        "padded pooling": (before_dense(nn.MaxPool2d(3, 2, padding=1)), f"layer 1 {FRAME}"),
+        "padding by a function": (
+            Written(lambda net, x: F.pad(x, (1, 1, 1, 1)), 10),
+            f"pad {FRAME}",
+        ),
+        "named": (
+            Written(lambda net, x: F.conv2d(x, net.conv2.weight, padding=1)),
+            f"conv2d {FRAME}",
+        ),
+        "reflected": (
+            nn.Sequential(
+                nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"),
+                nn.Flatten(),
+                nn.Linear(576, 3),
+            ),
+            f"layer 0 {FRAME}",
+        ),
+        "ceil_mode": (
+            before_dense(nn.AvgPool2d(3, 2, ceil_mode=True)),
+            "layer 1 lets its last windows stick out of the frame (ceil_mode)",
+        ),
+        "uneven": (
+            before_dense(nn.AdaptiveAvgPool2d(3)),
+            "layer 1 pools 10 places into 3, so unevenly",
+        ),
+        "group norm": (
+            before_dense(nn.GroupNorm(2, 4)),
+            "layer 1 normalises over the whole window",
+        ),
+        "instance norm": (
+            Written(lambda net, x: F.instance_norm(x)),
+            "view joins or mixes the images of its batch",
+        ),
+        "squeeze and excite": (
+            Written(squeeze_and_excite),
+            "mul joins a map with numbers that each window has for itself",
+        ),
+        "place": (
+            Written(lambda net, x: x + net.place),
+            "add joins a map with numbers that differ from place to place",
+        ),
+        "rows": (
+            before_dense(nn.Linear(10, 10)),
+            "layer 1 gives its batch a shape that joins images",
+        ),
+        "transposed": (
+            before_dense(nn.ConvTranspose2d(4, 4, 2)),
+            "layer 1 cannot be shared between windows",
+        ),
+        "softmax of rows": (
+            Written(lambda net, x: x.softmax(-1)),
+            "softmax works along the rows or columns of a window",
+        ),
+        "strides": (
+            Written(lambda net, x: F.conv2d(x, torch.ones(4, 4, 6, 6)) + x[:, :, ::2, ::2], 3),
+            "add joins maps of different strides or sizes",
+        ),
+        "polyphase": (
+            Written(polyphase, 3),
+            "gather joins a map with numbers that each window has for itself",
+        ),
+        "control flow": (
+            Written(brighter),
+            "item makes a number of the pixels of all its images",
+        ),
+        "item": (
+            Written(lambda net, x: x / x.abs().max().item()),
+            "item makes a number of the pixels of all its images",
+        ),
+        "batch": (
+            Written(lambda net, x: x - x.mean(0, keepdim=True)),
+            "mean joins or mixes the images of its batch",
+        ),
+        "batch norm": (
+            before_dense(nn.BatchNorm2d(4, track_running_stats=False)),
+            "layer 1 normalises by its batch",
+        ),
+        "nothing": (
+            nn.Sequential(nn.Flatten(), nn.Linear(288, 5), nn.Tanh(), nn.Linear(5, 3)),
+            "its convolutions have nothing that the shifts could share",
+        ),
+        "dense images": (
+            nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 3)),
+            "around 93% of the patterns lies something else than what the first layer pads them with, "
+            "so sharing would save nothing",
+        ),
+    }
+
+
+with torch.random.fork_rng():
+    NETWORKS = make_networks()
+
+
+def without_lines(reason: str) -> str:
+    """A reason without the line of code that it names."""
+    return re.sub(r" \(test_methods\.py, line \d+\)", "", reason)
+
+
+def test_the_reason_names_the_line_of_code() -> None:
+    model, _ = NETWORKS["squeeze and excite"]
+    reason = ShiftEvaluator(model, GRID).answer(IMAGES).reason
+    line = inspect.getsourcelines(squeeze_and_excite)[1] + 1
+    assert f"mul (test_methods.py, line {line}) joins" in reason
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_that_cannot_share_goes_the_plain_way_and_says_why(name: str) -> None:
+    model, reason = NETWORKS[name]
+    model.eval()
+    answers = ShiftEvaluator(model, GRID).answer(IMAGES, return_logits=True)
+    assert answers.method == "plain"
+    assert without_lines(answers.reason).startswith(f"plain: {reason}")
+    asked = ShiftEvaluator(model, GRID, method="plain").answer(IMAGES, return_logits=True)
+    assert asked.reason == "plain: as asked"
+    torch.testing.assert_close(answers.logits, asked.logits)
+
+
+@pytest.mark.parametrize("name", [n for n in NETWORKS if n not in ("nothing", "dense images")])
+def test_the_shared_way_where_it_is_impossible_is_refused_with_the_reason(name: str) -> None:
+    model, reason = NETWORKS[name]
+    with pytest.raises(ValueError, match=r"^method: got 'shared', but ") as error:
+        ShiftEvaluator(model.eval(), GRID, method="shared").answer(IMAGES)
+    assert without_lines(str(error.value)).startswith(f"method: got 'shared', but {reason}")
+    assert "\n" not in str(error.value)
+
+
+def test_answers_tell_the_number_of_classes() -> None:
+    plain = before_dense(nn.Tanh()).eval()
+    for method in ("shared", "plain"):
+        evaluator = ShiftEvaluator(plain, GRID, method=method)
+        assert evaluator.answer(IMAGES).n_classes == 3
+    assert ShiftEvaluator(plain, GRID).answer(IMAGES[:0]).n_classes == 0
+    digits = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    assert ShiftEvaluator(MLP(), GRID, method="fused").answer(digits).n_classes == 10
+
+
+def test_a_hooked_model_goes_the_plain_way() -> None:
+    model = before_dense(nn.Tanh()).eval()
+    seen = []
+    model[1].register_forward_hook(lambda module, args, output: seen.append(len(output)))
+    answers = ShiftEvaluator(model, GRID).answer(IMAGES)
+    assert answers.method == "plain"
+    assert answers.reason == "plain: the model has forward hooks, which are to see every pattern"
+    assert sum(seen) >= 3 * len(GRID)
+
+
+def test_a_transform_is_part_of_the_network() -> None:
+    model = before_dense(nn.Tanh()).eval()
+    blur = nn.AvgPool2d(3, 1, padding=1)
+    answers = ShiftEvaluator(model, GRID, transform=blur).answer(IMAGES)
+    assert answers.reason == f"plain: transform {FRAME}"
+    answers = ShiftEvaluator(model, GRID, transform=lambda x: x - x.mean((2, 3), True)).answer(
+        IMAGES
+    )
+    assert without_lines(answers.reason) == (
+        "plain: sub joins a map with numbers that each window has for itself"
+    )
+    answers = ShiftEvaluator(model, GRID, transform=lambda x: x.clamp(0.2, 0.8)).answer(IMAGES)
+    assert answers.method == "shared"
+
+
+def test_a_normalised_image_has_no_blank_for_padding_to_meet() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 3)).eval()
+    blank_margins = torch.zeros(3, 2, 12, 12)
+    blank_margins[:, :, 4:8, 4:8] = IMAGES[:, :, 4:8, 4:8]
+    assert ShiftEvaluator(model, GRID).answer(blank_margins).method == "shared"
+    answers = ShiftEvaluator(model, GRID, transform=Normalize(0.5, 0.5)).answer(blank_margins)
+    assert answers.reason.startswith("plain: around 100% of the patterns lies something else")
+
+
+def test_what_the_check_finds_wrong_is_told_and_the_plain_way_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def faulty(images: maps.Map, *args: Any) -> maps.Map:
+        out = maps.conv2d(images, *args)
+        out.tensor[..., -1] += 1e-3  # the last column of the canvas: the leftmost shift alone
+        return out
+
+    model = before_dense(nn.Tanh()).eval()
+    plain = ShiftEvaluator(model, GRID, method="plain").answer(IMAGES)
+    monkeypatch.setattr(kernels, "conv2d", faulty)
+    wrong = r"shared features give different answers: moved by \(dx, dy\) = \(-2, -?[01]\), logits"
+    with pytest.warns(RuntimeWarning, match=wrong):
+        answers = ShiftEvaluator(model, GRID).answer(IMAGES)
+    assert answers.method == "plain"
+    assert torch.equal(answers.predictions, plain.predictions)
+    with pytest.raises(ValueError, match=f"^method: got 'shared', but {wrong}"):
+        ShiftEvaluator(model, GRID, method="shared").answer(IMAGES)
+
+
+def test_fused_ops_are_for_the_packages_models_and_images() -> None:
+    model, digits = LeNet5(), torch.randint(0, 256, (2, 28, 28), dtype=torch.uint8)
+    answers = ShiftEvaluator(model, GRID).answer(digits)
+    assert (answers.method, answers.reason) == ("fused", "fused: LeNet5 has an op of its own")
+    for evaluator, images, obstacle in [
+        (ShiftEvaluator(before_dense(), GRID, method="fused"), IMAGES, "only the package's four"),
+        (ShiftEvaluator(model, GRID, method="fused", fill=1), digits, "a fused op moves 0 into"),
+        (ShiftEvaluator(model, GRID, method="fused", crop=(20, 20)), digits, "a fused op moves 0"),
+        (
+            ShiftEvaluator(model, GRID, method="fused", transform=torch.neg),
+            digits,
+            "a fused op has no transform",
+        ),
+        (
+            ShiftEvaluator(model, GRID, method="fused"),
+            digits / 255,
+            r"a fused op takes uint8 images of 28 x 28, not float32 \[2, 28, 28\]",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=f"^method: got 'fused', but {obstacle}"):
+            evaluator.answer(images)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_packages_models_can_go_every_way(dtype: torch.dtype) -> None:
+    model = LeNet5().to(dtype)
+    digits = torch.zeros(4, 28, 28, dtype=torch.uint8)
+    digits[:, 2:26, 1:25] = torch.randint(0, 256, (4, 24, 24), dtype=torch.uint8)
+    grid = ShiftGrid(range(-6, 7, 3), range(-4, 3, 2))
+    methods = ("shared", "plain") + (("fused",) if dtype == torch.float32 else ())
+    logits = {
+        method: ShiftEvaluator(model, grid, method=method).answer(digits, return_logits=True).logits
+        for method in methods
+    }
+    for method in methods:
+        torch.testing.assert_close(logits[method], logits["plain"], rtol=1e-4, atol=1e-5)
+    assert ShiftEvaluator(MLP().to(dtype), grid, method="shared").answer(digits).method == "shared"

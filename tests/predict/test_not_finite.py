@@ -1,0 +1,89 @@
+"""Weights that are not finite, or whose sums overflow: PyTorch's own infinities and NaNs."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lenetshift.data.dataset import Dataset
+from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.fused import packed_parameters, sums_stay_finite
+from lenetshift.models.train import train
+from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.reference import translate
+from lenetshift.shifts import ShiftGrid
+
+GRID = ShiftGrid(range(-2, 3), range(-1, 2))
+BAD = [float("inf"), float("-inf"), float("nan"), 1e38]
+
+
+def make_images(n: int) -> Tensor:
+    """Random pixels, four fifths of them blank, the first image all blank."""
+    generator = torch.Generator().manual_seed(n)
+    images = torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8, generator=generator)
+    images *= torch.rand(n, 28, 28, generator=generator) < 0.2
+    images[0] = 0
+    return images
+
+
+def plain_logits(model: nn.Module, images: Tensor) -> Tensor:
+    moved = translate(images, GRID.shifts())  # [N, S, 28, 28]
+    with torch.no_grad():
+        logits = model(moved.flatten(0, 1).unsqueeze(1) / 255)
+    return logits.view(len(images), *GRID.shape, 10)
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_predictions_are_those_of_the_module(name: str, activation: str, bad: float) -> None:
+    images = make_images(3)
+    n_parameters = len(list(build_model(name).parameters()))
+    for i in range(n_parameters):
+        model = build_model(name, activation, seed=1)
+        with torch.no_grad():
+            parameter = list(model.parameters())[i]
+            parameter.view(-1)[3] = bad
+            parameter.view(-1)[-1] = bad
+        expected = plain_logits(model, images)
+        predictions, logits = predict_shifts(model, images, GRID, return_logits=True)
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
+        assert torch.equal(predictions, logits.argmax(-1).to(torch.uint8))
+
+
+@pytest.mark.parametrize("learning_rate", [0.1, 1e30])
+@pytest.mark.parametrize("start", [0.0, *BAD])
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_training_diverges_as_by_autograd(name: str, start: float, learning_rate: float) -> None:
+    dataset = Dataset(make_images(20), torch.arange(20) % 10)
+    model = build_model(name, seed=1)
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[7] = start
+    results = []
+    for method in ("fused", "autograd"):
+        trained = deepcopy(model)
+        losses = train(
+            trained,
+            dataset,
+            epochs=2,
+            learning_rate=learning_rate,
+            batch_size=8,
+            seed=0,
+            method=method,
+        )
+        results.append([*losses, *(p.detach() for p in trained.parameters())])
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_ordinary_weights_go_through_the_fused_ops(name: str) -> None:
+    parameters = packed_parameters(build_model(name, seed=0))
+    assert sums_stay_finite(parameters)
+    assert sums_stay_finite([100 * parameter for parameter in parameters])
+    for bad in BAD:
+        parameters[-1][3] = bad
+        assert not sums_stay_finite(parameters)

@@ -1,0 +1,281 @@
+"""The shared way gives the plain way's answers, for whatever network can be shared."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from random_networks import networks
+from torch import Tensor, nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+from lenetshift import Normalize, ShiftGrid
+from lenetshift.predict.evaluator import ShiftEvaluator
+from lenetshift.predict.shared.geometry import Axis
+
+
+@st.composite
+def shift_ranges(draw: st.DrawFn, size: int, most: int) -> range:
+    """Up to ``most`` shifts of images of that many pixels."""
+    step = draw(st.integers(1, 3))
+    n = draw(st.integers(1, most))
+    first = draw(st.integers(1 - size, size - 1))
+    last = min(size - 1, first + (n - 1) * step)
+    return range(first, last + 1, step)
+
+
+@dataclass
+class Evaluation:
+    """A network, images for it, and how they are moved."""
+
+    model: nn.Module
+    images: Tensor = field(repr=False)
+    grid: ShiftGrid
+    settings: dict[str, Any]
+
+
+@st.composite
+def evaluations(draw: st.DrawFn) -> Evaluation:
+    """Images, a grid, and how the images are moved, and a network for them."""
+    channels, height, width = draw(st.integers(1, 3)), *(draw(st.integers(9, 18)) for _ in "yx")
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
+    images = torch.rand(3, channels, height, width, generator=generator, dtype=torch.float64)
+    if draw(st.booleans()):  # ink with blank margins
+        images[:, :, : height // 3] = images[:, :, :, : width // 3] = images[:, :, :, -2:] = 0
+    window, settings = (height, width), {}
+    if draw(st.booleans()):
+        grid = ShiftGrid(draw(shift_ranges(width, 5)), draw(shift_ranges(height, 4)))
+        kind = draw(st.integers(0, 2))
+        fills = [0, [0.25 * k for k in range(channels)], "circular"]
+        settings["fill"] = fills[kind]
+    else:
+        window = draw(st.integers(6, height)), draw(st.integers(6, width))
+        room = [(n - w) // 2 for n, w in zip((height, width), window, strict=True)]
+        step = draw(st.integers(1, 2))
+        dy, dx = (range(-(r // step) * step, r + 1, step) for r in room)
+        grid = ShiftGrid(dx, dy)
+        settings["crop"] = window
+    if draw(st.booleans()):
+        settings["transform"] = Normalize([0.3] * channels, 0.5)
+    network = draw(networks((channels, *window)))
+    return Evaluation(network, images, grid, settings)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tensors as small as these are done sooner so."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def hand_loop(evaluation: Evaluation) -> Tensor:
+    """Every pattern by itself, moved by definition: ``[N, n_dy, n_dx, K]``."""
+    images, settings = evaluation.images, evaluation.settings
+    _, channels, height, width = images.shape
+    fill, (h, w) = settings.get("fill", 0), settings.get("crop", (height, width))
+    top, left = (height - h) // 2, (width - w) // 2
+    logits = []
+    for dx, dy in evaluation.grid.shifts().tolist():
+        rows, columns = torch.arange(height) - dy, torch.arange(width) - dx
+        moved = images[:, :, rows[:, None] % height, columns % width]
+        if fill != "circular":
+            outside = ((rows < 0) | (rows >= height))[:, None] | (columns < 0) | (columns >= width)
+            blank = torch.tensor(fill, dtype=images.dtype).expand(channels).view(-1, 1, 1)
+            moved = torch.where(outside, blank, moved)
+        seen = moved[:, :, top : top + h, left : left + w].clone()
+        if "transform" in settings:
+            seen = settings["transform"](seen)
+        with torch.no_grad():
+            logits.append(evaluation.model(seen))
+    n_dy, n_dx = evaluation.grid.shape
+    return torch.stack(logits, dim=1).view(len(images), n_dy, n_dx, -1)
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(evaluations())
+def test_random_networks_answer_every_way_as_in_a_loop(evaluation: Evaluation) -> None:
+    expected = hand_loop(evaluation)
+    for method in ("shared", "plain", "auto"):
+        evaluator = ShiftEvaluator(
+            evaluation.model, evaluation.grid, method=method, **evaluation.settings
+        )
+        answers = evaluator.answer(evaluation.images, return_logits=True)
+        if method != "auto":
+            assert answers.method == method, answers.reason
+        torch.testing.assert_close(answers.logits, expected, rtol=0, atol=1e-10)
+
+
+def small_network(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        *(nn.Conv2d(4, 4, 3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(576, 5)),
+    )
+
+
+def digits(n: int) -> Tensor:
+    """Images with blank margins, of which far shifts lose something."""
+    images = torch.zeros(n, 28, 28, dtype=torch.uint8)
+    generator = torch.Generator().manual_seed(n)
+    images[:, 3:25, 4:23] = torch.randint(0, 256, (n, 22, 19), generator=generator).byte()
+    return images
+
+
+def test_what_is_lost_at_the_frame_is_lost() -> None:
+    model, images = small_network(0).double(), digits(5)
+    images[0, 3:25, 4:23] = 0  # a blank image loses nothing
+    grid = ShiftGrid(range(-6, 7), range(-5, 6, 2))
+    shared = ShiftEvaluator(model, grid, method="shared").answer(images, return_logits=True)
+    plain = ShiftEvaluator(model, grid, method="plain").answer(images, return_logits=True)
+    torch.testing.assert_close(shared.logits, plain.logits, rtol=0, atol=1e-12)
+    # dx beyond -4..5 and dy beyond -3..3 push ink of four of five images over the frame.
+    n_lossy = 6 * 13 - 10 * 4
+    assert shared.reason.startswith("shared: all 78 windows of a 38 x 40 canvas at once, ")
+    assert f"{4 * n_lossy / (5 * 78):.1%} of the patterns" in shared.reason
+
+
+def test_a_model_is_left_as_it_was() -> None:
+    model = small_network(0).train()
+    model[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    attributes = [set(vars(module)) for module in model.modules()]
+    modes = [module.training for module in model.modules()]
+    random_state = torch.get_rng_state()
+    assert ShiftEvaluator(model, method="shared").answer(digits(3)).method == "shared"
+    assert [module.training for module in model.modules()] == modes
+    assert [set(vars(module)) for module in model.modules()] == attributes
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_the_images_are_left_as_they_were() -> None:
+    class Overwriting(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sub_(0.5).div_(0.5)
+
+    layers = nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(1568, 3)
+    model = nn.Sequential(Overwriting(), *layers)  # whose padding meets no blank: canvases are cut
+    images = digits(3).double() / 255
+    before = images.clone()
+    logits = [
+        ShiftEvaluator(model.double(), method=method).answer(images, return_logits=True).logits
+        for method in ("shared", "plain")
+    ]
+    assert torch.equal(images, before)
+    torch.testing.assert_close(*logits, rtol=0, atol=1e-12)
+
+
+def test_several_threads_record_and_run_at_once() -> None:
+    models, images = [small_network(seed).eval() for seed in range(4)], digits(4)
+    x = torch.rand(2, 1, 28, 28)
+    expected = [
+        (ShiftEvaluator(m, method="plain").answer(images).predictions, m(x).detach())
+        for m in models
+    ]
+
+    def ask(k: int) -> bool:
+        model, (predictions, logits) = models[k % 4], expected[k % 4]
+        if k % 3 == 0:
+            return all(torch.equal(model(x), logits) for _ in range(40))
+        answers = ShiftEvaluator(model, method="shared").answer(images)
+        return torch.equal(answers.predictions, predictions)
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(ask, range(60)))
+
+
+def test_a_network_that_is_recorded_answers_another_thread() -> None:
+    entered, answered = threading.Event(), threading.Event()
+
+    class Waiting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = small_network(0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if _get_current_dispatch_mode() is not None:
+                entered.set()
+                answered.wait(60)
+            return self.layers(x)
+
+    model, x = Waiting().eval(), torch.rand(2, 1, 28, 28)
+    expected = model(x)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ShiftEvaluator(model, method="shared").answer, digits(2))
+        try:
+            assert entered.wait(60)
+            got = model(x)
+        finally:
+            answered.set()
+        assert asked.result().method == "shared"
+    assert torch.equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("step", "stride", "every", "dilation"),
+    [(1, 2, 1, 2), (2, 2, 2, 1), (3, 2, 1, 2), (4, 6, 2, 3), (0, 3, 3, 1)],
+)
+def test_only_cells_that_a_window_needs_are_computed(
+    step: int, stride: int, every: int, dilation: int
+) -> None:
+    axis = Axis(windows=5 if step else 1, step=step, size=20)
+    after, taken = axis.slid(kernel=3, stride=stride)
+    assert (taken, after.dilation) == (every, dilation)
+    assert (after.step * taken, after.size) == (step, 17 // stride + 1)
+
+
+MEMORY = """
+import sys, torch
+from pathlib import Path
+from torch import nn
+import lenetshift
+torch.set_num_threads(1)
+
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+kind, n = sys.argv[1], int(sys.argv[2])
+if kind == "shared":
+    images = torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8)
+    model = nn.Sequential(nn.Conv2d(1, 64, 1), nn.ReLU(), nn.MaxPool2d(7), nn.Flatten(),
+                          nn.Linear(64 * 16, 10))
+    grid = lenetshift.ShiftGrid()
+else:
+    images = torch.randint(0, 256, (n, 3, 64, 64), dtype=torch.uint8)
+    model = nn.Sequential(nn.Conv2d(3, 160, 1), nn.ReLU(), nn.MaxPool2d(8, padding=1), nn.Flatten(),
+                          nn.Linear(160 * 64, 10))
+    grid = lenetshift.ShiftGrid(range(-7, 8), range(-7, 8))
+small = lenetshift.ShiftGrid(range(2), range(2))
+lenetshift.predict_shifts(model, images[:2], small, method=kind)
+Path("/proc/self/clear_refs").write_text("5")
+before = resident("VmRSS")
+predictions = lenetshift.predict_shifts(model, images, grid, method=kind)
+print(resident("VmHWM") - before - predictions.nbytes / 2**20)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux measures it")
+@pytest.mark.parametrize(("kind", "n"), [("shared", 2000), ("plain", 1)])
+def test_memory_is_bounded(kind: str, n: int) -> None:
+    command = [sys.executable, "-c", MEMORY, kind, str(n)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    assert float(done.stdout) < 512  # MiB beside images and predictions

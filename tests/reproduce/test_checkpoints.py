@@ -1,0 +1,304 @@
+"""Checkpoints come back as they were; what is damaged, foreign or incomplete is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lenetshift.checks.errors import StorageError
+from lenetshift.cli import command
+from lenetshift.reproduce import __main__ as reproduce
+from lenetshift.reproduce.checkpoints import (
+    Checkpoint,
+    checkpoint_path,
+    load_checkpoint,
+    read_checkpoint,
+    save_checkpoint,
+)
+from lenetshift.storage.proofs import Expectation, seal
+
+WEIGHTS = {"w": torch.ones(3)}
+EXPECTED = Expectation({"epochs": 2}, WEIGHTS, epochs=2, n_steps=4, answers=(2, 1, 3))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder with the checkpoint of a model that has learnt for one epoch of two."""
+    (tmp_path / "checkpoints").mkdir()
+    losses = [torch.arange(4.0)]
+    save_checkpoint(tmp_path, Checkpoint("mlp", {"epochs": 2}, WEIGHTS, losses, 1.5, note="part"))
+    return tmp_path
+
+
+def test_a_checkpoint_returns_as_it_was(out: Path) -> None:
+    assert load_checkpoint(out, "lenet5", EXPECTED) is None
+    loaded = load_checkpoint(out, "mlp", EXPECTED)
+    assert loaded is not None
+    assert (loaded.model, loaded.note, loaded.training_seconds) == ("mlp", "part", 1.5)
+    assert loaded.settings == {"epochs": 2}
+    assert torch.equal(loaded.state_dict["w"], WEIGHTS["w"])
+    assert [epoch.tolist() for epoch in loaded.losses] == [[0, 1, 2, 3]]
+    assert (loaded.predictions, loaded.evaluation_seconds) == (None, None)
+
+
+def test_where_training_diverged() -> None:
+    nan, inf = float("nan"), float("inf")
+    finite = torch.ones(3)
+
+    def divergence(losses: list[list[float]], weights: torch.Tensor = finite) -> str:
+        kept = Checkpoint("mlp", {}, {"w": weights}, [torch.tensor(epoch) for epoch in losses])
+        return kept.divergence()
+
+    assert divergence([]) == ""
+    assert divergence([[1, 2], [1e30, 3]]) == ""
+    assert divergence([[3e31, 2e31], [1, 2]]) == ""
+    assert divergence([[1, 2], [3e31, 2e31]]) == "median loss 2e+31 in epoch 2, guessing has 2.3"
+    assert divergence([[1, 2], [1, nan]]) == "loss nan at step 2 of epoch 2"
+    assert divergence([[inf, nan], [nan, nan]]) == "loss inf at step 1 of epoch 1"
+    assert divergence([[1, 2]], torch.tensor([1, inf])) == "w is not finite after 1 epochs"
+
+
+def test_other_programs_read_a_checkpoint(out: Path) -> None:
+    path = checkpoint_path(out, "mlp")
+    assert torch.equal(torch.load(path, weights_only=True)["state_dict"]["w"], WEIGHTS["w"])
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+
+
+def test_each_flipped_byte_is_found(out: Path) -> None:
+    path = checkpoint_path(out, "mlp")
+    good = path.read_bytes()
+    for at in range(len(good)):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        with pytest.raises(StorageError, match=r"^[^\n]*mlp\.pt: damaged, or of another version: "):
+            load_checkpoint(out, "mlp", EXPECTED)
+
+
+@pytest.mark.parametrize("change", [lambda b: b[:100], lambda b: b[:-1], lambda b: b + b"\n"])
+def test_other_lengths_are_found(out: Path, change: Callable[[bytes], bytes]) -> None:
+    path = checkpoint_path(out, "mlp")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(StorageError, match=r"^[^\n]*mlp\.pt: damaged, or of another version: "):
+        load_checkpoint(out, "mlp", EXPECTED)
+
+
+def test_what_would_run_code_is_refused(out: Path, tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "sprung",)
+
+    memory = io.BytesIO()
+    torch.save({"schema": Trap()}, memory)
+    checkpoint_path(out, "mlp").write_bytes(seal(memory.getvalue()))
+    with pytest.raises(StorageError, match=r"weights_only=True\) refuses"):
+        load_checkpoint(out, "mlp", EXPECTED)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_other_settings_are_named(out: Path) -> None:
+    other = Expectation({"epochs": 3}, WEIGHTS, 3, 4, (2, 1, 3))
+    with pytest.raises(StorageError, match="epochs 2, this run has epochs 3"):
+        load_checkpoint(out, "mlp", other)
+
+
+def test_a_folder_in_its_place_is_named(out: Path) -> None:
+    checkpoint_path(out, "mlp").unlink()
+    checkpoint_path(out, "mlp").mkdir()
+    with pytest.raises(StorageError, match=r"^cannot read .*mlp\.pt: not a file$"):
+        load_checkpoint(out, "mlp", EXPECTED)
+
+
+ENTRIES = (
+    *("schema", "model", "settings", "state_dict", "losses", "training_seconds"),
+    *("predictions", "evaluation_seconds", "note"),
+)
+OPTIONS = ["--models", "pooled_mlp", "mlp", "--epochs", "2"]
+
+
+@pytest.fixture(scope="module")
+def finished(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run."""
+    out = tmp_path_factory.mktemp("finished")
+    assert reproduce.main(["--data", str(small), "--out", str(out), *OPTIONS]) == 0
+    return out
+
+
+def refused(small: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The line in which a run refuses to go on from a folder."""
+    capsys.readouterr()
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert reproduce.main(["--data", str(small), "--out", str(out), *OPTIONS, "--resume"]) == 2
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    return line
+
+
+def put(**entries: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda content: content.update(entries)
+
+
+def put_weight(name: str, change: Callable[[torch.Tensor], Any]) -> Callable[[dict[str, Any]], Any]:
+    def put(content: dict[str, Any]) -> None:
+        content["state_dict"][name] = change(content["state_dict"].get(name))
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (put(schema=1), "schema: got 1, expected 2"),
+        (put(schema=None), "schema: got NoneType, expected int"),
+        (put(model="mlp"), "model: got 'mlp', expected 'pooled_mlp'"),
+        (put(settings=None), "settings: got NoneType, expected dict"),
+        (put(settings={"seed": torch.zeros(2)}), "settings: got values that JSON cannot hold"),
+        (put(settings={}), " was written with activation None, this run has activation tanh"),
+        (put(state_dict=None), "state_dict: got NoneType, expected dict"),
+        (put(state_dict={}), "state_dict: got [], expected ['hidden.weight', 'hidden.bias', "),
+        (put_weight("hidden.weight", lambda w: w[:, :48]), "expected float32 [512, 49]"),
+        (put_weight("hidden.weight", lambda w: w.double()), "got float64 [512, 49], expected"),
+        (put_weight("hidden.weight", lambda w: w.to_sparse()), "expected float32 [512, 49]"),
+        (put_weight("hidden.weight", lambda w: w.to("meta")), "expected float32 [512, 49]"),
+        (put_weight("hidden.bias", lambda w: w.tolist()), "got list, expected float32 [512]"),
+        (put_weight("third.bias", lambda w: torch.zeros(1)), "'third.bias'], expected ['hidden"),
+        (put(losses=None), "losses: got NoneType, expected list"),
+        (put(losses=[torch.zeros(4)]), "predictions: got them after 1 of 2 epochs, expected"),
+        (put(losses=[torch.zeros(4)] * 3), "losses: got 3 epochs, expected at most 2"),
+        (put(losses=[torch.zeros(4), torch.zeros(3)]), "losses[1]: got float32 [3], expected fl"),
+        (put(losses=[torch.zeros(4), 0.5]), "losses[1]: got float, expected float32 [4]"),
+        (put(losses=[torch.zeros(4).double()] * 2), "losses[0]: got float64 [4], expected floa"),
+        (put(training_seconds="1"), "training_seconds: got str, expected float"),
+        (put(predictions=[1]), "predictions: got list, expected Tensor or NoneType"),
+        (
+            put(predictions=torch.zeros(40, 5, 11)),
+            "predictions: got float32 [40, 5, 11], expected uint8 [40, 5, 11]",
+        ),
+        (
+            put(predictions=torch.zeros(39, 5, 11, dtype=torch.uint8)),
+            "predictions: got uint8 [39, 5, 11], expected uint8 [40, 5, 11]",
+        ),
+        (put(predictions=None), "got one of predictions and evaluation_seconds, expected both"),
+        (put(evaluation_seconds=None), "got one of predictions and evaluation_seconds, expected"),
+        (put(note=None), "note: got NoneType, expected str"),
+        (put(more=1), "got 'more', expected schema, model, settings, "),
+        *[
+            (lambda content, name=name: content.pop(name), f"got no {name}, expected one")
+            for name in ENTRIES
+        ],
+    ],
+)
+def test_what_is_missing_or_misshaped_is_named(
+    small: Path,
+    finished: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[dict[str, Any]], Any],
+    complaint: str,
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    path = checkpoint_path(out, "pooled_mlp")
+    content = torch.load(path, weights_only=True)
+    change(content)
+    memory = io.BytesIO()
+    torch.save(content, memory)
+    path.write_bytes(seal(memory.getvalue()))
+    line = refused(small, out, capsys)
+    assert complaint in line
+    assert str(path) in line
+
+
+KINDS: tuple[Any, ...] = (
+    *(None, "a\nb", [], {}, 7, 0.5, True, float("nan"), torch.zeros(3), torch.zeros(0)),
+    *(torch.zeros(2, 3, 4, dtype=torch.uint8), {1: 2}, [True], [torch.zeros(2), True], [[]]),
+    *([torch.zeros(())], [torch.zeros(0)], {"activation": "tanh", "grid": {"dx": [0, 10**30]}}),
+)
+
+
+def holding_itself() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
+    name: str, small: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one who reads a checkpoint by itself does: the command grid."""
+    content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
+    path = tmp_path / "mlp.pt"
+    deep: Any = 1
+    for _ in range(3000):
+        deep = [deep]
+    for kind in (*KINDS, holding_itself(), {"activation": "tanh", "x": holding_itself()}, deep):
+        memory = io.BytesIO()
+        try:
+            torch.save({**content, name: kind}, memory)
+        except RecursionError:  # pickle's own, of what is deep
+            continue
+        path.write_bytes(seal(memory.getvalue()))
+        with contextlib.suppress(StorageError):
+            read_checkpoint(path).divergence()
+        capsys.readouterr()
+        options = ("--index", "0", "--data", str(small), "--out", str(tmp_path / "a.png"))
+        status = command.main(["grid", "--checkpoint", str(path), *options])
+        errors = capsys.readouterr().err
+        assert (status, errors.count("\n")) in ((0, 0), (2, 1)), (kind, errors)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (put(losses=[torch.zeros(4), True]), "losses[1]: got bool, expected float32 [N]"),
+        (put(losses=[torch.zeros(0)]), "losses[0]: got float32 [0], expected float32 [N]"),
+        (put(losses=[torch.zeros(4).double()]), "losses[0]: got float64 [4], expected float32 [N]"),
+        (
+            put(predictions=torch.zeros(2, 5, 11)),
+            "predictions: got float32 [2, 5, 11], expected ui",
+        ),
+        (put(predictions=None), "got one of predictions and evaluation_seconds, expected both or"),
+        (put(settings={"activation": holding_itself()}), "settings: got values that JSON cannot"),
+    ],
+)
+def test_a_checkpoint_by_itself_is_looked_at_as_closely(
+    change: Callable[[dict[str, Any]], Any], complaint: str, finished: Path, tmp_path: Path
+) -> None:
+    content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
+    change(content)
+    memory = io.BytesIO()
+    torch.save(content, memory)
+    path = tmp_path / "mlp.pt"
+    path.write_bytes(seal(memory.getvalue()))
+    with pytest.raises(StorageError) as raised:
+        read_checkpoint(path)
+    assert str(raised.value).startswith(f"{path}: {complaint}")
+
+
+def test_what_is_no_dict_is_refused(
+    small: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    memory = io.BytesIO()
+    torch.save([1], memory)
+    checkpoint_path(out, "pooled_mlp").write_bytes(seal(memory.getvalue()))
+    assert "pooled_mlp.pt: got list, expected a dict; delete it" in refused(small, out, capsys)
+
+
+def test_a_models_file_under_anothers_name_is_refused(
+    small: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    shutil.copy(checkpoint_path(out, "mlp"), checkpoint_path(out, "lenet5"))
+    assert "lenet5.pt: model: got 'mlp', expected 'lenet5'; delete" in refused(small, out, capsys)

@@ -1,0 +1,96 @@
+import csv
+import io
+
+import pytest
+
+from lenetshift.data.load import MNIST_SHA256
+from lenetshift.reproduce import tables
+from lenetshift.study.experiments.table import MISPRINT
+
+
+def _results():
+    return {
+        "pooled_mlp": {
+            "unmoved": {"correct": 8801, "wrong": 1199, "accuracy": 0.8801},
+            "moved": {"correct": 221_000, "wrong": 329_000, "accuracy": 221 / 550},
+        },
+        "lenet5": {
+            "unmoved": {"correct": 9681, "wrong": 319, "accuracy": 0.9681},
+            "moved": {"correct": 330_000, "wrong": 220_000, "accuracy": 0.6},
+        },
+    }
+
+
+def test_text():
+    lines = tables.format_text(tables.table_rows(_results()), "Title", "A note.").splitlines()
+    assert lines[0] == "Title"
+    assert (
+        "Model 0 LeNet-5     ours        9681     319    96.8 %    330000  220000    60.0 %"
+        in lines
+    )
+    assert (
+        "                    report      9696     304      97 %    331140  218860      60 %"
+        in lines
+    )
+    assert (
+        "                    report      8733    1217*     87 %    223386  326614      41 %"
+        in lines
+    )
+    assert "8733 + 1217 = 9950" in " ".join(lines)
+    assert lines[-1] == "A note."
+    assert max(map(len, lines)) <= 100
+
+
+def test_markdown():
+    text = tables.format_markdown(tables.table_rows(_results()), "Title")
+    assert (
+        "| Model 3 pooled MLP | report | 8733 | 1217\\* | 87 % | 223386 | 326614 | 41 % |" in text
+    )
+    assert "\\* Misprint in the report" in text
+
+
+def test_csv():
+    rows = list(
+        csv.DictReader(io.StringIO(tables.format_csv(tables.table_rows(_results()), "sub")))
+    )
+    assert [row["source"] for row in rows] == ["ours", "report", "ours", "report"]
+    assert rows[0]["accuracy"] == "0.968100"
+    assert rows[0]["note"] == "sub"
+    assert (rows[3]["wrong"], rows[3]["accuracy"], rows[3]["note"]) == (
+        "1217",
+        "0.87",
+        MISPRINT,
+    )
+
+
+def test_without_the_report():
+    rows = tables.table_rows(_results(), with_report=False)
+    assert {row.source for row in rows} == {"ours"}
+    assert "Misprint" not in tables.format_text(rows, "Title")
+
+
+def _value(data_sha256, dx=(-5, 5), dy=(-2, 2)):
+    models = {name: {**model, "diverged": False} for name, model in _results().items()}
+    return {
+        "config": {"grid": {"dx": list(dx), "dy": list(dy)}},
+        "data": {"n_test": 10_000},
+        "environment": {"data_sha256": data_sha256},
+        "models": models,
+        "note": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (_value(MNIST_SHA256), ""),
+        (_value({}), "data are not MNIST"),
+        (_value(MNIST_SHA256, dx=(-4, 5)), "shifts are not the report's"),
+        (_value(MNIST_SHA256, dy=(-2, 3)), "shifts are not the report's"),
+        (_value({}, dy=(0, 0)), "data are not MNIST and the shifts are not the report's"),
+    ],
+)
+def test_the_reports_rows_stand_beside_the_same_data_and_shifts_only(value, reason):
+    rows, _, note = tables.table(value)
+    assert [row.source for row in rows] == (["ours"] * 2 if reason else ["ours", "report"] * 2)
+    assert note == (f"The {reason}, so the report's numbers are left out." if reason else "")

@@ -1,0 +1,202 @@
+"""A study on a real Dask cluster of two workers: the same bytes, a killed worker's run done elsewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lenetshift.checks.errors import StorageError
+from lenetshift.ops import isa
+from lenetshift.study import cluster
+from lenetshift.study.plans import Plan
+from lenetshift.study.processes import on_this_machine
+from lenetshift.study.publish import dossier_of, publish
+from lenetshift.study.studies import carry_out, open_study
+
+distributed = pytest.importorskip("distributed")
+
+PLAN = Plan(2, ("table", "symmetry"), quick=True)
+
+
+class Told:
+    """Notes what a study tells."""
+
+    def __init__(self, on_advance=lambda units: None) -> None:
+        self.lines, self.on_advance = [], on_advance
+
+    def stage(self, name) -> None:
+        pass
+
+    def advance(self, units) -> None:
+        self.on_advance(units)
+
+    def line(self, text) -> None:
+        self.lines.append(text)
+
+
+def study(folder: Path, workers, told=None, plan=PLAN) -> Told:
+    told = told or Told()
+    with open_study(folder, resume=True):
+        carry_out(plan, folder, workers, told)
+        publish(plan, folder, dossier_of(plan, folder), lambda folder, value: [])
+    return told
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("local")
+    study(folder, on_this_machine(1))
+    return contents(folder)
+
+
+@pytest.fixture
+def two_workers():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as two:
+        yield two
+
+
+def test_a_killed_workers_run_is_done_elsewhere(two_workers, local, tmp_path) -> None:
+    killed = []
+
+    def kill_one(units) -> None:
+        if not killed:
+            process = two_workers.workers[0].process
+            killed.append(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+
+    study(tmp_path, cluster.on_cluster(two_workers.scheduler_address), Told(kill_one))
+    assert killed
+    assert contents(tmp_path) == local
+
+
+def test_a_worker_on_other_ground_gets_no_run(two_workers, local, tmp_path) -> None:
+    """It has another instruction set; another version or other data are told by the same line."""
+    address = two_workers.scheduler_address
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
+    odd = subprocess.Popen(
+        [*command, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path / "odd")],
+        env={**os.environ, "LENETSHIFT_ISA": "portable"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(3, timeout=60)
+        told = study(tmp_path / "study", cluster.on_cluster(address))
+    finally:
+        odd.terminate()
+        odd.wait()
+    lines = [line for line in told.lines if "takes no part" in line]
+    assert len(lines) == 1
+    assert lines[0].endswith(f"takes no part: isa: got portable, expected {isa()}")
+    assert contents(tmp_path / "study") == local
+
+
+def test_no_fit_worker(tmp_path) -> None:
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=True, dashboard_address=None, silence_logs=50
+        ) as empty,
+        pytest.raises(StorageError, match="the cluster has no worker that can take part"),
+    ):
+        study(tmp_path, cluster.on_cluster(empty.scheduler_address, patience=0.5))
+
+
+def test_no_scheduler(tmp_path) -> None:
+    with pytest.raises(
+        StorageError,
+        match=r"^no Dask scheduler answers at tcp://127.0.0.1:1 in 0.5 s: Connection ref",
+    ):
+        study(tmp_path, cluster.on_cluster("tcp://127.0.0.1:1", patience=0.5))
+
+
+@pytest.mark.parametrize("error", [AssertionError, TimeoutError, OSError])
+def test_a_client_that_cannot_start_is_one_line(error, tmp_path, monkeypatch) -> None:
+    """Distributed asserts that its thread starts within 10 s."""
+
+    def client(*_args, **_settings):
+        raise error
+
+    monkeypatch.setattr(distributed, "Client", client)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(StorageError, match=rf"^no Dask scheduler answers at {address}"):
+            study(tmp_path, cluster.on_cluster(address, patience=0.5))
+
+
+def test_without_distributed(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(StorageError, match=r"pip install 'lenetshift\[dask\]'"):
+        study(tmp_path, cluster.on_cluster("tcp://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("address", ["nowhere:", "nonsense", "ftp://x:1", "tcp://", ""])
+def test_no_address(address) -> None:
+    with pytest.raises(
+        StorageError, match=r"^(argument --scheduler: got|no Dask scheduler answers)"
+    ):
+        cluster.on_cluster(address, patience=0.5)
+
+
+def test_no_such_host_is_told_at_once() -> None:
+    start = time.monotonic()
+    with pytest.raises(
+        StorageError, match=r"^no Dask scheduler answers at tcp://nohost.invalid:1 "
+    ):
+        cluster.on_cluster("tcp://nohost.invalid:1")
+    assert time.monotonic() - start < cluster.PATIENCE
+
+
+def test_a_cluster_that_dies_loses_nothing(local, tmp_path) -> None:
+    """Scheduler and workers are killed after the second run; what is finished is kept."""
+    scheduler = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard",
+         "--host", "127.0.0.1", "--scheduler-file", str(tmp_path / "address.json")],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    worker = None
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "address.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny",
+             "--nthreads", "1", "--scheduler-file", str(tmp_path / "address.json"),
+             "--local-directory", str(tmp_path / "worker")],
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        address = json.loads((tmp_path / "address.json").read_text())["address"]
+        finished = []
+
+        def kill_all(units) -> None:
+            finished.append(units)
+            if len(finished) == 2:
+                scheduler.kill()
+                worker.kill()
+
+        folder = tmp_path / "study"
+        with pytest.raises(StorageError, match="--resume goes on"):
+            study(folder, cluster.on_cluster(address, patience=5), Told(kill_all))
+    finally:
+        for process in filter(None, (scheduler, worker)):
+            process.kill()
+            process.wait()
+    before = contents(folder)
+    assert sum(name.endswith(".npz") for name in before) >= 2
+    study(folder, on_this_machine(1))
+    assert contents(folder) == local

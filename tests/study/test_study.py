@@ -1,0 +1,512 @@
+"""A quick study: resumed, interrupted, damaged, and its dossier falsified in every way."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+import lenetshift
+from lenetshift import verify
+from lenetshift.checks.errors import StorageError
+from lenetshift.reproduce import __main__ as reproduce
+from lenetshift.storage import schemas
+from lenetshift.storage.files import write_json
+from lenetshift.storage.folder import sole_user
+from lenetshift.study import __main__ as study
+from lenetshift.study import plans, processes, publish, run_files, studies
+from lenetshift.study.experiments import EXPERIMENTS
+from lenetshift.study.experiments.runs import GRID, Outcome, perform
+from lenetshift.study.verification import Differs
+from lenetshift.study.verification import verify as verify_folder
+
+ROOT = Path(__file__).parents[2]
+PLAN = plans.Plan(2, ("table",), quick=True)
+
+
+def run(command, *arguments) -> tuple[int, str, str]:
+    out, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        status = command.main([str(argument) for argument in arguments])
+    return status, out.getvalue(), errors.getvalue()
+
+
+def quick(folder, *more) -> tuple[int, str, str]:
+    arguments = ("--quick", "--experiments", "table", "--jobs", 1, "--out", folder, *more)
+    return run(study, *arguments)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("study") / "dossier"
+    status, text, errors = quick(folder)
+    assert status == 0, errors
+    assert text.startswith("Quick: 600 training and 60 test images")
+    assert "Claim 4:" in text
+    return folder
+
+
+@pytest.fixture
+def dossier(original, tmp_path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "dossier"))
+
+
+def refresh_sums(folder: Path) -> None:
+    """What a forger would do: every hash fits again."""
+    names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    lines = [f"{hashlib.sha256((folder / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def change(folder: Path, edit) -> None:
+    """Edit ``dossier.json``, and make tables and sums fit."""
+    value = json.loads((folder / "dossier.json").read_text())
+    edit(value)
+    write_json(folder / "dossier.json", value)
+    for name, text in publish.tables(value).items():
+        (folder / name).write_text(text)
+    refresh_sums(folder)
+
+
+def test_a_dossier_is_true(original) -> None:
+    status, text, errors = run(verify, original, "--retrain")
+    assert (status, errors) == (0, "")
+    assert "10 runs, all that they say is as recomputed" in text
+    assert "0 of 3300 predictions differ" in text
+
+
+@pytest.fixture
+def untrained(monkeypatch) -> None:
+    """Answers are drawn, and no network is trained."""
+
+    def drawn(one, train_set, test_set) -> Outcome:
+        draws = np.random.default_rng([one.seed, len(one.name)])
+        predictions = draws.integers(10, size=(len(one.epochs), len(test_set), *GRID.shape))
+        losses = draws.random((one.epochs[-1], 3), dtype=np.float32)
+        weights = {"w": torch.zeros(2)}
+        return Outcome(predictions.astype(np.uint8), losses, weights, 2, 0.0)
+
+    monkeypatch.setattr(processes, "perform", drawn)
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_disk_that_is_full_in_the_end_keeps_no_verdict_back(tmp_path, monkeypatch) -> None:
+    def full(*_) -> None:
+        raise OSError(28, "No space left on device", "dossier.json")
+
+    monkeypatch.setattr(lenetshift.cli.study, "publish", full)
+    status, text, errors = quick(tmp_path)
+    assert status == 2
+    assert errors.endswith("error: dossier.json: No space left on device\n")
+    assert "Claim 4:" in text
+
+
+def test_a_matplotlib_that_cannot_be_used_is_told_before_the_runs(tmp_path, monkeypatch) -> None:
+    (tmp_path / "matplotlibrc").write_bytes("font.family: \xc4rial\n".encode("latin-1"))
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    command = [sys.executable, "-m", "lenetshift.study", "--quick", "--out", tmp_path / "study"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.usefixtures("untrained")
+def test_another_dossier_in_the_same_folder(tmp_path) -> None:
+    for experiment, names in (("table", {"table", "table1"}), ("symmetry", {"symmetry"})):
+        options = ("--quick", "--jobs", 1, "--out", tmp_path, "--resume")
+        status, _, errors = run(study, *options, "--experiments", experiment)
+        assert status == 0, errors
+        verify_folder(tmp_path)
+        always = {"dossier", "claims", "runs", "summaries", "labels", "SHA256SUMS"}
+        assert {path.stem for path in tmp_path.iterdir()} == always | names
+
+
+@pytest.mark.usefixtures("untrained")
+def test_all_experiments(tmp_path) -> None:
+    status, text, errors = run(study, "--quick", "--jobs", 1, "--out", tmp_path / "all")
+    assert status == 0, errors
+    value = verify_folder(tmp_path / "all")
+    untested = [part["name"] for claim in value["claims"] for part in claim["parts"]
+                if part["value"] is None]  # fmt: skip
+    # Among 60 test images none of the report's figures is.
+    assert untested == ["a sixth would do", "figures 1 and 2", "figures 3 and 4"]
+    assert {path.stem for path in (tmp_path / "all").glob("*.svg")} == set(EXPERIMENTS)
+    assert {path.stem for path in (tmp_path / "all").glob("*.png")} == set(EXPERIMENTS)
+    assert "Model 2 symmetric LeNet-5, moved" in text
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(schemas.schema("schema.json"))
+
+
+def test_sha256sum_agrees(original) -> None:
+    done = subprocess.run(
+        ["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=original, capture_output=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_figure_is_there(original) -> None:
+    assert {p.name for p in original.iterdir()} == {
+        *("dossier.json", "SHA256SUMS", "labels.npz", "table.png", "table.svg", "runs"),
+        *("claims.csv", "runs.csv", "summaries.csv", "table1.csv"),
+    }
+
+
+def test_one_changed_prediction(dossier) -> None:
+    """Sealed again, hashed again, and everything that the dossier says of it written anew."""
+    one = PLAN.runs[0]
+    path = run_files.answers_path(dossier, one)
+    arrays = run_files.unpack(path.read_bytes(), ("about", "losses", "predictions"))
+    arrays["predictions"] = arrays["predictions"].copy()
+    arrays["predictions"][0, 5, 2, 5] ^= 1
+    path.write_bytes(run_files.archive(arrays))
+    refresh_sums(dossier)
+    status, _, errors = run(verify, dossier)
+    assert status == 1
+    begin = "python -m lenetshift.verify: differs: dossier.json: runs[table/lenet5.seed0]."
+    assert errors.startswith(f"{begin}answers_sha256: got ")
+
+    def forge(value) -> None:
+        value["runs"][0]["answers_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    change(dossier, forge)
+    status, _, errors = run(verify, dossier)
+    assert status == 1
+    assert errors.startswith(f"{begin}after_epoch.2.")
+
+
+@pytest.mark.parametrize("path_of", [run_files.answers_path, run_files.weights_path])
+def test_one_changed_byte_of_a_runs_file(dossier, path_of) -> None:
+    path = path_of(dossier, PLAN.runs[3])
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    path.write_bytes(contents)
+    refresh_sums(dossier)
+    status, _, errors = run(verify, dossier)
+    assert status == 2
+    assert f"error: {path}: damaged" in errors
+
+
+def test_one_changed_label(dossier) -> None:
+    labels = run_files.unpack((dossier / "labels.npz").read_bytes(), ("labels",))["labels"].copy()
+    expected = int(labels[7])
+    labels[7] = (expected + 1) % 10
+    (dossier / "labels.npz").write_bytes(run_files.archive({"labels": labels}))
+    refresh_sums(dossier)
+    message = rf"labels.npz: label 7 is {(expected + 1) % 10}, the data have {expected}"
+    with pytest.raises(Differs, match=message):
+        verify_folder(dossier)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array("7"), np.array(["7"] * 60), np.zeros((60, 1), np.uint8), np.zeros(60)]
+)
+def test_labels_of_another_kind(dossier, labels) -> None:
+    (dossier / "labels.npz").write_bytes(run_files.archive({"labels": labels}))
+    refresh_sums(dossier)
+    with pytest.raises(Differs, match=r"^labels\.npz: got .*, expected uint8 \[N\]$"):
+        verify_folder(dossier)
+
+
+def test_sums_of_a_name_that_is_none(dossier) -> None:
+    with open(dossier / "SHA256SUMS", "a") as file:
+        file.write(f"{64 * '0'}  a\0b\n")
+    status, _, errors = run(verify, dossier)
+    assert (status, errors.count("\n")) == (1, 1)
+    assert r"SHA256SUMS: got 'a\x00b', expected a file of the folder" in errors
+
+
+@pytest.mark.parametrize(
+    "about", [{"parameters": 1e999}, {"parameters": "5"}, {"parameters": None}]
+)
+def test_a_run_whose_words_about_itself_are_of_another_kind(dossier, about) -> None:
+    path = run_files.answers_path(dossier, PLAN.runs[0])
+    arrays = run_files.unpack(path.read_bytes(), ("about", "losses", "predictions"))
+    changed = {**json.loads(str(arrays["about"])), **about}
+    packed = run_files.archive({**arrays, "about": np.array(json.dumps(changed))})
+    path.write_bytes(packed)
+    status, _, errors = run(verify, dossier)
+    assert (status, errors.count("\n")) == (2, 1)
+    assert f"{path}: parameters, checkpoint_sha256: got " in errors
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            lambda v: v["claims"][0]["parts"][0].update(interval=None),
+            "interval: got null, expected",
+        ),
+        (
+            lambda v: v["summaries"][0].update(sd=None),
+            "$.summaries[0].sd: got null, expected number",
+        ),
+        (
+            lambda v: v["table"]["cells"][0].update(mean=1e999),
+            ".mean: got Infinity, expected number",
+        ),
+        (lambda v: v["study"].update(seeds=True), "$.study.seeds: got true, expected integer"),
+        (lambda v: v["study"].update(seeds=1), "$.study.seeds: got 1, expected 2 or more"),
+        (lambda v: v.pop("note"), '$: got no "note", expected schema, note, '),
+    ],
+)
+def test_a_dossier_that_is_not_under_its_schema(dossier, edit, said) -> None:
+    value = json.loads((dossier / "dossier.json").read_text())
+    edit(value)
+    (dossier / "dossier.json").write_text(json.dumps(value))
+    status, _, errors = run(verify, dossier)
+    assert (status, errors.count("\n")) == (1, 1)
+    assert "differs: dossier.json: $" in errors
+    assert said in errors
+
+
+def paths(value, where=()):
+    """Every number and verdict of a dossier that is recomputed, as the keys that lead to it."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from paths(item, (*where, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from paths(item, (*where, index))
+    elif where[0] != "environment" and not isinstance(value, bool) and value is not None:
+        yield where
+
+
+def test_any_changed_number_or_word(dossier) -> None:
+    """A sample of all places, and each kind of place at least once."""
+    value = json.loads((dossier / "dossier.json").read_text())
+    by_kind = {}
+    for path in paths(value):
+        by_kind.setdefault(tuple(key for key in path if isinstance(key, str)), []).append(path)
+    draws = np.random.default_rng(0)
+    kinds = draws.choice(len(by_kind), 24, replace=False)
+    chosen = [list(by_kind.values())[kind] for kind in kinds]
+    needed = [("table", "cells", 5, "verdict"), ("table", "cells", 2, "interval", 0),
+              ("claims", 0, "verdict"), ("claims", 3, "parts", 0, "verdict"),
+              ("table", "cells", 0, "report"), ("study", "seeds")]  # fmt: skip
+    for path in [*needed, *(places[draws.integers(len(places))] for places in chosen)]:
+
+        def edit(of, path=path) -> None:
+            for key in path[:-1]:
+                of = of[key]
+            old = of[path[-1]]
+            others = {"agrees": "deviates", "deviates": "agrees", "supported": "contradicted",
+                      "contradicted": "supported", "left open": "supported",
+                      "partly": "supported"}  # fmt: skip
+            of[path[-1]] = others.get(old, old + "x") if isinstance(old, str) else old + 1
+
+        write_json(dossier / "dossier.json", value)
+        change(dossier, edit)
+        with pytest.raises((Differs, StorageError)):
+            verify_folder(dossier)
+    write_json(dossier / "dossier.json", value)
+    change(dossier, lambda value: None)
+    verify_folder(dossier)
+
+
+@pytest.mark.parametrize("name", ["claims.csv", "table1.csv", "table.png", "SHA256SUMS"])
+def test_a_changed_table_or_figure(dossier, name) -> None:
+    contents = bytearray((dossier / name).read_bytes())
+    contents[len(contents) // 2] ^= 1
+    (dossier / name).write_bytes(contents)
+    with pytest.raises((Differs, StorageError)):
+        verify_folder(dossier)
+
+
+def test_a_run_left_out(dossier) -> None:
+    change(dossier, lambda value: value["runs"].pop())
+    with pytest.raises(Differs, match=r"runs: got 9 items, recomputed 10"):
+        verify_folder(dossier)
+
+
+def test_a_missing_run(dossier) -> None:
+    run_files.answers_path(dossier, PLAN.runs[1]).unlink()
+    status, _, errors = run(verify, dossier)
+    assert status == 2
+    assert "lenet5.seed1.npz: got no file, expected a finished run" in errors
+
+
+def test_no_dossier(tmp_path) -> None:
+    status, _, errors = run(verify, tmp_path)
+    assert status == 2
+    assert errors.count("\n") == 1
+    assert "dossier.json: No such file or directory" in errors
+
+
+def test_other_data(dossier, small) -> None:
+    status, _, errors = run(verify, dossier, "--data", small)
+    assert status == 1
+    assert "differs: dossier.json: data_sha256.train_images: got" in errors
+
+
+def test_finished_runs_are_not_done_again(dossier, original, monkeypatch) -> None:
+    missing = PLAN.runs[:2]
+    for one in missing:
+        run_files.answers_path(dossier, one).unlink()
+    done = []
+
+    def counted(one, *sets):
+        done.append(one)
+        return perform(one, *sets)
+
+    monkeypatch.setattr(processes, "perform", counted)
+    status, _, errors = quick(dossier, "--resume")
+    assert status == 0, errors
+    assert done == missing
+    for name in ("dossier.json", *(run_files.answers_path(Path(), one) for one in missing)):
+        assert (dossier / name).read_bytes() == (original / name).read_bytes()
+
+
+def test_an_earlier_study_is_kept(dossier) -> None:
+    status, _, errors = quick(dossier)
+    assert status == 2
+    assert errors.endswith("holds a study already: go on with --resume, or choose another folder\n")
+
+
+def test_a_full_run_does_not_write_over_a_study(dossier, capsys) -> None:
+    """Not over one that is finished, nor over one of which there are only runs."""
+    options = ["--quick", "--models", "mlp", "--no-page", "--out", str(dossier)]
+    for found in ("dossier.json", "runs/"):
+        files = {path: path.read_bytes() for path in dossier.rglob("*") if path.is_file()}
+        assert reproduce.main(options) == 2
+        said = capsys.readouterr().err
+        assert f"{dossier} holds a study ({found}" in said
+        assert said.count("\n") == 1
+        assert {path: path.read_bytes() for path in dossier.rglob("*") if path.is_file()} == files
+        (dossier / "dossier.json").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("found", ["results.json", "checkpoints/lenet5.pt"])
+def test_a_study_does_not_write_over_a_full_run(found, tmp_path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / found).write_text("kept")
+    status, _, errors = quick(tmp_path)
+    assert status == 2
+    expected = (
+        f"{tmp_path} holds the results of `lenetshift reproduce` ({found}), expected another folder"
+    )
+    assert errors.splitlines()[-1].endswith(expected)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_damaged_run_is_named(dossier) -> None:
+    path = run_files.answers_path(dossier, PLAN.runs[0])
+    path.write_bytes(path.read_bytes()[:-10])
+    status, _, errors = quick(dossier, "--resume")
+    assert status == 2
+    assert f"error: {path}: damaged" in errors
+    path.unlink()
+    assert quick(dossier, "--resume")[0] == 0
+
+
+def test_another_version(dossier, monkeypatch) -> None:
+    monkeypatch.setattr(plans, "__version__", "9.9")
+    status, _, errors = quick(dossier, "--resume")
+    assert status == 2
+    written = lenetshift.__version__
+    assert f"ground.lenetshift: was written with {written}, now it is 9.9" in errors
+
+
+def test_a_folder_in_use(dossier) -> None:
+    with sole_user(dossier):
+        status, _, errors = quick(dossier, "--resume")
+    assert status == 2
+    assert "is in use by another run" in errors
+
+
+def test_too_little_room(tmp_path, monkeypatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(studies.shutil, "disk_usage", lambda path: usage)
+    status, _, errors = quick(tmp_path / "out")
+    assert status == 2
+    assert "0 MB are free" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds", "1"], "argument --seeds: got 1, expected 2 or more"),
+        (["--seeds", "0"], "argument --seeds: got 0, expected 2 or more"),
+        (["--jobs", "2", "--scheduler", "x"], "argument --jobs: not with --scheduler"),
+        (["--jobs", "0"], "argument --jobs: got 0, expected 1 or more"),
+        (["--experiments", "tabel"], "argument --experiments: invalid choice: 'tabel'"),
+        (["--data", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_bad_options(arguments, message, tmp_path) -> None:
+    status, _, errors = run(study, "--out", tmp_path / "out", *arguments)
+    assert status == 2
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_killed_process_is_told(tmp_path) -> None:
+    folder = tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "lenetshift.study",
+        "--quick",
+        "--experiments",
+        "settings_grid",
+    ]
+    command += ["--jobs", "2", "--out", str(folder)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not list(folder.rglob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [
+        pid for pid in children if b"popen_loky" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    errors = process.communicate(timeout=300)[1].decode()
+    assert process.returncode == 2, errors
+    last = errors.splitlines()[-1]
+    assert last.endswith("a process of the study was killed (too little memory?): --resume goes on")
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_finished_survives(stop, jobs, tmp_path, original) -> None:
+    folder = tmp_path / "out"
+    command = [sys.executable, "-m", "lenetshift.study", "--quick", "--experiments", "table"]
+    command += ["--jobs", str(jobs), "--out", str(folder)]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 300
+    while not list(folder.rglob("*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, stop)  # as a terminal's Ctrl-C reaches all processes
+    errors = process.communicate(timeout=300)[1].decode()
+    before = {path: path.read_bytes() for path in folder.rglob("*.npz")}
+    assert before
+    if process.returncode != 0:  # else all was done before the signal came
+        assert not (folder / "SHA256SUMS").exists()
+        assert process.returncode == (130 if stop == signal.SIGINT else -stop)
+        if stop == signal.SIGINT:
+            assert errors.endswith("with --resume goes on from the finished runs\n"), errors
+        assert quick(folder, "--resume")[0] == 0
+    assert all(path.read_bytes() == contents for path, contents in before.items())
+    assert not list(folder.rglob(".*.partial"))
+    for path in original.rglob("*.npz"):
+        assert (folder / path.relative_to(original)).read_bytes() == path.read_bytes()
+    verify_folder(folder)

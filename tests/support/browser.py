@@ -1,0 +1,91 @@
+"""Chromium for the tests of ``report.html``: fixtures, to be imported by name.
+
+They need Chromium, Playwright and axe-core (``pip install '.[browser]'``), and are skipped without
+them, unless LENETSHIFT_NEEDS_BROWSER is set. LENETSHIFT_SCREENSHOTS names a folder for pictures of
+the page, to be looked at.
+"""
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lenetshift.reproduce import __main__ as reproduce
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+
+
+def _browser_path():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def _lacking():
+    for package in ("playwright", "axe_playwright_python"):
+        if importlib.util.find_spec(package) is None:
+            return f"{package} is not installed: pip install '.[browser]'"
+    return "" if _browser_path() else "no Chromium is installed"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    lacking = _lacking()
+    if lacking and os.environ.get("LENETSHIFT_NEEDS_BROWSER"):
+        pytest.fail(f"LENETSHIFT_NEEDS_BROWSER is set, but {lacking}")
+    if lacking:
+        pytest.skip(lacking)
+    from playwright.sync_api import sync_playwright
+
+    # Chromium's own sandbox refuses to work for root, whom a container often is.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=_browser_path(), args=arguments)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, browser):
+    out = tmp_path_factory.mktemp("page") / "results"
+    assert reproduce.main(["--quick", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a file in a window of its own. In the end nothing may have been said on the console or
+    asked for beyond the file."""
+    contexts, said = [], []
+
+    def open_it(path, state="ready", **how):
+        context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **how})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: said.append(f"error: {error}"))
+        page.on("request", lambda request: said.append(f"request: {request.url[:100]}"))
+        page.goto(path.as_uri())
+        page.wait_for_selector(f"html[data-state={state}]", timeout=60_000)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    asked = [line for line in said if not line.startswith(("request: file:", "request: data:"))]
+    assert not asked
+    assert sum(line.startswith("request: file:") for line in said) == len(contexts)
+
+
+@pytest.fixture
+def page(open_page, results):
+    return open_page(results / "report.html")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    wanted = os.environ.get("LENETSHIFT_SCREENSHOTS")
+    folder = Path(wanted) if wanted else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,77 @@
+"""What the tests of commands share: to run one, and files to give it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import lenetshift
+from lenetshift.cli import command
+from lenetshift.models.table import ARCHITECTURES
+from lenetshift.reproduce.checkpoints import Checkpoint, save_checkpoint
+from lenetshift.storage.proofs import seal
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(
+    capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[int, str, str]:  # status, output, errors
+    status = command.main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def python(*arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **how},
+    )
+
+
+def write_checkpoint(folder: Path, model: str, **changes: Any) -> Path:
+    """What a run keeps of an untrained model: its path."""
+    built = lenetshift.build_model(ARCHITECTURES[model], seed=3)
+    settings = lenetshift.Config().to_dict()
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    values: dict[str, Any] = {"settings": settings, "state_dict": built.state_dict(), **changes}
+    save_checkpoint(folder, Checkpoint(model, **values))
+    return folder / "checkpoints" / f"{model}.pt"
+
+
+class Code:
+    """Runs when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def pickled(path: Path, executed: Path) -> Path:
+    """A file of torch's that runs code where it is unpickled, sealed as a checkpoint is."""
+    torch.save({"schema": 2, "model": "mlp", "weights": Code(executed)}, path)
+    path.write_bytes(seal(path.read_bytes()))
+    return path
+
+
+class Quiet:
+    """In the place of the process that doctor starts."""
+
+    def __init__(self, _: list[str]) -> None:
+        pass
+
+    def result(self) -> dict[str, dict[str, Any]]:
+        return {"core": {"error": "nothing is tried"}}
+
+    def __enter__(self) -> Quiet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass

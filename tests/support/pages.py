@@ -1,0 +1,46 @@
+"""What the tests of ``report.html`` share."""
+
+import torch
+
+from lenetshift.cli import command
+from lenetshift.cli import reproduce as command_line
+from lenetshift.predict.progress import Progress
+from lenetshift.reproduce import jobs
+from lenetshift.reproduce.results import results
+
+
+def finished(small, tmp_path, *options):
+    """A job with its checkpoints and what ``results.json`` holds of it."""
+    arguments = [
+        "reproduce",
+        "--data",
+        str(small),
+        "--out",
+        str(tmp_path),
+        "--epochs",
+        "0",
+        *options,
+    ]
+    args = command.parser().parse_args(arguments)
+    job = command_line.prepare(args, command_line._config(args), torch.device("cpu"))
+    (tmp_path / "checkpoints").mkdir()
+    with Progress(job.units) as progress:
+        checkpoints = jobs.run(job, progress, resume=False)
+    return job, checkpoints, results(job, checkpoints)
+
+
+def a_dossier():
+    """What the page takes of a study's ``dossier.json``, with one row and one claim."""
+    cell = {"report": 96.96, "n": 20, "mean": 96.9, "sd": 0.4, "interval": [96.1, 97.7]}
+    cell |= {"distance": 0.06, "distance_in_sds": 0.1, "p": 0.9, "p_corrected": 1.0}
+    far = {"mean": 60.9, "interval": [57.0, 64.9], "distance": -12.1, "verdict": "deviates"}
+    near = {"column": "unmoved", "verdict": "agrees"}
+    cells = [
+        cell | {"model": "lenet5"} | near,
+        cell | {"model": "lenet5", "column": "moved"} | far,
+    ]
+    part = {"name": "Model 3", "hypothesis": "No more robust.", "measure": "Model 3 less Model 1"}
+    part |= {"verdict": "supported", "value": -0.4, "interval": [-0.6, -0.2]}
+    claim = {"claim": 2, "sentence": "Pooling gives none.", "verdict": "supported", "parts": [part]}
+    table = {"misprint": "", "cells": cells}
+    return {"note": "", "study": {"seeds": 20}, "table": table, "claims": [claim]}

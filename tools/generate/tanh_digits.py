@@ -1,0 +1,141 @@
+"""The digits of the kernels' tanh: prints csrc/tanh_digits.h.
+
+    tanh(x) = x p(x^2) / q(x^2) on |x| <= 8,   p(z) = 1 + p1 z + ... + p3 z^3, q of degree 4
+
+with the coefficients that make the largest relative error smallest: by Remez' exchange, the error
+has the same size with alternating signs at eight points. Beyond 8, where 1 - tanh is 2.3e-7, the
+kernels take the value at 8.
+
+    python tools/generate/tanh_digits.py > csrc/tanh_digits.h
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from rounding import c_float, float32
+
+LIMIT = 8.0
+P_DEGREE, Q_DEGREE = 3, 4
+N_POINTS = P_DEGREE + Q_DEGREE + 1
+GRID = 20_000
+
+
+def solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
+    """Gauss's elimination with pivots."""
+    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
+    n = len(rows)
+    for i in range(n):
+        pivot = max(range(i, n), key=lambda r: abs(rows[r][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        for r in range(n):
+            if r != i:
+                factor = rows[r][i] / rows[i][i]
+                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
+    return [rows[i][n] / rows[i][i] for i in range(n)]
+
+
+def horner(coefficients: Sequence[float], z: float) -> float:
+    """The polynomial of ascending coefficients at z."""
+    value = 0.0
+    for coefficient in reversed(coefficients):
+        value = value * z + coefficient
+    return value
+
+
+def relative_error(p: Sequence[float], q: Sequence[float]) -> Callable[[float], float]:
+    """Of x p(x^2) / q(x^2) against tanh(x)."""
+    return lambda x: x * horner(p, x * x) / (horner(q, x * x) * math.tanh(x)) - 1
+
+
+def level(points: Sequence[float]) -> tuple[list[float], list[float], float]:
+    """p, q and the error that they reach, with alternating signs, at the points."""
+    q, error = [1.0] + [0.0] * Q_DEGREE, 0.0
+    for _ in range(30):
+        # p - g q (1 +- error) = 0 with g = tanh(x) / x; q beside the error is the last one.
+        matrix, right = [], []
+        for i, x in enumerate(points):
+            u, g = (x / LIMIT) ** 2, math.tanh(x) / x
+            sign = (-1) ** i
+            matrix.append(
+                [u**k for k in range(1, P_DEGREE + 1)]
+                + [-g * u**k for k in range(1, Q_DEGREE + 1)]
+                + [-g * sign * horner(q, u)]
+            )
+            right.append(g - 1)
+        solution = solve(matrix, right)
+        p = [1.0, *solution[:P_DEGREE]]
+        q = [1.0, *solution[P_DEGREE:-1]]
+        error = solution[-1]
+    scale = [LIMIT ** (-2 * k) for k in range(Q_DEGREE + 1)]
+    return (
+        [c * s for c, s in zip(p, scale, strict=False)],
+        [c * s for c, s in zip(q, scale, strict=True)],
+        abs(error),
+    )
+
+
+def extremes(error: Callable[[float], float]) -> list[float]:
+    """Where the error is largest between two of its changes of sign."""
+    best: list[tuple[float, float]] = []  # error, x
+    for i in range(1, GRID + 1):
+        x = LIMIT * i / GRID
+        e = error(x)
+        if not best or (e > 0) != (best[-1][0] > 0):
+            best.append((e, x))
+        elif abs(e) > abs(best[-1][0]):
+            best[-1] = (e, x)
+    return [x for _, x in best]
+
+
+def minimax() -> tuple[list[float], list[float], float]:
+    """p, q and their largest relative error."""
+    points = [LIMIT * (1 - math.cos(math.pi * (i + 0.5) / N_POINTS)) / 2 for i in range(N_POINTS)]
+    for _ in range(20):
+        p, q, reached = level(points)
+        error = relative_error(p, q)
+        points = extremes(error)[-N_POINTS:]
+        if len(points) < N_POINTS:
+            raise ArithmeticError(f"the error alternates {len(points)} times only")
+        if max(abs(error(x)) for x in points) < reached * (1 + 1e-6):
+            break
+    return p, q, reached
+
+
+HEADER = """\
+// Made by tools/generate/tanh_digits.py: change that, not this.
+//
+// tanh(x) = x p(x^2) / q(x^2) on |x| <= kTanhLimit, where 1 - |tanh| is {left:.1e}; beyond, the value
+// there. p(z) = 1 + kTanhP1 z + ..., q(z) = 1 + kTanhQ1 z + ...: of all coefficients those with the
+// smallest largest relative error, {exact:.2e}; rounded to float32 as here, {rounded:.2e}.
+#pragma once
+
+namespace lenetshift {{
+namespace {{  // each file gets its own copy (see cpu/simd/vec.h for why)
+
+constexpr float kTanhLimit = {limit};
+{constants}
+
+}}  // namespace
+}}  // namespace lenetshift
+"""
+
+
+def header() -> str:
+    """csrc/tanh_digits.h."""
+    p, q, reached = minimax()
+    rounded = relative_error([float32(c) for c in p], [float32(c) for c in q])
+    names = [(f"kTanhP{k}", p[k]) for k in range(1, P_DEGREE + 1)]
+    names += [(f"kTanhQ{k}", q[k]) for k in range(1, Q_DEGREE + 1)]
+    return HEADER.format(
+        left=1 - math.tanh(LIMIT),
+        exact=reached,
+        rounded=max(abs(rounded(x)) for x in extremes(rounded)),
+        limit=c_float(LIMIT),
+        constants="\n".join(f"constexpr float {name} = {c_float(c)};" for name, c in names),
+    )
+
+
+if __name__ == "__main__":
+    print(header(), end="")

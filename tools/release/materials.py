@@ -1,0 +1,119 @@
+"""The bill of materials of a wheel, as CycloneDX: what is in it, and what pip installs with it.
+
+    python tools/release/materials.py [PYTHON]    dist/lenetshift-VERSION.cdx.json, after tools/release/wheels.py build
+
+The wheel of PYTHON is installed into a clean environment, of which cyclonedx-py (pip install cyclonedx-bom)
+lists the packages, with their versions and licences. What is inside the wheel and no package of Python is
+added: MNIST, and pybind11, whose headers are compiled into the core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from wheels import DIST, ROOT, FailedError, run, wheel_for
+
+MNIST = ROOT / "lenetshift" / "mnist"
+
+
+def main() -> int:
+    """Write it; 1 where it is not valid."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("python", nargs="?", metavar="PYTHON", default=sys.executable)
+    args = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory(prefix="lenetshift_materials_") as scratch:
+            print(write(args.python, Path(scratch)))
+    except FailedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(python: str, folder: Path) -> str:
+    """Install, list, complete, check and write; what was written in a line."""
+    wheel = wheel_for(python)
+    run([python, "-m", "venv", "--without-pip", str(folder / "venv")], ROOT)
+    there = str(folder / "venv" / "bin" / "python")
+    run([sys.executable, "-m", "pip", "--python", there, "install", "--quiet", str(wheel)], folder)
+    of_environment = [
+        "environment", there, "--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "library",
+        "--output-reproducible", "--of", "JSON", "-o", str(folder / "environment.json"),
+    ]  # fmt: skip
+    run([sys.executable, "-m", "cyclonedx_py", *of_environment], folder)
+    bill = completed(json.loads((folder / "environment.json").read_text()), wheel)
+    text = json.dumps(bill, indent=2) + "\n"
+    check(text)
+    path = DIST / f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json"
+    path.write_text(text)
+    return f"{path.name}: {len(bill['components'])} components, of {wheel.name}"
+
+
+def completed(bill: dict[str, Any], wheel: Path) -> dict[str, Any]:
+    """With the wheel's own hash, and what it holds that is no package of Python."""
+    version = wheel.name.split("-")[1]
+    inside = [pybind11(), *mnist()]
+    bill["components"] = [c for c in bill["components"] if c["name"] != "lenetshift"] + inside
+    subject = bill["metadata"]["component"]
+    subject |= {"version": version, "hashes": [digest(wheel)], "licenses": [licence("MIT")]}
+    needs = {entry["ref"]: set(entry.get("dependsOn", ())) for entry in bill["dependencies"]}
+    installed = needs.pop(f"lenetshift=={version}", set())  # it is the subject itself
+    needs[subject["bom-ref"]] |= installed | {component["bom-ref"] for component in inside}
+    known = {component["bom-ref"] for component in bill["components"]}
+    bill["dependencies"] = [
+        {"ref": ref, "dependsOn": sorted(needs.get(ref, set()) & known)}
+        for ref in sorted({subject["bom-ref"], *known})
+    ]
+    return bill
+
+
+def pybind11() -> dict[str, Any]:
+    """The newest release, which an isolated build takes."""
+    version = importlib.metadata.version("pybind11")
+    return {
+        "type": "library", "bom-ref": f"pybind11=={version}", "name": "pybind11", "version": version,
+        "description": "headers, compiled into lenetshift/_core", "licenses": [licence("BSD-3-Clause")],
+        "purl": f"pkg:pypi/pybind11@{version}",
+    }  # fmt: skip
+
+
+def mnist() -> list[dict[str, Any]]:
+    """The four files of the data."""
+    return [
+        {
+            "type": "data", "bom-ref": f"mnist/{path.name}", "name": f"lenetshift/data/mnist/{path.name}",
+            "description": "MNIST database of handwritten digits", "hashes": [digest(path)],
+            "licenses": [licence("CC-BY-SA-3.0")],
+        }
+        for path in sorted(MNIST.glob("*.gz"))
+    ]  # fmt: skip
+
+
+def digest(path: Path) -> dict[str, str]:
+    """Of a file, as CycloneDX has it."""
+    return {"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def licence(identifier: str) -> dict[str, Any]:
+    """An SPDX licence, as CycloneDX has it."""
+    return {"license": {"id": identifier}}
+
+
+def check(text: str) -> None:
+    """FailedError unless it is valid by CycloneDX's own schema."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        raise FailedError(f"the bill of materials is not valid: {error}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The source distribution and the wheels, built, proved and tried.
+
+    python tools/release/wheels.py build [PYTHON ...]    dist/: an sdist, and from it a wheel for each Python
+    python tools/release/wheels.py try [PYTHON ...]      a wheel in a clean environment: the main job, tests
+    python tools/release/wheels.py try --oldest PYTHON   with the oldest release of everything that it admits
+    python tools/release/wheels.py try --all-tests ...   every test, not the values' alone
+
+``try`` without ``--oldest`` takes the newest releases that pip finds. PYTHON is a command, such as
+``python3.12``; by default the one that runs this. ``build`` makes every wheel twice, in different folders,
+and wants the same bytes. Linux wheels for other machines than this one are built in containers by
+cibuildwheel (``[tool.cibuildwheel]`` in pyproject.toml).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DIST = ROOT / "dist"
+TESTS = (
+    "test_isa.py", "test_c3_conv.py", "test_translate.py", "test_predict_shifts_lenet5.py",
+    "test_predict_shifts_mlp.py", "test_shared.py", "test_train_epoch.py", "test_metrics.py",
+)  # fmt: skip
+"""Values of every op, and what the package's Python does with them."""
+
+
+class FailedError(Exception):
+    """What did not come out as it must, in a line or with a command's output."""
+
+
+def main() -> int:
+    """Build or try."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("build", "try"))
+    parser.add_argument("pythons", nargs="*", metavar="PYTHON", default=[sys.executable])
+    parser.add_argument("--oldest", action="store_true", help="of every dependency")
+    parser.add_argument("--all-tests", action="store_true", help="but those that need a browser")
+    args = parser.parse_intermixed_args()
+    try:
+        with tempfile.TemporaryDirectory(prefix="lenetshift_wheels_") as scratch:
+            if args.what == "build":
+                build(args.pythons, Path(scratch))
+            else:
+                for number, python in enumerate(args.pythons):
+                    folder = Path(scratch, str(number))
+                    try_wheel(python, folder, args.oldest, () if args.all_tests else TESTS)
+    except FailedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def build(pythons: list[str], scratch: Path) -> None:
+    """An sdist, and its wheels, into ``dist``."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    run([sys.executable, "-m", "build", "--sdist", "--outdir", str(DIST), "."], ROOT)
+    (sdist,) = DIST.glob("*.tar.gz")
+    print(f"{sdist.name}: {sdist.stat().st_size / 1e6:.1f} MB")
+    for number, python in enumerate(pythons):
+        folders = [scratch / f"{number}_{which}" for which in ("first", "second_and_longer")]
+        first, second = (wheel_of(sdist, python, folder) for folder in folders)
+        digest = hashlib.sha256(first.read_bytes()).hexdigest()
+        if hashlib.sha256(second.read_bytes()).hexdigest() != digest:
+            raise FailedError(f"{first.name}: two builds differ: {differences(first, second)}")
+        shutil.copy(first, DIST)
+        print(f"{first.name}: {first.stat().st_size / 1e6:.1f} MB, built twice, SHA-256 {digest}")
+
+
+def wheel_of(sdist: Path, python: str, folder: Path) -> Path:
+    """A wheel, built in a folder of its own."""
+    variables = {
+        **os.environ,
+        "TMPDIR": str(folder),
+        "SOURCE_DATE_EPOCH": run(["git", "log", "-1", "--format=%ct"], ROOT).strip(),
+    }
+    folder.mkdir()
+    options = ["--no-deps", "--no-cache-dir", "--config-settings=cmake.define.LENETSHIFT_CUDA=OFF"]
+    run(
+        [python, "-m", "pip", "wheel", *options, "-w", str(folder / "out"), str(sdist)],
+        folder,
+        variables,
+    )
+    (wheel,) = (folder / "out").glob("*.whl")
+    return wheel
+
+
+def differences(first: Path, second: Path) -> str:
+    """The members of two wheels that differ."""
+    with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as other:
+        names = sorted({*one.namelist(), *other.namelist()})
+        return ", ".join(
+            name for name in names
+            if name not in one.namelist() or name not in other.namelist()
+            or one.read(name) != other.read(name)
+            or one.getinfo(name).date_time != other.getinfo(name).date_time
+        ) or "only their order"  # fmt: skip
+
+
+def try_wheel(python: str, folder: Path, oldest: bool, tests: tuple[str, ...]) -> None:
+    """Install the wheel of a Python into a clean environment; the main job, and tests."""
+    wheel = wheel_for(python)
+    run([python, "-m", "venv", str(folder / "venv")], ROOT)
+    there = str(folder / "venv" / "bin" / "python")
+    constraint = folder / "oldest.txt"
+    constraint.write_text(lower_bounds() if oldest else "")
+    run(
+        [there, "-m", "pip", "install", "--quiet", "-c", str(constraint), f"{wheel}[test]"],
+        folder,
+    )
+    listed = json.loads(run([there, "-m", "pip", "list", "--format=json"], folder))
+    versions = {package["name"].lower(): package["version"] for package in listed}
+    named = re.findall(r"^[a-z0-9-]+", lower_bounds(), flags=re.MULTILINE)
+    print(f"{wheel.name}: {', '.join(f'{name} {versions[name]}' for name in named)}", flush=True)
+    shutil.copytree(ROOT / "tests", folder / "tests")  # beside no source folder
+    said = run([there, "-m", "lenetshift.reproduce", "--out", "results"], folder)
+    print(f"{wheel.name}: {said.splitlines()[-1]}", flush=True)
+    pytest = [
+        str(folder / "venv" / "bin" / "pytest"),
+        "-q",
+        "-n",
+        "auto",
+    ]  # not this folder's package
+    said = run([*pytest, *tests], folder / "tests" if tests else ROOT)
+    print(f"{wheel.name}: {said.splitlines()[-1]}", flush=True)
+
+
+def wheel_for(python: str) -> Path:
+    """The wheel in ``dist`` that a Python takes; FailedError where there is none."""
+    tag = run([python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"], ROOT).strip()
+    wheels = sorted(DIST.glob(f"*-{tag}-{tag}-*.whl"))
+    if not wheels:
+        raise FailedError(f"{tag}: no wheel in {DIST}, `build {python}` makes it")
+    return wheels[-1]
+
+
+def lower_bounds() -> str:
+    """A constraint file: the oldest release of each dependency that pyproject.toml admits."""
+    project = (ROOT / "pyproject.toml").read_text().split("[project]")[1].split("[tool.")[0]
+    bounds = dict(re.findall(r'"([a-z0-9-]+)>=([0-9.]+)"', project))
+    packages = re.findall(
+        r"^(?:dependencies|dask|test) = \[(.*?)\]", project, re.DOTALL | re.MULTILINE
+    )
+    names = sorted(set(re.findall(r'"([a-z0-9-]+)>=', " ".join(packages))))
+    return "".join(f"{name}=={bounds[name]}\n" for name in names)
+
+
+def run(command: list[str], cwd: Path, variables: dict[str, str] | None = None) -> str:
+    """What a command says; FailedError with it where it fails."""
+    done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
+    if done.returncode:
+        said = (done.stdout + done.stderr)[-5000:]
+        raise FailedError(f"{' '.join(command)}: status {done.returncode}\n{said}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Runs on disks that are too small, of every size from nothing to enough: nothing may be lost.
+
+    python tools/stress/full_disk.py              40 sizes for `reproduce`, 20 for `study`
+    python tools/stress/full_disk.py --sizes 4    fewer
+
+The disk is a tmpfs of that size (Linux; as root, or where users may have namespaces of their own). `study`
+asks for room before it begins, so its disk is filled up to that size once it has begun. A run that does not
+fit must end with one line and status 2, and leave no half-written file. Then there is room, and the run goes
+on with --resume: what it leaves must equal what a run with room enough leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from kill import FailedError, compare
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command, on how many sizes it is tried, and whether the disk is filled after it has begun."""
+
+    command: tuple[str, ...]
+    sizes: int
+    filled_later: bool
+
+
+JOBS = {
+    "reproduce": Job(
+        ("-m", "lenetshift.reproduce", "--quick", "--models", "lenet5", "pooled_mlp"), 40, False
+    ),
+    "study": Job(
+        ("-m", "lenetshift.study", "--quick", "--experiments", "table", "--jobs", "1"), 20, True
+    ),
+}
+ENOUGH = 1 << 30
+
+
+def main() -> int:
+    """Run both; 1 where something was lost."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, help="for each command")
+    args = parser.parse_args()
+    if "LENETSHIFT_OWN_MOUNTS" not in os.environ:  # whatever happens, its mounts end with it
+        own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+        variables = {**os.environ, "LENETSHIFT_OWN_MOUNTS": "1"}
+        return subprocess.run([*own, sys.executable, *sys.argv], env=variables).returncode
+    with tempfile.TemporaryDirectory(prefix="lenetshift_full_disk_") as scratch:
+        try:
+            for name, job in JOBS.items():
+                print(
+                    f"{name}: {fill(job, Path(scratch, name), args.sizes or job.sizes)}", flush=True
+                )
+        except FailedError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
+
+
+def fill(job: Job, folder: Path, n_sizes: int) -> str:
+    """Run a command on disks of so many sizes; how it went."""
+    whole, disk = folder / "whole", folder / "disk"
+    disk.mkdir(parents=True)
+    done = run(job.command, whole)
+    if done.returncode:
+        raise FailedError(f"with room enough: {done.stderr}")
+    page = os.sysconf("SC_PAGESIZE")
+    pages = sum(-(-path.stat().st_size // page) + 1 for path in whole.rglob("*")) + 2
+    too_small = 0
+    for k in range(n_sizes):
+        size = max(1, pages * k // (n_sizes - 1)) * page
+        mount(disk, "-t", "tmpfs", "-o", f"size={ENOUGH if job.filled_later else size}", "tmpfs")
+        try:
+            too_small += attempt(job, disk, size)
+            mount(disk, "-o", f"remount,size={2 * ENOUGH}")
+            done = run((*job.command, "--resume"), disk / "run")
+            if done.returncode:
+                raise FailedError(f"{size} bytes, then enough: {done.returncode}: {done.stderr}")
+            compare(whole, disk / "run")
+        finally:
+            subprocess.run(["umount", disk], check=True)
+    return (
+        f"{n_sizes} sizes from {page:,} to {pages * page:,} bytes, {too_small} too small: one line each, "
+        "and with room the same results"
+    )
+
+
+def attempt(job: Job, disk: Path, size: int) -> bool:
+    """A run on a disk with so much room; whether it was too little."""
+    folder = disk / "run"
+    filler = threading.Thread(target=leave, args=(disk, folder, size))
+    if job.filled_later:
+        filler.start()
+    done = run(job.command, folder)
+    if job.filled_later:
+        filler.join()
+    if done.returncode == 0:
+        return False
+    said = done.stderr.splitlines()
+    if done.returncode != 2 or "Traceback" in done.stderr or "No space left" not in said[-1]:
+        raise FailedError(f"{size} bytes: status {done.returncode}: {done.stderr}")
+    if left := [path for path in folder.rglob("*") if "partial" in path.name]:
+        raise FailedError(f"{size} bytes: left behind: {left}")
+    return True
+
+
+def leave(disk: Path, folder: Path, size: int) -> None:
+    """Once a run has written a file, leave so many bytes for all that it writes."""
+    while not any(path.is_file() for path in folder.rglob("*")):
+        time.sleep(0.005)
+    with open(disk / "filler", "wb") as file:
+        for spare in (0, 1 << 14, 1 << 17, 1 << 20):  # the run may write meanwhile
+            status = os.statvfs(disk)
+            free = status.f_bavail * status.f_frsize
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, free - max(size - (ENOUGH - free), spare))
+                return
+
+
+def run(command: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
+    """A run in a folder, to its end."""
+    return subprocess.run(
+        [sys.executable, *command, "--out", str(folder)], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def mount(disk: Path, *options: str) -> None:
+    """Mount, or change, what lies there."""
+    subprocess.run(["mount", *options, disk], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
