@@ -1,19 +1,41 @@
-"""What ends a command in one line. This file imports nothing, torch least of all."""
+"""The exceptions of the package. This file imports nothing."""
 
 from __future__ import annotations
 
 
+class ArgumentError(ValueError):
+    """An argument is not what is expected, in one line: ``"name: got ..., expected ..."``.
+
+    Attributes:
+        name: the argument's name, or a part of it such as ``grid.dx``.
+        got: what was passed, as the message shows it.
+        expected: what is accepted.
+    """
+
+    def __init__(self, name: str, got: str, expected: str) -> None:
+        super().__init__(name, got, expected)  # what pickle passes to this method again
+        self.name, self.got, self.expected = name, got, expected
+
+    def __str__(self) -> str:
+        """The message."""
+        return f"{self.name}: got {self.got}, expected {self.expected}"
+
+
+class NotAvailable(ValueError):
+    """A metric needs something that an evaluation does not have: labels, logits or the shift (0, 0)."""
+
+
 class UsageError(Exception):
-    """An option is not possible: one line that names it and the reason."""
+    """A command cannot do what its options ask for: one line that names the option and the reason."""
 
 
 class DataError(ValueError):
-    """A data file that is missing, damaged or not what it should be; one line naming the file."""
+    """A data file is missing, damaged or in another format: one line that names the file."""
 
 
 class StorageError(Exception):
-    """A result folder cannot be used: one line that names the folder or file and the reason."""
+    """A result folder or file cannot be used: one line that names it and the reason."""
 
 
 class Differs(Exception):
-    """The first thing in a dossier that is not as it must be, in one line."""
+    """The first difference that a verification finds, in one line."""

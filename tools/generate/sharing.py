@@ -1,4 +1,6 @@
-"""The counts and figures of docs/sharing.md, from the kernels' own sizes: ``python tools/generate/sharing.py``.
+"""The counts and figures of docs/sharing.md, from the kernels' own sizes.
+
+    python tools/generate/sharing.py
 
 Writes docs/sharing/*.png and, between its markers, the table of counts.
 """

@@ -1,6 +1,6 @@
 """The bill of materials of a wheel, as CycloneDX: what is in it, and what pip installs with it.
 
-    python tools/release/materials.py [PYTHON]    dist/lenetshift-VERSION.cdx.json, after tools/release/wheels.py build
+    python tools/release/materials.py [PYTHON]    dist/lenetshift-VERSION.cdx.json, after wheels.py build
 
 The wheel of PYTHON is installed into a clean environment, of which cyclonedx-py (pip install cyclonedx-bom)
 lists the packages, with their versions and licences. What is inside the wheel and no package of Python is

@@ -1,12 +1,12 @@
-"""Coverage-guided fuzzing of what reads files (tests/support/fuzz_targets.py), by atheris (pip install atheris).
+"""Coverage-guided fuzzing of the readers of files (tests/support/fuzz_targets.py), by atheris.
 
     python tools/stress/fuzz.py                     every target, a minute each
     python tools/stress/fuzz.py idx --seconds 600   one of them
     python tools/stress/fuzz.py --seed              write the first inputs of tests/storage/fuzz_corpus anew
 
-It starts from tests/storage/fuzz_corpus/TARGET and leaves what it finds beyond in ``--found DIR/TARGET``; an input
-that breaks a target is written there as ``crash-...``, told, and ends the target with status 1. Keep such
-an input in tests/storage/fuzz_corpus, mend the fault, and test_fuzz_corpus.py holds it.
+`pip install atheris` first. It starts from tests/storage/fuzz_corpus/TARGET and writes further inputs to
+``--found DIR/TARGET``. An input that breaks a target is written there as ``crash-...`` and ends the target
+with status 1. Keep such an input in tests/storage/fuzz_corpus, mend the fault, and test_fuzz_corpus.py holds it.
 """
 
 from __future__ import annotations

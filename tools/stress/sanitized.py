@@ -1,6 +1,6 @@
 """The CPU core under sanitizers: its unit tests, and the value tests of every op.
 
-    python tools/stress/sanitized.py             unit tests and op tests, every instruction set of this machine
+    python tools/stress/sanitized.py             unit tests and op tests, every instruction set here
     python tools/stress/sanitized.py --quick     fewer op tests, for every change
     python tools/stress/sanitized.py --plant     faults, planted in copies of the sources: each must be caught
 
