@@ -103,7 +103,8 @@ def test_python_m_and_the_script_say_who_they_are() -> None:
     assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
     done = python(
         "-c",
-        "import sys; from lenetshift.cli.command import console_reproduce as c; sys.argv[1:] = ['--help']; c()",
+        "import sys; from lenetshift.cli import command; sys.argv[1:] = ['--help']; "
+        "command.console_reproduce()",
     )
     assert "python -m lenetshift.reproduce --quick --out results" in done.stdout
 

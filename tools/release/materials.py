@@ -18,7 +18,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from wheels import DIST, ROOT, FailedError, run, wheel_for
+from wheels import DIST, wheel_for
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from build import ROOT, FailedError, run
 
 MNIST = ROOT / "lenetshift" / "mnist"
 

@@ -19,23 +19,20 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from build import ROOT, FailedError, run
+
 DIST = ROOT / "dist"
 TESTS = (
     "test_isa.py", "test_c3_conv.py", "test_translate.py", "test_predict_shifts_lenet5.py",
     "test_predict_shifts_mlp.py", "test_shared.py", "test_train_epoch.py", "test_metrics.py",
 )  # fmt: skip
 """Values of every op, and what the package's Python does with them."""
-
-
-class FailedError(Exception):
-    """What did not come out as it must, in a line or with a command's output."""
 
 
 def main() -> int:
@@ -152,15 +149,6 @@ def lower_bounds() -> str:
     )
     names = sorted(set(re.findall(r'"([a-z0-9-]+)>=', " ".join(packages))))
     return "".join(f"{name}=={bounds[name]}\n" for name in names)
-
-
-def run(command: list[str], cwd: Path, variables: dict[str, str] | None = None) -> str:
-    """What a command says; FailedError with it where it fails."""
-    done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
-    if done.returncode:
-        said = (done.stdout + done.stderr)[-5000:]
-        raise FailedError(f"{' '.join(command)}: status {done.returncode}\n{said}")
-    return done.stdout
 
 
 if __name__ == "__main__":

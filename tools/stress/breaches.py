@@ -18,9 +18,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanitized import FailedError, configure, run
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from build import ROOT, FailedError, compile_core, path_of_test, replace
 
-ROOT = Path(__file__).resolve().parents[2]
 COPIED = (
     "benchmarks",
     "cmake",
@@ -28,7 +28,6 @@ COPIED = (
     "docs",
     "examples",
     "lenetshift",
-    "lenetshift_command",
     "tests",
     "tools",
 )
@@ -72,7 +71,7 @@ BREACHES = {
         "np.logical_and.reduce", "np.logical_or.reduce", "test_metrics.py", "accuracies",
     ),
     6: Breach(
-        "the order of images is anybody's", "lenetshift/seeds.py",
+        "the order of images is anybody's", "lenetshift/data/seeds.py",
         "torch.randperm(n, generator=generator(seed)", "torch.randperm(n, generator=None",
         "test_runs.py", "function_of_its_settings",
     ),
@@ -83,7 +82,7 @@ BREACHES = {
         "test_c3_conv_large_maps.py", "number_of_threads",
     ),
     8: Breach(
-        "the global generator is left seeded", "lenetshift/seeds.py",
+        "the global generator is left seeded", "lenetshift/data/seeds.py",
         "with _global_lock, torch.random.fork_rng(devices=devices):", "with _global_lock:", "test_seeds.py",
     ),
     9: Breach(
@@ -92,7 +91,7 @@ BREACHES = {
         "test_core_threads.py", "several_threads_at_once",
     ),
     10: Breach(
-        "a forked child draws with torch's threads", "lenetshift/seeds.py",
+        "a forked child draws with torch's threads", "lenetshift/data/seeds.py",
         "in the child\n    _forked = True", "in the child\n    _forked = False", "test_fork.py", "main_job",
     ),
     11: Breach(
@@ -123,8 +122,8 @@ BREACHES = {
         "test_study.py", "finished_runs_are_not_done_again",
     ),
     17: Breach(
-        "a full run takes a study's folder", "lenetshift/storage/folder.py",
-        "    refuse_a_study(folder)\n    checkpoints", "    checkpoints", "test_study.py", "write_over",
+        "a reproduction takes a study's folder", "lenetshift/reproduce/folder.py",
+        "    refuse(folder, STUDY)\n", "", "test_study.py", "write_over",
     ),
     18: Breach(
         "a checkpoint's hash is not looked at", "lenetshift/storage/proofs.py",
@@ -193,11 +192,7 @@ def verdict(breach: Breach, copy: Path, build: Path) -> bool:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(ROOT / name, copy)
-    path = copy / breach.file
-    text = path.read_text()
-    if breach.text not in text:
-        raise FailedError(f"{breach.file} no longer has {breach.text!r}")
-    path.write_text(text.replace(breach.text, breach.planted, 1))
+    replace(copy / breach.file, breach.text, breach.planted)
     if breach.file.startswith("csrc"):
         compile_core(copy, build)
     command = [
@@ -208,7 +203,7 @@ def verdict(breach: Breach, copy: Path, build: Path) -> bool:
         "-x",
         "-p",
         "no:cacheprovider",
-        f"tests/{breach.test}",
+        f"tests/{path_of_test(breach.test)}",
     ]
     try:
         done = subprocess.run(
@@ -222,16 +217,6 @@ def verdict(breach: Breach, copy: Path, build: Path) -> bool:
             f"{breach.test} -k '{breach.chosen}': no test was run:\n{done.stdout}{done.stderr}"
         )
     return done.returncode == 1
-
-
-def compile_core(copy: Path, build: Path) -> None:
-    """The core of a copy, into its package."""
-    configure(copy, build)
-    run(["cmake", "--build", str(build), "--target", "_core"], copy)
-    for old in (copy / "lenetshift").glob("_core*"):
-        old.unlink()
-    for core in build.glob("_core*.so"):
-        shutil.copy(core, copy / "lenetshift")
 
 
 if __name__ == "__main__":

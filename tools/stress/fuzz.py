@@ -6,7 +6,7 @@
 
 `pip install atheris` first. It starts from tests/storage/fuzz_corpus/TARGET and writes further inputs to
 ``--found DIR/TARGET``. An input that breaks a target is written there as ``crash-...`` and ends the target
-with status 1. Keep such an input in tests/storage/fuzz_corpus, mend the fault, and test_fuzz_corpus.py holds it.
+with status 1. Mend the fault and keep such an input in tests/storage/fuzz_corpus for test_fuzz_corpus.py.
 """
 
 from __future__ import annotations

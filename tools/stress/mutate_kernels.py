@@ -25,9 +25,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sanitized import SMALL, configure
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from build import ROOT, configure
+from sanitized import SMALL
 
-ROOT = Path(__file__).resolve().parents[2]
 CPU = ROOT / "csrc" / "cpu"
 
 TESTS = (

@@ -16,13 +16,13 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from build import ROOT, FailedError, configure, path_of_test, replace, run
 
 SANITIZERS = {"address": "address;undefined", "thread": "thread"}
 OP_TESTS = {
@@ -93,10 +93,6 @@ FAULTS = {
 }  # fmt: skip
 
 
-class FailedError(Exception):
-    """A command that did not succeed; the text is what it said."""
-
-
 def main() -> int:
     """Run what is asked for; 1 where something is found, or a planted fault is not."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -130,7 +126,16 @@ def check(folder: Path, build: str, tests: tuple[str, ...]) -> None:
         python(["-c", SMALL], site, build, name)
         print(f"{build}, {name}: a little of every op is right", flush=True)
     if tests:  # which force each instruction set themselves; -s: a report ends the process
-        pytest = ["-m", "pytest", "-q", "-x", "-s", "-p", "no:cacheprovider", *tests]
+        pytest = [
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-s",
+            "-p",
+            "no:cacheprovider",
+            *map(path_of_test, tests),
+        ]
         print(f"{build}: {python(pytest, site, build, '').splitlines()[-1]}", flush=True)
 
 
@@ -145,11 +150,7 @@ def plant(folder: Path, builds: list[str]) -> int:
         for part in ("csrc", "cmake", "lenetshift"):
             shutil.copytree(ROOT / part, source / part)
         shutil.copy(ROOT / "CMakeLists.txt", source)
-        file = source / "csrc" / fault.file
-        text = file.read_text()
-        if fault.text not in text:
-            raise FailedError(f"{fault.file} no longer has {fault.text!r}")
-        file.write_text(text.replace(fault.text, fault.planted, 1))
+        replace(source / "csrc" / fault.file, fault.text, fault.planted)
         make(source, folder / f"planted_{fault.build}", fault.build, unit_tests=False)
         site = package(source, folder / f"planted_{fault.build}")
         try:
@@ -173,19 +174,6 @@ def make(source: Path, folder: Path, build: str, *, unit_tests: bool) -> None:
         f"-DLENETSHIFT_UNIT_TESTS={'ON' if unit_tests else 'OFF'}",
     )  # fmt: skip
     run(["cmake", "--build", str(folder)], source)
-
-
-def configure(source: Path, folder: Path, *options: str) -> None:
-    """Have a build folder ready for the core of some sources, for this Python, without CUDA."""
-    version = re.search(r'__version__ = "(.*)"', (source / "lenetshift/__init__.py").read_text())
-    assert version is not None
-    cmakedir = run([sys.executable, "-m", "pybind11", "--cmakedir"], ROOT).strip()
-    run(
-        ["cmake", "-G", "Ninja", "-S", str(source), "-B", str(folder), "-DCMAKE_BUILD_TYPE=Release",
-         "-DLENETSHIFT_CUDA=OFF", f"-DSKBUILD_PROJECT_VERSION={version[1]}",
-         f"-Dpybind11_DIR={cmakedir}", f"-DPython_EXECUTABLE={sys.executable}", *options],
-        source,
-    )  # fmt: skip
 
 
 def package(source: Path, folder: Path) -> Path:
@@ -236,24 +224,14 @@ def environment(build: str, *, preload: bool) -> dict[str, str]:
     if preload:
         libraries = ({"address": "libasan.so", "thread": "libtsan.so"}[build], "libstdc++.so.6")
         paths = [run(["g++", f"-print-file-name={name}"], ROOT).strip() for name in libraries]
-        variables["LD_PRELOAD"] = " ".join(
-            paths
-        )  # C++'s exceptions, for it looks for them as it begins
+        # With the C++ library, where the sanitizer looks for exceptions as it starts.
+        variables["LD_PRELOAD"] = " ".join(paths)
     return variables
 
 
 def fixed_addresses() -> list[str]:
     """ThreadSanitizer of GCC 12 knows no addresses as random as those of newer kernels."""
     return ["setarch", "-R"] if shutil.which("setarch") else []
-
-
-def run(command: list[str], cwd: Path, variables: dict[str, str] | None = None) -> str:
-    """What a command says; FailedError with all of it where it fails."""
-    done = subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
-    if done.returncode:
-        said = done.stdout + done.stderr
-        raise FailedError(f"{' '.join(command[:6])} ...: status {done.returncode}\n{said}")
-    return done.stdout
 
 
 if __name__ == "__main__":
