@@ -18,7 +18,7 @@ from timing import interleave
 from torch import Tensor
 
 from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 MASKS = table_masks(C3_TABLE)
 TOLERANCE = 1e-5  # of the largest value; sums of up to 100,000 float32 products in the gradients

@@ -12,7 +12,7 @@ from common import Context, format_seconds
 from timing import interleave
 
 import lenetshift
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 
 def run(context: Context) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 VERSIONED = ("lenetshift", "torch", "numpy", "onnx", "onnxscript", "onnxruntime", "openvino")
 

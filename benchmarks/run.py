@@ -27,7 +27,7 @@ import train_epoch
 from common import Context
 from networks import NETWORKS
 
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 Case = Callable[[Context], dict[str, Any]]
 

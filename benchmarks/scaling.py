@@ -19,8 +19,8 @@ from common import Context
 from timing import best_of
 
 import lenetshift
+from lenetshift.checks.core import core
 from lenetshift.figures.matplotlib_settings import figure_settings
-from lenetshift.ops.native import core
 
 N_IMAGES = (10_000, 60_000, 1_000_000)
 GRIDS = (

@@ -1,4 +1,4 @@
-# The SHA-256 of everything that the core is compiled from. lenetshift/ops/native.py computes the same.
+# The SHA-256 of everything that the core is compiled from. lenetshift/checks/core.py computes the same.
 #
 # Included, it lists the files in core_sources. Run with -P, it writes `output`, a file of its own: an
 # edit compiles that anew and what it touches, and nothing else.

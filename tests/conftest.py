@@ -12,8 +12,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from lenetshift.checks.core import core
 from lenetshift.data.load import load_mnist
-from lenetshift.ops.native import core
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 

@@ -19,8 +19,8 @@ RuntimeError for CUDA tensors.
 
 from __future__ import annotations
 
+from lenetshift.checks.core import core
 from lenetshift.ops import c3_conv, predict_shifts, shift_each, train_epoch, translate
-from lenetshift.ops.native import core
 
 __all__ = ["c3_conv", "isa", "predict_shifts", "shift_each", "train_epoch", "translate"]
 

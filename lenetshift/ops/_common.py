@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 library = torch.library.Library("lenetshift", "FRAGMENT")
 

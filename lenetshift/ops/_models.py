@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lenetshift.checks.arguments import check, check_tensor
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 Shape = tuple[int | None, ...]
 

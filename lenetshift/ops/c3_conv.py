@@ -29,9 +29,9 @@ from torch import Tensor
 
 from lenetshift.c3_table import MAX_INPUTS
 from lenetshift.checks.arguments import FLOATS, HALF_FLOATS, check, check_tensor
+from lenetshift.checks.core import core
 from lenetshift.ops import _c3_derivatives
 from lenetshift.ops._common import define, run_kernel
-from lenetshift.ops.native import core
 
 
 @functools.lru_cache(maxsize=64)

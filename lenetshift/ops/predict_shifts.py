@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from lenetshift.checks.arguments import check_choice, check_first_and_stop, check_images
+from lenetshift.checks.core import core
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
 from lenetshift.ops._transforms import register_float32_autocast, register_no_derivatives
 from lenetshift.ops.activations import ACTIVATIONS
-from lenetshift.ops.native import core
 
 
 def _register(model: FusedModel) -> None:

@@ -29,10 +29,10 @@ from lenetshift.checks.arguments import (
     check_indices,
     check_tensor,
 )
+from lenetshift.checks.core import core
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
 from lenetshift.ops.activations import ACTIVATIONS
-from lenetshift.ops.native import core
 
 
 def _losses(images: Tensor, permutation: Tensor, batch_size: int) -> Tensor:

@@ -26,9 +26,9 @@ from lenetshift.checks.arguments import (
     check_type,
     dtype_name,
 )
+from lenetshift.checks.core import core
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
-from lenetshift.ops.native import core
 
 
 def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import lenetshift
 from lenetshift import Config, Dataset, ShiftGrid, metrics
 from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
-from lenetshift.checks.arguments import arguments as checks
+from lenetshift.checks import arguments as checks
 from lenetshift.data.dataset import dataset_sha256
 from lenetshift.models.lenet5 import C3Conv
 

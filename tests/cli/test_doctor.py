@@ -17,9 +17,9 @@ import torch
 from command_line import ROOT, Quiet, python, run
 
 import lenetshift
+from lenetshift.checks.core import HOW_TO_BUILD, core
 from lenetshift.cli.checkup import installed, probed, probing, resources
 from lenetshift.data.load import MNIST_FOLDER
-from lenetshift.ops.native import HOW_TO_BUILD, core
 
 PROBE = probing.Probe
 Findings = dict[str, dict[str, Any]]
@@ -147,7 +147,7 @@ def test_a_core_of_another_version(tmp_path: Path) -> None:
     """Whether one is found, as where the package is installed, or none."""
     copy = tmp_path / "lenetshift"
     shutil.copytree(ROOT / "lenetshift", copy, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
-    init = copy / "__init__.py"
+    init = copy / "version.py"
     init.write_text(init.read_text().replace(lenetshift.__version__, "9.9", 1))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = python("-m", "lenetshift", "doctor", "--json", cwd=tmp_path, env=environment)

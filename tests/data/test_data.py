@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lenetshift.checks.errors import DataError
+from lenetshift.data import load
 from lenetshift.data.dataset import Dataset, as_input, dataset_sha256, evenly_spaced
-from lenetshift.data.dataset import dataset as data
 from lenetshift.data.load import load_mnist
 
 STEMS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
@@ -345,8 +345,8 @@ def test_damaged_gzip(folder: Path, damage: Callable[[bytes], bytes]) -> None:
 
 
 def test_packaged_files_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(data.MNIST_FOLDER, tmp_path / "mnist")
-    monkeypatch.setattr(data, "MNIST_FOLDER", tmp_path / "mnist")
+    shutil.copytree(load.MNIST_FOLDER, tmp_path / "mnist")
+    monkeypatch.setattr(load, "MNIST_FOLDER", tmp_path / "mnist")
     path = tmp_path / "mnist" / "train-labels-idx1-ubyte.gz"
     changed = bytearray(gzip.decompress(path.read_bytes()))
     changed[8] = 7  # a valid label, but not MNIST's

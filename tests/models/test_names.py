@@ -9,8 +9,8 @@ import sys
 import pytest
 import torch
 
+from lenetshift.models import table as names
 from lenetshift.models.build import MODELS, build_model
-from lenetshift.models.build import table as names
 from lenetshift.models.fused import own_name
 from lenetshift.models.table import ARCHITECTURES, DISPLAY_NAMES
 from lenetshift.page import page, texts

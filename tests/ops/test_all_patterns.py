@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from lenetshift import reference
+from lenetshift.checks.core import core
 from lenetshift.data.load import load_mnist
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.models.train import train
-from lenetshift.ops.native import core
 from lenetshift.predict.evaluator import predict_shifts
 from lenetshift.shifts import ShiftGrid
 

@@ -68,7 +68,5 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - output // 10
 
 
 def test_one_large_image_takes_little_memory_beside_its_output() -> None:
-    done = subprocess.run_c3(
-        [sys.executable, "-c", PEAK], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 80 << 10  # kB: 64 MiB of workspace, and the pages around

@@ -18,7 +18,7 @@ OPS = """
 import ctypes, os, signal, sys, threading, time
 import torch
 from lenetshift.c3_table import C3_TABLE, table_masks
-from lenetshift.models.networks import build_model
+from lenetshift.models.build import build_model
 
 generator = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (8192, 28, 28), generator=generator, dtype=torch.uint8)
@@ -310,7 +310,7 @@ def test_python_ends_while_daemon_threads_are_inside_ops() -> None:
 
 
 INTERRUPTED = """
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 torch.set_num_threads(1)  # for a second or so each
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGALRM, signal.default_int_handler)

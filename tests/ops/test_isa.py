@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import lenetshift
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 LANES = {"portable": 4, "avx2": 8, "avx512": 16}
 
@@ -30,7 +30,7 @@ def test_forced_isa_runs(isa: str) -> None:
 
 
 def test_override_by_environment() -> None:
-    code = "import lenetshift; from lenetshift.ops.native import core; print(lenetshift.isa(), core.lanes())"
+    code = "import lenetshift; from lenetshift.checks.core import core; print(lenetshift.isa(), core.lanes())"
     assert run_python(code, "portable").stdout.split() == ["portable", "4"]
     fastest = [name for name, supported in core.isas() if supported][-1]
     assert run_python(code, None).stdout.split()[0] == fastest
@@ -59,7 +59,7 @@ def test_impossible_choice_raises() -> None:
 CHANGED_MEANWHILE = """
 import random, sys
 import torch
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 from lenetshift.c3_table import C3_TABLE, table_masks
 
 generator = torch.Generator().manual_seed(0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lenetshift.ops import native
+from lenetshift.checks import core as native
 
 core = native.core
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ def source_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for folder in ("csrc", "cmake"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "CMakeLists.txt", tmp_path)
-    monkeypatch.setattr(native, "__file__", str(tmp_path / "lenetshift" / "ops" / "native.py"))
+    monkeypatch.setattr(native, "__file__", str(tmp_path / "lenetshift" / "checks" / "core.py"))
     return tmp_path
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 # csrc/cpu/math/activation.h states 5e-7.
 RELATIVE_ERROR = 5e-7

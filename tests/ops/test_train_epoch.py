@@ -213,7 +213,7 @@ def test_opcheck(name: str) -> None:
 
 INTERRUPTED = """
 import signal, sys, torch, lenetshift
-from lenetshift.models.networks import build_model
+from lenetshift.models.build import build_model
 # A shell's background jobs inherit SIGINT ignored, and then Python sets no handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 name = sys.argv[1]

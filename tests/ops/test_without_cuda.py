@@ -14,11 +14,11 @@ from torch import Tensor
 import lenetshift  # noqa: F401  registers the ops
 from lenetshift import ops
 from lenetshift.c3_table import C3_TABLE, table_masks
+from lenetshift.checks.core import core
 from lenetshift.checks.errors import UsageError
 from lenetshift.cli import machine
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.ops import _common
-from lenetshift.ops.native import core
 
 no_card = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 

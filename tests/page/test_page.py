@@ -22,16 +22,15 @@ from pages import a_dossier, finished
 import lenetshift
 from lenetshift.checks.errors import StorageError
 from lenetshift.cli import command, page
-from lenetshift.cli import reproduce as command_line
 from lenetshift.data.load import load_mnist
 from lenetshift.models.table import ARCHITECTURES
 from lenetshift.models.train import METHODS
 from lenetshift.ops.activations import ACTIVATIONS
 from lenetshift.page import blocks, bundle, render_page, texts
 from lenetshift.reproduce import __main__ as reproduce
+from lenetshift.reproduce import jobs
 from lenetshift.reproduce.checkpoints import SCHEMA, read_checkpoint
-from lenetshift.reproduce.results import read_results
-from lenetshift.storage import schemas
+from lenetshift.reproduce.results import read_results, results_schema
 from lenetshift.study import verification
 
 
@@ -215,7 +214,7 @@ def test_the_page_is_written_whole_or_not_at_all(small, tmp_path, monkeypatch):
     def fails(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lenetshift.reproduce.products.render_page", fails)
+    monkeypatch.setattr("lenetshift.cli.reproduce.render_page", fails)
     assert reproduce.main(options) == 2
     assert not (tmp_path / "report.html").exists()
     assert not (tmp_path / "results.json").exists()
@@ -479,7 +478,7 @@ def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, capsys, monk
     value = json.loads(path.read_text())
     assert len(value["figures"]) == 4
     # What does not change takes its time once only.
-    monkeypatch.setattr(command_line, "load_mnist", functools.cache(load_mnist))
+    monkeypatch.setattr(jobs, "load_mnist", functools.cache(load_mnist))
     monkeypatch.setattr(page, "read_checkpoint", functools.cache(read_checkpoint))
     monkeypatch.setattr(blocks, "block", functools.cache(blocks.block))
     n_refused = n_pages = 0
@@ -531,7 +530,7 @@ def test_results_that_are_not_as_they_should_be(
 
 def test_results_are_under_their_schema(folder, page_of_all, tmp_path) -> None:
     """Also those of a training that diverged, and of a grid of one shift."""
-    schema = schemas.schema("results_schema.json")
+    schema = results_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["schema"]["const"] == SCHEMA
     assert schema["$defs"]["model_name"]["enum"] == list(ARCHITECTURES)

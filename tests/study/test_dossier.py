@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenetshift.storage import files, folder
+from lenetshift.reproduce.folder import open_folder
+from lenetshift.storage import files
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -99,16 +100,16 @@ def test_only_what_a_killed_run_left_is_removed(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     for name in own + foreign:
         (tmp_path / name).write_text(name)
-    with folder.open_folder(tmp_path):
+    with open_folder(tmp_path):
         left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == set(foreign)
     assert all((tmp_path / name).read_text() == name for name in foreign)
 
 
 def test_folder_is_for_one_run(tmp_path):
-    with folder.open_folder(tmp_path):
+    with open_folder(tmp_path):
         before = tmp_path.stat().st_mtime_ns
-        with pytest.raises(files.StorageError, match="in use"), folder.open_folder(tmp_path):
+        with pytest.raises(files.StorageError, match="in use"), open_folder(tmp_path):
             pass
         assert tmp_path.stat().st_mtime_ns == before  # nothing was written, not even for a moment
 
@@ -117,7 +118,7 @@ def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(files.StorageError, match="cannot write to"),
-        folder.open_folder(tmp_path / "file"),
+        open_folder(tmp_path / "file"),
     ):
         pass
 

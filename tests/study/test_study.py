@@ -23,13 +23,14 @@ import lenetshift
 from lenetshift import verify
 from lenetshift.checks.errors import StorageError
 from lenetshift.reproduce import __main__ as reproduce
-from lenetshift.storage import schemas
 from lenetshift.storage.files import write_json
 from lenetshift.storage.folder import sole_user
+from lenetshift.storage.schemas import schema
 from lenetshift.study import __main__ as study
 from lenetshift.study import plans, processes, publish, run_files, studies
 from lenetshift.study.experiments import EXPERIMENTS
 from lenetshift.study.experiments.runs import GRID, Outcome, perform
+from lenetshift.study.summary import SCHEMA_FILE
 from lenetshift.study.verification import Differs
 from lenetshift.study.verification import verify as verify_folder
 
@@ -150,7 +151,7 @@ def test_all_experiments(tmp_path) -> None:
 
 
 def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(schemas.schema("schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema(SCHEMA_FILE))
 
 
 def test_sha256sum_agrees(original) -> None:

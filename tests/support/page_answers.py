@@ -34,7 +34,7 @@ def check_answers(page, results, images, grid, n):
     shifts = grid.shifts().tolist()
     n_ties = 0
     with np.load(results / "predictions.npz") as arrays:
-        for number, name in enumerate(page.evaluate("lenetshift.models.build")):
+        for number, name in enumerate(page.evaluate("lenetshift.models")):
             answers = page.evaluate(
                 """([model, n, shifts]) => Array.from({ length: n }, (_, row) =>
                      shifts.map(([dx, dy]) => lenetshift.answer(model, row, dx, dy)))""",

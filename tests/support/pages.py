@@ -4,6 +4,7 @@ import torch
 
 from lenetshift.cli import command
 from lenetshift.cli import reproduce as command_line
+from lenetshift.cli.words import MODELS
 from lenetshift.predict.progress import Progress
 from lenetshift.reproduce import jobs
 from lenetshift.reproduce.results import results
@@ -22,7 +23,16 @@ def finished(small, tmp_path, *options):
         *options,
     ]
     args = command.parser().parse_args(arguments)
-    job = command_line.prepare(args, command_line._config(args), torch.device("cpu"))
+    models = tuple(name for name in MODELS if any(name in names for names in args.models))
+    job = jobs.prepare(
+        command_line._config(args),
+        models,
+        args.method,
+        torch.device("cpu"),
+        args.out,
+        data=args.data,
+        quick=args.quick,
+    )
     (tmp_path / "checkpoints").mkdir()
     with Progress(job.units) as progress:
         checkpoints = jobs.run(job, progress, resume=False)

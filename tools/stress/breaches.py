@@ -149,7 +149,7 @@ BREACHES = {
         "test_fuzz_corpus.py", "idx",
     ),
     23: Breach(
-        "a core of other sources is taken", "lenetshift/ops/native.py",
+        "a core of other sources is taken", "lenetshift/checks/core.py",
         "if sha256 is not None and getattr", "if False and getattr", "test_native.py", "other_sources",
     ),
     24: Breach(
@@ -157,7 +157,7 @@ BREACHES = {
         'std::getenv("LENETSHIFT_ISA")', "nullptr", "test_isa.py",
     ),
     25: Breach(
-        "a free-threaded Python is taken", "lenetshift/ops/native.py",
+        "a free-threaded Python is taken", "lenetshift/checks/core.py",
         'if sysconfig.get_config_var("Py_GIL_DISABLED"):', "if False:", "test_native.py", "free_threaded",
     ),
     27: Breach(

@@ -34,7 +34,7 @@ python=$(python -c 'import os, sys; print(os.path.realpath(sys.executable))')
 PYTHONPATH=$(python -c 'import os, sys; print(os.pathsep.join(p for p in sys.path if p))') \
   qemu-x86_64 -cpu Nehalem "$python" - <<'PYTHON'
 import lenetshift, torch
-from lenetshift.ops.native import core
+from lenetshift.checks.core import core
 
 torch.set_num_threads(1)
 print("chosen:", core.isa(), "of", core.isas())

@@ -14,7 +14,7 @@ from typing import Any
 
 def core() -> dict[str, Any]:
     """The compiled core, which needs no torch."""
-    from lenetshift.ops.native import core
+    from lenetshift.checks.core import core
 
     found = {"file": core.__file__, "has_cuda": core.has_cuda, "isas": dict(core.isas())}
     try:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from cuda_matrix import LENETS
-from lenetshift.x.emulator import Emulator
 from torch import Tensor, nn
 
 from lenetshift.shifts import ShiftGrid
+
+from .emulator import Emulator
 
 
 def unwritten(shape: torch.Size, dtype: torch.dtype) -> np.ndarray:

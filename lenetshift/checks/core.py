@@ -1,4 +1,4 @@
-"""Finds the compiled core.
+"""Finds the compiled core, and checks that it fits the package.
 
 ``python -m lenetshift.reproduce`` in the repository's root imports the source folder, which holds no
 compiled core after a plain ``pip install .``; the installed package does. Both are looked through.
