@@ -21,6 +21,11 @@ settings.register_profile("lenetshift", deadline=None)  # a busy machine is no f
 settings.load_profile("lenetshift")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--slow`` runs the tests marked ``slow`` too."""
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+
+
 def why_no_cuda() -> str:
     """Why this machine cannot run the tests marked ``cuda``; empty if it can."""
     if not core.has_cuda:
@@ -30,21 +35,29 @@ def why_no_cuda() -> str:
     return ""
 
 
-def pytest_report_header() -> str:
-    """Once, in place of a reason for each of them."""
-    return f"tests marked cuda: {f'left out, {why_no_cuda()}' if why_no_cuda() else 'run'}"
+def left_out(config: pytest.Config) -> dict[str, str]:
+    """Marker -> why the tests that have it do not run here."""
+    reasons = {
+        "cuda": why_no_cuda(),
+        "slow": "" if config.getoption("slow") else "pytest --slow runs them",
+    }
+    return {marker: reason for marker, reason in reasons.items() if reason}
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Says once what is left out, and why."""
+    return [f"tests marked {marker}: left out, {why}" for marker, why in left_out(config).items()]
 
 
 @pytest.hookimpl(trylast=True)  # after -m has chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked ``cuda`` where they cannot run; who asks for them alone is told why."""
-    if not why_no_cuda():
-        return
-    cuda = [item for item in items if item.get_closest_marker("cuda")]
-    if len(cuda) == len(items) > 0:
-        raise pytest.UsageError(f"tests marked cuda: {why_no_cuda()}")
-    config.hook.pytest_deselected(items=cuda)
-    items[:] = [item for item in items if not item.get_closest_marker("cuda")]
+    """Leave out tests by their markers; an error if no test is left, such as for ``-m cuda``."""
+    for marker, why in left_out(config).items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if len(marked) == len(items) > 0:
+            raise pytest.UsageError(f"tests marked {marker}: {why}")
+        config.hook.pytest_deselected(items=marked)
+        items[:] = [item for item in items if not item.get_closest_marker(marker)]
 
 
 @pytest.fixture(params=[name for name, _ in core.isas()])

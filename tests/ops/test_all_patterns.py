@@ -17,6 +17,8 @@ from lenetshift.models.train import train
 from lenetshift.predict.evaluator import predict_shifts
 from lenetshift.shifts import ShiftGrid
 
+pytestmark = pytest.mark.slow
+
 GRID = ShiftGrid()
 IMAGES_AT_ONCE = 50  # times 55 shifts: the batch that PyTorch likes
 

@@ -46,6 +46,7 @@ BEFORE_OUR_HANDLER = {
 """What may be running while no handler of ours is there yet: some thousandths of a second."""
 
 
+@pytest.mark.slow
 def test_at_any_moment(tmp_path) -> None:
     moments = random.Random(0)
     start = time.monotonic()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lenetshift import ShiftGrid
-from lenetshift.models.build import networks as models
+from lenetshift.models.build import build_model
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_the_table_is_what_the_command_writes(sharing) -> None:
 
 def test_plain_counts_are_those_of_the_layers(sharing) -> None:
     """Counted again, in a forward pass of the model itself."""
-    model, counted = models.build_model("symmetric_lenet5", seed=0), []
+    model, counted = build_model("symmetric_lenet5", seed=0), []
 
     def count(layer, inputs, output) -> None:
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):

@@ -13,6 +13,8 @@ from lenetshift.data.load import load_mnist
 from lenetshift.reference import translate
 from lenetshift.reproduce import __main__ as reproduce
 
+pytestmark = pytest.mark.slow
+
 MODELS = ["lenet5", "biased_lenet5", "symmetric_lenet5", "mlp", "pooled_mlp"]
 N_COMPARED = 200
 

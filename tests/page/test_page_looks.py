@@ -9,6 +9,8 @@ from pages import a_dossier, finished
 from lenetshift.data.load import MNIST_SHA256
 from lenetshift.page import render_page
 
+pytestmark = pytest.mark.slow
+
 
 def test_no_wider_than_a_phone(page, pictures):
     for width in (360, 500, 800, 1024, 1280, 2000):
