@@ -36,7 +36,10 @@ from lenetshift.c3_table import C3_TABLE, table_masks
 from lenetshift.data.load import load_mnist
 from lenetshift.shifts import ShiftGrid
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler"),
+]
 
 folder = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
 
