@@ -53,7 +53,7 @@ def test_every_promise_names_a_test_or_says_that_none_holds_it() -> None:
 
 
 def test_nothing_asks_for_the_time_of_day() -> None:
-    """A clock that is set back, or a file's time, can decide nothing: durations are monotonic."""
+    """The clock and the times of files have no effect: durations come from a monotonic clock."""
     asks = re.compile(
         r"time\.(time|time_ns|localtime|gmtime|ctime)\(|datetime|st_[mac]time|get[mac]time"
     )
