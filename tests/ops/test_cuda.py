@@ -1,4 +1,7 @@
-"""The CUDA ops on a real card: the matrix of cases of the emulation, larger cases, and those that need a card. ``pytest -m cuda``."""
+"""The CUDA ops on a card: the matrix of cases of the emulation, larger cases, and those that need a card.
+
+``pytest -m cuda`` runs them.
+"""
 
 from __future__ import annotations
 

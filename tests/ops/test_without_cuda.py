@@ -84,7 +84,7 @@ def calls() -> dict[str, Callable[[], Any]]:
 @pytest.mark.skipif(not core.has_cuda, reason="this build has no CUDA kernels")
 @pytest.mark.parametrize("name", calls())
 def test_calls_reach_the_cuda_runtime(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An op passes its arguments to the kernel in the right order and number: CUDA itself reports the error."""
+    """An op passes its arguments in the right order and number: CUDA itself reports the error."""
     call = calls()[name]
     real, cuda, empty = _common.run_kernel, torch.device("cuda", 0), torch.empty
 
