@@ -111,7 +111,7 @@ def test_one_number_a_channel(fill: Any) -> None:
     pictures = torch.zeros(2, 3, 4, 4)
     assert checks.check_fill(fill, pictures).tolist() == [0, 0.5, 1]
     with pytest.raises(
-        ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 2, one a "
+        ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 2, one per "
     ):
         checks.check_fill(fill, pictures[:, :2])
 
