@@ -7,6 +7,7 @@ import math
 import numbers
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import TypeGuard
 
 from .arrays import as_array
 from .describe import shown
@@ -19,7 +20,7 @@ MAX_SEED = 2**32 - 1
 """Largest seed: torch's CPU generator keeps 32 bits, so larger seeds would repeat smaller ones."""
 
 
-def is_int(value: object) -> bool:
+def is_int(value: object) -> TypeGuard[int]:
     """Whether a value's type is that of a whole number, Python's or NumPy's; a bool does not count."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
@@ -28,7 +29,7 @@ def whole_number(value: object) -> int | None:
     """A whole number as an int, also from a tensor or an array without dimensions; None for anything
     else."""
     item = _item(value)
-    return int(item) if is_int(item) else None  # type: ignore[call-overload]
+    return int(item) if is_int(item) else None
 
 
 def number(value: object) -> float | None:
