@@ -227,9 +227,7 @@ def test_odd_images_and_labels_are_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("n", [1, 3, 10_000, None])
 def test_the_first_images_are_a_slice_now(mnist: tuple[Dataset, Dataset], n: int | None) -> None:
-    said = (
-        r"^Dataset\.first is deprecated: dataset\[:n\] gives the same images, dataset\.subset\(n\)"
-    )
+    said = r"^Dataset\.first is deprecated: dataset\[:n\] returns the same images, dataset\.subset\(n\)"
     with pytest.warns(DeprecationWarning, match=said) as seen:
         first = mnist[1].first(n)
     assert [warning.filename for warning in seen] == [__file__]

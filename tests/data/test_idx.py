@@ -120,7 +120,7 @@ def test_what_shrinks_as_images_do_is_read_whatever_its_size(
             assert read_idx(path, 3, lambda _: "").shape == shape
         else:
             with pytest.raises(
-                DataError, match=r"expected at most \d+; unpack it if it is meant so$"
+                DataError, match=r"expected at most \d+; unpack it if the size is right$"
             ):
                 read_idx(path, 3, lambda _: "")
 
