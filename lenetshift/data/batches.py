@@ -35,8 +35,8 @@ def batches_of(
         None if it is unknown; and all images, None if they come in batches.
 
     Raises:
-        ValueError: an argument is not as described; or, when a batch is taken, the batch, whose number
-            the message gives.
+        ValueError: an argument is not as described; or, when it is taken, a batch is not: the message
+            gives its number.
     """
     if isinstance(images, Dataset) and labels is None:
         dataset = images
