@@ -16,6 +16,10 @@ constexpr int kClasses = 10;
 
 enum class Activation : int { tanh = 0, relu = 1 };
 
+// The connection tables of the fused LeNet-5 kernels (c3_table.h): that of 1998, or all
+// connections.
+enum class C3Table : int { sparse = 0, dense = 1 };
+
 // How to run: threads, and a callback by which the calling thread asks from time to time whether
 // to stop (Ctrl-C). A kernel that was stopped returns false; its outputs are then incomplete.
 struct Execution {
@@ -40,11 +44,20 @@ struct Layer {
 struct Lenet5Parameters {
   Layer c1, c3, c5, f6, output;
 };
+struct Lenet5 {
+  C3Table table;
+  Activation activation;
+  Lenet5Parameters parameters;
+};
 
 // MLP and pooled MLP: one hidden layer.
 struct MlpParameters {
   Layer hidden, output;
   int n_hidden;
+};
+struct Mlp {
+  Activation activation;
+  MlpParameters parameters;
 };
 
 // The arguments of every predict_shifts kernel.
@@ -91,9 +104,23 @@ struct Epoch {
   float* losses;
 };
 
-// The connection tables of the fused LeNet-5 kernels (c3_table.h): that of 1998, or all
-// connections.
-enum class C3Table : int { sparse = 0, dense = 1 };
+// A kernel that does a job with a whole model, in one ISA. The workspace depends on sizes alone: no
+// array is read for it.
+template <class Model, class Job>
+struct FusedKernel {
+  std::int64_t (*workspace)(const Model&, const Job&, int n_threads);
+  bool (*run)(const Model&, const Job&, void* workspace, Execution);
+};
+
+// The fused kernels of an ISA, or those for cards, whose Kernel is in cuda/cuda_kernels.h.
+template <template <class Model, class Job> class Kernel>
+struct FusedKernels {
+  Kernel<Lenet5, ShiftedImages> predict_shifts_lenet5;
+  Kernel<Mlp, ShiftedImages> predict_shifts_mlp, predict_shifts_pooled_mlp;
+  // The parameters are updated in place: the pointers of Layer are written through.
+  Kernel<Lenet5, Epoch> train_epoch_lenet5;
+  Kernel<Mlp, Epoch> train_epoch_mlp, train_epoch_pooled_mlp;
+};
 
 // What one ISA offers. `workspace` is 64-byte aligned memory of at least the bytes that the
 // function of the same name plus _workspace says.
@@ -111,26 +138,7 @@ struct Kernels {
   bool (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,
                                Execution);
 
-  std::int64_t (*predict_shifts_lenet5_workspace)(C3Table, ShiftGrid, int n_threads);
-  bool (*predict_shifts_lenet5)(C3Table, Activation, const Lenet5Parameters&, const ShiftedImages&,
-                                void* workspace, Execution);
-  std::int64_t (*predict_shifts_mlp_workspace)(int n_hidden, ShiftGrid, int n_threads);
-  bool (*predict_shifts_mlp)(Activation, const MlpParameters&, const ShiftedImages&,
-                             void* workspace, Execution);
-  std::int64_t (*predict_shifts_pooled_mlp_workspace)(int n_hidden, ShiftGrid, int n_threads);
-  bool (*predict_shifts_pooled_mlp)(Activation, const MlpParameters&, const ShiftedImages&,
-                                    void* workspace, Execution);
-
-  // The parameters are updated in place: the pointers of Layer are written through.
-  std::int64_t (*train_epoch_lenet5_workspace)(C3Table, int batch_size, int n_threads);
-  bool (*train_epoch_lenet5)(C3Table, Activation, const Lenet5Parameters&, const Epoch&,
-                             void* workspace, Execution);
-  std::int64_t (*train_epoch_mlp_workspace)(int n_hidden, int batch_size, int n_threads);
-  bool (*train_epoch_mlp)(Activation, const MlpParameters&, const Epoch&, void* workspace,
-                          Execution);
-  std::int64_t (*train_epoch_pooled_mlp_workspace)(int n_hidden, int batch_size, int n_threads);
-  bool (*train_epoch_pooled_mlp)(Activation, const MlpParameters&, const Epoch&, void* workspace,
-                                 Execution);
+  FusedKernels<FusedKernel> fused;
 
   // y[i] = tanh(x[i]), as the kernels compute it.
   void (*tanh)(const float* x, float* y, std::int64_t n);

@@ -28,26 +28,19 @@ template <class T>
 void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, void* stream);
 
-std::int64_t predict_shifts_lenet5_workspace(C3Table, ShiftGrid, std::int64_t n_images);
-void predict_shifts_lenet5(C3Table, Activation, const Lenet5Parameters&, const ShiftedImages&,
-                           void* workspace, void* stream);
-std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images);
-void predict_shifts_mlp(Activation, const MlpParameters&, const ShiftedImages&, void* workspace,
-                        void* stream);
-std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images);
-void predict_shifts_pooled_mlp(Activation, const MlpParameters&, const ShiftedImages&,
-                               void* workspace, void* stream);
+// A kernel that does a job with a whole model.
+template <class Model, class Job>
+struct FusedKernel {
+  std::int64_t (*workspace)(const Model&, const Job&);
+  void (*run)(const Model&, const Job&, void* workspace, void* stream);
+};
 
+extern const FusedKernel<Lenet5, ShiftedImages> predict_shifts_lenet5;
+extern const FusedKernel<Mlp, ShiftedImages> predict_shifts_mlp, predict_shifts_pooled_mlp;
 // The parameters are updated in place: the pointers of Layer are written through. Labels and
 // permutation must be in range: nothing checks them on the card.
-std::int64_t train_epoch_lenet5_workspace(C3Table, int batch_size);
-void train_epoch_lenet5(C3Table, Activation, const Lenet5Parameters&, const Epoch&, void* workspace,
-                        void* stream);
-std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size);
-void train_epoch_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace, void* stream);
-std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size);
-void train_epoch_pooled_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace,
-                            void* stream);
+extern const FusedKernel<Lenet5, Epoch> train_epoch_lenet5;
+extern const FusedKernel<Mlp, Epoch> train_epoch_mlp, train_epoch_pooled_mlp;
 
 // Makes a device the current one while the object lives.
 class OnDevice {

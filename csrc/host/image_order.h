@@ -27,6 +27,13 @@ constexpr int kChunk = 1 << kChunkBits;  // images
 inline int number_of(std::uint64_t key) { return static_cast<int>(key % kChunk); }
 inline std::uint64_t sorted_by(std::uint64_t key) { return key >> kChunkBits; }
 
+// The images of keys [n], of the chunk that begins at image `first`.
+struct Piece {
+  std::int64_t first;
+  const std::uint64_t* keys;
+  int n;
+};
+
 // Writes keys [n], n <= kChunk, sorted by by(image), a value of at most 51 bits.
 template <class By>
 void order_images(int n, int n_threads, std::uint64_t* keys, By&& by) {

@@ -170,13 +170,13 @@ template <class Table>
 
 class Lenet5Predictor {
  public:
-  Lenet5Predictor(Workspace& workspace, C3Table table, Activation activation,
-                  const ShiftedImages& job, int n_threads)
-      : activation_(activation),
+  Lenet5Predictor(Workspace& workspace, const Lenet5& model, const ShiftedImages& job,
+                  int n_threads)
+      : activation_(model.activation),
         job_(job),
-        answer_lane_group_(table == C3Table::sparse ? answer_lane_group<SparseC3>
-                                                    : answer_lane_group<DenseC3>),
-        weights_(workspace, table == C3Table::sparse ? SparseC3::table : DenseC3::table),
+        answer_lane_group_(model.table == C3Table::sparse ? answer_lane_group<SparseC3>
+                                                          : answer_lane_group<DenseC3>),
+        weights_(workspace, model.table == C3Table::sparse ? SparseC3::table : DenseC3::table),
         boxes_(workspace.take<InkBox>(kChunk)),
         keys_(workspace.take<std::uint64_t>(kChunk)),
         threads_(workspace, job.grid, n_threads),
@@ -258,18 +258,12 @@ class Lenet5Predictor {
   }
 };
 
-inline std::int64_t predict_shifts_lenet5_workspace(C3Table table, ShiftGrid grid, int n_threads) {
-  const ShiftedImages job = {nullptr, 0, grid, nullptr, nullptr};
-  return bytes_of<Lenet5Predictor>(table, Activation::tanh, job, n_threads);
+inline bool run_predictor(const Lenet5& model, const ShiftedImages&, Lenet5Predictor& predictor,
+                          Execution execution) {
+  return predictor.run(model.parameters, execution);
 }
 
-inline bool predict_shifts_lenet5(C3Table table, Activation activation,
-                                  const Lenet5Parameters& parameters, const ShiftedImages& job,
-                                  void* workspace, Execution execution) {
-  Workspace parts(workspace);
-  return Lenet5Predictor(parts, table, activation, job, execution.n_threads)
-      .run(parameters, execution);
-}
+constexpr auto predict_shifts_lenet5 = fused_kernel<run_predictor>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

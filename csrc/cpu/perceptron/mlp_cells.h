@@ -36,12 +36,12 @@ struct SharingGroup {
   std::int64_t position[kAllCells];  // of a cell's weights among its point's, in vectors
 };
 
-// Puts n images into sharing groups, those with ink in about the same cells together: the one with
-// the most cells takes those that add the fewest to it. keys [n] hold their inked cells
-// (host/image_order.h), first is the chunk's first image; order [n] is scratch. Returns how many
-// groups there are.
-inline int make_groups(const std::uint64_t* keys, std::int64_t first, int n, int* order,
-                       SharingGroup* groups) {
+// Puts the images of a piece into sharing groups, those with ink in about the same cells together:
+// the one with the most cells takes those that add the fewest to it. The piece's keys hold the
+// inked cells; order [piece.n] is scratch. Returns how many groups there are.
+inline int make_groups(const Piece& piece, int* order, SharingGroup* groups) {
+  const std::uint64_t* const keys = piece.keys;
+  const int n = piece.n;
   const auto size_of = [&](int i) { return __builtin_popcountll(sorted_by(keys[i])); };
   for (int i = 0; i < n; ++i) {
     int k = i;
@@ -62,7 +62,7 @@ inline int make_groups(const std::uint64_t* keys, std::int64_t first, int n, int
         if (cost < best_cost) best = k, best_cost = cost;
       }
       all |= sorted_by(keys[order[best]]);
-      group.image[group.n_images] = first + number_of(keys[order[best]]);
+      group.image[group.n_images] = piece.first + number_of(keys[order[best]]);
       --left;
       for (int k = best; k < left; ++k) order[k] = order[k + 1];
     }

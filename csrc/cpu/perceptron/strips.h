@@ -48,10 +48,10 @@ struct Memory {
   float* partial;      // [2, n_strips, n_rows, kOutLanes], by the step's parity
   ThreadParts<OutputMemory, std::int64_t> threads;
 
-  Memory(Workspace& workspace, int n_hidden, int batch_size, int n_threads)
-      : n_strips(divide_up(n_hidden, kStrip)),
-        n_rows(round_up(batch_size, kLanes)),
-        input(workspace, batch_size),
+  Memory(Workspace& workspace, const Mlp& model, const Epoch& epoch, int n_threads)
+      : n_strips(divide_up(model.parameters.n_hidden, kStrip)),
+        n_rows(round_up(epoch.batch_size, kLanes)),
+        input(workspace, epoch.batch_size),
         weight(workspace.take<vec>(n_strips * Input::n_in * kStripVectors)),
         bias(workspace.take<vec>(n_strips * kStripVectors)),
         out_weight(workspace.take<vec>(n_strips * kClasses * kStripVectors)),

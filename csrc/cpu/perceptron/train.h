@@ -127,13 +127,12 @@ inline void output_backward(Activation activation, const float* logits_grad, int
 }
 
 template <class Input>
-bool train(Activation activation, const MlpParameters& parameters, const Epoch& epoch,
-           void* workspace, Execution execution) {
+bool train(const Mlp& model, const Epoch& epoch, const Memory<Input>& memory, Execution execution) {
+  const Activation activation = model.activation;
+  const MlpParameters& parameters = model.parameters;
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
   StopSign stop;
-  Workspace parts(workspace);
-  const Memory<Input> memory(parts, parameters.n_hidden, epoch.batch_size, n_threads);
   run_on_threads(n_threads, [&](int thread) {
     const OutputMemory own = memory.threads.of(thread);
     const Share strips = share_of(memory.n_strips, thread, n_threads);

@@ -160,15 +160,7 @@ class PixelPairs {
 
 }  // namespace perceptron
 
-inline std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size, int n_threads) {
-  return bytes_of<perceptron::Memory<perceptron::PixelPairs>>(n_hidden, batch_size, n_threads);
-}
-
-inline bool train_epoch_mlp(Activation activation, const MlpParameters& parameters,
-                            const Epoch& epoch, void* workspace, Execution execution) {
-  return perceptron::train<perceptron::PixelPairs>(activation, parameters, epoch, workspace,
-                                                   execution);
-}
+constexpr auto train_epoch_mlp = fused_kernel<perceptron::train<perceptron::PixelPairs>>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

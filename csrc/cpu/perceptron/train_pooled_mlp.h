@@ -108,15 +108,7 @@ class PooledPixels {
 
 }  // namespace perceptron
 
-inline std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size, int n_threads) {
-  return bytes_of<perceptron::Memory<perceptron::PooledPixels>>(n_hidden, batch_size, n_threads);
-}
-
-inline bool train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
-                                   const Epoch& epoch, void* workspace, Execution execution) {
-  return perceptron::train<perceptron::PooledPixels>(activation, parameters, epoch, workspace,
-                                                     execution);
-}
+constexpr auto train_epoch_pooled_mlp = fused_kernel<perceptron::train<perceptron::PooledPixels>>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

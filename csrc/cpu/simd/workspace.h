@@ -18,6 +18,7 @@
 
 #include "cpu/simd/redzone.h"
 #include "cpu/simd/vec.h"
+#include "kernels.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -74,6 +75,22 @@ class ThreadParts {
   std::int64_t bytes_;
   char* start_;
 };
+
+// The kernel that lays out a Memory(workspace, model, job, n_threads), and runs on it.
+template <auto run, class Model, class Job, class Memory>
+constexpr FusedKernel<Model, Job> fused_kernel_of(bool (*)(const Model&, const Job&, Memory&,
+                                                           Execution)) {
+  return {[](const Model& model, const Job& job, int n_threads) {
+            return bytes_of<Memory>(model, job, n_threads);
+          },
+          [](const Model& model, const Job& job, void* start, Execution execution) {
+            Workspace workspace(start);
+            Memory memory(workspace, model, job, execution.n_threads);
+            return run(model, job, memory, execution);
+          }};
+}
+template <auto run>
+constexpr auto fused_kernel = fused_kernel_of<run>(run);
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

@@ -75,36 +75,15 @@ void translate_backward(const TranslateShape& shape, Address grad_output, Addres
   });
 }
 
-void predict_shifts_lenet5(const Lenet5& model, const ShiftedImages& job, const Stream& on) {
-  enqueue(on, cuda::predict_shifts_lenet5_workspace(model.table, job.grid, job.n_images),
-          [&](void* workspace, void* stream) {
-            cuda::predict_shifts_lenet5(model.table, model.activation, model.parameters, job,
-                                        workspace, stream);
-          });
-}
-
-void train_epoch_lenet5(const Lenet5& model, const Epoch& job, const Stream& on) {
-  enqueue(on, cuda::train_epoch_lenet5_workspace(model.table, job.batch_size),
-          [&](void* workspace, void* stream) {
-            cuda::train_epoch_lenet5(model.table, model.activation, model.parameters, job,
-                                     workspace, stream);
-          });
-}
-
-// The MLP and the pooled MLP.
-template <auto kernel_workspace, auto kernel>
-void predict_shifts_mlp(const Mlp& model, const ShiftedImages& job, const Stream& on) {
-  enqueue(on, kernel_workspace(model.parameters.n_hidden, job.grid, job.n_images),
-          [&](void* workspace, void* stream) {
-            kernel(model.activation, model.parameters, job, workspace, stream);
-          });
-}
-template <auto kernel_workspace, auto kernel>
-void train_epoch_mlp(const Mlp& model, const Epoch& job, const Stream& on) {
-  enqueue(on, kernel_workspace(model.parameters.n_hidden, job.batch_size),
-          [&](void* workspace, void* stream) {
-            kernel(model.activation, model.parameters, job, workspace, stream);
-          });
+FusedKernels<cuda::FusedKernel> fused_kernels() {
+  FusedKernels<cuda::FusedKernel> k = {};
+  k.predict_shifts_lenet5 = cuda::predict_shifts_lenet5;
+  k.predict_shifts_mlp = cuda::predict_shifts_mlp;
+  k.predict_shifts_pooled_mlp = cuda::predict_shifts_pooled_mlp;
+  k.train_epoch_lenet5 = cuda::train_epoch_lenet5;
+  k.train_epoch_mlp = cuda::train_epoch_mlp;
+  k.train_epoch_pooled_mlp = cuda::train_epoch_pooled_mlp;
+  return k;
 }
 
 void bind(py::module_& m) {
@@ -122,21 +101,12 @@ void bind(py::module_& m) {
   m.def("translate_backward", translate_backward, arg("shape"), arg("grad_output"), arg("shifts"),
         arg("grad_images"), on);
 
-  const auto model = arg("model"), job = arg("job");
-  m.def("predict_shifts_lenet5", predict_shifts_lenet5, model, job, on);
-  m.def("predict_shifts_mlp",
-        predict_shifts_mlp<cuda::predict_shifts_mlp_workspace, cuda::predict_shifts_mlp>, model,
-        job, on);
-  m.def("predict_shifts_pooled_mlp",
-        predict_shifts_mlp<cuda::predict_shifts_pooled_mlp_workspace,
-                           cuda::predict_shifts_pooled_mlp>,
-        model, job, on);
-  m.def("train_epoch_lenet5", train_epoch_lenet5, model, job, on);
-  m.def("train_epoch_mlp", train_epoch_mlp<cuda::train_epoch_mlp_workspace, cuda::train_epoch_mlp>,
-        model, job, on);
-  m.def("train_epoch_pooled_mlp",
-        train_epoch_mlp<cuda::train_epoch_pooled_mlp_workspace, cuda::train_epoch_pooled_mlp>,
-        model, job, on);
+  bind_fused_ops<cuda::FusedKernel, const Stream&>(
+      m, "on", [](auto member, const auto& model, const auto& job, const Stream& stream) {
+        const auto kernel = fused_kernels().*member;
+        enqueue(stream, kernel.workspace(model, job),
+                [&](void* workspace, void* handle) { kernel.run(model, job, workspace, handle); });
+      });
 }
 
 }  // namespace

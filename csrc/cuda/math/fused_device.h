@@ -2,8 +2,8 @@
 // pooled MLP's sizes.
 #pragma once
 
+#include "cuda/cuda_kernels.h"
 #include "cuda/device.h"
-#include "kernels.h"
 #include "tanh_digits.h"
 
 namespace lenetshift {
@@ -30,6 +30,23 @@ class Workspace {
   char* start_;
   std::int64_t bytes_ = 0;
 };
+
+// The kernel that lays out a Memory(workspace, model, job), and runs on it.
+template <auto run, class Model, class Job, class Memory>
+constexpr FusedKernel<Model, Job> fused_kernel_of(void (*)(const Model&, const Job&, const Memory&,
+                                                           cudaStream_t)) {
+  return {[](const Model& model, const Job& job) {
+            Workspace workspace(nullptr);
+            (void)Memory(workspace, model, job);
+            return workspace.bytes();
+          },
+          [](const Model& model, const Job& job, void* start, void* stream) {
+            Workspace workspace(start);
+            run(model, job, Memory(workspace, model, job), static_cast<cudaStream_t>(stream));
+          }};
+}
+template <auto run>
+constexpr auto fused_kernel = fused_kernel_of<run>(run);
 
 // The pooled MLP sees means of 4 x 4 pixels.
 constexpr int kPool = 4, kPooled = kImageSize / kPool;
