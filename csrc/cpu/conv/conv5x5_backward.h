@@ -181,14 +181,26 @@ template <class T>
 constexpr int kPointOne = 0;
 static_assert(kConvPoints.x[kPointOne] == 1);
 
-// The gradients of a lane group. grad_weight (its points) and grad_bias [n_outputs] get its share
-// added, lane by lane: the caller sums the lanes at the end. grad_input is written; it, or the
-// other two with input, may be null. `checked` as in conv5x5_forward, for grad_input.
+// Where the gradients of a lane group go. The shares of weight and bias are added, lane by lane:
+// the caller sums the lanes at the end. The input's gradient is written. Null: not wanted; weight
+// and bias are wanted together.
+template <class T>
+struct ConvGrads {
+  Vec<T>* weight;  // its points
+  Vec<T>* bias;    // [n_outputs]
+  Vec<T>* input;
+};
+
+// The gradients of a lane group. input may be null if the weight's are not wanted. `checked` as in
+// conv5x5_forward, for the input's gradient.
 template <class T, bool checked = false>
 [[gnu::noinline]] Vec<T> conv5x5_backward(const Conv5x5& conv, const Vec<T>* grad_output,
                                           const Vec<T>* input, const T* weight_points,
-                                          const ConvScratch<T>& scratch, Vec<T>* grad_weight,
-                                          Vec<T>* grad_bias, Vec<T>* grad_input) {
+                                          const ConvScratch<T>& scratch,
+                                          const ConvGrads<T>& grads) {
+  Vec<T>* const grad_weight = grads.weight;
+  Vec<T>* const grad_bias = grads.bias;
+  Vec<T>* const grad_input = grads.input;
   Vec<T> check = {};
   for (int i = 0; grad_input && i < conv.input_size(); ++i) grad_input[i] = Vec<T>{};
   for (Tiles tiles = {0, 0}; tiles.first < conv.n_tiles(); tiles.first += tiles.n) {

@@ -112,21 +112,29 @@ inline void activated_difference(Activation activation, const vec* sums, const v
   for (int o = 0; o < kMaps3; ++o) column.s4[(y - 2) * kMaps3 + o] = above[o] + c3[o];
 }
 
-// The corner of C3: corner [16] is the edge column's difference from the edge row, which meets
-// S2's edge row r at tap u. added [16] is what the edge column adds to the canvas's row.
-inline void corner_c3(const Lenet5Inputs& in, const EdgeColumn& column, End end, int r, int u,
-                      const EdgeS2& edge_s2, const EdgeC3& edge_c3, const vec* added, vec* corner) {
-  const int y = r - in.canvas.y.last_shift;
+// An edge row of C3, and that of S2 from which it is made.
+struct EdgeRow {
+  End end;
+  int r, u;  // S2's edge row, and the tap that it meets
+  const EdgeS2& s2;
+  const EdgeC3& c3;
+};
+
+// The corner of C3: corner [16] is the edge column's difference from the edge row. added [16] is
+// what the edge column adds to the canvas's row.
+inline void corner_c3(const Lenet5Inputs& in, const EdgeColumn& column, const EdgeRow& row,
+                      const vec* added, vec* corner) {
+  const int y = row.r - in.canvas.y.last_shift;
   vec upper[kMaps1], lower[kMaps1], s2[kMaps1];
-  edge_column_c1(in, column, y, taps_in_frame(end, 0), upper);
-  edge_column_c1(in, column, y + 1, taps_in_frame(end, 1), lower);
+  edge_column_c1(in, column, y, taps_in_frame(row.end, 0), upper);
+  edge_column_c1(in, column, y + 1, taps_in_frame(row.end, 1), lower);
   for (int c = 0; c < kMaps1; ++c)
-    s2[c] = upper[c] + lower[c] - s2_at(edge_s2.values, column.s2_column(), c) -
-            column.s2[r % kS2Ring * kMaps1 + c];
+    s2[c] = upper[c] + lower[c] - s2_at(row.s2.values, column.s2_column(), c) -
+            column.s2[row.r % kS2Ring * kMaps1 + c];
   vec sums[kMaps3];
   for (int o = 0; o < kMaps3; ++o) sums[o] = added[o];
-  add_column_taps(in, column, u, s2, sums);
-  activated_difference(in.activation, c3_at(in.canvas, edge_c3.sums, column.c3_column()), sums,
+  add_column_taps(in, column, row.u, s2, sums);
+  activated_difference(in.activation, c3_at(in.canvas, row.c3.sums, column.c3_column()), sums,
                        corner);
 }
 
@@ -162,7 +170,8 @@ template <class Table>
   for (int k = 0; k < columns.n; ++k) {
     const EdgeColumn& column = columns.column[k];
     vec corner[kMaps3];
-    corner_c3(in, column, end, r, u, edge.s2, edge.c3, at.c3.edge_column_sums + k * kMaps3, corner);
+    corner_c3(in, column, {end, r, u, edge.s2, edge.c3}, at.c3.edge_column_sums + k * kMaps3,
+              corner);
     vec* const s4 = (end == End::high ? column.s4_bottom : column.s4_top) + e * kMaps3;
     for (int o = 0; o < kMaps3; ++o)
       s4[o] =

@@ -181,11 +181,11 @@ inline void forward_and_backward(const Lenet5& model, const Epoch& epoch, const 
   multiply_by_slope(activation, c5_grad, w.c5, kC5Units);
   dense_grad_input<kS4Size, kC5Units>(p.c5.weight, c5_grad, w.s4_grad);
   unpool(activation, w.s4_grad, kMaps3, kS4Side, w.c3);
-  conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch, slot + shape.c3_weight,
-                          slot + shape.c3_bias, w.s2_grad);
+  conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch,
+                          {slot + shape.c3_weight, slot + shape.c3_bias, w.s2_grad});
   unpool(activation, w.s2_grad, kMaps1, kS2Side, w.c1);
-  conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch, slot,
-                          slot + shape.c1_bias, nullptr);
+  conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch,
+                          {slot, slot + shape.c1_bias, nullptr});
 
   const auto to_rows = [&](const vec* values, int n, float* rows) {
     lanes_to_rows<float>(values, rows + first * static_cast<std::int64_t>(n), n, kLanes, n);

@@ -74,6 +74,7 @@ struct Memory {
 // The logits of a lane group under n_dy shifts from dy on: own.logits [n_dy, n_dx, 10].
 void logits_of_group(const Mlp& model, const Subgrid& s, const GroupInk& ink, int dy, int n_dy,
                      const Weights& weights, const ThreadMemory& own) {
+  const Activation activation = model.activation;
   const int n_patterns = n_dy * s.n_dx;
   for (int i = 0; i < n_patterns; ++i)
     for (int o = 0; o < kClasses; ++o)
@@ -87,8 +88,7 @@ void logits_of_group(const Mlp& model, const Subgrid& s, const GroupInk& ink, in
         multiply<n.value>(s, ink, phase, dy, weight, own.windows.points, own.products);
       });
       with_constant<kMaxTile>(s.tile, [&](auto n) {
-        hidden_of_products<n.value>(model.activation, s, phase, n_dy, own.products, bias,
-                                    own.hidden);
+        hidden_of_products<n.value>(activation, s, phase, n_dy, own.products, bias, own.hidden);
       });
     }
     const float* const output = weights.output + block * kUnits * kClasses;
@@ -100,10 +100,11 @@ void logits_of_group(const Mlp& model, const Subgrid& s, const GroupInk& ink, in
   }
 }
 
-// A piece that is a lane group; false when stopped.
+// A piece that is a lane group; false when stopped. Inlined, it would take 5 % more instructions.
 template <class Stopped>
-bool predict_group(const Mlp& model, const Subgrid& s, const ShiftedImages& job, const Piece& piece,
-                   const Memory& memory, const ThreadMemory& own, Stopped&& stopped) {
+[[gnu::noinline]] bool predict_group(const Mlp& model, const Subgrid& s, const ShiftedImages& job,
+                                     const Piece& piece, const Memory& memory,
+                                     const ThreadMemory& own, Stopped&& stopped) {
   const std::int64_t n_dx = job.grid.n_dx, n_dy = job.grid.n_dy;
   GroupInk ink;
   std::int64_t pattern[kLanes];
