@@ -20,8 +20,8 @@ enum class Activation : int { tanh = 0, relu = 1 };
 // connections.
 enum class C3Table : int { sparse = 0, dense = 1 };
 
-// How to run: threads, and a callback by which the calling thread asks from time to time whether
-// to stop (Ctrl-C). A kernel that was stopped returns false; its outputs are then incomplete.
+// How to run: the number of threads, and a callback that the calling thread calls from time to time
+// to ask whether to stop (Ctrl-C). A stopped kernel returns false, and its outputs are incomplete.
 struct Execution {
   int n_threads;
   bool (*should_stop)();
@@ -40,7 +40,7 @@ struct Layer {
 };
 
 // LeNet-5 and symmetric LeNet-5. C3's weight is [60 connections, 5, 5] for the table of 1998
-// (c3_table.h), and [16, 6, 5, 5] for the dense one.
+// (c3_table.h) and [16, 6, 5, 5] for the dense table.
 struct Lenet5Parameters {
   Layer c1, c3, c5, f6, output;
 };
@@ -71,9 +71,9 @@ struct ShiftedImages {
   float* logits;
 };
 
-// Sparse 5 x 5 convolution by connection table: table[o] has bit c set where output map o sees
-// input map c; weight [n_connections, 5, 5], output-major, ascending input.
-// input [n_images, n_inputs, height, width], output [n_images, n_outputs, height-4, width-4].
+// Sparse 5 x 5 convolution by connection table: table[o] has bit c set if output map o sees input
+// map c; weight [n_connections, 5, 5], output-major, ascending input. input [n_images, n_inputs,
+// height, width], output [n_images, n_outputs, height-4, width-4].
 struct C3Shape {
   std::int64_t n_images;
   int n_inputs, n_outputs;
@@ -86,9 +86,9 @@ struct C3Backward {
   const T* grad_output;
   const T* input;
   const T* weight;
-  T* grad_input;   // null where not wanted
-  T* grad_weight;  // null where not wanted
-  T* grad_bias;    // null where not wanted
+  T* grad_input;   // null if not wanted
+  T* grad_weight;  // null if not wanted
+  T* grad_bias;    // null if not wanted
 };
 
 // One epoch of plain mini-batch SGD on the mean cross-entropy.
@@ -104,8 +104,8 @@ struct Epoch {
   float* losses;
 };
 
-// A kernel that does a job with a whole model, in one ISA. The workspace depends on sizes alone: no
-// array is read for it.
+// A kernel that runs a job on a whole model, in one ISA. The workspace depends only on sizes: it is
+// computed without reading an array.
 template <class Model, class Job>
 struct FusedKernel {
   std::int64_t (*workspace)(const Model&, const Job&, int n_threads);
@@ -122,8 +122,8 @@ struct FusedKernels {
   Kernel<Mlp, Epoch> train_epoch_mlp, train_epoch_pooled_mlp;
 };
 
-// What one ISA offers. `workspace` is 64-byte aligned memory of at least the bytes that the
-// function of the same name plus _workspace says.
+// The kernels of one ISA. `workspace` is 64-byte aligned memory of at least as many bytes as the
+// function of the same name plus _workspace returns.
 struct Kernels {
   int lanes;  // float32 values in a vector
 
@@ -158,7 +158,7 @@ bool translate(const TranslateShape&, const void* images, const std::int64_t* sh
                Execution);
 
 // Moves image n by shift n: shifts int64 [n_images, 2], output [n_images, n_channels, height,
-// width]; n_shifts is not used. Its gradient is itself with the shifts turned round.
+// width]; n_shifts is not used. Its gradient is itself with the opposite shifts.
 bool shift_each(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
                 Execution);
 

@@ -1,5 +1,5 @@
-// What every ISA offers, collected into one Kernels table. isa_<name>.cpp includes this file and
-// nothing else; its compiler flags choose the ISA.
+// All kernels of one ISA, collected into a Kernels table. isa_<name>.cpp includes only this file;
+// its compiler flags choose the ISA.
 #pragma once
 
 #include "cpu/conv/c3_conv.h"
@@ -17,7 +17,8 @@ namespace LENETSHIFT_ISA {
 
 namespace {
 
-// By name: two entries may have the same type. host/dispatch_test.cpp finds one that is left out.
+// Set by name, because two entries may have the same type. host/dispatch_test.cpp finds a missing
+// one.
 constexpr Kernels all_kernels() {
   Kernels k = {};
   k.lanes = kLanes;

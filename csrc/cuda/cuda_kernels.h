@@ -1,10 +1,10 @@
 // The contract of the CUDA kernels, in the words of kernels.h: the same structs and shapes, with
 // addresses on the card. No CUDA header is needed to include this.
 //
-// Everything is enqueued on `stream` (a cudaStream_t of the current device) and nothing waits.
-// `workspace` is memory of the card, 256-byte aligned, of at least the bytes that the function of
-// the same name plus _workspace says; later work on the same stream may reuse it. A launch that
-// fails throws std::runtime_error in one line.
+// Everything is enqueued on `stream` (a cudaStream_t of the current device), and nothing waits.
+// `workspace` is memory of the card, 256-byte aligned, of at least as many bytes as the workspace
+// function returns; later work on the same stream may reuse it. A launch that fails throws
+// std::runtime_error with a message of one line.
 #pragma once
 
 #include "kernels.h"
@@ -12,7 +12,8 @@
 namespace lenetshift {
 namespace cuda {
 
-// C3Shape::table is on the host, everything else on the card. The workspace is c3_conv_backward's.
+// C3Shape::table is on the host, everything else on the card. Only c3_conv_backward needs the
+// workspace.
 std::int64_t c3_conv_workspace(const C3Shape&, int value_bytes);
 template <class T>
 void c3_conv(const C3Shape&, const T* input, const T* weight, const T* bias, T* output,
@@ -28,7 +29,7 @@ template <class T>
 void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, void* stream);
 
-// A kernel that does a job with a whole model.
+// A kernel that runs a job on a whole model.
 template <class Model, class Job>
 struct FusedKernel {
   std::int64_t (*workspace)(const Model&, const Job&);

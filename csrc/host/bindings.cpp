@@ -1,5 +1,5 @@
-// The compiled core as a Python module: addresses and sizes in, nothing computed here.
-// lenetshift/ops/ checks every argument before it comes here. The GIL is released throughout.
+// The compiled core as a Python module. It takes addresses and sizes, and computes nothing:
+// lenetshift/ops/ checks every argument first. The GIL is released during every call.
 #include "host/bindings.h"
 
 #include "host/bindings_for_tests.h"
@@ -117,7 +117,7 @@ void bind_machine(py::module_& m) {
         for (const Implementation& i : implementations()) all.emplace_back(i.name, i.supported());
         return all;
       },
-      "Of this build: (name, whether this machine supports it).");
+      "The instruction sets of this build: (name, whether this machine supports it).");
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace py = pybind11;
 
 namespace lenetshift {
 
-// An integer in Python, whatever pointer is wanted here.
+// An integer in Python; in C++ it converts to any pointer.
 struct Address {
   void* pointer = nullptr;
 
@@ -63,7 +63,7 @@ class C3 {
   const int value_bytes_;
 };
 
-// f(float{}) or f(double{}), whichever has so many bytes.
+// Calls f(float{}) or f(double{}), whichever has value_bytes bytes.
 template <class F>
 auto with_value_type(int value_bytes, F&& f) {
   if (value_bytes == sizeof(float)) return f(float{});
@@ -76,7 +76,7 @@ inline void bind_structs(py::module_& m) {
   using py::arg;
   using Range = std::pair<int, int>;  // first, stop
 
-  // Not py::enum_: its templates alone would take two seconds to compile.
+  // Not py::enum_: its templates alone take two seconds to compile.
   py::native_enum<C3Table>(m, "C3Table", "enum.Enum")
       .value("sparse", C3Table::sparse)
       .value("dense", C3Table::dense)

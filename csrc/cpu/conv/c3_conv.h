@@ -6,12 +6,12 @@
 //                        weight[connection, u, v] * input[n, c, y + u, x + v]
 //   grad_weight[connection, u, v] = sum over n, y, x of
 //                                   grad_output[n, o, y, x] * input[n, c, y + u, x + v]
-//   grad_input: the first sum on grad_output in a frame of zeros, sources and targets of the table
-//   exchanged and the taps turned by 180 degrees.
+//   grad_input: the first sum on grad_output in a frame of zeros, with the sources and targets of
+//   the table exchanged and the taps turned by 180 degrees.
 //
 // The schedule (c3_plan.h chooses its sizes):
 //
-//   map groups of up to 62 output maps          no table's weights are more than a cache holds
+//   map groups of up to 62 output maps          whose weights fit into a cache
 //     output: lane groups over the threads      a patch in each lane: patches.h
 //       windows of the input to lanes
 //       tiles, output maps, points, blocks of rows; then connections, rows, taps: conv5x5.h
@@ -20,13 +20,13 @@
 //       lane groups of the slot
 //         patches of grad_output, windows of the input to lanes
 //         a few tiles, input maps, five output maps, points; then tiles, rows, taps
-//     grad_input: as the output. But where patches are whole maps (small maps of many images), in
-//     the loop of grad_weight, which has the points of grad_output at hand sums over slots and
-//     lanes
+//     grad_input: like the output. But if patches are whole maps (small maps of many images), it is
+//     computed in the loop of grad_weight, which already has the points of grad_output
+//     sums over slots and lanes
 //
-// What bounds it: multiply-adds, at 60 to 80 % of their peak on whole maps. On large maps
-// transposing windows and patches takes a third of the time, since a window is half as large again
-// as its patch.
+// Multiply-adds bound it, at 60 to 80 % of their peak on whole maps. On large maps transposing
+// windows and patches takes a third of the time, because a window is half as large again as its
+// patch.
 #pragma once
 
 #include "cpu/conv/c3_plan.h"
@@ -52,7 +52,7 @@ Maps<T> output_maps(const C3Shape& s, const MapGroup& group, T* first) {
           width};
 }
 
-// The most bytes that a plan for any of the map groups takes.
+// The largest number of bytes that a plan for any of the map groups takes.
 template <template <class> class Plan>
 std::int64_t most_bytes(const C3Shape& shape, int value_bytes, int n_threads) {
   std::int64_t most = 0;
@@ -73,10 +73,10 @@ inline std::int64_t c3_conv_backward_workspace(const C3Shape& shape, int value_b
   return most_bytes<BackwardPlan>(shape, value_bytes, n_threads);
 }
 
-// Whether something came out that is not finite, as any thread may find.
+// Whether any thread has found a result that is not finite.
 class Suspicion {
  public:
-  // Sums over several map groups may overflow where one sum would not: that is looked for anyway.
+  // Sums over several map groups may overflow when one sum would not: those are always checked.
   explicit Suspicion(const C3Shape& s) : any_(s.n_outputs > MapGroup::kMost) {}
   template <class T>
   void check(Vec<T> v) {
@@ -151,7 +151,8 @@ bool c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bia
   return !stop.raised();
 }
 
-// weight [n_connections, 5, 5] in the order of the turned table, the taps turned by 180 degrees.
+// weight [n_connections, 5, 5] in the order of the turned table, with the taps turned by 180
+// degrees.
 template <class T>
 void turn_weight(const Table& table, const T* weight, T* turned) {
   constexpr int n = kTaps * kTaps;
@@ -174,8 +175,8 @@ struct CorrelationRun {
   Stop& stop;
   Maps<const T> grad_output = {}, input = {};
   const T* points = nullptr;  // of the weights
-  Vec<T>* slots = nullptr;    // null where the weights' gradients are not wanted
-  Maps<T> grad_input = {};    // null where not wanted, or where the correlation does not give it
+  Vec<T>* slots = nullptr;    // null if the weights' gradients are not wanted
+  Maps<T> grad_input = {};    // null if not wanted, or if the correlation does not give it
   bool add = false;           // to what grad_input holds
 
   // The lane groups of a slot.
@@ -201,7 +202,7 @@ struct CorrelationRun {
   }
 };
 
-// The sums over slots and lanes for a map group, each where wanted: g.grad_weight, g.grad_bias.
+// The sums over slots and lanes for a map group: g.grad_weight and g.grad_bias, each if wanted.
 template <class T>
 void sum_slots(const C3Shape& shape, const MapGroup& maps, const BackwardPlan<T>& plan,
                const C3Backward<T>& g) {

@@ -5,7 +5,7 @@
 //   grad_weight[(o, c)][u][v] = sum over y, x of grad_output[o][y][x] * input[c][y + u][x + v]
 //   grad_bias[o]             = sum over y, x of grad_output[o][y][x]
 //
-// in the adjoints of the same form, at each point by itself; sums over images are taken at the
+// in the adjoints of the same form, at each point separately. Sums over images are taken at the
 // points, lane by lane, and end with one G^T for a whole batch (conv5x5_sum_taps). The schedule:
 //
 //   as many tiles of columns as the L2 cache holds
@@ -33,8 +33,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// The gradient of one row of taps, summed over the lanes: grad_point(p) gives that of its points,
-// store(v, sum) takes it.
+// The gradient of one row of taps, summed over the lanes. grad_point(p) returns the gradient of
+// point p; store(v, sum) takes that of tap v.
 template <class T, class GradPoint, class Store>
 inline void conv5x5_sum_taps(GradPoint&& grad_point, Store&& store) {
   Vec<T> points[kPoints], taps[kTaps];
@@ -59,9 +59,9 @@ template <class T>
       }
 }
 
-// One point of the gradient of one input map: adds to rows 0 ... n + 3 of `sums`, from rows
-// 0 ... n - 1 of the gradients of the output maps that see it. With 16 registers four sums of the
-// longest run do not fit; runs that do are 6 to 13 % slower.
+// One point of the gradient of one input map: adds to rows 0 ... n + 3 of `sums`, from rows 0 ... n
+// - 1 of the gradients of the output maps that see it. With 16 registers, four sums of the longest
+// run do not fit; runs whose sums all fit are 6 to 13 % slower.
 template <class T, int n>
 [[gnu::noinline]] void grad_input_rows(const Conv5x5& conv, int c, const Vec<T>* grad,
                                        std::int64_t map_size, const T* weight, Vec<T>* sums) {
@@ -117,8 +117,9 @@ template <class T, bool checked>
   return check;
 }
 
-// Output maps whose weight gradients are summed at once, a column of taps at one point for each: an
-// input row is then loaded for all of them. Sums, gradients and the row stay in registers.
+// The number of output maps whose weight gradients are summed at once, a column of taps at one
+// point for each. An input row is then loaded once for all of them. Sums, gradients and the row
+// stay in registers.
 constexpr int kGradMaps = (kRegisters - 1) / (kTaps + 1);
 static_assert(kGradMaps <= 5, "what the loops over maps are unrolled for");
 
@@ -177,7 +178,7 @@ template <class T>
   }
 }
 
-// Where x = 1, the value of a tile's gradients is their sum.
+// The point x = 1, at which the value of a tile's gradients is their sum.
 constexpr int kPointOne = 0;
 static_assert(kConvPoints.x[kPointOne] == 1);
 

@@ -10,19 +10,20 @@
 //   for each chunk of 8192 images                memory does not grow with their number
 //     sort them by what they lose (lossy_order)  threads share the keys
 //     for each lane group, a piece to a thread   as many images as a vector has lanes
-//       shifts that leave no ink of them: the blank answer
+//       shifts that leave no ink in the frame: the blank answer
 //       the others are a subgrid; on its canvas (canvas.h)
 //         C1 to S4 of all its shifts             s4.h
 //         for each phase f % 4
 //           for each tile of 3, 2 or 1 of its dx
 //             C5 to the answers, all dy          c5.h
 //
-// Images in the lanes, so that no lane talks to another: no shuffles, and the sparse table costs
-// nothing. Sorted, because a shift that is lossy for one image of a lane group is computed as
-// lossy for all of them. Per pattern of the default grid on MNIST, LeNet-5 takes 45 thousand
-// multiply-adds in the Toom-Cook forms, of 327 thousand naively: C5 52 %, F6 and output 24 %, C3
-// 19 %, the rest C1. Multiply-adds are three quarters of the time, tanh a tenth, the ways to the
-// points and back, pooling and the frame the rest: it is bound by the issue of multiply-adds.
+// Images lie in the lanes, so no lane talks to another: there are no shuffles, and the sparse table
+// costs nothing. Images are sorted because a shift that is lossy for one image of a lane group is
+// computed as lossy for all of them. For each pattern of the default grid on MNIST, LeNet-5 takes
+// 45 thousand multiply-adds in the Toom-Cook forms, instead of 327 thousand the plain way: C5 52 %,
+// F6 and output 24 %, C3 19 %, the rest C1. Multiply-adds take three quarters of the time, tanh a
+// tenth, and the transforms to the points and back, pooling and the frame the rest: it is bound by
+// the issue of multiply-adds.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -38,9 +39,9 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// What images are sorted by: whether the grid's outermost dy push ink out at the top and bottom,
-// then how many columns of ink its outermost dx push out at the left, then at the right, up and
-// down in turn.
+// The sort key of an image: whether the grid's outermost dy push ink out at the top and bottom;
+// then how many columns of ink its outermost dx push out at the left, then at the right,
+// alternately ascending and descending.
 inline int lossy_order(const InkBox& box, ShiftGrid grid) {
   if (box.empty()) return 0;
   constexpr int kDepths = kImageSize + 1;

@@ -11,15 +11,15 @@
 //   stage 1: for each slot of the thread
 //     for each lane group of the slot      16 images in the lanes (AVX-512)
 //       forward and backward               activations are overwritten by their gradients
-//       C1's and C3's weight gradients are added to the slot; for the other layers' update remain
-//       their inputs as rows and their output gradients as lanes
+//       C1's and C3's weight gradients are added to the slot; for the other layers' update, their
+//       inputs are kept as rows and their output gradients as lanes
 //   barrier
 //   stage 2: the thread's share of the weights is updated
 //   barrier
 //
-// The number of slots depends on the batch size alone, and every sum runs in a fixed order, so the
-// number of threads does not change a bit. The convolutions, in the form F(5, 5), are half of a
-// step, the dense layers a quarter, tanh a tenth: it is bound by multiply-adds.
+// The number of slots depends only on the batch size, and every sum runs in a fixed order, so the
+// number of threads changes no bit. The convolutions, in the form F(5, 5), take half of a step, the
+// dense layers a quarter, tanh a tenth: it is bound by multiply-adds.
 #pragma once
 
 #include "cpu/conv/conv5x5_backward.h"
@@ -38,8 +38,8 @@ namespace {
 constexpr int kPadded = kImageSize + kTaps - 1;  // an image's side with C1's padding
 constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2Side * kS2Side;
 constexpr int kC3Size = kMaps3 * kC3Side * kC3Side, kS4Size = kMaps3 * kS4Pixels;
-// Each lane group adds 2,700 or 4,100 vectors to its slot: more slots than this would cost more in
-// memory than further threads could gain.
+// Each lane group adds 2,700 or 4,100 vectors to its slot: more slots would cost more memory
+// traffic than more threads could gain.
 constexpr int kMaxSlots = 32;
 
 struct LenetShape {
@@ -81,7 +81,7 @@ struct LenetThreadMemory {
         c3_scratch(workspace, shape.c3()) {}
 };
 
-// Of a batch, all lane groups.
+// The memory of a batch, for all lane groups.
 struct LenetMemory {
   LenetShape shape;
   int n_slots;
@@ -131,7 +131,7 @@ inline void activate_and_pool(Activation activation, vec* maps, int n_maps, int 
     }
 }
 
-// Its gradient: overwrites the activations by the gradient of what they were applied to.
+// Its gradient: overwrites the activations with the gradient before the activation.
 inline void unpool(Activation activation, const vec* pooled_grad, int n_maps, int n, vec* maps) {
   for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
     for (int x = 0; x < n; ++x) {
@@ -238,8 +238,7 @@ inline bool train(const Lenet5& model, const Epoch& epoch, const LenetMemory& me
   StopSign stop;
   run_on_threads(n_threads, [&](int thread) {
     const LenetThreadMemory w = memory.threads.of(thread);
-    // The border, and lanes and rows that are only padding, are written once: nothing may be NaN
-    // there.
+    // The border, and lanes and rows that are only padding, are written once: they must not be NaN.
     for (int i = 0; i < kPadded * kPadded; ++i) w.image[i] = vec{};
     for (int i = kC5Units; i < dense_stride(kC5Units); ++i) w.c5[i] = vec{};
     for (int i = kF6Units; i < dense_stride(kF6Units); ++i) w.f6[i] = vec{};

@@ -4,7 +4,7 @@
 //     hidden[unit] = act(bias[unit] + sum over y, x of I[y][x] * W[y + dy][x + dx])
 //   logits = output bias + output weight * hidden;   prediction = argmax(logits)
 //
-// No image is ever moved: what leaves the frame meets zeros. Two savings:
+// No image is ever moved: what leaves the frame meets zeros. There are two savings:
 //  - Images are cut into cells of 4 x 4 pixels; blank ones, 30 of 49 on MNIST, cost nothing.
 //  - A cell and a tile of 4 dx by up to 5 dy meet in the forms F(4, 4) in x and F(5, 4) in y: 7 * 8
 //    products for 20 shifts of 16 pixels instead of 320.
@@ -24,8 +24,8 @@
 //             images: from points in y to dy, act, transposed to patterns in the lanes, to logits
 //         images: answers
 //
-// Half of the time are the products, bound by the issue of multiply-adds and loads of weights; tanh
-// takes a ninth, the logits a twelfth, the ways back from the points most of the rest.
+// The products take half of the time, bound by the issue of multiply-adds and loads of weights;
+// tanh takes a ninth, the logits a twelfth, the transforms back from the points most of the rest.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -84,7 +84,7 @@ struct Memory {
         threads(workspace, {}, n_threads) {}
 };
 
-// One image's rows of strip number `strip`, to its share of the image's logits.
+// Adds the share of strip number `strip` to an image's logits, from the image's rows of that strip.
 void finish_strip(Activation activation, const Subgrid& s, const Weights& weights, int strip,
                   const vec* rows, const ThreadMemory& own, vec* logits) {
   const vec* const bias = weights.bias + strip * kStripVectors;
@@ -118,7 +118,7 @@ inline void write_image_answers(const Subgrid& s, const ShiftedImages& job, std:
   }
 }
 
-// False when stopped.
+// Returns false if stopped.
 template <class Stopped>
 bool predict_piece(const Mlp& model, const Subgrid& s, const ShiftedImages& job, const Piece& piece,
                    const Weights& weights, const ThreadMemory& own, Stopped&& stopped) {
@@ -162,7 +162,7 @@ bool predict_subgrid(const Mlp& model, const Subgrid& s, const ShiftedImages& jo
   return for_chunks(job.n_images, [&](std::int64_t first, int n) {
     order_images(n, n_threads, memory.keys,
                  [&](int i) { return inked_cells(job.images + (first + i) * kPixels); });
-    // Pieces small enough that every thread gets some.
+    // Pieces are small enough that every thread gets some.
     const int share = divide_up(n, 4 * n_threads);
     const int most = share > kPiece ? kPiece : share < kMinPiece ? kMinPiece : share;
     const auto worker = [&](int thread, auto&& next, auto&& stopped) {

@@ -6,14 +6,14 @@
 //   logits = output bias + output weight * hidden;   prediction = argmax(logits)
 //
 // A moved image's pooled pixel (i, j) is the 4 x 4 window of the unmoved image, blank outside its
-// frame, at row 4 i - dy, column 4 j - dx: the windows tile the frame, so what a shift pushes out
-// of it is in none of them, and every window's sum is needed once for all shifts. With dx = 4 t -
-// phase the pooled row becomes
+// frame, at row 4 i - dy, column 4 j - dx: the windows tile the frame, so no window contains what a
+// shift pushes out of it, and every window's sum is needed only once for all shifts. With dx = 4 t
+// - phase the pooled row becomes
 //
 //   sum over c of S[4 c + phase] * W[c + t],   S window sums, W a row of weights, 0 outside,
 //
-// for two or three neighbouring t (of 11 dx): the form F(3, 6), whose taps are a span of up to six
-// inked columns c. Eight products serve what takes eighteen. Rows are summed directly.
+// for two or three neighbouring t (of 11 dx). This is the form F(3, 6), whose taps are a span of up
+// to six inked columns c. It takes eight products instead of eighteen. Rows are summed directly.
 //
 // The schedule, images in the lanes:
 //
@@ -29,8 +29,8 @@
 //             patterns: to logits
 //           patterns: answers
 //
-// The products take 40 % of the time, tanh and the way back from the points 28 %, the logits 20 %:
-// no part dominates, all are bound by the issue of arithmetic.
+// The products take 40 % of the time, tanh and the transform back from the points 28 %, the logits
+// 20 %: no part dominates, and all are bound by the issue of arithmetic.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -100,7 +100,8 @@ void logits_of_group(const Mlp& model, const Subgrid& s, const GroupInk& ink, in
   }
 }
 
-// A piece that is a lane group; false when stopped. Inlined, it would take 5 % more instructions.
+// A piece that is a lane group; returns false if stopped. Inlined, it would take 5 % more
+// instructions.
 template <class Stopped>
 [[gnu::noinline]] bool predict_group(const Mlp& model, const Subgrid& s, const ShiftedImages& job,
                                      const Piece& piece, const Memory& memory,

@@ -11,13 +11,13 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace perceptron {
 
-// Two inputs' weights of a strip are half of the registers.
+// The weights of two inputs for a strip fill half of the registers.
 constexpr int kStripVectors = kRegisters / 4;
 constexpr int kStrip = kStripVectors * kLanes;
 constexpr int kOutLanes = round_up(kClasses, kLanes);  // a row of logits
 constexpr int kOutVecs = kOutLanes / kLanes;
 
-// How many batches' inputs there are room for (see train.h).
+// The number of batches whose inputs are kept (see train.h).
 constexpr int kBuffers = 3;
 
 // A strip's part of Memory.

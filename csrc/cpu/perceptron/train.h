@@ -21,16 +21,16 @@
 //
 // In the workspace the hidden layer's weight is transposed, [strip][input][unit]; missing units of
 // the last strip have weights 0, and keep them. A strip of hidden for 64 images fits into the L1
-// cache beside the weights; what bounds a step are the multiply-adds of both layers and, with few
-// hidden units a thread, the barrier and the softmax that every thread repeats.
+// cache together with the weights. A step is bound by the multiply-adds of both layers and, with
+// few hidden units for each thread, by the barrier and the softmax that every thread repeats.
 //
-// `Input`, a template parameter, knows how the images become inputs:
+// `Input`, a template parameter, turns the images into inputs:
 //   n_in                               inputs
 //   Input(Workspace&, batch_size)      its memory
 //   prepare(epoch, batch, buffer, thread, n_threads)
 //                                      a thread's share of the inputs of a batch, into one of three
-//                                      buffers: one thread may still read those of the step before
-//                                      while another prepares the next step's
+//                                      buffers: one thread may still read the previous step's while
+//                                      another prepares the next step's
 //   prefetch(epoch, batch, thread, n_threads)            the images that prepare will read
 //   forward(buffer, n_images, weight, bias, hidden)      before the activation, one strip
 //   update(buffer, n_images, hidden_grad, weight)        weight -= hidden_grad^T input, one strip

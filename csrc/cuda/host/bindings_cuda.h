@@ -1,7 +1,8 @@
 // The submodule `cuda` of the compiled core: the CUDA kernels under the names of their CPU twins.
-// In place of n_threads they take a Stream, and they return when the work is enqueued.
+// They take a Stream instead of n_threads, and return when the work is enqueued.
 //
-// A part of host/bindings.cpp, since pybind11's headers take longer to compile than this.
+// Included by host/bindings.cpp: to compile pybind11's headers once more would take longer than
+// this file.
 #pragma once
 
 #include "cuda/cuda_kernels.h"
@@ -12,8 +13,9 @@ namespace lenetshift {
 namespace cuda_bindings {
 namespace {
 
-// Where a call runs: a device's number, a stream of it, and allocate(n_bytes), which gives the
-// address of memory for the call's workspace. The stream may use that until the work is done.
+// Where a call runs: the number of a device, one of its streams, and allocate(n_bytes), which
+// returns the address of memory for the call's workspace. The stream may use that memory until the
+// work is done.
 struct Stream {
   int device;
   Address handle;

@@ -7,8 +7,8 @@
 //   lenet5_gradients: a block for each slot, at most 128
 //     for each image of the slot, one if the batch has at most 128
 //       forward and backward (cuda/lenet5/gradients.h)
-//       the gradients of C1 and C3 are added to the slot; of the other layers, inputs and output
-//       gradients go to the workspace
+//       the gradients of C1 and C3 are added to the slot; the inputs and output gradients of the
+//       other layers go to the workspace
 //   lenet5_update: a thread for each parameter, which sums over slots or images; the last block
 //     takes the mean loss
 //
@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   Lenet5Values& v = *dynamic_shared<Lenet5Values>();
   float* const slot = w.slots + static_cast<std::int64_t>(blockIdx.x) * n_conv_grads(table);
   for (int i = static_cast<int>(blockIdx.x); i < batch.n; i += static_cast<int>(gridDim.x)) {
-    __syncthreads();  // until here the image before uses the values
+    __syncthreads();  // until here the previous image uses the values
     forward(act, p, table, batch.image(i), v);
     if (threadIdx.x == 0)
       w.loss[i] = cross_entropy(v.logits, batch.label(i), batch.scale, v.output_grad);

@@ -4,8 +4,8 @@
 //   for hidden unit h
 //     hidden[h] = act(bias[h] + sum over terms of value[term] * weight[term][h])
 //   logits = output weights * hidden;  answer = argmax
-// The terms depend on the model and the shift: which of the image's values meets which row of
-// weights. No image is moved.
+// The terms depend on the model and the shift: each says which of the image's values meets which
+// row of weights. No image is moved.
 //
 // The schedule:
 //   pack the weights                             a kernel
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // Images in shared memory, one in each lane of a warp. The pitch is an odd number of words, so
-// that lanes which read the same pixel of their images use different banks.
+// lanes that read the same pixel of their images use different banks.
 constexpr int kStagedImages = kWarp;
 constexpr int kStagedPitch = kPixels + 4;
 static_assert(kStagedPitch % 8 == 4 && kGroupImages % kStagedImages == 0);
@@ -169,8 +169,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   __syncthreads();
   const float* const values = model.values_of(group);
 
-  // The thread's logits: image t % 128, five classes. From strip to strip they wait in shared
-  // memory: the products need all registers.
+  // The thread's logits: image t % 128, five classes. Between strips they wait in shared memory,
+  // because the products need all registers.
   const int image = t % kGroupImages, classes = t / kGroupImages;
   float* const own = logits + classes * 5 * kGroupImages + image;
   for (int o = 0; o < 5; ++o) own[o * kGroupImages] = w.output_bias[classes * 5 + o];

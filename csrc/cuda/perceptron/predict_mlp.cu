@@ -1,10 +1,10 @@
-// predict_shifts for the MLP. With I the image and W a hidden unit's weights, zero outside the
-// frame, the unit sees under the shift (dx, dy)
+// predict_shifts for the MLP. Let I be the image and W a hidden unit's weights, zero outside the
+// frame. Under the shift (dx, dy) the unit sees
 //
 //   sum over y, x of I[y][x] * W[y + dy][x + dx]:
 //
 // what leaves the frame meets zeros. The sum needs only pixels that have ink in some image of a
-// sharing group: they are listed once for each group, and their values laid out in a row for each
+// sharing group: they are listed once for each group, and their values are stored in a row for each
 // pixel.
 #include "cuda/cuda_kernels.h"
 #include "cuda/perceptron/predict.h"

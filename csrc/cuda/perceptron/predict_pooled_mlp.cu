@@ -1,6 +1,6 @@
 // predict_shifts for the pooled MLP. A moved image's pooled pixel (i, j) is the sum of the 4 x 4
 // window of the unmoved image, blank outside its frame, at row 4 i - dy, column 4 j - dx: the
-// windows cover the frame without overlap, so what a shift pushes out of it is in none of them.
+// windows cover the frame without overlap, so no window contains what a shift pushes out of it.
 // Every window's sum is computed once for all shifts, exactly: it is a whole number.
 #include "cuda/cuda_kernels.h"
 #include "cuda/perceptron/predict.h"

@@ -1,5 +1,5 @@
-// One epoch of SGD on a perceptron with one hidden layer. Input gives the network's inputs of an
-// image: pixels, or means of pixels.
+// One epoch of SGD on a perceptron with one hidden layer. Input computes the network's inputs from
+// an image: pixels, or means of pixels.
 //
 // The algorithm, for each step: hidden = act(bias + weight * inputs) and the logits of its images,
 // their mean cross-entropy, and parameter -= learning_rate * its gradient for every parameter.
@@ -109,8 +109,8 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x < kClasses) w.output_grad[n * kClasses + threadIdx.x] = grad[threadIdx.x];
 }
 
-// The hidden layer's update for units first_unit ..., inputs first ...; with the first inputs go
-// the biases. A thread takes two units, 16 apart, and seven inputs, 16 apart.
+// The hidden layer's update for units first_unit ..., inputs first ...; the block with the first
+// inputs also updates the biases. A thread takes two units, 16 apart, and seven inputs, 16 apart.
 template <class Input>
 __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
                               const PerceptronTraining& w, int first_unit, int first) {
