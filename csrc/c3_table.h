@@ -1,6 +1,6 @@
 // The connection table between S2 and C3 of LeNet-5: LeCun, Bottou, Bengio, Haffner, "Gradient-
 // Based Learning Applied to Document Recognition", Proc. IEEE 86(11), 1998, Table I. table[o] has
-// bit c set where C3 map o sees S2 map c.
+// bit c set if C3 map o sees S2 map c.
 #pragma once
 
 #include "lenet5_sizes.h"

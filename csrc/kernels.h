@@ -16,8 +16,12 @@ constexpr int kClasses = 10;
 
 enum class Activation : int { tanh = 0, relu = 1 };
 
-// How to run: threads, and a callback by which the calling thread asks from time to time whether
-// to stop (Ctrl-C). A kernel that was stopped returns false; its outputs are then incomplete.
+// The connection tables of the fused LeNet-5 kernels (c3_table.h): that of 1998, or all
+// connections.
+enum class C3Table : int { sparse = 0, dense = 1 };
+
+// How to run: the number of threads, and a callback that the calling thread calls from time to time
+// to ask whether to stop (Ctrl-C). A stopped kernel returns false, and its outputs are incomplete.
 struct Execution {
   int n_threads;
   bool (*should_stop)();
@@ -36,15 +40,24 @@ struct Layer {
 };
 
 // LeNet-5 and symmetric LeNet-5. C3's weight is [60 connections, 5, 5] for the table of 1998
-// (c3_table.h), and [16, 6, 5, 5] for the dense one.
+// (c3_table.h) and [16, 6, 5, 5] for the dense table.
 struct Lenet5Parameters {
   Layer c1, c3, c5, f6, output;
+};
+struct Lenet5 {
+  C3Table table;
+  Activation activation;
+  Lenet5Parameters parameters;
 };
 
 // MLP and pooled MLP: one hidden layer.
 struct MlpParameters {
   Layer hidden, output;
   int n_hidden;
+};
+struct Mlp {
+  Activation activation;
+  MlpParameters parameters;
 };
 
 // The arguments of every predict_shifts kernel.
@@ -58,9 +71,9 @@ struct ShiftedImages {
   float* logits;
 };
 
-// Sparse 5 x 5 convolution by connection table: table[o] has bit c set where output map o sees
-// input map c; weight [n_connections, 5, 5], output-major, ascending input.
-// input [n_images, n_inputs, height, width], output [n_images, n_outputs, height-4, width-4].
+// Sparse 5 x 5 convolution by connection table: table[o] has bit c set if output map o sees input
+// map c; weight [n_connections, 5, 5], output-major, ascending input. input [n_images, n_inputs,
+// height, width], output [n_images, n_outputs, height-4, width-4].
 struct C3Shape {
   std::int64_t n_images;
   int n_inputs, n_outputs;
@@ -73,9 +86,9 @@ struct C3Backward {
   const T* grad_output;
   const T* input;
   const T* weight;
-  T* grad_input;   // null where not wanted
-  T* grad_weight;  // null where not wanted
-  T* grad_bias;    // null where not wanted
+  T* grad_input;   // null if not wanted
+  T* grad_weight;  // null if not wanted
+  T* grad_bias;    // null if not wanted
 };
 
 // One epoch of plain mini-batch SGD on the mean cross-entropy.
@@ -91,12 +104,26 @@ struct Epoch {
   float* losses;
 };
 
-// The connection tables of the fused LeNet-5 kernels (c3_table.h): that of 1998, or all
-// connections.
-enum class C3Table : int { sparse = 0, dense = 1 };
+// A kernel that runs a job on a whole model, in one ISA. The workspace depends only on sizes: it is
+// computed without reading an array.
+template <class Model, class Job>
+struct FusedKernel {
+  std::int64_t (*workspace)(const Model&, const Job&, int n_threads);
+  bool (*run)(const Model&, const Job&, void* workspace, Execution);
+};
 
-// What one ISA offers. `workspace` is 64-byte aligned memory of at least the bytes that the
-// function of the same name plus _workspace says.
+// The fused kernels of an ISA, or those for cards, whose Kernel is in cuda/cuda_kernels.h.
+template <template <class Model, class Job> class Kernel>
+struct FusedKernels {
+  Kernel<Lenet5, ShiftedImages> predict_shifts_lenet5;
+  Kernel<Mlp, ShiftedImages> predict_shifts_mlp, predict_shifts_pooled_mlp;
+  // The parameters are updated in place: the pointers of Layer are written through.
+  Kernel<Lenet5, Epoch> train_epoch_lenet5;
+  Kernel<Mlp, Epoch> train_epoch_mlp, train_epoch_pooled_mlp;
+};
+
+// The kernels of one ISA. `workspace` is 64-byte aligned memory of at least as many bytes as the
+// function of the same name plus _workspace returns.
 struct Kernels {
   int lanes;  // float32 values in a vector
 
@@ -111,26 +138,7 @@ struct Kernels {
   bool (*c3_conv_backward_f64)(const C3Shape&, const C3Backward<double>&, void* workspace,
                                Execution);
 
-  std::int64_t (*predict_shifts_lenet5_workspace)(C3Table, ShiftGrid, int n_threads);
-  bool (*predict_shifts_lenet5)(C3Table, Activation, const Lenet5Parameters&, const ShiftedImages&,
-                                void* workspace, Execution);
-  std::int64_t (*predict_shifts_mlp_workspace)(int n_hidden, ShiftGrid, int n_threads);
-  bool (*predict_shifts_mlp)(Activation, const MlpParameters&, const ShiftedImages&,
-                             void* workspace, Execution);
-  std::int64_t (*predict_shifts_pooled_mlp_workspace)(int n_hidden, ShiftGrid, int n_threads);
-  bool (*predict_shifts_pooled_mlp)(Activation, const MlpParameters&, const ShiftedImages&,
-                                    void* workspace, Execution);
-
-  // The parameters are updated in place: the pointers of Layer are written through.
-  std::int64_t (*train_epoch_lenet5_workspace)(C3Table, int batch_size, int n_threads);
-  bool (*train_epoch_lenet5)(C3Table, Activation, const Lenet5Parameters&, const Epoch&,
-                             void* workspace, Execution);
-  std::int64_t (*train_epoch_mlp_workspace)(int n_hidden, int batch_size, int n_threads);
-  bool (*train_epoch_mlp)(Activation, const MlpParameters&, const Epoch&, void* workspace,
-                          Execution);
-  std::int64_t (*train_epoch_pooled_mlp_workspace)(int n_hidden, int batch_size, int n_threads);
-  bool (*train_epoch_pooled_mlp)(Activation, const MlpParameters&, const Epoch&, void* workspace,
-                                 Execution);
+  FusedKernels<FusedKernel> fused;
 
   // y[i] = tanh(x[i]), as the kernels compute it.
   void (*tanh)(const float* x, float* y, std::int64_t n);
@@ -150,7 +158,7 @@ bool translate(const TranslateShape&, const void* images, const std::int64_t* sh
                Execution);
 
 // Moves image n by shift n: shifts int64 [n_images, 2], output [n_images, n_channels, height,
-// width]; n_shifts is not used. Its gradient is itself with the shifts turned round.
+// width]; n_shifts is not used. Its gradient is itself with the opposite shifts.
 bool shift_each(const TranslateShape&, const void* images, const std::int64_t* shifts, void* output,
                 Execution);
 

@@ -15,7 +15,7 @@ constexpr int kS4Pixels = kS4Side * kS4Side;  // of a map
 constexpr int kC5Units = 120;
 constexpr int kF6Units = 84;
 
-// How far after its first a shift's own last line (row or column) stands on the canvas of all
+// The distance from a shift's first line (row or column) to its last one on the canvas of all
 // shifts (cpu/lenet5/canvas.h): its lines of S2 and C3 are two apart, those of S4 four.
 constexpr int kS2Last = (kS2Side - 1) * 2, kC3Last = (kC3Side - 1) * 2;
 constexpr int kS4Last = (kS4Side - 1) * 4;

@@ -1,3 +1,3 @@
-// The entry of a program of unit tests: doctest's own.
+// The main function of the unit tests: doctest's own.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
-// What every ISA offers, collected into one Kernels table. isa_<name>.cpp includes this file and
-// nothing else; its compiler flags choose the ISA.
+// All kernels of one ISA, collected into a Kernels table. isa_<name>.cpp includes only this file;
+// its compiler flags choose the ISA.
 #pragma once
 
 #include "cpu/conv/c3_conv.h"
@@ -17,7 +17,8 @@ namespace LENETSHIFT_ISA {
 
 namespace {
 
-// By name: two entries may have the same type. host/dispatch_test.cpp finds one that is left out.
+// Set by name, because two entries may have the same type. host/dispatch_test.cpp finds a missing
+// one.
 constexpr Kernels all_kernels() {
   Kernels k = {};
   k.lanes = kLanes;
@@ -27,18 +28,12 @@ constexpr Kernels all_kernels() {
   k.c3_conv_backward_workspace = &c3_conv_backward_workspace;
   k.c3_conv_backward_f32 = &c3_conv_backward<float>;
   k.c3_conv_backward_f64 = &c3_conv_backward<double>;
-  k.predict_shifts_lenet5_workspace = &predict_shifts_lenet5_workspace;
-  k.predict_shifts_lenet5 = &predict_shifts_lenet5;
-  k.predict_shifts_mlp_workspace = &predict_shifts_mlp_workspace;
-  k.predict_shifts_mlp = &predict_shifts_mlp;
-  k.predict_shifts_pooled_mlp_workspace = &predict_shifts_pooled_mlp_workspace;
-  k.predict_shifts_pooled_mlp = &predict_shifts_pooled_mlp;
-  k.train_epoch_lenet5_workspace = &train_epoch_lenet5_workspace;
-  k.train_epoch_lenet5 = &train_epoch_lenet5;
-  k.train_epoch_mlp_workspace = &train_epoch_mlp_workspace;
-  k.train_epoch_mlp = &train_epoch_mlp;
-  k.train_epoch_pooled_mlp_workspace = &train_epoch_pooled_mlp_workspace;
-  k.train_epoch_pooled_mlp = &train_epoch_pooled_mlp;
+  k.fused.predict_shifts_lenet5 = predict_shifts_lenet5;
+  k.fused.predict_shifts_mlp = predict_shifts_mlp;
+  k.fused.predict_shifts_pooled_mlp = predict_shifts_pooled_mlp;
+  k.fused.train_epoch_lenet5 = train_epoch_lenet5;
+  k.fused.train_epoch_mlp = train_epoch_mlp;
+  k.fused.train_epoch_pooled_mlp = train_epoch_pooled_mlp;
   k.tanh = &tanh_array;
   k.multiply_adds = &multiply_adds;
   return k;

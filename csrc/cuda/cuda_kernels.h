@@ -1,10 +1,10 @@
 // The contract of the CUDA kernels, in the words of kernels.h: the same structs and shapes, with
 // addresses on the card. No CUDA header is needed to include this.
 //
-// Everything is enqueued on `stream` (a cudaStream_t of the current device) and nothing waits.
-// `workspace` is memory of the card, 256-byte aligned, of at least the bytes that the function of
-// the same name plus _workspace says; later work on the same stream may reuse it. A launch that
-// fails throws std::runtime_error in one line.
+// Everything is enqueued on `stream` (a cudaStream_t of the current device), and nothing waits.
+// `workspace` is memory of the card, 256-byte aligned, of at least as many bytes as the workspace
+// function returns; later work on the same stream may reuse it. A launch that fails throws
+// std::runtime_error with a message of one line.
 #pragma once
 
 #include "kernels.h"
@@ -12,7 +12,8 @@
 namespace lenetshift {
 namespace cuda {
 
-// C3Shape::table is on the host, everything else on the card. The workspace is c3_conv_backward's.
+// C3Shape::table is on the host, everything else on the card. Only c3_conv_backward needs the
+// workspace.
 std::int64_t c3_conv_workspace(const C3Shape&, int value_bytes);
 template <class T>
 void c3_conv(const C3Shape&, const T* input, const T* weight, const T* bias, T* output,
@@ -28,26 +29,19 @@ template <class T>
 void translate_backward(const TranslateShape&, const T* grad_output, const std::int64_t* shifts,
                         T* grad_images, void* stream);
 
-std::int64_t predict_shifts_lenet5_workspace(C3Table, ShiftGrid, std::int64_t n_images);
-void predict_shifts_lenet5(C3Table, Activation, const Lenet5Parameters&, const ShiftedImages&,
-                           void* workspace, void* stream);
-std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images);
-void predict_shifts_mlp(Activation, const MlpParameters&, const ShiftedImages&, void* workspace,
-                        void* stream);
-std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images);
-void predict_shifts_pooled_mlp(Activation, const MlpParameters&, const ShiftedImages&,
-                               void* workspace, void* stream);
+// A kernel that runs a job on a whole model.
+template <class Model, class Job>
+struct FusedKernel {
+  std::int64_t (*workspace)(const Model&, const Job&);
+  void (*run)(const Model&, const Job&, void* workspace, void* stream);
+};
 
+extern const FusedKernel<Lenet5, ShiftedImages> predict_shifts_lenet5;
+extern const FusedKernel<Mlp, ShiftedImages> predict_shifts_mlp, predict_shifts_pooled_mlp;
 // The parameters are updated in place: the pointers of Layer are written through. Labels and
 // permutation must be in range: nothing checks them on the card.
-std::int64_t train_epoch_lenet5_workspace(C3Table, int batch_size);
-void train_epoch_lenet5(C3Table, Activation, const Lenet5Parameters&, const Epoch&, void* workspace,
-                        void* stream);
-std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size);
-void train_epoch_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace, void* stream);
-std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size);
-void train_epoch_pooled_mlp(Activation, const MlpParameters&, const Epoch&, void* workspace,
-                            void* stream);
+extern const FusedKernel<Lenet5, Epoch> train_epoch_lenet5;
+extern const FusedKernel<Mlp, Epoch> train_epoch_mlp, train_epoch_pooled_mlp;
 
 // Makes a device the current one while the object lives.
 class OnDevice {

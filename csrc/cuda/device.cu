@@ -22,8 +22,8 @@ void check(cudaError_t error, const char* what) {
 void launch_kernel(const char* name, const void* kernel, dim3 grid, std::size_t shared_bytes,
                    cudaStream_t stream, void** arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
-  // More than 48 KB have to be requested. It is done for every launch, since it holds for the
-  // kernel on one device only, and costs less than the launch.
+  // More than 48 KB must be requested. This is done for every launch, because a request is valid
+  // only for the kernel on one device, and it costs less than the launch.
   if (shared_bytes > (48 << 10))
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared_bytes)),

@@ -1,28 +1,25 @@
 // What every CUDA file of this project includes: the CUDA runtime, and launches that report
 // errors. The same files also compile as plain C++ against tests/support/cuda_emulation/emulation.h, where
-// the threads of a block are fibres of the CPU: so tests run them without a card.
+// the threads of a block are fibres of the CPU, so that tests run them without a card.
 //
 // How kernels are written so that both work:
-// - They use only those of CUDA's keywords and functions that
-//   tests/support/cuda_emulation/emulation_language.h
-//   has; one that it lacks is added there. No <<< >>>, no cooperative groups, no inline PTX.
-// - launch("name", kernel<T>, grid, shared_bytes, stream, arguments...). Kernels stand in an
-//   unnamed namespace. A block has kThreads threads, as each kernel's __launch_bounds__ says.
-// - Shared memory: dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly
-//   shared_bytes),
-//   or small static __shared__ arrays of plain values; the emulation fills both with NaN before
-//   each block. At most 64 KB, which compute capability 7.5 has.
-// - All threads of a block reach __syncthreads(), on the same line; none returns before one. All
-//   32
-//   lanes reach shuffles and __syncwarp(), mask kAllLanes. Lanes that talk through shared memory
-//   need __syncwarp() too.
-// - Blocks are independent; no result depends on their order. No atomics on floats: a sum is made
-//   in two stages over a partition that depends on sizes alone, never on the card.
-// - Small tables from the host travel by value in a struct argument (4 KB for all arguments): they
-//   end up
-//   in constant memory, and need no care with streams and CUDA graphs.
+// - They use only the keywords and functions of CUDA that
+//   tests/support/cuda_emulation/emulation_language.h has; add a missing one there. No <<< >>>, no
+//   cooperative groups, no inline PTX.
+// - launch("name", kernel<T>, grid, shared_bytes, stream, arguments...). Kernels are in an unnamed
+//   namespace. A block has kThreads threads, as each kernel's __launch_bounds__ says.
+// - Shared memory is dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly
+//   shared_bytes), or small static __shared__ arrays of plain values; the emulation fills both with
+//   NaN before each block. It takes at most 64 KB, which compute capability 7.5 has.
+// - All threads of a block reach __syncthreads(), on the same line; none returns before one. All 32
+//   lanes reach shuffles and __syncwarp(), with mask kAllLanes. Lanes that communicate through
+//   shared memory need __syncwarp() too.
+// - Blocks are independent; no result depends on their order. There are no atomics on floats: a sum
+//   is made in two stages over a partition that depends only on sizes, never on the card.
+// - Small tables from the host are passed by value in a struct argument (4 KB for all arguments).
+//   They are then in constant memory, and need no care with streams and CUDA graphs.
 // - A launcher neither synchronises, nor allocates, nor copies from the host: it gets device
-//   pointers, a workspace and a stream. An empty grid is no error, and does nothing.
+//   pointers, a workspace and a stream. An empty grid is not an error, and does nothing.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// The compiled core as a Python module: addresses and sizes in, nothing computed here.
-// lenetshift/ops/ checks every argument before it comes here. The GIL is released throughout.
+// The compiled core as a Python module. It takes addresses and sizes, and computes nothing:
+// lenetshift/ops/ checks every argument first. The GIL is released during every call.
 #include "host/bindings.h"
 
 #include "host/bindings_for_tests.h"
@@ -83,54 +83,6 @@ void translate_images_backward(const TranslateShape& shape, Address grad_output,
   });
 }
 
-void predict_shifts_lenet5(const Lenet5& model, const ShiftedImages& job, int n_threads) {
-  call(
-      n_threads,
-      [&](const Kernels& k, int n) {
-        return k.predict_shifts_lenet5_workspace(model.table, job.grid, n);
-      },
-      [&](const Kernels& k, void* workspace, Execution execution) {
-        return k.predict_shifts_lenet5(model.table, model.activation, model.parameters, job,
-                                       workspace, execution);
-      });
-}
-
-void train_epoch_lenet5(const Lenet5& model, const Epoch& job, int n_threads) {
-  call(
-      n_threads,
-      [&](const Kernels& k, int n) {
-        return k.train_epoch_lenet5_workspace(model.table, job.batch_size, n);
-      },
-      [&](const Kernels& k, void* workspace, Execution execution) {
-        return k.train_epoch_lenet5(model.table, model.activation, model.parameters, job, workspace,
-                                    execution);
-      });
-}
-
-// The MLP and the pooled MLP.
-template <auto kernel_workspace, auto kernel>
-void predict_shifts_mlp(const Mlp& model, const ShiftedImages& job, int n_threads) {
-  call(
-      n_threads,
-      [&](const Kernels& k, int n) {
-        return (k.*kernel_workspace)(model.parameters.n_hidden, job.grid, n);
-      },
-      [&](const Kernels& k, void* workspace, Execution execution) {
-        return (k.*kernel)(model.activation, model.parameters, job, workspace, execution);
-      });
-}
-template <auto kernel_workspace, auto kernel>
-void train_epoch_mlp(const Mlp& model, const Epoch& job, int n_threads) {
-  call(
-      n_threads,
-      [&](const Kernels& k, int n) {
-        return (k.*kernel_workspace)(model.parameters.n_hidden, job.batch_size, n);
-      },
-      [&](const Kernels& k, void* workspace, Execution execution) {
-        return (k.*kernel)(model.activation, model.parameters, job, workspace, execution);
-      });
-}
-
 void bind_kernels(py::module_& m) {
   using py::arg;
   m.def("c3_conv", c3_conv, arg("c3"), arg("input"), arg("weight"), arg("bias"), arg("output"),
@@ -145,23 +97,15 @@ void bind_kernels(py::module_& m) {
   m.def("translate_backward", translate_images_backward, arg("shape"), arg("grad_output"),
         arg("shifts"), arg("grad_images"), arg("n_threads"));
 
-  const auto model = arg("model"), job = arg("job"), n_threads = arg("n_threads");
-  m.def("predict_shifts_lenet5", predict_shifts_lenet5, model, job, n_threads);
-  m.def("predict_shifts_mlp",
-        predict_shifts_mlp<&Kernels::predict_shifts_mlp_workspace, &Kernels::predict_shifts_mlp>,
-        model, job, n_threads);
-  m.def("predict_shifts_pooled_mlp",
-        predict_shifts_mlp<&Kernels::predict_shifts_pooled_mlp_workspace,
-                           &Kernels::predict_shifts_pooled_mlp>,
-        model, job, n_threads);
-  m.def("train_epoch_lenet5", train_epoch_lenet5, model, job, n_threads);
-  m.def("train_epoch_mlp",
-        train_epoch_mlp<&Kernels::train_epoch_mlp_workspace, &Kernels::train_epoch_mlp>, model, job,
-        n_threads);
-  m.def(
-      "train_epoch_pooled_mlp",
-      train_epoch_mlp<&Kernels::train_epoch_pooled_mlp_workspace, &Kernels::train_epoch_pooled_mlp>,
-      model, job, n_threads);
+  bind_fused_ops<FusedKernel, int>(
+      m, "n_threads", [](auto kernel, const auto& model, const auto& job, int n_threads) {
+        call(
+            n_threads,
+            [&](const Kernels& k, int n) { return (k.fused.*kernel).workspace(model, job, n); },
+            [&](const Kernels& k, void* workspace, Execution execution) {
+              return (k.fused.*kernel).run(model, job, workspace, execution);
+            });
+      });
 }
 
 void bind_machine(py::module_& m) {
@@ -173,7 +117,7 @@ void bind_machine(py::module_& m) {
         for (const Implementation& i : implementations()) all.emplace_back(i.name, i.supported());
         return all;
       },
-      "Of this build: (name, whether this machine supports it).");
+      "The instruction sets of this build: (name, whether this machine supports it).");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What the core's functions take, for CPU and CUDA: the structs of kernels.h as Python classes.
-// Arrays are addresses, as Tensor.data_ptr() gives them; 0 is null.
+// What the bindings for CPU and CUDA share: the structs of kernels.h as Python classes, and the
+// fused ops. Arrays are addresses, as Tensor.data_ptr() gives them; 0 is null.
 #pragma once
 
 #include <pybind11/native_enum.h>
@@ -18,7 +18,7 @@ namespace py = pybind11;
 
 namespace lenetshift {
 
-// An integer in Python, whatever pointer is wanted here.
+// An integer in Python; in C++ it converts to any pointer.
 struct Address {
   void* pointer = nullptr;
 
@@ -63,7 +63,7 @@ class C3 {
   const int value_bytes_;
 };
 
-// f(float{}) or f(double{}), whichever has so many bytes.
+// Calls f(float{}) or f(double{}), whichever has value_bytes bytes.
 template <class F>
 auto with_value_type(int value_bytes, F&& f) {
   if (value_bytes == sizeof(float)) return f(float{});
@@ -72,22 +72,11 @@ auto with_value_type(int value_bytes, F&& f) {
                               ", expected 4 or 8");
 }
 
-struct Lenet5 {
-  C3Table table;
-  Activation activation;
-  Lenet5Parameters parameters;
-};
-
-struct Mlp {
-  Activation activation;
-  MlpParameters parameters;
-};
-
 inline void bind_structs(py::module_& m) {
   using py::arg;
   using Range = std::pair<int, int>;  // first, stop
 
-  // Not py::enum_: its templates alone would take two seconds to compile.
+  // Not py::enum_: its templates alone take two seconds to compile.
   py::native_enum<C3Table>(m, "C3Table", "enum.Enum")
       .value("sparse", C3Table::sparse)
       .value("dense", C3Table::dense)
@@ -144,6 +133,38 @@ inline void bind_structs(py::module_& m) {
            }),
            arg("images"), arg("labels"), arg("permutation"), arg("n_images"), arg("batch_size"),
            arg("learning_rate"), arg("losses"));
+}
+
+// Binds the fused ops. Each takes a model, a job and where to run: n_threads, or a card's stream.
+//   run(kernel, model, job, where)      kernel: the op's member of FusedKernels<Kernel>
+template <template <class Model, class Job> class Kernel, class Where, class Run>
+struct FusedOps {
+  py::module_& m;
+  const py::arg where;
+  const Run run;
+
+  void bind() const {
+    using Kernels = FusedKernels<Kernel>;
+    bind("predict_shifts_lenet5", &Kernels::predict_shifts_lenet5);
+    bind("predict_shifts_mlp", &Kernels::predict_shifts_mlp);
+    bind("predict_shifts_pooled_mlp", &Kernels::predict_shifts_pooled_mlp);
+    bind("train_epoch_lenet5", &Kernels::train_epoch_lenet5);
+    bind("train_epoch_mlp", &Kernels::train_epoch_mlp);
+    bind("train_epoch_pooled_mlp", &Kernels::train_epoch_pooled_mlp);
+  }
+  template <class Model, class Job>
+  void bind(const char* name, Kernel<Model, Job> FusedKernels<Kernel>::* kernel) const {
+    m.def(
+        name,
+        [kernel, run = run](const Model& model, const Job& job, Where where) {
+          run(kernel, model, job, where);
+        },
+        py::arg("model"), py::arg("job"), where);
+  }
+};
+template <template <class Model, class Job> class Kernel, class Where, class Run>
+void bind_fused_ops(py::module_& m, const char* where, Run run) {
+  FusedOps<Kernel, Where, Run>{m, py::arg(where), run}.bind();
 }
 
 }  // namespace lenetshift

@@ -1,7 +1,8 @@
-// What tests and benchmarks alone call, as functions of the core: which ISA runs, and two of its
-// building blocks. The package calls none of it.
+// Functions of the core that only tests and benchmarks call: they set the ISA and run two of its
+// building blocks.
 //
-// A part of host/bindings.cpp, since pybind11's headers take longer to compile than this.
+// Included by host/bindings.cpp: to compile pybind11's headers once more would take longer than
+// this file.
 #pragma once
 
 #include "host/bindings.h"
@@ -15,7 +16,7 @@ inline void bind_for_tests(py::module_& m) {
   m.def("set_isa", set_implementation, arg("name"));
   m.def(
       "lanes", [] { return current_implementation().kernels->lanes; },
-      "float32 values in a vector.");
+      "The number of float32 values in a vector.");
   m.def(
       "tanh",
       [](Address x, Address y, std::int64_t n) {
@@ -32,7 +33,7 @@ inline void bind_for_tests(py::module_& m) {
         });
         return n_done;
       },
-      arg("n_rounds"), arg("n_threads"), "How many multiply-adds it was.");
+      arg("n_rounds"), arg("n_threads"), "Returns the number of multiply-adds.");
 }
 
 }  // namespace lenetshift

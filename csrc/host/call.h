@@ -1,4 +1,5 @@
-// How a binding calls a kernel: without the GIL, on threads, with a workspace, until Ctrl-C.
+// How a binding calls a kernel: without the GIL, on threads, with a workspace, and so that Ctrl-C
+// stops it.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -23,16 +24,17 @@ inline bool should_stop() {
   const Clock::time_point now = Clock::now();
   if (now - asked < std::chrono::milliseconds(50)) return false;
   asked = now;
-  if (interpreter_ends()) return true;  // and this is a daemon thread
+  if (interpreter_ends()) return true;  // this is a daemon thread
   const WithGil gil;
   const ForeignCode handlers;
   return PyErr_CheckSignals() != 0;
 }
 
-// Everything about a call but its kernel. The instruction set is looked up once, whoever changes it
-// meanwhile; so is the number of threads. Both say how large the workspace is.
-//   workspace(kernels, n_threads)           its bytes
-//   run(kernels, workspace, execution)      false when stopped
+// Everything that a call does besides running its kernel. The instruction set and the number of
+// threads are looked up once, so a change during the call has no effect on it. The size of the
+// workspace depends on both.
+//   workspace(kernels, n_threads)           returns its bytes
+//   run(kernels, workspace, execution)      returns false if stopped
 template <class Workspace, class Run>
 void call(int n_threads, Workspace&& workspace, Run&& run) {
   if (n_threads < 1)
@@ -51,7 +53,7 @@ void call(int n_threads, Workspace&& workspace, Run&& run) {
   if (!finished) throw pybind11::error_already_set();
 }
 
-// Of a kernel that takes no workspace.
+// For a kernel that takes no workspace.
 template <class Run>
 void call(int n_threads, Run&& run) {
   call(

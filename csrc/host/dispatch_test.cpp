@@ -11,7 +11,7 @@
 
 using namespace lenetshift;
 
-TEST_CASE("the table of every ISA has every kernel, and none twice") {
+TEST_CASE("the table of every ISA has every kernel exactly once") {
   constexpr std::size_t first = offsetof(Kernels, c3_conv_workspace);  // pointers from here on
   constexpr std::size_t n = (sizeof(Kernels) - first) / sizeof(std::uintptr_t);
   for (const Implementation& i : implementations()) {

@@ -1,9 +1,10 @@
-// The interpreter's lock (GIL) around a call, for threads that outlive the interpreter too.
+// Release of the interpreter's lock (GIL) during a call, also for threads that outlive the
+// interpreter.
 //
-// A daemon thread may still be inside a call when Python takes itself down. If it then asks for the
-// GIL, Python up to 3.13 ends the thread by unwinding its stack, which aborts the process where it
-// meets a destructor. Such a thread has nothing left to do: here it sleeps until the process ends,
-// as it does in Python itself from 3.14 on.
+// A daemon thread may still be inside a call when Python shuts down. If it then asks for the GIL,
+// Python up to 3.13 ends the thread by unwinding its stack, which aborts the process when it meets
+// a destructor. Such a thread has nothing left to do. Here it sleeps until the process ends, as
+// Python itself lets it do from 3.14 on.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -34,7 +35,7 @@ void take_gil(Take&& take) {
 #if defined(__GLIBCXX__)
   try {
     take();
-  } catch (const abi::__forced_unwind&) {  // it ended while we waited for the lock
+  } catch (const abi::__forced_unwind&) {  // the interpreter ended while we waited for the lock
     sleep_until_the_process_ends();
   }
 #else
@@ -42,7 +43,7 @@ void take_gil(Take&& take) {
 #endif
 }
 
-// Without the GIL for as long as it lives.
+// Releases the GIL for its lifetime.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -56,7 +57,7 @@ class WithoutGil {
   PyThreadState* state_;
 };
 
-// Within a WithoutGil, has the GIL for as long as it lives.
+// Within a WithoutGil, holds the GIL for its lifetime.
 class WithGil {
  public:
   WithGil() {

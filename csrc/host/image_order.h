@@ -1,10 +1,9 @@
-// How an evaluation goes through its images: in chunks, so that memory does not grow with their
-// number; within a chunk sorted, so that images with ink in the same places are neighbours; and in
-// pieces of the sorted chunk, which the threads take one after the other.
+// How an evaluation goes through its images. It takes them in chunks, so that memory does not grow
+// with their number. It sorts each chunk, so that images with ink in the same places are
+// neighbours. The threads take pieces of the sorted chunk one after the other.
 //
-// What images are sorted by is the model's choice (cpu/lenet5/predict.h, cpu/perceptron/). The
-// order changes no answer, only the time: what images share is computed once for those that are
-// neighbours.
+// Each model chooses the sort key (cpu/lenet5/predict.h, cpu/perceptron/). The order changes no
+// answer, only the time: what neighbours share is computed once.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +22,17 @@ namespace {
 constexpr int kChunkBits = 13;
 constexpr int kChunk = 1 << kChunkBits;  // images
 
-// A key holds what its image is sorted by and, in the low bits, the image's number in the chunk.
+// A key holds the value that its image is sorted by and, in the low bits, the image's number in the
+// chunk.
 inline int number_of(std::uint64_t key) { return static_cast<int>(key % kChunk); }
 inline std::uint64_t sorted_by(std::uint64_t key) { return key >> kChunkBits; }
+
+// Some images of the chunk that begins at image `first`: those of keys [n].
+struct Piece {
+  std::int64_t first;
+  const std::uint64_t* keys;
+  int n;
+};
 
 // Writes keys [n], n <= kChunk, sorted by by(image), a value of at most 51 bits.
 template <class By>
@@ -39,9 +46,9 @@ void order_images(int n, int n_threads, std::uint64_t* keys, By&& by) {
   sort_keys(keys, n);
 }
 
-// Shares n pieces among the threads. Each calls worker(thread, next, stopped), which takes piece
-// after piece from next() until that is negative, and may ask stopped() in between. False when
-// stopped.
+// Shares n pieces among the threads. Each calls worker(thread, next, stopped), which takes one
+// piece after the other from next() until that returns a negative number, and may call stopped() in
+// between. Returns false if stopped.
 template <class Worker>
 bool run_pieces(int n, Execution execution, Worker&& worker) {
   WorkQueue queue(n);
@@ -56,7 +63,7 @@ bool run_pieces(int n, Execution execution, Worker&& worker) {
   return !queue.stopped();
 }
 
-// Calls f(first image, images in it) for the chunks of n images until one returns false.
+// Calls f(first image, number of images) for the chunks of n images until a call returns false.
 template <class F>
 bool for_chunks(std::int64_t n, F&& f) {
   for (std::int64_t first = 0; first < n; first += kChunk)

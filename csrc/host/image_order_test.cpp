@@ -15,7 +15,7 @@ Execution of(const Team& team, bool (*should_stop)()) { return {team.n_threads()
 
 }  // namespace
 
-TEST_CASE("order_images sorts by what is asked, and equal images by their number") {
+TEST_CASE("order_images sorts by by(image), and equal images by their number") {
   for (int n : {0, 1, 2, 1000, kChunk})
     for (int n_wanted : {1, 3}) {
       const Team team(n_wanted, nullptr);
@@ -63,7 +63,7 @@ TEST_CASE("run_pieces gives every piece to one worker") {
   for (const std::atomic<int>& times : taken) CHECK(times == 1);
 }
 
-TEST_CASE("run_pieces stops all workers when the caller is asked to stop") {
+TEST_CASE("run_pieces stops all workers when should_stop returns true") {
   const Team team(2, nullptr);
   std::atomic<int> taken{0};
   CHECK_FALSE(

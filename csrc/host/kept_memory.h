@@ -9,14 +9,15 @@
 
 namespace lenetshift {
 
-// At least n_bytes, 64-byte aligned, as the kernels want their workspace. Throws std::bad_alloc.
+// At least n_bytes, 64-byte aligned, as the kernels require. Throws std::bad_alloc.
 //
-// Each thread keeps the last call's for its next one, up to kMostKept: the system would fill the
-// pages of new memory with zeros in every call, which takes as long as a small c3_conv. A call in
-// the midst of another on the same thread (a signal handler's) finds none kept, and makes its own.
+// Each thread keeps the memory of its last call for the next one, up to kMostKept: the system would
+// fill the pages of new memory with zeros in every call, which takes as long as a small c3_conv. A
+// call within another one on the same thread (from a signal handler) finds no kept memory and
+// allocates its own.
 //
-// In a build with a sanitizer none is kept, and it comes filled with NaN: a kernel that reads what
-// it has not written then gives NaN, and one that reads beyond its end is caught there.
+// A build with a sanitizer keeps no memory, and fills it with NaN: a kernel that reads what it has
+// not written then gives NaN, and one that reads beyond the end is caught.
 class KeptMemory {
  public:
 #if defined(LENETSHIFT_SANITIZED)

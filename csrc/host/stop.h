@@ -1,4 +1,4 @@
-// Ctrl-C in the midst of a kernel: how its threads learn that they are to stop.
+// Ctrl-C during a kernel: how its threads learn that they must stop.
 #pragma once
 
 #include "kernels.h"
@@ -6,13 +6,13 @@
 namespace lenetshift {
 namespace {
 
-// For threads that take piece after piece and do not wait for each other.
+// For threads that take one piece after the other and do not wait for each other.
 class Stop {
  public:
   explicit Stop(const Execution& execution) : execution_(execution) {}
 
-  // Whether a thread is to take no further piece: the calling thread, 0, asks, the others look. To
-  // be asked between pieces of some ten microseconds to some milliseconds.
+  // Whether a thread must stop. Thread 0, the calling thread, asks should_stop; the others read its
+  // answer. Call it between pieces that take from about ten microseconds to some milliseconds.
   bool requested(int thread) {
     if (thread == 0 && !raised() && execution_.should_stop())
       __atomic_store_n(&raised_, true, __ATOMIC_RELAXED);
@@ -25,10 +25,10 @@ class Stop {
   bool raised_ = false;
 };
 
-// For threads that meet at barriers, as in training: thread 0 asks whether to stop, once a step and
-// before the step's first barrier; the others look after that barrier. The number of the step is
-// kept, not a yes: thread 0 may already ask for the next step while another thread still looks at
-// this one's answer.
+// For threads that meet at barriers, as in training: thread 0 asks whether to stop once in each
+// step, before the step's first barrier; the others read the answer after that barrier. The answer
+// is kept as the number of the step, not as a bool: thread 0 may already ask for the next step
+// while another thread still reads the answer for this one.
 class StopSign {
  public:
   void ask(const Execution& execution, std::int64_t step) {

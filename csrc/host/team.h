@@ -1,21 +1,20 @@
-// Which threads a call of the core has.
+// The threads of a call of the core.
 #pragma once
 
 namespace lenetshift {
 
-// The threads of one call: the caller's own, and workers of the pool (host/threads.h).
+// The threads of one call: the caller's thread and workers of the pool (host/threads.h).
 //
-// Calls from several threads at once take turns, so that no core is asked for twice. While a call
-// waits, `should_stop` is asked every 20 ms; it may be null.
+// Simultaneous calls from several threads take turns, so that they do not compete for the cores. A
+// waiting call calls `should_stop` every 20 ms; it may be null.
 //
-// A call has fewer threads than it wants
-// - beyond kMostPerCore for each core: they would only wait for each other;
-// - where the system starts no more of them: it has those that there are;
-// - in the midst of another call, within ForeignCode on the same thread, or where it waits for a
-// call
-//   that is held up there: it has its own thread alone.
+// A call gets fewer threads than it wants
+// - if it wants more than kMostPerCore for each core: more would only wait for each other;
+// - if the system starts no more threads: it gets those that exist;
+// - if it runs within another call, in ForeignCode on the same thread, or waits for a call that
+//   is held up in ForeignCode: it gets only its own thread.
 //
-// No result depends on the number of threads, so this costs nothing but time.
+// No result depends on the number of threads, so this costs only time.
 class Team {
  public:
   static constexpr int kMostPerCore = 8;
@@ -25,18 +24,18 @@ class Team {
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;
 
-  // 0 where should_stop said so before the turn came.
+  // 0 if should_stop returned true before the call's turn came.
   int n_threads() const { return n_threads_; }
 
  private:
   int n_threads_;
   bool has_turn_ = false;
-  int outer_size_;  // threads of the call in the midst of which this one began
+  int outer_size_;  // threads of the call within which this one began
 };
 
-// While it lives, the calling thread runs code of others in the midst of a call: Python's signal
-// handlers. They may call the core again, or wait for another thread that does: neither may wait
-// for the turn, which would not come.
+// During its lifetime the calling thread runs foreign code within a call: Python's signal handlers.
+// They may call the core again, or wait for another thread that does. Neither call may wait for its
+// turn, which would not come.
 class ForeignCode {
  public:
   ForeignCode();

@@ -27,25 +27,25 @@ namespace {
 using std::chrono::microseconds;
 using Clock = std::chrono::steady_clock;
 
-// How a thread waits, for its next job or at a barrier.
+// How a thread waits for its next job or at a barrier.
 //
-// It spins first: the other threads finish a stage of a training step at about the same time, and a
-// turn of the loop sees that at once. It does so for 50 us: with 5, an epoch of the MLP took 7 %
-// longer on two cores, of LeNet-5 up to 40 %, since a thread that yields may be away for long.
-// (Where both threads have to share one core it is the other way round: a c3_conv of 64 images
-// takes 203 us, with 5 us 115.)
+// First it spins: the other threads finish a stage of a training step at about the same time, and a
+// spinning thread sees that at once. It spins for 50 us: with 5 us, an epoch took 7 % longer for
+// the MLP on two cores and up to 40 % longer for LeNet-5, because a thread that yields may be away
+// for long. (If both threads must share one core, it is the other way round: a c3_conv of 64 images
+// takes 203 us, and 115 us with 5 us of spinning.)
 //
-// Then it yields. Where others want the core they get it, above all the thread that it waits for.
-// Where no one wants it, it is still awake when its turn comes, some tens of microseconds of Python
-// later. To be woken from sleep takes longer than that, where the core has gone idle and on a
-// virtual machine above all.
+// Then it yields. If other threads want the core, they get it, above all the thread that it waits
+// for. If none does, it is still awake when its turn comes, after some tens of microseconds of
+// Python. To wake a sleeping thread takes longer than that, above all if the core has gone idle and
+// on a virtual machine.
 //
-// And then it sleeps: what has not come by now may be a long time coming, and until then the core
-// and its power are others'. With more threads than cores it sleeps at once: with a thousand of
-// them yielding passes the core round all those that have nothing to do.
+// Finally it sleeps: what has not come by now may take long, and until then other threads can use
+// the core and its power. With more threads than cores it sleeps at once: with a thousand threads,
+// yielding would pass the core round all those that have nothing to do.
 constexpr microseconds kSpin{50}, kAwake{200};
 
-// How often a call that waits for its turn looks up.
+// How often a call that waits for its turn checks whether to stop.
 constexpr std::chrono::milliseconds kRound{20};
 
 void pause() {
@@ -56,7 +56,7 @@ void pause() {
 #endif
 }
 
-// As std::atomic::wait() of C++20 does it: sleep_while() may return early.
+// Like std::atomic::wait() of C++20, except that sleep_while() may return early.
 #if defined(__linux__)
 void sleep_while(std::uint32_t* word, std::uint32_t value) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
@@ -65,8 +65,8 @@ void wake_all(std::uint32_t* word) {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 #else
-// All words share one condition: who is woken for another's goes back to sleep. Never destroyed, as
-// the pool.
+// All words share one condition: a thread that is woken for another word goes back to sleep. Like
+// the pool, it is never destroyed.
 struct Sleep {
   std::mutex mutex;
   std::condition_variable changed;
@@ -85,7 +85,7 @@ void wake_all(std::uint32_t*) {
 }
 #endif
 
-// Those that the calling thread may use.
+// The number of cores that the calling thread may use.
 int n_cores() {
 #if defined(__linux__)
   cpu_set_t cores;
@@ -94,7 +94,7 @@ int n_cores() {
   return std::max(1u, std::thread::hardware_concurrency());  // more than a cpu_set_t holds
 }
 
-// In top and in debuggers.
+// The name is shown in top and in debuggers.
 void name_this_thread(const char* name) {
 #if defined(__APPLE__)
   pthread_setname_np(name);
@@ -103,8 +103,8 @@ void name_this_thread(const char* name) {
 #endif
 }
 
-// Each worker has a number of its own that sends it to work, so that a job wakes those that take
-// part in it and no other. On a cache line of its own, since it spins there.
+// Each worker has its own number that sends it to work, so that a job wakes only the workers that
+// take part in it. It has its own cache line, because the worker spins on it.
 struct alignas(64) Worker {
   Event job;
 };
@@ -112,9 +112,9 @@ struct alignas(64) Worker {
 struct Pool {
   std::mutex mutex;  // guards the next four
   std::condition_variable free;
-  bool taken = false;      // it is some call's turn
-  unsigned n_foreign = 0;  // how often such a call has come to ForeignCode
-  unsigned foreign = 0;    // n_foreign while one runs it, else 0
+  bool taken = false;      // some call has its turn
+  unsigned n_foreign = 0;  // how often such a call has entered ForeignCode
+  unsigned foreign = 0;    // n_foreign while a call is in it, otherwise 0
 
   // The rest belongs to the call whose turn it is.
   std::deque<Worker> workers;  // those that were started; they stay until the process ends
@@ -124,7 +124,7 @@ struct Pool {
   int n_running = 0;  // workers that have not finished this job
   Event finished;     // changes when none is left
 
-  // Starts workers until there are n, as far as the system lets it; returns how many of n there
+  // Starts workers until there are n or the system starts no more; returns how many of the n there
   // are.
   int start(int n) {
     while (static_cast<int>(workers.size()) < n) {
@@ -175,7 +175,7 @@ Pool& the_pool() {
   static std::once_flag once;
   std::call_once(once, [] {
     pool = new Pool;
-    // A forked child has none of its parent's threads: it starts with a pool of its own.
+    // A forked child has none of its parent's threads: it starts with its own pool.
     pthread_atfork(nullptr, nullptr, [] {
       pool = new Pool;
       has_turn = false;
@@ -200,7 +200,7 @@ Team::Team(int n_wanted, bool (*should_stop)()) : n_threads_(1), outer_size_(tea
       p.taken = has_turn_ = has_turn = n_threads_ > 1;
       break;
     }
-    // Each question whether to stop is ForeignCode, but only a signal's handler lasts for a round.
+    // Every call of should_stop is ForeignCode, but only a signal handler lasts for a whole round.
     if (p.foreign != 0 && p.foreign == foreign) break;
     foreign = p.foreign;
     lock.unlock();
@@ -214,7 +214,7 @@ Team::Team(int n_wanted, bool (*should_stop)()) : n_threads_(1), outer_size_(tea
 
 Team::~Team() {
   team_size = outer_size_;
-  if (!has_turn_ || !has_turn) return;  // the latter in a forked child, whose pool is another
+  if (!has_turn_ || !has_turn) return;  // the latter in a forked child, which has another pool
   has_turn = false;
   {
     std::lock_guard<std::mutex> lock(pool->mutex);
@@ -258,7 +258,8 @@ void Event::wait_while(std::uint32_t value, bool crowd) {
         if (this->value() != value) return;
     }
   }
-  // Either the sleeper sees the new value, or set() sees the sleeper: hence sequential consistency.
+  // Sequential consistency, so that either the sleeper sees the new value or set() sees the
+  // sleeper.
   __atomic_fetch_add(&sleepers_, 1, __ATOMIC_SEQ_CST);
   while (__atomic_load_n(&value_, __ATOMIC_SEQ_CST) == value) sleep_while(&value_, value);
   __atomic_fetch_sub(&sleepers_, 1, __ATOMIC_RELAXED);

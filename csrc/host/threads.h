@@ -1,17 +1,18 @@
-// Threads of our own: a pool that lives as long as the process, so that the core needs no OpenMP
-// runtime beside torch's. No standard library here: files compiled for one ISA include this.
+// The core's own threads: a pool that lives as long as the process, so that the core needs no
+// OpenMP runtime besides torch's. No standard library here, because files compiled for one ISA
+// include this file.
 //
 // A call of the core has a Team (host/team.h), which says how many threads there are: no
-// run_on_threads() and no Barrier of the call counts on more.
+// run_on_threads() and no Barrier of the call may use more.
 #pragma once
 
 #include <cstdint>
 
 namespace lenetshift {
 
-// Calls body(context, thread) for thread = 0 ... n_threads - 1, each on a thread of its own, the
-// caller's being thread 0, and returns when all have returned. The body does not throw. Throws
-// std::logic_error for more threads than the caller's Team has.
+// Calls body(context, thread) for thread = 0 ... n_threads - 1, each on its own thread, where
+// thread 0 is the caller, and returns when all have returned. The body must not throw. Throws
+// std::logic_error if n_threads is more than the caller's Team has.
 void run_body_on_threads(int n_threads, void (*body)(void* context, int thread), void* context);
 
 // A number that one thread changes and others wait for. They spin, then yield, then sleep:
@@ -19,9 +20,9 @@ void run_body_on_threads(int n_threads, void (*body)(void* context, int thread),
 class Event {
  public:
   std::uint32_t value() const;
-  // Returns once the value is another. In a crowd (more threads than cores) it sleeps at once.
+  // Returns once the value has changed. In a crowd (more threads than cores) it sleeps at once.
   void wait_while(std::uint32_t value, bool crowd);
-  // Who has waited sees everything that was written before.
+  // A thread that has waited sees everything that was written before.
   void set(std::uint32_t value);
 
  private:

@@ -38,7 +38,7 @@ TEST_CASE("run_on_threads: thread 0 is the caller") {
   CHECK((first == std::this_thread::get_id()));
 }
 
-TEST_CASE("run_on_threads: what the threads wrote is seen after it, in thousands of short jobs") {
+TEST_CASE("run_on_threads: the caller sees what the threads wrote, in thousands of short jobs") {
   const Team team(4, nullptr);
   std::vector<int> values(team.n_threads());
   int wrong = 0;
@@ -49,7 +49,7 @@ TEST_CASE("run_on_threads: what the threads wrote is seen after it, in thousands
   CHECK(wrong == 0);
 }
 
-TEST_CASE("teams of several threads at once take turns, and each job gets all its threads") {
+TEST_CASE("simultaneous teams take turns, and each job gets all its threads") {
   std::atomic<int> wrong{0}, at_once{0};
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 8; ++caller)
@@ -67,7 +67,7 @@ TEST_CASE("teams of several threads at once take turns, and each job gets all it
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a team in the midst of another has its caller's thread alone") {
+TEST_CASE("a team within another one has only its caller's thread") {
   const Team outer(2, nullptr);
   const Team inner(2, nullptr);
   CHECK(inner.n_threads() == 1);
@@ -76,7 +76,7 @@ TEST_CASE("a team in the midst of another has its caller's thread alone") {
   CHECK(calls == 1);
 }
 
-TEST_CASE("a call that waits for its turn gives up where it is asked to stop") {
+TEST_CASE("a call that waits for its turn gives up when should_stop returns true") {
   std::atomic<bool> held{false}, release{false};
   std::thread other([&] {
     const Team team(2, nullptr);

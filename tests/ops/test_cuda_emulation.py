@@ -309,7 +309,7 @@ FAULTS = {
     ),
     "train: write beyond the slot": (
         ("address", BEYOND), train("lenet5"), "lenet5/train.cu", "",
-        "slots = workspace.take<float>(static_cast<std::int64_t>(n_slots) * n_grads)",
+        "slots = workspace.take<float>(n_slots * n_grads)",
         "slots = workspace.take<float>(n_slots)",
     ),
     "train: missing barrier of a perceptron": (

@@ -6,12 +6,12 @@
 //                        weight[connection, u, v] * input[n, c, y + u, x + v]
 //   grad_weight[connection, u, v] = sum over n, y, x of
 //                                   grad_output[n, o, y, x] * input[n, c, y + u, x + v]
-//   grad_input: the first sum on grad_output in a frame of zeros, sources and targets of the table
-//   exchanged and the taps turned by 180 degrees.
+//   grad_input: the first sum on grad_output in a frame of zeros, with the sources and targets of
+//   the table exchanged and the taps turned by 180 degrees.
 //
 // The schedule (c3_plan.h chooses its sizes):
 //
-//   map groups of up to 62 output maps          no table's weights are more than a cache holds
+//   map groups of up to 62 output maps          whose weights fit into a cache
 //     output: lane groups over the threads      a patch in each lane: patches.h
 //       windows of the input to lanes
 //       tiles, output maps, points, blocks of rows; then connections, rows, taps: conv5x5.h
@@ -20,13 +20,13 @@
 //       lane groups of the slot
 //         patches of grad_output, windows of the input to lanes
 //         a few tiles, input maps, five output maps, points; then tiles, rows, taps
-//     grad_input: as the output. But where patches are whole maps (small maps of many images), in
-//     the loop of grad_weight, which has the points of grad_output at hand sums over slots and
-//     lanes
+//     grad_input: like the output. But if patches are whole maps (small maps of many images), it is
+//     computed in the loop of grad_weight, which already has the points of grad_output
+//     sums over slots and lanes
 //
-// What bounds it: multiply-adds, at 60 to 80 % of their peak on whole maps. On large maps
-// transposing windows and patches takes a third of the time, since a window is half as large again
-// as its patch.
+// Multiply-adds bound it, at 60 to 80 % of their peak on whole maps. On large maps transposing
+// windows and patches takes a third of the time, because a window is half as large again as its
+// patch.
 #pragma once
 
 #include "cpu/conv/c3_plan.h"
@@ -52,7 +52,7 @@ Maps<T> output_maps(const C3Shape& s, const MapGroup& group, T* first) {
           width};
 }
 
-// The most bytes that a plan for any of the map groups takes.
+// The largest number of bytes that a plan for any of the map groups takes.
 template <template <class> class Plan>
 std::int64_t most_bytes(const C3Shape& shape, int value_bytes, int n_threads) {
   std::int64_t most = 0;
@@ -73,10 +73,10 @@ inline std::int64_t c3_conv_backward_workspace(const C3Shape& shape, int value_b
   return most_bytes<BackwardPlan>(shape, value_bytes, n_threads);
 }
 
-// Whether something came out that is not finite, as any thread may find.
+// Whether any thread has found a result that is not finite.
 class Suspicion {
  public:
-  // Sums over several map groups may overflow where one sum would not: that is looked for anyway.
+  // Sums over several map groups may overflow when one sum would not: those are always checked.
   explicit Suspicion(const C3Shape& s) : any_(s.n_outputs > MapGroup::kMost) {}
   template <class T>
   void check(Vec<T> v) {
@@ -98,18 +98,27 @@ void mend_maps(std::int64_t n_images, int n_maps, int n_threads, Stop& stop, Men
   });
 }
 
-// A lane group of a convolution; the target is written, or added to.
+// A convolution of all images for a map group. The threads take its lane groups.
 template <class T>
-void convolve_group(const Convolution<T>& c, std::int64_t index, const Maps<const T>& source,
-                    const T* points, const T* bias, const Maps<T>& target, bool add,
-                    Workspace parts, Suspicion& not_finite) {
-  const typename Convolution<T>::Memory memory(parts, c.conv);
-  const PatchGroup<T> group(c.cut, index);
-  windows_to_lanes<T>(source, group, c.margin, c.conv.height, c.conv.width, memory.source);
-  not_finite.check<T>(
-      conv5x5_forward<T, true>(c.conv, memory.source, points, bias, memory.scratch, memory.target));
-  lanes_to_patches<T>(memory.target, c.cut.rows, c.cut.columns, add, group, target);
-}
+struct ConvolutionRun {
+  const Convolution<T>& convolution;
+  Suspicion& not_finite;
+  Maps<const T> source = {};
+  const T* points = nullptr;  // of the weights
+  const T* bias = nullptr;
+  Maps<T> target = {};
+  bool add = false;  // to what the target holds
+
+  void run_group(std::int64_t index, Workspace parts) const {
+    const Convolution<T>& c = convolution;
+    const typename Convolution<T>::Memory memory(parts, c.conv);
+    const PatchGroup<T> group(c.cut, index);
+    windows_to_lanes<T>(source, group, c.margin, c.conv.height, c.conv.width, memory.source);
+    not_finite.check<T>(conv5x5_forward<T, true>(c.conv, memory.source, points, bias,
+                                                 memory.scratch, memory.target));
+    lanes_to_patches<T>(memory.target, c.cut.rows, c.cut.columns, add, group, target);
+  }
+};
 
 template <class T>
 bool c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
@@ -121,14 +130,17 @@ bool c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bia
   for_map_groups(shape, [&](const MapGroup& maps) {
     if (stop.raised()) return;
     const ForwardPlan<T> plan(shape, table_of(shape, maps), n_threads, workspace);
-    const Maps<T> target = output_maps(shape, maps, output);
+    ConvolutionRun<T> run = {plan.convolution, not_finite};
+    run.source = source;
+    run.points = plan.points;
+    run.bias = bias + maps.first;
+    run.target = output_maps(shape, maps, output);
     conv5x5_pack(plan.convolution.conv, weight + maps.first_connection * kTaps * kTaps,
                  plan.points);
     WorkQueue groups(plan.convolution.n_groups());
     run_on_threads(plan.threads.n_threads, [&](int thread) {
       for (std::int64_t i; !stop.requested(thread) && (i = groups.next()) >= 0;)
-        convolve_group<T>(plan.convolution, i, source, plan.points, bias + maps.first, target,
-                          false, plan.threads.of(thread), not_finite);
+        run.run_group(i, plan.threads.of(thread));
     });
   });
   if (stop.raised() || !not_finite.any()) return !stop.raised();
@@ -139,7 +151,8 @@ bool c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bia
   return !stop.raised();
 }
 
-// weight [n_connections, 5, 5] in the order of the turned table, the taps turned by 180 degrees.
+// weight [n_connections, 5, 5] in the order of the turned table, with the taps turned by 180
+// degrees.
 template <class T>
 void turn_weight(const Table& table, const T* weight, T* turned) {
   constexpr int n = kTaps * kTaps;
@@ -154,29 +167,42 @@ void turn_weight(const Table& table, const T* weight, T* turned) {
   }
 }
 
-// The lane groups of one slot, which is summed in `grads` where the weights' gradients are wanted.
-// grad_input, where the correlation gives it and it is wanted, is written, or added to.
+// The correlation of all images for a map group. The threads take its slots.
 template <class T>
-void correlate_slot(const Correlation<T>& c, std::int64_t slot, const Maps<const T>& grad_output,
-                    const Maps<const T>& input, const T* points, Vec<T>* grads,
-                    const Maps<T>* grad_input, bool add, Workspace parts, Stop& stop, int thread,
-                    Suspicion& not_finite) {
-  const typename Correlation<T>::Memory memory(parts, c.conv, c.gives_grad_input);
-  Vec<T>* const grad_bias = grads ? grads + c.n_grads - c.conv.n_outputs : nullptr;
-  for (std::int64_t i = 0; grads && i < c.n_grads; ++i) grads[i] = Vec<T>{};
-  for (std::int64_t i = slot; i < c.n_groups() && !stop.requested(thread); i += c.n_slots) {
-    const PatchGroup<T> group(c.cut, i);
-    windows_to_lanes<T>(grad_output, group, 0, c.cut.rows, c.cut.columns, memory.grad_output);
-    if (grads) windows_to_lanes<T>(input, group, 0, c.conv.height, c.conv.width, memory.input);
-    not_finite.check<T>(conv5x5_backward<T, true>(c.conv, memory.grad_output, memory.input, points,
-                                                  memory.scratch, grads, grad_bias,
-                                                  grad_input ? memory.grad_input : nullptr));
-    if (grad_input)
-      lanes_to_patches<T>(memory.grad_input, c.conv.height, c.conv.width, add, group, *grad_input);
-  }
-}
+struct CorrelationRun {
+  const Correlation<T>& correlation;
+  Suspicion& not_finite;
+  Stop& stop;
+  Maps<const T> grad_output = {}, input = {};
+  const T* points = nullptr;  // of the weights
+  Vec<T>* slots = nullptr;    // null if the weights' gradients are not wanted
+  Maps<T> grad_input = {};    // null if not wanted, or if the correlation does not give it
+  bool add = false;           // to what grad_input holds
 
-// The sums over slots and lanes for a map group, each where wanted: g.grad_weight, g.grad_bias.
+  // The lane groups of a slot.
+  void run_slot(std::int64_t slot, Workspace parts, int thread) const {
+    const Correlation<T>& c = correlation;
+    const typename Correlation<T>::Memory memory(parts, c.conv, c.gives_grad_input);
+    ConvGrads<T> grads = {};
+    if (slots) {
+      grads.weight = slots + slot * c.n_grads;
+      grads.bias = grads.weight + c.n_grads - c.conv.n_outputs;
+      for (std::int64_t i = 0; i < c.n_grads; ++i) grads.weight[i] = Vec<T>{};
+    }
+    if (grad_input.first) grads.input = memory.grad_input;
+    for (std::int64_t i = slot; i < c.n_groups() && !stop.requested(thread); i += c.n_slots) {
+      const PatchGroup<T> group(c.cut, i);
+      windows_to_lanes<T>(grad_output, group, 0, c.cut.rows, c.cut.columns, memory.grad_output);
+      if (slots) windows_to_lanes<T>(input, group, 0, c.conv.height, c.conv.width, memory.input);
+      not_finite.check<T>(conv5x5_backward<T, true>(c.conv, memory.grad_output, memory.input,
+                                                    points, memory.scratch, grads));
+      if (grads.input)
+        lanes_to_patches<T>(memory.grad_input, c.conv.height, c.conv.width, add, group, grad_input);
+    }
+  }
+};
+
+// The sums over slots and lanes for a map group: g.grad_weight and g.grad_bias, each if wanted.
 template <class T>
 void sum_slots(const C3Shape& shape, const MapGroup& maps, const BackwardPlan<T>& plan,
                const C3Backward<T>& g) {
@@ -213,13 +239,10 @@ bool c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
   Stop stop(execution);
   Suspicion not_finite(shape);
   const bool wants_weight = g.grad_weight != nullptr || g.grad_bias != nullptr;
-  const Maps<const T> input = input_maps(shape, g.input);
   const Maps<T> grad_input = input_maps(shape, g.grad_input);
   for_map_groups(shape, [&](const MapGroup& maps) {
     if (stop.raised()) return;
     const BackwardPlan<T> plan(shape, table_of(shape, maps), n_threads, workspace);
-    const Maps<const T> grad_output = output_maps(shape, maps, g.grad_output);
-    const bool add = maps.first > 0;  // to grad_input, what earlier groups left
     const bool correlation_does = g.grad_input && plan.correlation.gives_grad_input;
     const bool convolution_does = g.grad_input && !plan.correlation.gives_grad_input;
 
@@ -231,19 +254,30 @@ bool c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* worksp
       for (int c = 0; c < shape.n_inputs; ++c) plan.no_bias[c] = 0;
     }
 
+    CorrelationRun<T> correlation = {plan.correlation, not_finite, stop};
+    correlation.grad_output = output_maps(shape, maps, g.grad_output);
+    correlation.input = input_maps(shape, g.input);
+    correlation.points = plan.points;
+    if (wants_weight) correlation.slots = plan.slots;
+    if (correlation_does) correlation.grad_input = grad_input;
+    correlation.add = maps.first > 0;  // earlier groups left their part
+
+    ConvolutionRun<T> convolution = {plan.convolution, not_finite};
+    convolution.source = correlation.grad_output;
+    convolution.points = plan.points;
+    convolution.bias = plan.no_bias;
+    convolution.target = grad_input;
+    convolution.add = correlation.add;
+
     const int n_slots = wants_weight || correlation_does ? plan.correlation.n_slots : 0;
     WorkQueue items(n_slots + (convolution_does ? plan.convolution.n_groups() : 0));
     run_on_threads(plan.threads.n_threads, [&](int thread) {
       const Workspace parts = plan.threads.of(thread);
       for (std::int64_t i; !stop.requested(thread) && (i = items.next()) >= 0;) {
         if (i >= n_slots)
-          convolve_group<T>(plan.convolution, i - n_slots, grad_output, plan.points, plan.no_bias,
-                            grad_input, add, parts, not_finite);
+          convolution.run_group(i - n_slots, parts);
         else
-          correlate_slot<T>(plan.correlation, i, grad_output, input, plan.points,
-                            wants_weight ? plan.slots + i * plan.correlation.n_grads : nullptr,
-                            correlation_does ? &grad_input : nullptr, add, parts, stop, thread,
-                            not_finite);
+          correlation.run_slot(i, parts, thread);
       }
     });
     if (wants_weight && !stop.raised()) sum_slots<T>(shape, maps, plan, g);

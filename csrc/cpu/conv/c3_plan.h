@@ -1,5 +1,5 @@
-// How a call of c3_conv is done: which output maps are taken together, how maps are cut into
-// patches, how many threads take part, and where everything stands in the workspace.
+// The plan of a call of c3_conv: which output maps are taken together, how maps are cut into
+// patches, how many threads take part, and where everything is in the workspace.
 #pragma once
 
 #include "cpu/conv/conv5x5.h"
@@ -11,18 +11,18 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// The most that a call asks for, whatever its shape and the number of threads. Where all threads
-// together would need more, fewer take part.
+// The largest workspace of a call, for any shape and number of threads. If all threads together
+// would need more, fewer take part.
 constexpr std::int64_t kC3Bytes = 64 << 20;
-// Of it for slots of gradients: two, of 11 MB each, where 62 maps see 62 maps.
+// The part of it for slots of gradients: two of 11 MB each if 62 maps see 62 maps.
 constexpr std::int64_t kSlotsBytes = 24 << 20;
-// What a thread works on at a time should stay in the second-level cache. Whole maps may be larger:
-// their windows do not overlap, and grad_input needs no transforms of its own.
+// The data that a thread works on at a time should stay in the second-level cache. Whole maps may
+// be larger: their windows do not overlap, and grad_input needs no transforms of its own.
 constexpr std::int64_t kGroupBytes = 1 << 20, kWholeMapsBytes = 7 << 18;
 constexpr std::int64_t kLargestWholeMap = 1 << 12;  // pixels; beyond, no lane group fits
 
 // Output maps first ... first + n - 1, and the number of connections before theirs. The weights of
-// so many maps stay in the cache, and masks have bits enough to read the table from either side.
+// kMost maps stay in the cache, and a mask has enough bits to read the table from either side.
 struct MapGroup {
   static constexpr int kMost = 62;
   int first, n;
@@ -69,8 +69,8 @@ struct TurnedTable {
   TurnedTable(const TurnedTable&) = delete;  // the table points into it
 };
 
-// What a lane group takes, about in multiply-adds of a vector: measured for AVX-512. Whole maps are
-// transposed as one long row, patches row by row.
+// The work of a lane group, roughly in multiply-adds of a vector, as measured for AVX-512. Whole
+// maps are transposed as one long row, patches row by row.
 template <class T>
 std::int64_t transposition_work(int n_maps, int rows, int columns, bool whole_maps) {
   if (whole_maps) return std::int64_t{6} * n_maps * rows * columns;
@@ -89,20 +89,20 @@ std::int64_t convolution_work(const Table& table, const Conv5x5& conv, bool whol
          transposition_work<T>(conv.n_inputs, conv.height, conv.width, whole_sources) +
          transposition_work<T>(conv.n_outputs, conv.out_height(), conv.out_width(), whole_targets);
 }
-// Each tile's accumulators are read and written as well.
+// Each tile also reads and writes its accumulators.
 template <class T>
 std::int64_t correlation_work(const Table& table, const Conv5x5& conv, bool whole_maps) {
   return convolution_work<T>(table, conv, whole_maps, whole_maps) +
          2 * table.n_weight_points() * conv.n_tiles();
 }
 
-// What a cut costs: work as above, and the bytes of a thread.
+// The cost of a cut: its work, as above, and the bytes of a thread.
 struct Cost {
   std::int64_t work, bytes;
 };
 
-// The cut for which cost_of(cut) is the least work with no more than most_bytes, or the one with
-// the smallest patches. Columns are those of whole tiles.
+// The cut whose cost_of(cut) is the least work with no more than most_bytes, or else the cut with
+// the smallest patches. The columns of a patch are those of whole tiles.
 template <class F>
 Cut choose_cut(std::int64_t n_images, std::int64_t height, std::int64_t width,
                std::int64_t most_bytes, F&& cost_of) {
@@ -133,11 +133,11 @@ Vec<T>* take_maps(Workspace& parts, std::int64_t n_maps, int rows, int columns) 
 // A convolution of all images: targets from the windows of their patches.
 template <class T>
 struct Convolution {
-  int margin;  // rows and columns of zeros that stand before the source maps
+  int margin;  // rows and columns of zeros before the source maps
   Cut cut;     // of the target maps
   Conv5x5 conv;
 
-  // A thread's.
+  // A thread's memory.
   struct Memory {
     Vec<T>* source;
     Vec<T>* target;
@@ -169,7 +169,8 @@ struct Convolution {
     const auto cost_of = [&](const Cut& c) { return cost(table, c, n_threads); };
     if (height * width <= kLargestWholeMap)
       cut = Cut(n_images, height, width, static_cast<int>(height), static_cast<int>(width));
-    // Whole maps in all lanes of all threads need no comparison, which takes a microsecond.
+    // If whole maps fill all lanes of all threads, no comparison is needed; one takes a
+    // microsecond.
     if (height * width > kLargestWholeMap || n_images % n_busy != 0 || cost_of(cut).bytes > most)
       cut = choose_cut(n_images, height, width, most, cost_of);
     conv = table.conv_of_patch(cut);
@@ -189,19 +190,19 @@ struct Convolution {
 
 // The correlation of input and grad_output, which gives grad_weight and grad_bias. Lane group g
 // adds its part in slot g % n_slots. The cut and the number of slots depend on the shape alone, so
-// that the order of every sum, and so the result to the last bit, is the same for any number of
+// that the order of every sum, and with it every bit of the result, is the same for any number of
 // threads.
 template <class T>
 struct Correlation {
   Cut cut;  // of the output maps
   Conv5x5 conv;
-  // Where patches are whole maps, the points of grad_output may give grad_input as well, which is
-  // half the work of a convolution of its own.
+  // If patches are whole maps, the points of grad_output may also give grad_input, which is half
+  // the work of a separate convolution.
   bool gives_grad_input = false;
   std::int64_t n_grads;  // of a slot: the weights' points and the bias
   int n_slots;
 
-  // A thread's.
+  // A thread's memory.
   struct Memory {
     Vec<T>* input;        // windows
     Vec<T>* grad_output;  // patches
@@ -223,7 +224,7 @@ struct Correlation {
       cut = Cut(s.n_images, height, width, static_cast<int>(height), static_cast<int>(width));
       gives_grad_input = cost(table, cut, true).bytes <= kWholeMapsBytes;
     }
-    // Fewer images than lanes may still be faster as whole maps than twice in patches.
+    // Even with fewer images than lanes, whole maps may be faster than two passes over patches.
     if (!gives_grad_input || s.n_images < kLanesOf<T>) {
       const Cut patches = choose_cut(s.n_images, height, width, kGroupBytes,
                                      [&](const Cut& c) { return cost(table, c, false); });
@@ -246,7 +247,7 @@ struct Correlation {
     if (with_grad_input) work += convolution_work<T>(table, patch, true, true);
     return {lane_groups<T>(c.n_patches) * work, bytes_of<Memory>(patch, with_grad_input)};
   }
-  // Eight, and more where each has eight groups, so that the sum over slots stays cheap.
+  // Eight slots, and more if each has eight groups, so that the sum over slots stays cheap.
   static int slots_for(std::int64_t n_groups, std::int64_t fit) {
     const std::int64_t wanted = n_groups < 64 ? 8 : n_groups < 512 ? n_groups / 8 : 64;
     const std::int64_t most = n_groups < fit ? n_groups : fit;
@@ -254,8 +255,8 @@ struct Correlation {
   }
 };
 
-// The threads that take part, each with memory of its own: as many as find work, and room in what
-// is left of kC3Bytes.
+// The threads that take part, each with its own memory: as many as there is work for, and as fit
+// into the rest of kC3Bytes.
 struct ThreadMemory {
   int n_threads;
   std::int64_t bytes_each;

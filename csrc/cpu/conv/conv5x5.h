@@ -5,14 +5,14 @@
 //     output[o][y][x] = bias[o] + sum over connections (o, c), rows of taps u, taps v of
 //                       weight[connection][u][v] * input[c][y + u][x + v]
 //
-// Images lie in the lanes, weights are broadcast: no lane ever talks to another, so the sparse
-// table costs nothing and every height and width works. Along a row it is the form F(5, 5)
-// (cpu/math/toom_cook.h): a tile of five output columns from nine input columns in nine products
-// instead of 25. At each point p that leaves a sum down the tile's column,
+// Images lie in the lanes and weights are broadcast. No lane ever talks to another, so the sparse
+// table costs nothing and every height and width works. Along a row the kernel uses the form F(5,
+// 5) (cpu/math/toom_cook.h): it computes a tile of five output columns from nine input columns in
+// nine products instead of 25. At each point p that leaves a sum down the tile's column,
 //
 //   product[o][p][y] = sum over (o, c), u of weight[connection][u][p] * input[c][p][y + u]
 //
-// where [p] stands for the value at the point. The schedule, forward:
+// where [p] is the value at the point. The schedule, forward:
 //
 //   weights to points                            once for all lane groups
 //   tiles of five columns                        whose input's points stay in the L2 cache
@@ -25,7 +25,7 @@
 //       rows: from points to columns
 //
 // It is bound by the issue of multiply-adds, which are 58 % of the time at the peak rate; the
-// changes of layout that c3_conv adds take 17 %, the ways to points and back 16 %. Backward is in
+// changes of layout in c3_conv take 17 %, the transforms to points and back 16 %. Backward is in
 // cpu/conv/conv5x5_backward.h.
 //
 // Maps in a lane group are Vec<T> [n_maps, height, width]; the points of a few tiles are
@@ -44,8 +44,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// By tools/generate/toom_cook_points.py: a layer's sum loses three to four times what the direct one does;
-// with 0, +-1, +-2, +-1/2 and 4 it would be seven times.
+// From tools/generate/toom_cook_points.py. A layer's sum has three to four times the rounding error of the
+// direct sum; with 0, +-1, +-2, +-1/2 and 4 it would have seven times.
 constexpr Points<8> kConvPoints = {{1, -1, 2, -2, 0.625, -0.625, 0.25, -0.25}, Fractions::in_taps};
 using ConvForm = Form<5, kTaps, kConvPoints>;
 constexpr int kTileOutputs = ConvForm::outputs, kTileInputs = ConvForm::inputs;
@@ -64,7 +64,7 @@ struct Conv5x5 {
   int n_weight_points() const { return n_connections() * kPoints * kTaps; }
 };
 
-// Tiles whose points are there at once.
+// Tiles whose points are in memory at once.
 struct Tiles {
   int first, n;
 };
@@ -72,8 +72,8 @@ struct Tiles {
 // A thread's memory for one convolution.
 template <class T>
 struct ConvScratch {
-  // Backward takes as many tiles at once as the second-level cache holds beside the rest: each
-  // time, the weights' gradients are read and written. Forward takes one.
+  // Backward takes as many tiles at once as the second-level cache holds next to the rest, because
+  // each time it reads and writes the weights' gradients. Forward takes one.
   static constexpr int kBytes = 400 << 10;
   int n_tiles;
   Vec<T>* input;    // points of the input maps
@@ -101,10 +101,9 @@ template <class T>
     pack_taps<ConvForm>(weight, points);
 }
 
-// Runs of output rows that are summed at once. Each length is code of its own, so there are few:
-// those that divide C3's and C1's rows and leave room for the taps and an input row in the
-// registers, and for what is left of other heights, halves of the latter. float64 serves gradient
-// checks only.
+// Runs of output rows that are summed at once. Each length has its own code, so there are few:
+// those that divide C3's and C1's rows and leave room in the registers for the taps and an input
+// row, and halves of the latter for the rest of other heights. float64 is only for gradient checks.
 constexpr int largest_divisor(int n, int most) {
   while (n % most != 0) --most;
   return most;
@@ -132,7 +131,7 @@ inline void for_runs(int total, F&& f) {
   for_halving_runs<R::c1>(y, total, f);
 }
 
-// The points of tiles of the input maps; columns beyond the maps are zeros.
+// The points of tiles of the input maps; columns beyond the maps count as zeros.
 template <class T>
 [[gnu::noinline]] void input_points(const Conv5x5& conv, const Vec<T>* input, Tiles tiles,
                                     Vec<T>* points) {
@@ -147,8 +146,8 @@ template <class T>
       }
 }
 
-// One point of one output map, rows 0 ... n - 1 of `product`: input and weight stand at the point
-// of map 0 and of the map's first connection. An input row is loaded once and meets five weights.
+// One point of one output map, rows 0 ... n - 1 of `product`. `input` points to the point of map 0,
+// `weight` to that of the map's first connection. An input row is loaded once for five weights.
 template <class T, int n>
 [[gnu::noinline]] void forward_rows(std::int64_t connected, const Vec<T>* input,
                                     std::int64_t map_size, const T* weight, Vec<T>* product) {
@@ -170,8 +169,8 @@ template <class T, int n>
   for (int y = 0; y < n; ++y) product[y] = sum[y];
 }
 
-// With `checked`, returns what is finite if every point was; cpu/conv/not_finite.h has the rest.
-// The last two outputs of a tile are made from all of its points.
+// With `checked`, returns a vector that is finite if every point is; cpu/conv/not_finite.h says
+// why. The last two outputs of a tile are made from all of its points.
 template <class T, bool checked = false>
 [[gnu::noinline]] Vec<T> conv5x5_forward(const Conv5x5& conv, const Vec<T>* input,
                                          const T* weight_points, const T* bias,

@@ -5,7 +5,7 @@
 //   grad_weight[(o, c)][u][v] = sum over y, x of grad_output[o][y][x] * input[c][y + u][x + v]
 //   grad_bias[o]             = sum over y, x of grad_output[o][y][x]
 //
-// in the adjoints of the same form, at each point by itself; sums over images are taken at the
+// in the adjoints of the same form, at each point separately. Sums over images are taken at the
 // points, lane by lane, and end with one G^T for a whole batch (conv5x5_sum_taps). The schedule:
 //
 //   as many tiles of columns as the L2 cache holds
@@ -33,8 +33,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// The gradient of one row of taps, summed over the lanes: grad_point(p) gives that of its points,
-// store(v, sum) takes it.
+// The gradient of one row of taps, summed over the lanes. grad_point(p) returns the gradient of
+// point p; store(v, sum) takes that of tap v.
 template <class T, class GradPoint, class Store>
 inline void conv5x5_sum_taps(GradPoint&& grad_point, Store&& store) {
   Vec<T> points[kPoints], taps[kTaps];
@@ -59,9 +59,9 @@ template <class T>
       }
 }
 
-// One point of the gradient of one input map: adds to rows 0 ... n + 3 of `sums`, from rows
-// 0 ... n - 1 of the gradients of the output maps that see it. With 16 registers four sums of the
-// longest run do not fit; runs that do are 6 to 13 % slower.
+// One point of the gradient of one input map: adds to rows 0 ... n + 3 of `sums`, from rows 0 ... n
+// - 1 of the gradients of the output maps that see it. With 16 registers, four sums of the longest
+// run do not fit; runs whose sums all fit are 6 to 13 % slower.
 template <class T, int n>
 [[gnu::noinline]] void grad_input_rows(const Conv5x5& conv, int c, const Vec<T>* grad,
                                        std::int64_t map_size, const T* weight, Vec<T>* sums) {
@@ -117,8 +117,9 @@ template <class T, bool checked>
   return check;
 }
 
-// Output maps whose weight gradients are summed at once, a column of taps at one point for each: an
-// input row is then loaded for all of them. Sums, gradients and the row stay in registers.
+// The number of output maps whose weight gradients are summed at once, a column of taps at one
+// point for each. An input row is then loaded once for all of them. Sums, gradients and the row
+// stay in registers.
 constexpr int kGradMaps = (kRegisters - 1) / (kTaps + 1);
 static_assert(kGradMaps <= 5, "what the loops over maps are unrolled for");
 
@@ -177,18 +178,30 @@ template <class T>
   }
 }
 
-// Where x = 1, the value of a tile's gradients is their sum.
+// The point x = 1, at which the value of a tile's gradients is their sum.
 constexpr int kPointOne = 0;
 static_assert(kConvPoints.x[kPointOne] == 1);
 
-// The gradients of a lane group. grad_weight (its points) and grad_bias [n_outputs] get its share
-// added, lane by lane: the caller sums the lanes at the end. grad_input is written; it, or the
-// other two with input, may be null. `checked` as in conv5x5_forward, for grad_input.
+// Where the gradients of a lane group go. The shares of weight and bias are added, lane by lane:
+// the caller sums the lanes at the end. The input's gradient is written. Null: not wanted; weight
+// and bias are wanted together.
+template <class T>
+struct ConvGrads {
+  Vec<T>* weight;  // its points
+  Vec<T>* bias;    // [n_outputs]
+  Vec<T>* input;
+};
+
+// The gradients of a lane group. input may be null if the weight's are not wanted. `checked` as in
+// conv5x5_forward, for the input's gradient.
 template <class T, bool checked = false>
 [[gnu::noinline]] Vec<T> conv5x5_backward(const Conv5x5& conv, const Vec<T>* grad_output,
                                           const Vec<T>* input, const T* weight_points,
-                                          const ConvScratch<T>& scratch, Vec<T>* grad_weight,
-                                          Vec<T>* grad_bias, Vec<T>* grad_input) {
+                                          const ConvScratch<T>& scratch,
+                                          const ConvGrads<T>& grads) {
+  Vec<T>* const grad_weight = grads.weight;
+  Vec<T>* const grad_bias = grads.bias;
+  Vec<T>* const grad_input = grads.input;
   Vec<T> check = {};
   for (int i = 0; grad_input && i < conv.input_size(); ++i) grad_input[i] = Vec<T>{};
   for (Tiles tiles = {0, 0}; tiles.first < conv.n_tiles(); tiles.first += tiles.n) {

@@ -2,10 +2,10 @@
 //
 // The form F(5, 5) mixes nine neighbouring inputs, or five outputs: one that is not finite spreads
 // to results that do not depend on it (inf - inf, 0 * inf), and large values overflow within the
-// form where a direct sum would not. But a result in which a direct sum meets an infinity or a NaN
-// is made from points that are not finite. So what is finite is right, and all else is summed anew,
-// directly, in double. conv5x5.h's checks tell when to look for it: they cost a hundredth of a
-// call. Direct sums take their time, value by value, and are rare.
+// form when a direct sum would not. But if a direct sum meets an infinity or a NaN, the form's
+// result is made from points that are not finite. So every finite result is right, and every other
+// result is summed again, directly, in double. The checks of conv5x5.h say when to look for such
+// results; they take a hundredth of a call. Direct sums are slow, value by value, but rare.
 #pragma once
 
 #include "c3_table.h"

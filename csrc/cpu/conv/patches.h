@@ -1,10 +1,11 @@
-// How c3_conv divides its work: maps are cut into patches, one patch in each lane. One large image
-// fills a vector so, and no thread holds more than a lane group of patches. The window of a patch
-// is what it needs of the source maps: `margin` further rows and columns on the side of the first
-// one, 4 - margin on the other. What a window or a patch has beyond its map is 0, or is not stored.
+// How c3_conv divides its work: maps are cut into patches, one patch in each lane. In this way one
+// large image fills a vector, and no thread holds more than a lane group of patches. The window of
+// a patch is the part of the source maps that it needs: `margin` more rows and columns before the
+// first one, 4 - margin after the last one. Values of a window beyond its map are 0; values of a
+// patch beyond its map are not stored.
 //
-// A patch begins at a tile of F(5, 5): whatever the cut, a value is summed from the same products
-// in the same order.
+// A patch begins at a tile of F(5, 5), so a value is summed from the same products in the same
+// order for every cut.
 #pragma once
 
 #include "cpu/simd/transpose.h"
@@ -78,12 +79,13 @@ inline int clamp(std::int64_t value, int most) {
   return static_cast<int>(v > 0 ? v : 0);
 }
 
-// Rows of vectors are read and written in squares of so many columns: those beyond the last column
-// belong to the next row, which is written later, or are dropped. The arrays have room for them.
+// Rows of vectors are read and written in squares of kLanesOf<T> columns. The columns beyond the
+// last one belong to the next row, which is written later, or are dropped; the arrays have room for
+// them.
 template <class T>
 constexpr int kBeyond = kLanesOf<T> - 1;
 
-// lanes [maps.n, rows, columns] and kBeyond<T>: the windows of a group's patches, which begin
+// lanes [maps.n, rows, columns], and kBeyond<T> more: the windows of a group's patches, which begin
 // `margin` rows and columns before them.
 template <class T>
 [[gnu::noinline]] void windows_to_lanes(const Maps<const T>& maps, const PatchGroup<T>& group,
@@ -94,7 +96,7 @@ template <class T>
                             maps.image_stride, group.n, maps.n * rows * columns, lanes);
   struct {
     const T* first;
-    int first_row, stop_row, first_column, stop_column;  // those of the window that the map has
+    int first_row, stop_row, first_column, stop_column;  // the part of the window within the map
   } window[w];
   bool inside = group.n == w;
   for (int i = 0; i < w; ++i) {
@@ -130,8 +132,8 @@ template <class T>
     }
 }
 
-// The inverse for the patches themselves: lanes [maps.n, rows, columns] are stored, or added to
-// what stands there.
+// The inverse, for the patches themselves: stores lanes [maps.n, rows, columns], or adds them to
+// what the maps hold.
 template <class T>
 [[gnu::noinline]] void lanes_to_patches(const Vec<T>* lanes, int rows, int columns, bool add,
                                         const PatchGroup<T>& group, const Maps<T>& maps) {

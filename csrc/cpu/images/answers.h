@@ -23,9 +23,9 @@ inline ivec argmax(const vec* logits) {
   return index;
 }
 
-// Writes what the first n_lanes lanes answer: logits vec [10]; the pattern in lane l has the
-// number first[l] + offset. With images in the lanes, first[l] = image of lane l * n_dy * n_dx,
-// and offset is the shift; with consecutive patterns in the lanes, first[l] = l.
+// Writes the answers of the first n_lanes lanes: logits vec [10]; the pattern in lane l has the
+// number first[l] + offset. With images in the lanes, first[l] = image of lane l * n_dy * n_dx, and
+// offset is the shift; with consecutive patterns in the lanes, first[l] = l.
 inline void write_answers(const vec* logits, const std::int64_t* first, std::int64_t offset,
                           int n_lanes, const ShiftedImages& job) {
   const ivec index = argmax(logits);

@@ -1,5 +1,5 @@
-// Images as the caller gives them, uint8 [28, 28]: where they have ink, and their pixels in the
-// lanes.
+// Images as the caller gives them, uint8 [28, 28]: where they have ink, and how their pixels come
+// into the lanes.
 #pragma once
 
 #include "cpu/simd/transpose.h"
@@ -11,7 +11,7 @@ namespace LENETSHIFT_ISA {
 namespace {
 
 // The rows y0 ... y1 and columns x0 ... x1 within which an image, or any of some images, has ink.
-// Without ink y0 > y1.
+// Without ink, y0 > y1.
 struct InkBox {
   int y0 = kImageSize, y1 = -1, x0 = kImageSize, x1 = -1;
   bool empty() const { return y0 > y1; }

@@ -1,5 +1,5 @@
-// The ops translate, with its gradient, and shift_each. Moving computes nothing: it copies what
-// stays of each row.
+// The ops translate, with its gradient, and shift_each. A move computes nothing: it copies the part
+// of each row that stays.
 #include <cstring>
 
 #include "host/stop.h"
@@ -39,7 +39,8 @@ std::int64_t image_bytes(const TranslateShape& s) {
   return s.n_channels * s.height * s.width * s.value_bytes;
 }
 
-// Calls move(i) for i = 0 ... n - 1, images of so many bytes, over the threads. False when stopped.
+// Calls move(i) for i = 0 ... n - 1, images of `bytes` bytes, over the threads. Returns false if
+// stopped.
 template <class Move>
 bool for_images(std::int64_t n, std::int64_t bytes, const Execution& execution, Move&& move) {
   constexpr std::int64_t kBytesBetweenQuestions = 1 << 16;

@@ -13,7 +13,7 @@
 //   activation of the row, then the x-sums
 //
 // It is bound by multiply-adds, 24 for 10 loads. It is a small part of the whole, 7 % of LeNet-5's
-// products on MNIST: the columns and rows without ink cost only their stores.
+// products on MNIST: columns and rows without ink cost only their stores.
 #pragma once
 
 #include "cpu/lenet5/rows.h"
@@ -26,7 +26,7 @@ namespace {
 
 constexpr int kC1Columns = kRegisters >= 32 ? 4 : 2;  // of a block
 
-// The taps inside the frame of C1's line i = 0, 1 of the two at one end of the frame.
+// The taps inside the frame for line i = 0, 1 of the two C1 lines at one end of the frame.
 inline Taps taps_in_frame(End end, int i) {
   return end == End::high ? Taps{0, 3 - i} : Taps{2 - i, 4};
 }

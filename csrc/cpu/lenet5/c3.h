@@ -5,9 +5,9 @@
 //     C3[o][x] = bias[o] + sum over connections (o, c), u, v of
 //                          weight[o, c][u][v] * S2[c][y + 2u][x + 2v]
 //
-// Columns x and x + 2v have one parity. Within a parity this is a correlation of five taps, done
-// in the form F(3, 5): a tile of three outputs from seven inputs takes seven products for each
-// connection and row of taps instead of fifteen.
+// Columns x and x + 2v have the same parity. Within a parity this is a correlation of five taps,
+// computed in the form F(3, 5): a tile of three outputs from seven inputs takes seven products for
+// each connection and row of taps instead of fifteen.
 //
 // The schedule, 16 images in the lanes (AVX-512):
 //   S2 row y + 8 to points: for parity, map c, tile: 7 inputs -> 7 points     s2_to_points
@@ -19,9 +19,9 @@
 //             5 inputs; for each map of the group that sees c: 1 weight, 5 multiply-adds
 //       for each tile: 7 points -> 3 outputs, plus bias
 //
-// Which map sees which is known at compile time: what is not connected costs nothing. The products
-// run at about 80 % of the multiply-add peak; the way to the points and back is bound by loads and
-// stores.
+// The connections are known at compile time: what is not connected costs nothing. The products run
+// at about 80 % of the multiply-add peak; the transforms to the points and back are bound by loads
+// and stores.
 #pragma once
 
 #include "cpu/lenet5/c1.h"
@@ -32,7 +32,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// A row of S2 from the x-sums of two rows of C1: s2 is the values of a canvas row or an edge row.
+// A row of S2 from the x-sums of two rows of C1: s2 holds the values of a canvas row or an edge
+// row.
 inline void s2_row(const Canvas& canvas, const vec* upper, const vec* lower, vec* s2) {
   for (int x = 0; x < canvas.x.s2(); ++x)
     for (int c = 0; c < kMaps1; ++c)
@@ -103,9 +104,9 @@ inline void c3_products(const vec* const* rows, Taps taps, int n_tiles, const fl
   }
 }
 
-// A row of C3 before its activation: sums [2 parities][kMaxTile * n_tiles columns][16 maps].
-// points [5] are the S2 rows that the rows of taps read; `start` is a row to which the sums are
-// added, or null: the bias. products is scratch.
+// A row of C3 before its activation: sums [2 parities][kMaxTile * n_tiles columns][16 maps]. points
+// [5] are the S2 rows that the rows of taps read; `start` is a row to which the sums are added, or
+// null for the bias. products is scratch.
 template <class Table>
 [[gnu::noinline]] void c3_row_sums(const Lenet5Inputs& in, const vec* const* points, Taps taps,
                                    const vec* start, vec* products, vec* sums) {

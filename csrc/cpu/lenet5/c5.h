@@ -7,9 +7,9 @@
 //   F6 = act(F6 weights * C5);  logits = output weights * F6;  answer = argmax
 //
 // The shifts f, f + 4, f + 8 read neighbouring windows on the same columns of S4. Across these
-// windows C5 is a correlation of five taps, done in the form F(3, 5): a tile is the three windows
-// of one dy, and takes 7 products for each map, row and unit instead of 15. Where fewer windows
-// are left it is F(2, 5), with 6 for 10, or the direct form F(1, 5).
+// windows C5 is a correlation of five taps, computed in the form F(3, 5): a tile is the three
+// windows of one dy, and takes 7 products for each map, row and unit instead of 15. If fewer
+// windows are left, the form is F(2, 5), with 6 products instead of 10, or the direct form F(1, 5).
 //
 // The schedule, for the windows f, f + 4, f + 8 under all dy (answer_windows):
 //   every row of S4 to points: 7 columns -> 7 points
@@ -23,8 +23,8 @@
 //     for each block of 5 of the 15 patterns: F6 in blocks of 4 units, the output in blocks of 5,
 //       the answers
 //
-// Five dy, because the default grid has five. It is bound by multiply-adds: the products of C5 and
-// F6 run at 93 to 97 % of the peak.
+// A block has five dy because the default grid has five. It is bound by multiply-adds: the products
+// of C5 and F6 run at 93 to 97 % of the peak.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -37,8 +37,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// S4's rows at one point of the form, or of one column: [s4 rows][16]. The outermost rows of C5's
-// window, at e and e + kS4Last, are in top and bottom [n_dy][16] where any dy is lossy.
+// S4's rows at one point of the form, or of one column: [s4 rows][16]. If any dy is lossy, the
+// outermost rows of C5's window, at e and e + kS4Last, are in top and bottom [n_dy][16].
 struct S4Points {
   const vec *rows, *top, *bottom;
   const vec* tap(int u, int e) const {
@@ -182,7 +182,8 @@ inline void answer_dense(Activation activation, const Lenet5Weights& w, int n, c
   dense_layer<kOutputBlock>(n, w.output, w.output_bias, f6, kF6Units, kClasses, logits);
 }
 
-// All patterns of the m windows f, f + 4, ... : edge_column [m] are the windows' own, or null.
+// All patterns of the m windows f, f + 4, ... edge_column [m] are the windows' edge columns, or
+// null.
 template <int m>
 [[gnu::noinline]] void answer_windows(const Lenet5Inputs& in, const vec* s4, const vec* edge_s4,
                                       int f, const EdgeColumn* const* edge_column,

@@ -14,9 +14,9 @@
 // x) pools C1 at y, y + 1 and x, x + 1; C3 correlates S2 at y + 2u, x + 2v; S4(y, x) pools C3 at
 // y, y + 2 and x, x + 2.
 //
-// This is exact where the moved image loses no ink. A lossy shift, one that pushes ink out of the
-// frame, sees its outermost row (or column) of S2, C3 and S4 differently: cpu/lenet5/frame.h.
-// (Shared computation: Giusti et al. 2013, arXiv 1302.1700; Li et al. 2014, arXiv 1412.4526.)
+// This is exact if the moved image loses no ink. A lossy shift, one that pushes ink out of the
+// frame, has a different outermost row (or column) of S2, C3 and S4: cpu/lenet5/frame.h. (Shared
+// computation: Giusti et al. 2013, arXiv 1302.1700; Li et al. 2014, arXiv 1412.4526.)
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -29,8 +29,8 @@ namespace {
 
 constexpr int kMaxShifts = 2 * kImageSize - 1;  // -27 ... 27
 
-// S4(y, x) depends on the image's rows y - kS4Above ... y + kS4Below: C1's taps above; C3's two
-// rows, its taps, S2's two rows and C1's taps below.
+// S4(y, x) depends on the image's rows y - kS4Above ... y + kS4Below. Above, these are C1's taps;
+// below, they are C3's two rows, its taps, S2's two rows and C1's taps.
 constexpr int kS4Above = kTaps / 2, kS4Below = 2 + 2 * (kTaps - 1) + 1 + kTaps / 2;
 
 // The image lies in a border of zeros that C1's taps may read: pixel (y, x) is at
@@ -41,12 +41,12 @@ constexpr int kInkStride = kImageSize + 2 * kBorder;
 // The two ends of an axis: left or top, right or bottom.
 enum class End : char { low, high };
 
-// The line on the canvas that the shift at offset f has at one end; `last` is its layer's kS2Last,
-// kC3Last or kS4Last.
+// The outermost line on the canvas, at one end, of the shift at offset f; `last` is its layer's
+// kS2Last, kC3Last or kS4Last.
 constexpr int outermost_line(End end, int f, int last) { return end == End::high ? f + last : f; }
 
 // How many shifts of an axis are lossy: the first `high` offsets push ink out at the high end, the
-// last `low` at the low end. No shift does both: an image and its frame are equally large.
+// last `low` at the low end. No shift does both, because an image and its frame have the same size.
 struct LossyEnds {
   int high, low;
   int count() const { return high + low; }
@@ -56,7 +56,7 @@ struct LossyEnds {
   bool any(End end) const { return (end == End::high ? high : low) > 0; }
   // Whether the shift at offset f loses ink at that end.
   bool loses(int f, End end, int n) const { return end == End::high ? f < high : f >= n - low; }
-  // Which lossy shift the one at offset f is, or -1.
+  // The number of the shift at offset f among the lossy ones, or -1.
   int edge_of(int f, int n) const { return f < high ? f : f >= n - low ? f - (n - count()) : -1; }
 };
 
@@ -71,7 +71,7 @@ struct Axis {
   // A single shift uses only every second line of S2 and C3.
   int step() const { return n == 1 ? 2 : 1; }
 
-  // Which shifts are lossy for images with ink in lines first ... last.
+  // The shifts that are lossy for images with ink in lines first ... last.
   LossyEnds lossy(int first, int last) const {
     const auto clamp = [this](int count) { return count < 0 ? 0 : count < n ? count : n; };
     return {clamp(last_shift - (kImageSize - 1 - last)), clamp(-first - (last_shift - n + 1))};
@@ -92,7 +92,7 @@ struct LossyShifts {
   LossyEnds y, x;
 };
 
-// Columns are kept by parity, since a shift's maps use columns of one parity only: column x is
+// Columns are stored by parity, because a shift's maps use columns of only one parity: column x is
 // number x / 2 of parity x % 2.
 constexpr int columns_of_parity(int n_columns, int parity) { return (n_columns - parity + 1) / 2; }
 

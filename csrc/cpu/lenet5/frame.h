@@ -1,8 +1,8 @@
-// The frame: what lossy shifts see, those that push ink out of it.
+// The frame, and the lossy shifts, which push ink out of it.
 //
-// The moved image has zeros beyond its frame where the canvas still sees ink. One axis, the right
-// end of the frame under dx = 2 (the grid's largest, so f = 0); x' counts the moved image's
-// columns and those of its maps, [ ] marks what differs from the canvas:
+// Beyond its frame the moved image has zeros, but the canvas still sees ink. The drawing shows one
+// axis at the right end of the frame under dx = 2 (the grid's largest, so f = 0); x' counts the
+// columns of the moved image and of its maps, and [ ] marks what differs from the canvas:
 //
 //   image x      18  19  20  21  22  23  24  25 | 26  27
 //   moved x'     20  21  22  23  24  25  26  27 | 28  29
@@ -13,8 +13,9 @@
 //   S4'           3 pools C3' 6, 7          [4] pools C3' 8, [9]
 //   C5           meets S4' [4] at its last tap
 //
-// So one column of S2', of C3' and of S4' differs, the outermost, and it is the same for every dy;
-// likewise one row under a lossy dy, the same for every dx. Where both meet stands a corner:
+// So one column of S2', of C3' and of S4' differs, the outermost one, and it is the same for every
+// dy. Likewise one row differs under a lossy dy, and it is the same for every dx. They meet in a
+// corner:
 //
 //   S4' of a shift that         .  .  .  .  c     .  the canvas's
 //   loses ink on the right      .  .  .  .  c     c  edge column of dx
@@ -22,21 +23,21 @@
 //                               .  .  .  .  c     x  corner
 //                               r  r  r  r  x
 //
-// The algorithm: wherever a shift's maps would read the canvas's outermost line, they read the
-// edge line of their own dx or dy instead, whose S2 is computed from the pixels inside the frame.
+// The algorithm: instead of the canvas's outermost line, a shift's maps read the edge line of their
+// own dx or dy. The S2 of an edge line is computed from the pixels inside the frame.
 //
-// The schedule, since C3, S4 and C5 are linear but for the activations:
+// The schedule uses that C3, S4 and C5 are linear except for the activations:
 //   for each lossy dx, along with each canvas row                              edge_column_...
-//     the edge column less the canvas's column, through C3 (one column of taps) and S4;
+//     the edge column minus the canvas's column, through C3 (one column of taps) and S4;
 //     C5 adds its product with that difference
 //   for each lossy dy, at its own row                                          edge_row
-//     the edge row of S2 less the canvas's, through C3 (one row of taps, in the form that C3 has
+//     the edge row of S2 minus the canvas's, through C3 (one row of taps, in the form that C3 uses
 //     along a row); C5 reads this dy's own row of S4
 //     for each lossy dx: the corner, as the difference of the edge column's difference
 //
-// It costs in proportion to the lossy shifts, for which the order of images (predict.h) sees to it
-// that the images of a lane group agree: on MNIST and the default grid an image has 0.72 lossy dx
-// and 0.11 lossy dy.
+// The cost is proportional to the number of lossy shifts of a lane group. The order of images
+// (predict.h) puts images with the same lossy shifts into a lane group. On MNIST and the default
+// grid an image has on average 0.72 lossy dx and 0.11 lossy dy.
 #pragma once
 
 #include "cpu/lenet5/c3.h"
@@ -61,7 +62,7 @@ inline void edge_column_c1(const Lenet5Inputs& in, const EdgeColumn& column, int
     x_sum[c] = activate(in.activation, c1[0][c]) + activate(in.activation, c1[1][c]);
 }
 
-// Row r of S2's edge column, less that of the canvas row.
+// Row r of S2's edge column, minus that of the canvas.
 [[gnu::noinline]] inline void edge_column_s2(const Lenet5Inputs& in, const EdgeColumn& column,
                                              int r, const CanvasS2& s2) {
   const int y = r - in.canvas.y.last_shift;
@@ -75,8 +76,7 @@ inline void edge_column_c1(const Lenet5Inputs& in, const EdgeColumn& column, int
         upper[c] + lower[c] - s2_at(s2.values, column.s2_column(), c);
 }
 
-// sums [16] += what C3's column of taps makes of s2 [6], a row of the edge column that meets tap
-// u.
+// sums [16] += s2 [6], a row of the edge column that meets tap u, times C3's column of taps.
 inline void add_column_taps(const Lenet5Inputs& in, const EdgeColumn& column, int u, const vec* s2,
                             vec (&sums)[kMaps3]) {
   const float* weight = in.w.c3_edge + ((column.end == End::high ? kMaps1 : 0) * 5 + u) * kMaps3;
@@ -94,8 +94,8 @@ inline void activated_difference(Activation activation, const vec* sums, const v
     difference[o] = activate(activation, sums[o] + added[o]) - activate(activation, sums[o]);
 }
 
-// Row y of C3's edge column, less that of the canvas row, and row y - 2 of S4's. added [16] is
-// what the edge column adds to the canvas row before the activation.
+// Row y of C3's edge column, minus that of the canvas, and row y - 2 of S4's. added [16] is what
+// the edge column adds to the canvas row before the activation.
 [[gnu::noinline]] inline void edge_column_c3(const Lenet5Inputs& in, const EdgeColumn& column,
                                              int y, const CanvasC3& canvas_c3, vec* added) {
   vec sums[kMaps3];
@@ -112,21 +112,29 @@ inline void activated_difference(Activation activation, const vec* sums, const v
   for (int o = 0; o < kMaps3; ++o) column.s4[(y - 2) * kMaps3 + o] = above[o] + c3[o];
 }
 
-// The corner of C3: corner [16] is the edge column's difference from the edge row, which meets
-// S2's edge row r at tap u. added [16] is what the edge column adds to the canvas's row.
-inline void corner_c3(const Lenet5Inputs& in, const EdgeColumn& column, End end, int r, int u,
-                      const EdgeS2& edge_s2, const EdgeC3& edge_c3, const vec* added, vec* corner) {
-  const int y = r - in.canvas.y.last_shift;
+// An edge row of C3, and that of S2 from which it is made.
+struct EdgeRow {
+  End end;
+  int r, u;  // S2's edge row, and the tap that it meets
+  const EdgeS2& s2;
+  const EdgeC3& c3;
+};
+
+// The corner of C3: corner [16] is the edge column's difference from the edge row. added [16] is
+// what the edge column adds to the canvas's row.
+inline void corner_c3(const Lenet5Inputs& in, const EdgeColumn& column, const EdgeRow& row,
+                      const vec* added, vec* corner) {
+  const int y = row.r - in.canvas.y.last_shift;
   vec upper[kMaps1], lower[kMaps1], s2[kMaps1];
-  edge_column_c1(in, column, y, taps_in_frame(end, 0), upper);
-  edge_column_c1(in, column, y + 1, taps_in_frame(end, 1), lower);
+  edge_column_c1(in, column, y, taps_in_frame(row.end, 0), upper);
+  edge_column_c1(in, column, y + 1, taps_in_frame(row.end, 1), lower);
   for (int c = 0; c < kMaps1; ++c)
-    s2[c] = upper[c] + lower[c] - s2_at(edge_s2.values, column.s2_column(), c) -
-            column.s2[r % kS2Ring * kMaps1 + c];
+    s2[c] = upper[c] + lower[c] - s2_at(row.s2.values, column.s2_column(), c) -
+            column.s2[row.r % kS2Ring * kMaps1 + c];
   vec sums[kMaps3];
   for (int o = 0; o < kMaps3; ++o) sums[o] = added[o];
-  add_column_taps(in, column, u, s2, sums);
-  activated_difference(in.activation, c3_at(in.canvas, edge_c3.sums, column.c3_column()), sums,
+  add_column_taps(in, column, row.u, s2, sums);
+  activated_difference(in.activation, c3_at(in.canvas, row.c3.sums, column.c3_column()), sums,
                        corner);
 }
 
@@ -135,11 +143,11 @@ struct CanvasRowsAt {
   int y;                    // C3's row
   const vec* s2_points[5];  // S2's rows y, y + 2, ... y + 8
   CanvasC3 c3;              // row y, before its activation
-  const vec* c3_x_sums;     // row y - 2, after it; at the top null
+  const vec* c3_x_sums;     // row y - 2, after it; null at the top
 };
 
-// The outermost row of S4 for the lossy dy of e, in edge.s4 and in the corners of the edge
-// columns. At the bottom it is complete; at the top it still lacks row y + 2 of C3: see
+// The outermost row of S4 for the lossy dy at offset e, in edge.s4 and in the corners of the edge
+// columns. At the bottom it is complete; at the top row y + 2 of C3 is still missing: see
 // complete_top_row. c1 and products are scratch.
 template <class Table>
 [[gnu::noinline]] void edge_row(const Lenet5Inputs& in, int e, End end, const CanvasRowsAt& at,
@@ -162,7 +170,8 @@ template <class Table>
   for (int k = 0; k < columns.n; ++k) {
     const EdgeColumn& column = columns.column[k];
     vec corner[kMaps3];
-    corner_c3(in, column, end, r, u, edge.s2, edge.c3, at.c3.edge_column_sums + k * kMaps3, corner);
+    corner_c3(in, column, {end, r, u, edge.s2, edge.c3}, at.c3.edge_column_sums + k * kMaps3,
+              corner);
     vec* const s4 = (end == End::high ? column.s4_bottom : column.s4_top) + e * kMaps3;
     for (int o = 0; o < kMaps3; ++o)
       s4[o] =
@@ -181,7 +190,7 @@ template <class Table>
   }
 }
 
-// Completes the top row of S4 for the lossy dy of e = y - 2 with the canvas's row y of C3.
+// Completes the top row of S4 for the lossy dy at offset e = y - 2 with the canvas's row y of C3.
 inline void complete_top_row(const Lenet5Inputs& in, int y, const vec* c3_x_sums,
                              const EdgeColumns& columns, const EdgeRows& edge) {
   const Canvas& canvas = in.canvas;
@@ -195,7 +204,7 @@ inline void complete_top_row(const Lenet5Inputs& in, int y, const vec* c3_x_sums
       column.s4_top[e * kMaps3 + o] += column.c3[y % kC3Ring * kMaps3 + o];
 }
 
-// Where an edge column meets a dy that keeps its ink, its outermost rows are those of the rest.
+// For a dy that loses no ink, the outermost rows of an edge column are rows of its s4.
 inline void fill_corners(const Lenet5Inputs& in, const EdgeColumns& columns) {
   const Axis& axis = in.canvas.y;
   for (const EdgeColumn& column : columns)

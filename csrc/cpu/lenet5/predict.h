@@ -10,19 +10,20 @@
 //   for each chunk of 8192 images                memory does not grow with their number
 //     sort them by what they lose (lossy_order)  threads share the keys
 //     for each lane group, a piece to a thread   as many images as a vector has lanes
-//       shifts that leave no ink of them: the blank answer
+//       shifts that leave no ink in the frame: the blank answer
 //       the others are a subgrid; on its canvas (canvas.h)
 //         C1 to S4 of all its shifts             s4.h
 //         for each phase f % 4
 //           for each tile of 3, 2 or 1 of its dx
 //             C5 to the answers, all dy          c5.h
 //
-// Images in the lanes, so that no lane talks to another: no shuffles, and the sparse table costs
-// nothing. Sorted, because a shift that is lossy for one image of a lane group is computed as
-// lossy for all of them. Per pattern of the default grid on MNIST, LeNet-5 takes 45 thousand
-// multiply-adds in the Toom-Cook forms, of 327 thousand naively: C5 52 %, F6 and output 24 %, C3
-// 19 %, the rest C1. Multiply-adds are three quarters of the time, tanh a tenth, the ways to the
-// points and back, pooling and the frame the rest: it is bound by the issue of multiply-adds.
+// Images lie in the lanes, so no lane talks to another: there are no shuffles, and the sparse table
+// costs nothing. Images are sorted because a shift that is lossy for one image of a lane group is
+// computed as lossy for all of them. For each pattern of the default grid on MNIST, LeNet-5 takes
+// 45 thousand multiply-adds in the Toom-Cook forms, instead of 327 thousand the plain way: C5 52 %,
+// F6 and output 24 %, C3 19 %, the rest C1. Multiply-adds take three quarters of the time, tanh a
+// tenth, and the transforms to the points and back, pooling and the frame the rest: it is bound by
+// the issue of multiply-adds.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -38,9 +39,9 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// What images are sorted by: whether the grid's outermost dy push ink out at the top and bottom,
-// then how many columns of ink its outermost dx push out at the left, then at the right, up and
-// down in turn.
+// The sort key of an image: whether the grid's outermost dy push ink out at the top and bottom;
+// then how many columns of ink its outermost dx push out at the left, then at the right,
+// alternately ascending and descending.
 inline int lossy_order(const InkBox& box, ShiftGrid grid) {
   if (box.empty()) return 0;
   constexpr int kDepths = kImageSize + 1;
@@ -170,13 +171,13 @@ template <class Table>
 
 class Lenet5Predictor {
  public:
-  Lenet5Predictor(Workspace& workspace, C3Table table, Activation activation,
-                  const ShiftedImages& job, int n_threads)
-      : activation_(activation),
+  Lenet5Predictor(Workspace& workspace, const Lenet5& model, const ShiftedImages& job,
+                  int n_threads)
+      : activation_(model.activation),
         job_(job),
-        answer_lane_group_(table == C3Table::sparse ? answer_lane_group<SparseC3>
-                                                    : answer_lane_group<DenseC3>),
-        weights_(workspace, table == C3Table::sparse ? SparseC3::table : DenseC3::table),
+        answer_lane_group_(model.table == C3Table::sparse ? answer_lane_group<SparseC3>
+                                                          : answer_lane_group<DenseC3>),
+        weights_(workspace, model.table == C3Table::sparse ? SparseC3::table : DenseC3::table),
         boxes_(workspace.take<InkBox>(kChunk)),
         keys_(workspace.take<std::uint64_t>(kChunk)),
         threads_(workspace, job.grid, n_threads),
@@ -258,18 +259,12 @@ class Lenet5Predictor {
   }
 };
 
-inline std::int64_t predict_shifts_lenet5_workspace(C3Table table, ShiftGrid grid, int n_threads) {
-  const ShiftedImages job = {nullptr, 0, grid, nullptr, nullptr};
-  return bytes_of<Lenet5Predictor>(table, Activation::tanh, job, n_threads);
+inline bool run_predictor(const Lenet5& model, const ShiftedImages&, Lenet5Predictor& predictor,
+                          Execution execution) {
+  return predictor.run(model.parameters, execution);
 }
 
-inline bool predict_shifts_lenet5(C3Table table, Activation activation,
-                                  const Lenet5Parameters& parameters, const ShiftedImages& job,
-                                  void* workspace, Execution execution) {
-  Workspace parts(workspace);
-  return Lenet5Predictor(parts, table, activation, job, execution.n_threads)
-      .run(parameters, execution);
-}
+constexpr auto predict_shifts_lenet5 = fused_kernel<run_predictor>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

@@ -1,9 +1,9 @@
-// What the canvases of one lane group are computed from, and the rows that they are computed in.
+// The inputs of the canvases of one lane group, and the rows in which they are computed.
 //
-// No canvas but S4's is ever whole: a row lives as long as the next layer needs it. A row is one
-// of two kinds, with a type for each: a canvas row is what every shift sees that loses no ink; an
-// edge row is what one lossy dy sees in its place, and an edge column what one lossy dx sees in
-// place of a column of the canvas (cpu/lenet5/frame.h).
+// Only S4's canvas is ever whole: a row lives as long as the next layer needs it. There are two
+// kinds of rows, each with its own type: a canvas row is what every shift sees that loses no ink;
+// an edge row is what one lossy dy sees instead of it. An edge column is what one lossy dx sees
+// instead of a column of the canvas (cpu/lenet5/frame.h).
 #pragma once
 
 #include "cpu/images/ink.h"
@@ -26,8 +26,8 @@ constexpr int kS2Ring = 10;
 // S4 row y needs C3 rows y and y + 2.
 constexpr int kC3Ring = 3;
 
-// C3's tiles are computed in blocks of five, which the default grid fills; a last block that is
-// not full computes columns that nobody reads.
+// C3's tiles are computed in blocks of five, which the default grid fills; the last block may
+// compute columns that no code reads.
 constexpr int kTileBlock = 5;
 constexpr int c3_tiles(int n_columns) {
   return round_up(divide_up(columns_of_parity(n_columns, 0), kMaxTile), kTileBlock);
@@ -70,7 +70,7 @@ inline vec* c3_at(const Canvas& canvas, vec* row, int x) {
   return row + (x & 1) * c3_parity(canvas) + (x >> 1) * kMaps3;
 }
 
-// What stays the same while the canvases of a lane group are computed.
+// The inputs that stay the same while the canvases of a lane group are computed.
 struct Lenet5Inputs {
   Activation activation;
   const Canvas& canvas;
@@ -80,8 +80,8 @@ struct Lenet5Inputs {
   const vec* ink;  // [kInkStride + 1][kInkStride]: the images, pixel / 255
 };
 
-// A thread's memory for canvas rows. The x-sum of a row at x is the sum of its two columns there
-// that are pooled: pooling along x comes first.
+// A thread's memory for canvas rows. The x-sum of a row at x is the sum of the two columns that are
+// pooled there: pooling along x comes first.
 struct CanvasRows {
   vec* c1;         // one row: [s2 columns + 1][6]
   vec* c1_x_sums;  // two rows of [s2 columns][6]
@@ -90,27 +90,27 @@ struct CanvasRows {
   vec* products;   // [7][16][kTileBlock]
   CanvasC3 c3;     // one row
   vec* c3_x_sums;  // ring of rows like c3
-  vec* s4;         // all rows, less s4_blank: [s4 rows][2 parities][columns of parity][16]
+  vec* s4;         // all rows, minus s4_blank: [s4 rows][2 parities][columns of parity][16]
 };
 
 // A thread's memory for the edge rows of one lossy dy after the other.
 struct EdgeRows {
   vec* c1_x_sums;  // two rows, as above
   EdgeS2 s2;
-  vec* s2_points;  // the edge row less the canvas's, at the form's points
+  vec* s2_points;  // the edge row minus the canvas's, at the form's points
   EdgeC3 c3;
   vec* s4;  // the edge row of each lossy dy: [n_dy] rows of S4
 };
 
-// An edge column: what one lossy dx sees in place of one column of each canvas, less that column.
+// An edge column: what one lossy dx sees instead of one column of each canvas, minus that column.
 struct EdgeColumn {
   int f;  // dx = dx_last - f
   End end;
-  vec* c1_x_sums;  // two rows of [6], not less the canvas's
+  vec* c1_x_sums;  // two rows of [6], without the canvas's subtracted
   vec* s2;         // ring of [kS2Ring][6]
   vec* c3;         // ring of [kC3Ring][16]
   vec* s4;         // [s4 rows][16]
-  // [n_dy][16] each: the outermost rows, which a lossy dy sees differently: corners.
+  // [n_dy][16] each: the outermost rows, whose values under a lossy dy are corners.
   vec *s4_top, *s4_bottom;
 
   int s2_column() const { return outermost_line(end, f, kS2Last); }

@@ -17,10 +17,11 @@
 //     C3's activation, pooled along x; into a ring of three rows
 //     S4's row y - 2 = the x-sums of rows y - 2 and y
 //
-// Rows, so that what lies between C1 and S4 stays in the second-level cache: on the default grid,
-// with 16 images in the lanes, a row of S2 takes 14 KB, its points 26 KB, a row of C3 30 KB. Of
-// the run's instructions (AVX2, MNIST) the products of C3 are 56 %, its activation and pooling 16
-// %, C1 14 %, the ways to the points and back 9 %, edge columns and rows 4 %.
+// It goes row by row so that what lies between C1 and S4 stays in the second-level cache: on the
+// default grid, with 16 images in the lanes, a row of S2 takes 14 KB, its points 26 KB, and a row
+// of C3 30 KB. Of the run's instructions (AVX2, MNIST), the products of C3 are 56 %, its activation
+// and pooling 16 %, C1 14 %, the transforms to the points and back 9 %, and edge columns and rows 4
+// %.
 #pragma once
 
 #include "cpu/lenet5/frame.h"
@@ -30,7 +31,7 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// From in.ink to rows.s4 (sums of four less s4_blank), edge.s4 and the edge columns.
+// From in.ink to rows.s4 (sums of four minus s4_blank), edge.s4 and the edge columns.
 template <class Table>
 [[gnu::noinline]] void compute_s4(const Lenet5Inputs& in, const CanvasRows& rows,
                                   const EdgeRows& edge, const EdgeColumns& columns) {
@@ -43,7 +44,7 @@ template <class Table>
   const auto loses = [&](int e, End end) {
     return e >= 0 && e < canvas.y.n && in.lossy.y.loses(e, end, canvas.y.n);
   };
-  // A row's last tile reads columns beyond its end: they cancel, but must be finite.
+  // A row's last tile reads columns beyond its end; they cancel, but must be finite.
   for (int i = 0; i < kS2Row; ++i) rows.s2.values[i] = vec{};
   if (in.lossy.y.count() > 0)
     for (int i = 0; i < kS2Row; ++i) edge.s2.values[i] = vec{};

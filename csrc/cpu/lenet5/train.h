@@ -11,15 +11,15 @@
 //   stage 1: for each slot of the thread
 //     for each lane group of the slot      16 images in the lanes (AVX-512)
 //       forward and backward               activations are overwritten by their gradients
-//       C1's and C3's weight gradients are added to the slot; for the other layers' update remain
-//       their inputs as rows and their output gradients as lanes
+//       C1's and C3's weight gradients are added to the slot; for the other layers' update, their
+//       inputs are kept as rows and their output gradients as lanes
 //   barrier
 //   stage 2: the thread's share of the weights is updated
 //   barrier
 //
-// The number of slots depends on the batch size alone, and every sum runs in a fixed order, so the
-// number of threads does not change a bit. The convolutions, in the form F(5, 5), are half of a
-// step, the dense layers a quarter, tanh a tenth: it is bound by multiply-adds.
+// The number of slots depends only on the batch size, and every sum runs in a fixed order, so the
+// number of threads changes no bit. The convolutions, in the form F(5, 5), take half of a step, the
+// dense layers a quarter, tanh a tenth: it is bound by multiply-adds.
 #pragma once
 
 #include "cpu/conv/conv5x5_backward.h"
@@ -38,8 +38,8 @@ namespace {
 constexpr int kPadded = kImageSize + kTaps - 1;  // an image's side with C1's padding
 constexpr int kC1Size = kMaps1 * kPixels, kS2Size = kMaps1 * kS2Side * kS2Side;
 constexpr int kC3Size = kMaps3 * kC3Side * kC3Side, kS4Size = kMaps3 * kS4Pixels;
-// Each lane group adds 2,700 or 4,100 vectors to its slot: more slots than this would cost more in
-// memory than further threads could gain.
+// Each lane group adds 2,700 or 4,100 vectors to its slot: more slots would cost more memory
+// traffic than more threads could gain.
 constexpr int kMaxSlots = 32;
 
 struct LenetShape {
@@ -81,8 +81,9 @@ struct LenetThreadMemory {
         c3_scratch(workspace, shape.c3()) {}
 };
 
-// Of a batch, all lane groups.
+// The memory of a batch, for all lane groups.
 struct LenetMemory {
+  LenetShape shape;
   int n_slots;
   vec* slots;                            // [n_slots, n_grads]
   vec *c5_grad, *f6_grad, *output_grad;  // [lane groups, 120 | 84 | 10]
@@ -90,8 +91,13 @@ struct LenetMemory {
   double* loss;                          // [lane groups]
   ThreadParts<LenetThreadMemory, LenetShape> threads;
 
-  LenetMemory(Workspace& workspace, const LenetShape& shape, std::int64_t n_groups, int n_threads)
-      : n_slots(n_groups < kMaxSlots ? static_cast<int>(n_groups) : kMaxSlots),
+  LenetMemory(Workspace& workspace, const Lenet5& model, const Epoch& epoch, int n_threads)
+      : LenetMemory(workspace, model, divide_up(epoch.batch_size, kLanes), n_threads) {}
+
+ private:
+  LenetMemory(Workspace& workspace, const Lenet5& model, std::int64_t n_groups, int n_threads)
+      : shape(model.table),
+        n_slots(n_groups < kMaxSlots ? static_cast<int>(n_groups) : kMaxSlots),
         slots(workspace.take<vec>(static_cast<std::int64_t>(n_slots) * shape.n_grads)),
         c5_grad(workspace.take<vec>(n_groups * kC5Units)),
         f6_grad(workspace.take<vec>(n_groups * kF6Units)),
@@ -125,7 +131,7 @@ inline void activate_and_pool(Activation activation, vec* maps, int n_maps, int 
     }
 }
 
-// Its gradient: overwrites the activations by the gradient of what they were applied to.
+// Its gradient: overwrites the activations with the gradient before the activation.
 inline void unpool(Activation activation, const vec* pooled_grad, int n_maps, int n, vec* maps) {
   for (int row = 0; row < n_maps * n; ++row, maps += 4 * n)
     for (int x = 0; x < n; ++x) {
@@ -143,10 +149,12 @@ inline void multiply_by_slope(Activation activation, vec* grad, const vec* value
 }
 
 // Stage 1 for one lane group.
-inline void forward_and_backward(Activation activation, const LenetShape& shape,
-                                 const Lenet5Parameters& p, const Epoch& epoch, const Batch& batch,
+inline void forward_and_backward(const Lenet5& model, const Epoch& epoch, const Batch& batch,
                                  int group, vec* slot, const LenetMemory& batch_memory,
                                  const LenetThreadMemory& w) {
+  const Activation activation = model.activation;
+  const Lenet5Parameters& p = model.parameters;
+  const LenetShape& shape = batch_memory.shape;
   const LaneGroup lanes(epoch, batch, group);
   const int first = group * kLanes;
 
@@ -173,11 +181,11 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
   multiply_by_slope(activation, c5_grad, w.c5, kC5Units);
   dense_grad_input<kS4Size, kC5Units>(p.c5.weight, c5_grad, w.s4_grad);
   unpool(activation, w.s4_grad, kMaps3, kS4Side, w.c3);
-  conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch, slot + shape.c3_weight,
-                          slot + shape.c3_bias, w.s2_grad);
+  conv5x5_backward<float>(shape.c3(), w.c3, w.s2, w.c3_points, w.c3_scratch,
+                          {slot + shape.c3_weight, slot + shape.c3_bias, w.s2_grad});
   unpool(activation, w.s2_grad, kMaps1, kS2Side, w.c1);
-  conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch, slot,
-                          slot + shape.c1_bias, nullptr);
+  conv5x5_backward<float>(shape.c1(), w.c1, w.image, w.c1_points, w.c1_scratch,
+                          {slot, slot + shape.c1_bias, nullptr});
 
   const auto to_rows = [&](const vec* values, int n, float* rows) {
     lanes_to_rows<float>(values, rows + first * static_cast<std::int64_t>(n), n, kLanes, n);
@@ -188,8 +196,9 @@ inline void forward_and_backward(Activation activation, const LenetShape& shape,
 }
 
 // Stage 2 for one thread's share of the weights.
-inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Batch& batch,
-                   const LenetMemory& w, int thread, int n_threads) {
+inline void update(const Lenet5Parameters& p, const Batch& batch, const LenetMemory& w, int thread,
+                   int n_threads) {
+  const LenetShape& shape = w.shape;
   const auto sum_of_slots = [&](int i) {
     vec sum = w.slots[i];
     for (int slot = 1; slot < w.n_slots; ++slot) sum += w.slots[slot * shape.n_grads + i];
@@ -221,19 +230,15 @@ inline void update(const LenetShape& shape, const Lenet5Parameters& p, const Bat
   update_layer(p.output, Constant<kF6Units>{}, Constant<kClasses>{}, w.output_grad, w.f6_rows);
 }
 
-inline bool train_epoch_lenet5(C3Table table, Activation activation,
-                               const Lenet5Parameters& parameters, const Epoch& epoch,
-                               void* workspace, Execution execution) {
-  const LenetShape shape(table);
+inline bool train(const Lenet5& model, const Epoch& epoch, const LenetMemory& memory,
+                  Execution execution) {
+  const LenetShape& shape = memory.shape;
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
   StopSign stop;
-  Workspace parts(workspace);
-  const LenetMemory memory(parts, shape, divide_up(epoch.batch_size, kLanes), n_threads);
   run_on_threads(n_threads, [&](int thread) {
     const LenetThreadMemory w = memory.threads.of(thread);
-    // The border, and lanes and rows that are only padding, are written once: nothing may be NaN
-    // there.
+    // The border, and lanes and rows that are only padding, are written once: they must not be NaN.
     for (int i = 0; i < kPadded * kPadded; ++i) w.image[i] = vec{};
     for (int i = kC5Units; i < dense_stride(kC5Units); ++i) w.c5[i] = vec{};
     for (int i = kF6Units; i < dense_stride(kF6Units); ++i) w.f6[i] = vec{};
@@ -247,17 +252,17 @@ inline bool train_epoch_lenet5(C3Table table, Activation activation,
         const Share images = share_of(next.n_images, thread, n_threads);
         prefetch_images(epoch, next.first + images.first, next.first + images.stop, 0, kPixels);
       }
-      conv5x5_pack(shape.c1(), parameters.c1.weight, w.c1_points);
-      conv5x5_pack(shape.c3(), parameters.c3.weight, w.c3_points);
+      conv5x5_pack(shape.c1(), model.parameters.c1.weight, w.c1_points);
+      conv5x5_pack(shape.c3(), model.parameters.c3.weight, w.c3_points);
       for (std::int64_t s = slots.first; s < slots.stop; ++s) {
         vec* const slot = memory.slots + s * shape.n_grads;
         for (int i = 0; i < shape.n_grads; ++i) slot[i] = vec{};
         for (int group = static_cast<int>(s); group < n_groups; group += memory.n_slots)
-          forward_and_backward(activation, shape, parameters, epoch, batch, group, slot, memory, w);
+          forward_and_backward(model, epoch, batch, group, slot, memory, w);
       }
       barrier.wait();
       if (stop.stops_at(step)) return;
-      update(shape, parameters, batch, memory, thread, n_threads);
+      update(model.parameters, batch, memory, thread, n_threads);
       if (thread == 0) {
         double sum = 0;
         for (int group = 0; group < n_groups; ++group) sum += memory.loss[group];
@@ -269,9 +274,7 @@ inline bool train_epoch_lenet5(C3Table table, Activation activation,
   return !stop.raised();
 }
 
-inline std::int64_t train_epoch_lenet5_workspace(C3Table table, int batch_size, int n_threads) {
-  return bytes_of<LenetMemory>(LenetShape(table), divide_up(batch_size, kLanes), n_threads);
-}
+constexpr auto train_epoch_lenet5 = fused_kernel<train>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

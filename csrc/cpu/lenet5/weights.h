@@ -1,7 +1,7 @@
 // LeNet-5's parameters in the order in which predict_shifts reads them, packed once a call.
 // Pooling's factor 1/4 goes into the weights of the next layer: the canvases of S2 and S4 hold
-// sums. From S4's sums the blank value is subtracted, the value far from all ink, so that they are
-// 0 there; C5's bias makes up for it.
+// sums. The blank value, which is S4's value far from all ink, is subtracted from S4's sums, so
+// that they are 0 there; C5's bias makes up for it.
 #pragma once
 
 #include "c3_table.h"
@@ -17,16 +17,16 @@ namespace LENETSHIFT_ISA {
 namespace {
 
 // Along a row, C3 over the columns of one parity and C5 over the shifts of one phase are five-tap
-// correlations, in tiles of three outputs. C5 has smaller tiles as well: F(2, 5) reads the same
-// weights as F(3, 5), and a single output is the sum as it stands.
+// correlations, in tiles of three outputs. C5 also has smaller tiles: F(2, 5) reads the same
+// weights as F(3, 5), and a single output is the direct sum.
 constexpr int kMaxTile = 3;
-// By tools/generate/toom_cook_points.py.
+// From tools/generate/toom_cook_points.py.
 constexpr Points<6> kTilePoints = {{0.75, -0.75, 1.75, -1.75, 0.25, -0.25}, Fractions::in_taps};
 template <int outputs>
 using TileForm = Form<outputs, kTaps, kTilePoints>;
 
-// A plane is the weights of a layer at one point. C3 has those of F(3, 5)'s points; C5 has the
-// taps as well, of which the last is the point infinity.
+// A plane is the weights of a layer at one point. C3 has a plane for each point of F(3, 5). C5 also
+// has a plane for each tap; the last tap is the point infinity.
 constexpr int kC3Planes = TileForm<kMaxTile>::points;
 constexpr int kC5Planes = kC3Planes + kTaps - 1;
 constexpr int plane_of_tap(int v) {
@@ -39,15 +39,16 @@ constexpr int plane_of(int p) {
   return p == TileForm<outputs>::infinity ? TileForm<kMaxTile>::infinity : p;
 }
 
-// C3 computes this many output maps at once; with five tiles of columns they fill the registers.
+// The number of output maps that C3 computes at once; with five tiles of columns they fill the
+// registers.
 constexpr int kC3Group = kRegisters >= 32 ? 4 : 2;
 constexpr int kC3Groups = kMaps3 / kC3Group;
 
 // F6 takes four outputs at once: 84 = 21 * 4.
 constexpr int kF6Block = kRegisters >= 32 ? 4 : 2;
 
-// Which outputs of a group see which input maps, as one constant: bit kC3Group * c + o says
-// whether output o of the group sees map c. Groups that look alike share their code.
+// The connections of a group as one constant: bit kC3Group * c + o says whether output o of the
+// group sees map c. Groups that look alike share their code.
 static_assert(kC3Group * kMaps1 < 32, "as many bits as an int has");
 constexpr int group_connections(const int (&table)[kMaps3], int group) {
   int bits = 0;

@@ -9,10 +9,10 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// tanh(x) = x p(x^2) / q(x^2) (tanh_digits.h). With float32 rounding the relative error stays under
-// 5e-7 (4 ulp). p(0) = q(0) = 1, so that zeros keep their sign and denormals are exact; NaN stays
-// NaN. The division overlaps with the multiply-adds of other vectors: an estimate of 1 / q and a
-// Newton step would take more of those.
+// tanh(x) = x p(x^2) / q(x^2) (tanh_digits.h). With float32 rounding, the relative error stays
+// under 5e-7 (4 ulp). p(0) = q(0) = 1, so zeros keep their sign and denormals are exact; NaN stays
+// NaN. The division overlaps with the multiply-adds of other vectors; an estimate of 1 / q with a
+// Newton step would need more of those.
 inline vec tanh(vec x) {
   const vec limit = vec{} + kTanhLimit;
   x = larger(-limit, smaller(limit, x));
@@ -27,8 +27,8 @@ inline vec tanh(vec x) {
   return x * p / q;
 }
 
-// Which activation is asked at run time: the branch goes the same way for a whole op, and a second
-// copy of every kernel would cost more, in the instruction cache and in the time to build.
+// The activation is chosen at run time: the branch goes the same way for a whole op, and a second
+// copy of every kernel would cost more instruction cache and build time.
 inline vec activate(Activation activation, vec x) {
   if (activation == Activation::tanh) return tanh(x);
   return larger(vec{}, x);

@@ -1,6 +1,6 @@
 // Fully connected layers in training. Forward and input gradient work on a lane group: images in
 // the lanes, vec [n values], weights broadcast. The update runs along the weights instead: its sum
-// over the images of a batch is a matrix product, held in registers until it is done.
+// over the images of a batch is a matrix product, which stays in registers until it is complete.
 //
 // weight is float [n_out, n_in], bias float [n_out].
 #pragma once
@@ -12,8 +12,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// Sums of a block: enough to hide the latency of the multiply-add and to share each load of
-// x among many; each weight is broadcast from memory as the multiply-add reads it.
+// The number of sums in a block: enough to hide the latency of the multiply-add and to share each
+// load of x among many. The multiply-add itself broadcasts its weight from memory.
 constexpr int kDenseSums = kRegisters >= 32 ? 20 : 12;
 
 // y[o] = bias[o] + sum over k of weight[o][k] * x[k].
@@ -49,7 +49,7 @@ template <int n_in, int n_out>
 }
 
 // A block of the update: rows of the weight times vectors along a row. 5 x 5 sums, a vector of x
-// and 5 broadcast gradients fill 31 registers; 3 x 3 are what 16 allow.
+// and 5 broadcast gradients fill 31 registers; 16 registers allow 3 x 3 sums.
 constexpr int kUpdateRows = kRegisters >= 32 ? 5 : 3;
 constexpr int kUpdateVecs = kRegisters >= 32 ? 5 : 3;
 
@@ -57,7 +57,7 @@ constexpr int kUpdateVecs = kRegisters >= 32 ? 5 : 3;
 constexpr int dense_stride(int n_in) { return round_up(n_in, kLanes); }
 
 // One block: rows x vecs vectors, from w on; the last vector of a row holds n_last floats. The sum
-// starts from 0, not from the weight: a small sum loses less to rounding.
+// starts from 0, not from the weight, because a small sum has a smaller rounding error.
 template <int n_in, int n_out, int rows, int vecs, int n_last>
 [[gnu::noinline]] void dense_update_block(float* w, const vec* grad, const float* x, int n_images) {
   vec sum[rows][vecs] = {};
@@ -87,15 +87,15 @@ template <int n_in, int n_out, int rows, int vecs, int n_last>
     }
 }
 
-// How many blocks of rows dense_update can be divided into.
+// The number of blocks of rows into which dense_update can be divided.
 template <int n_out>
 constexpr int kUpdateBlocks = Blocks<n_out, kUpdateRows>::count;
 
 // weight[o][k] -= sum over images b of grad[b][o] * x[b][k] and bias[o] -= sum over b of grad[b][o]
-// for the rows of blocks first <= block < stop. grad is vec [lane groups, n_out], image b in lane
-// b % kLanes of group b / kLanes, 0 in the lanes without an image; x is float
-// [n_images, dense_stride(n_in)]. Every sum runs through the images in order, so no partition of
-// the blocks changes a bit.
+// for the rows of blocks first <= block < stop. grad is vec [lane groups, n_out], image b in lane b
+// % kLanes of group b / kLanes, 0 in the lanes without an image; x is float [n_images,
+// dense_stride(n_in)]. Every sum takes the images in order, so the result is the same to the bit
+// however the blocks are divided.
 template <int n_in, int n_out>
 void dense_update(float* weight, float* bias, int first, int stop, const vec* grad, const float* x,
                   int n_images) {

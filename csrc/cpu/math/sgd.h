@@ -30,8 +30,8 @@ inline const std::uint8_t* image_of(const Epoch& epoch, std::int64_t i) {
 }
 
 // Fetches bytes first_byte ... stop_byte - 1 of images first ... stop - 1 of the permutation into
-// the second-level cache, a step ahead of their use: the permutation scatters the images over the
-// whole data set, where no hardware prefetcher finds them.
+// the second-level cache, a step before they are used: the permutation scatters the images over the
+// whole data set, and no hardware prefetcher finds them.
 inline void prefetch_images(const Epoch& epoch, std::int64_t first, std::int64_t stop,
                             std::int64_t first_byte, std::int64_t stop_byte) {
   for (std::int64_t i = first; i < stop; ++i) {
@@ -39,13 +39,13 @@ inline void prefetch_images(const Epoch& epoch, std::int64_t first, std::int64_t
     for (std::int64_t byte = first_byte; byte < stop_byte; byte += 64)
       __builtin_prefetch(image + byte, 0, 2);
     __builtin_prefetch(image + stop_byte - 1, 0, 2);
-    asm volatile("");  // or the compiler finds the loop without effect and drops it
+    asm volatile("");  // otherwise the compiler drops the loop as without effect
   }
 }
 
 // The labels and the gradient scale of one lane group of a batch. The scale of images is
-// learning_rate / batch: every gradient that follows from it is a finished update. The lanes
-// without an image have scale 0, and so all their gradients are 0.
+// learning_rate / batch, so every gradient computed from it is already the update. Lanes without an
+// image have scale 0, so all their gradients are 0.
 struct LaneGroup {
   ivec label = {};
   vec scale = {};
@@ -62,8 +62,8 @@ struct LaneGroup {
   }
 };
 
-// The parameters are updated in place; Layer's pointers are to const because prediction, which
-// shares it, only reads.
+// The parameters are updated in place; Layer's pointers are to const because prediction, which uses
+// Layer too, only reads.
 inline float* updated(const float* parameter) { return const_cast<float*>(parameter); }
 
 }  // namespace

@@ -9,9 +9,9 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// exp(x) for x <= 0; 0 below kExpSmallest, where exp is next to the smallest normal float, which no
-// sum that contains exp(0) feels. x = n ln 2 + r (cpu/math/exp_digits.h); 2^n by adding n to the
-// exponent's bits. Relative error under 3e-7. NaN stays NaN.
+// exp(x) for x <= 0. It is 0 below kExpSmallest, where exp(x) is close to the smallest normal float
+// and does not change a sum that contains exp(0). x = n ln 2 + r (cpu/math/exp_digits.h); adding n
+// to the bits of the exponent multiplies by 2^n. Relative error under 3e-7. NaN stays NaN.
 inline vec exp_of_negative(vec x) {
   const vec clamped = x < kExpSmallest ? vec{} + kExpSmallest : x;
   constexpr int kMantissaBits = 23;
@@ -31,9 +31,9 @@ inline vec exp_of_negative(vec x) {
   return x < kExpSmallest ? vec{} : x != x ? x : y;
 }
 
-// The cross-entropy of one lane group: logits and grad are vec [10]; label holds each lane's.
-// Writes grad[o] = (softmax(logits)[o] - (o == label)) * scale, which is 0 in the lanes whose scale
-// is 0, and returns the sum of the losses of the first n_images lanes.
+// The cross-entropy of one lane group: logits and grad are vec [10]; label holds the label of each
+// lane. Writes grad[o] = (softmax(logits)[o] - (o == label)) * scale, which is 0 in the lanes whose
+// scale is 0, and returns the sum of the losses of the first n_images lanes.
 inline double cross_entropy(const vec* logits, ivec label, vec scale, int n_images, vec* grad) {
   vec largest = logits[0];
   for (int o = 1; o < kClasses; ++o) largest = logits[o] > largest ? logits[o] : largest;
@@ -46,7 +46,7 @@ inline double cross_entropy(const vec* logits, ivec label, vec scale, int n_imag
   }
   const vec factor = scale / sum;
   for (int o = 0; o < kClasses; ++o) grad[o] = grad[o] * factor - (label == o ? scale : vec{});
-  // sum over lanes of log(sum) is one logarithm of their product: 1 <= sum <= 10, at most 16 lanes.
+  // The sum over lanes of log(sum) is one logarithm of a product: 1 <= sum <= 10, at most 16 lanes.
   double product = 1, total = 0;
   for (int lane = 0; lane < n_images; ++lane) {
     product *= static_cast<double>(sum[lane]);

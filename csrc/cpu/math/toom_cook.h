@@ -6,7 +6,7 @@
 //
 //   y = A ((G w) . (B d)),   where . multiplies point by point.
 //
-// Correlation is the adjoint of multiplying two polynomials, which is done by multiplying their
+// Correlation is the adjoint of multiplying two polynomials, which can be done by multiplying their
 // values at points and interpolating. Row p of G and column p of A hold the powers of point x_p,
 // row p of B the coefficients of the product over q != p of (x - x_q); the last point is infinity.
 // Products may be summed over maps, rows and images before A is applied, and the adjoints give the
@@ -15,12 +15,13 @@
 //   gradient of d    B^T ((G w) . (A^T grad_y))
 //   gradient of w    G^T ((B d) . (A^T grad_y))
 //
-// The points decide the rounding error: tools/generate/toom_cook_points.py searches those that the kernels
-// take, and says what they lose. Opposite points x, -x share all their work but one addition.
-// (A. Toom 1963, S. Cook 1966; S. Winograd, "Arithmetic Complexity of Computations", 1980; A.
-// Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, arXiv 1509.09308, in
-// two dimensions; on the choice of points B. Barabasz et al., "Error Analysis and Improving the
-// Accuracy of Winograd Convolution for Deep Neural Networks", 2020, arXiv 1803.10986.)
+// The points decide the rounding error: tools/generate/toom_cook_points.py searches for those that the
+// kernels use, and prints their errors. Opposite points x, -x share all their work except one
+// addition. (A. Toom 1963, S. Cook 1966; S. Winograd, "Arithmetic Complexity of Computations",
+// 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, arXiv
+// 1509.09308, in two dimensions; on the choice of points B. Barabasz et al., "Error Analysis and
+// Improving the Accuracy of Winograd Convolution for Deep Neural Networks", 2020, arXiv
+// 1803.10986.)
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -30,14 +31,13 @@ namespace LENETSHIFT_ISA {
 namespace {
 
 // The factors 1 / (product over q != p of (x_p - x_q)) belong to row p of G or to row p of B:
-//  - to G where the taps are weights, transformed once, in double. All forms on the same points
-//  then
-//    have the rows of G in common, those of the longest form; A and B are exact in float32.
-//  - to B where the taps are small integers. G then holds integers, and G w is exact.
+//  - to G if the taps are weights, transformed once, in double. All forms on the same points then
+//    share the rows of G, those of the longest form; A and B are exact in float32.
+//  - to B if the taps are small integers. G then holds integers, and G w is exact.
 enum class Fractions { in_taps, in_inputs };
 
-// The finite points of some forms, each of which takes the first ones that it needs: perhaps 0,
-// then opposite points x, -x side by side.
+// The finite points of some forms. Each form takes as many of the first ones as it needs: perhaps
+// 0, then opposite points x, -x side by side.
 template <int n>
 struct Points {
   double x[n];
@@ -85,7 +85,7 @@ struct FormMatrices {
     }
   }
 
-  // What the functions below and the choice of fractions rely on.
+  // Checks of what the functions below and the choice of fractions rely on.
   template <int n>
   constexpr bool fit(const Points<n>& finite) const {
     for (int p = 0; p < infinity; ++p)
@@ -108,7 +108,7 @@ struct FormMatrices {
  private:
   static constexpr bool is_float(double x) { return static_cast<float>(x) == x; }
   static constexpr bool is_integer(double x) { return static_cast<std::int64_t>(x) == x; }
-  // What makes integers of the powers x^0 ... x^(taps - 1).
+  // The factor that makes the powers x^0 ... x^(taps - 1) integers.
   static constexpr double integer_factor(double x) {
     double denominator = 1, factor = 1;
     while (!is_integer(denominator * x)) denominator *= 2;
@@ -130,14 +130,14 @@ struct Form {
   static constexpr int opposites = (infinity - zero) / 2;
   static constexpr bool single = (infinity - zero) % 2 != 0;
   static constexpr double opposite(int i) { return finite.x[zero + 2 * i]; }
-  // Opposite points alone, none left out: row p of B is then (x + x_p) times a polynomial in x^2.
+  // Only opposite points, none left out: row p of B is then (x + x_p) times a polynomial in x^2.
   static constexpr bool symmetric = !zero && !single && finite.fractions == Fractions::in_taps &&
                                     sizeof(finite.x) == infinity * sizeof(double);
 };
 
 // The functions below work on any vector type V; its lanes do not talk to each other. Sums begin
-// with 0 + c * d, which every compiler makes the same fused multiply-add of, where it could fuse
-// either product of c * d + c' * d'.
+// with 0 + c * d, which every compiler turns into the same fused multiply-add; in c * d + c' * d'
+// it could fuse either product.
 template <class V>
 auto first_lane(V v) {
   return v[0];

@@ -15,8 +15,8 @@ namespace {
 
 using D = Vec<double>;
 
-// All in double, where a form is as good as exact. Lane by lane the same values would hide an
-// exchange of lanes: they differ.
+// Everything is in double, in which a form is practically exact. The lanes hold different values,
+// because equal ones would hide an exchange of lanes.
 template <class F>
 struct Problem {
   D w[F::taps], d[F::inputs], grad_y[F::outputs];
@@ -72,7 +72,7 @@ void check_packed_taps() {
   }
 }
 
-// <A points, g> = <points, A^T g>, and so for the other two: random points, all three adjoints.
+// <A points, g> = <points, A^T g>, and likewise for the other two adjoints, on random points.
 template <class F>
 void check_adjoints() {
   const Problem<F> problem;

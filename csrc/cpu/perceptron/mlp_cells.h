@@ -1,4 +1,4 @@
-// Images as cells of pixels: which of them have ink, which images share them, and the pixels at the
+// Images as cells of pixels: which cells have ink, which images share them, and the pixels at the
 // points of a subgrid's forms. See cpu/perceptron/predict_mlp.h.
 #pragma once
 
@@ -36,12 +36,12 @@ struct SharingGroup {
   std::int64_t position[kAllCells];  // of a cell's weights among its point's, in vectors
 };
 
-// Puts n images into sharing groups, those with ink in about the same cells together: the one with
-// the most cells takes those that add the fewest to it. keys [n] hold their inked cells
-// (host/image_order.h), first is the chunk's first image; order [n] is scratch. Returns how many
-// groups there are.
-inline int make_groups(const std::uint64_t* keys, std::int64_t first, int n, int* order,
-                       SharingGroup* groups) {
+// Puts the images of a piece into sharing groups, so that images with ink in about the same cells
+// are together: the image with the most cells takes those that add the fewest to it. The piece's
+// keys hold the inked cells; order [piece.n] is scratch. Returns how many groups there are.
+inline int make_groups(const Piece& piece, int* order, SharingGroup* groups) {
+  const std::uint64_t* const keys = piece.keys;
+  const int n = piece.n;
   const auto size_of = [&](int i) { return __builtin_popcountll(sorted_by(keys[i])); };
   for (int i = 0; i < n; ++i) {
     int k = i;
@@ -54,15 +54,16 @@ inline int make_groups(const std::uint64_t* keys, std::int64_t first, int n, int
     std::uint64_t all = 0;
     for (group.n_images = 0; group.n_images < kSharing && left > 0; ++group.n_images) {
       int best = 0, best_cost = 1 << 20;
-      // The first of a group is the largest left; then the cost of cells that it adds weighs twice
-      // the cells that it has, for large ones are hard to place later.
+      // The first image of a group is the largest one left. For the others, the cells that an image
+      // adds count twice as much as the cells that it has, because large images are hard to place
+      // later.
       for (int k = 0; k < left && group.n_images > 0; ++k) {
         const std::uint64_t cells = sorted_by(keys[order[k]]);
         const int cost = 2 * __builtin_popcountll(cells & ~all) - __builtin_popcountll(cells);
         if (cost < best_cost) best = k, best_cost = cost;
       }
       all |= sorted_by(keys[order[best]]);
-      group.image[group.n_images] = first + number_of(keys[order[best]]);
+      group.image[group.n_images] = piece.first + number_of(keys[order[best]]);
       --left;
       for (int k = best; k < left; ++k) order[k] = order[k + 1];
     }
@@ -78,8 +79,8 @@ inline int pixel_row(const SharingGroup& group) {
   return round_up(group.n_cells * kSharing, kLanes);
 }
 
-// Takes a group's pixels, a cell of an image in each lane, to points: pixels [points, pixel_row].
-// Turns its cells' numbers into positions.
+// Transforms a group's pixels, a cell of an image in each lane, to points: pixels [points,
+// pixel_row]. Turns the group's cell numbers into positions.
 inline void pixel_points(const std::uint8_t* images, const Subgrid& s, SharingGroup& group,
                          float* pixels) {
   float pixel[kSide][kSide][kMaxPixelRow];

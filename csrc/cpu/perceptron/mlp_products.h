@@ -10,8 +10,8 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace mlp {
 
-// From one image's rows to the next one's, in vectors; an odd number, so that they do not fall into
-// the same few sets of the cache.
+// The distance from one image's rows to the next image's, in vectors. It is odd so that they do not
+// fall into the same few sets of the cache.
 constexpr int kRows = kMaxPointsY * kMaxDx * kStripVectors + 1;
 
 // A sharing group's sums over its cells at one point: products [kSharing, tiles, kStripVectors].

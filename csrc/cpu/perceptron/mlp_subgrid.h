@@ -1,5 +1,5 @@
-// The MLP's sizes, and what is done at once: a subgrid of shifts. See cpu/perceptron/predict_mlp.h
-// for the method.
+// The MLP's sizes, and the subgrid of shifts that is computed at once. See
+// cpu/perceptron/predict_mlp.h for the method.
 #pragma once
 
 #include "cpu/perceptron/pixel_form.h"
@@ -22,16 +22,16 @@ constexpr int kMaxDx = kTileDx * kMaxTiles, kMaxDy = 5;
 constexpr int kMaxPointsX = PixelForm<kTileDx, kSide>::points;
 constexpr int kMaxPointsY = PixelForm<kMaxDy, kSide>::points;
 constexpr int kMaxPoints = kMaxPointsX * kMaxPointsY;
-// Tiles lie as far apart as cells: the weights that cell i of a row meets in tile t are those of
-// position i + t.
+// Tiles are as far apart as cells: cell i of a row meets in tile t the weights of position i + t.
 static_assert(kTileDx == kSide);
 constexpr int kMaxPositions = kCells + kMaxTiles - 1;
 // Hidden units of a strip: the inked cells' weights at one point in y must fit into the first-level
 // cache (31 KiB on MNIST), those of all points into the second-level cache (at most 441 KiB).
 constexpr int kStripVectors = 2;
 constexpr int kStrip = kStripVectors * kLanes;
-// Images of a sharing group, which share each load of a weight. A load costs nearly as much as a
-// multiply-add; more images would have fewer inked cells in common, and the registers are full.
+// The number of images in a sharing group, which share each load of a weight. A load costs nearly
+// as much as a multiply-add; but more images would have fewer inked cells in common, and the
+// registers are full.
 constexpr int kSharing = kRegisters >= 32 ? 4 : 2;
 static_assert(kSharing * kMaxTiles * kStripVectors + 1 + kSharing <= kRegisters,
               "sums, a weight and the pixels that it meets");

@@ -48,8 +48,8 @@ inline void weight_points_x(const Subgrid& s, const vec* weight, vec* columns) {
     }
 }
 
-// These to points in y: target [points in y, points in x, cells in y, positions in x,
-// kStripVectors], of which it is one vector.
+// From these to points in y: one vector of target [points in y, points in x, cells in y, positions
+// in x, kStripVectors].
 template <class F>
 inline void weight_points_y(const Subgrid& s, const vec* columns, vec* target) {
   const int nx = s.points_x(), row_size = s.n_positions() * nx;

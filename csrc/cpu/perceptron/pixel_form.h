@@ -1,5 +1,5 @@
-// The forms of the perceptrons' shifted predictions: the taps are pixels or sums of pixels, small
-// integers, and the inputs weights.
+// The forms of the perceptrons' shifted predictions: the taps are pixels or sums of pixels, which
+// are small integers, and the inputs are weights.
 #pragma once
 
 #include "cpu/math/toom_cook.h"
@@ -8,7 +8,7 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// By tools/generate/toom_cook_points.py.
+// From tools/generate/toom_cook_points.py.
 constexpr Points<7> kPixelPoints = {{0, 1, -1, 2, -2, 0.5, -0.5}, Fractions::in_inputs};
 template <int shifts, int pixels>
 using PixelForm = Form<shifts, pixels, kPixelPoints>;

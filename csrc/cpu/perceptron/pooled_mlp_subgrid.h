@@ -1,4 +1,4 @@
-// The pooled MLP's sizes, and what is done at once: a subgrid of shifts. See
+// The pooled MLP's sizes, and the subgrid of shifts that is computed at once. See
 // cpu/perceptron/predict_pooled_mlp.h for the method.
 #pragma once
 
@@ -31,8 +31,8 @@ constexpr int kFirstWindow = 1 - kPool, kWindows = kImageSize - kFirstWindow;
 constexpr int kMaxDy = 3;
 constexpr int kUnits = kRegisters >= 32 ? 8 : 4;
 static_assert(kMaxDy * kUnits + kMaxDy <= kRegisters, "sums, and rows of windows");
-// A block reads rows of windows for kMaxDy dy at once: a few blank rows beyond them spare it a
-// test.
+// A block reads rows of windows for kMaxDy dy at once; a few blank rows beyond them make a test
+// unnecessary.
 constexpr int kFirstRow = kFirstWindow - (kMaxDy - 1);
 constexpr int kRows = kImageSize + kMaxDy - 1 - kFirstRow;
 

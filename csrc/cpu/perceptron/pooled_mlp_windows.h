@@ -26,8 +26,8 @@ struct Windows {
         points(workspace.take<vec>(kPool * kSpans * kMaxPoints * kRows)) {}
 };
 
-// A phase's spans of inked columns that meet weights: where each one's weights begin, and its
-// number among Windows::points.
+// A phase's spans of inked columns that meet weights: where the weights of each begin, and its
+// number in Windows::points.
 struct Spans {
   int n;
   int position[kSpans];

@@ -4,7 +4,7 @@
 //     hidden[unit] = act(bias[unit] + sum over y, x of I[y][x] * W[y + dy][x + dx])
 //   logits = output bias + output weight * hidden;   prediction = argmax(logits)
 //
-// No image is ever moved: what leaves the frame meets zeros. Two savings:
+// No image is ever moved: what leaves the frame meets zeros. There are two savings:
 //  - Images are cut into cells of 4 x 4 pixels; blank ones, 30 of 49 on MNIST, cost nothing.
 //  - A cell and a tile of 4 dx by up to 5 dy meet in the forms F(4, 4) in x and F(5, 4) in y: 7 * 8
 //    products for 20 shifts of 16 pixels instead of 320.
@@ -24,8 +24,8 @@
 //             images: from points in y to dy, act, transposed to patterns in the lanes, to logits
 //         images: answers
 //
-// Half of the time are the products, bound by the issue of multiply-adds and loads of weights; tanh
-// takes a ninth, the logits a twelfth, the ways back from the points most of the rest.
+// The products take half of the time, bound by the issue of multiply-adds and loads of weights;
+// tanh takes a ninth, the logits a twelfth, the transforms back from the points most of the rest.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -78,13 +78,13 @@ struct Memory {
   std::uint64_t* keys;  // [kChunk]: see host/image_order.h
   ThreadParts<ThreadMemory, NoSizes> threads;
 
-  Memory(Workspace& workspace, int n_hidden, int n_threads)
-      : weights(workspace, divide_up(n_hidden, kStrip)),
+  Memory(Workspace& workspace, const Mlp& model, const ShiftedImages&, int n_threads)
+      : weights(workspace, divide_up(model.parameters.n_hidden, kStrip)),
         keys(workspace.take<std::uint64_t>(kChunk)),
         threads(workspace, {}, n_threads) {}
 };
 
-// One image's rows of strip number `strip`, to its share of the image's logits.
+// Adds the share of strip number `strip` to an image's logits, from the image's rows of that strip.
 void finish_strip(Activation activation, const Subgrid& s, const Weights& weights, int strip,
                   const vec* rows, const ThreadMemory& own, vec* logits) {
   const vec* const bias = weights.bias + strip * kStripVectors;
@@ -118,19 +118,18 @@ inline void write_image_answers(const Subgrid& s, const ShiftedImages& job, std:
   }
 }
 
-// The n images of keys, of the chunk that begins at image `first`; false when stopped.
+// Returns false if stopped.
 template <class Stopped>
-bool predict_piece(Activation activation, const MlpParameters& parameters, const Subgrid& s,
-                   const ShiftedImages& job, std::int64_t first, const std::uint64_t* keys, int n,
+bool predict_piece(const Mlp& model, const Subgrid& s, const ShiftedImages& job, const Piece& piece,
                    const Weights& weights, const ThreadMemory& own, Stopped&& stopped) {
   constexpr std::int64_t group_pixels = kMaxPoints * kMaxPixelRow;
-  const int n_groups = make_groups(keys, first, n, own.order, own.groups);
+  const int n_groups = make_groups(piece, own.order, own.groups);
   for (int g = 0; g < n_groups; ++g)
     pixel_points(job.images, s, own.groups[g], own.pixels + g * group_pixels);
   for (int i = 0; i < n_groups * kSharing * kLogits; ++i)
-    own.logits[i] = broadcast(parameters.output.bias[i % kClasses]);
+    own.logits[i] = broadcast(model.parameters.output.bias[i % kClasses]);
 
-  const int n_strips = divide_up(parameters.n_hidden, kStrip);
+  const int n_strips = divide_up(model.parameters.n_hidden, kStrip);
   for (int strip = 0; strip < n_strips; ++strip) {
     if (stopped()) return false;
     for (int at = 0; at < n_groups; at += kGroupsAtOnce) {
@@ -139,8 +138,8 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
                       weights.hidden + strip * s.strip_size(), own.products, own.rows);
       for (int g = 0; g < n_now; ++g)
         for (int i = 0; i < own.groups[at + g].n_images; ++i)
-          finish_strip(activation, s, weights, strip, own.rows + (g * kSharing + i) * kRows, own,
-                       own.logits + ((at + g) * kSharing + i) * kLogits);
+          finish_strip(model.activation, s, weights, strip, own.rows + (g * kSharing + i) * kRows,
+                       own, own.logits + ((at + g) * kSharing + i) * kLogits);
     }
   }
   for (int g = 0; g < n_groups; ++g)
@@ -150,52 +149,46 @@ bool predict_piece(Activation activation, const MlpParameters& parameters, const
   return true;
 }
 
-bool predict_subgrid(Activation activation, const MlpParameters& parameters, const Subgrid& s,
-                     const ShiftedImages& job, const Memory& memory, Execution execution) {
+bool predict_subgrid(const Mlp& model, const Subgrid& s, const ShiftedImages& job,
+                     const Memory& memory, Execution execution) {
   const int n_threads = execution.n_threads;
-  const int n_vectors = divide_up(parameters.n_hidden, kStrip) * kStripVectors;
+  const int n_vectors = divide_up(model.parameters.n_hidden, kStrip) * kStripVectors;
   run_on_threads(n_threads, [&](int thread) {
     const ThreadMemory own = memory.threads.of(thread);
     const Share vectors = share_of(n_vectors, thread, n_threads);
     for (std::int64_t v = vectors.first; v < vectors.stop; ++v)
-      pack(parameters, s, static_cast<int>(v), own.packing, memory.weights);
+      pack(model.parameters, s, static_cast<int>(v), own.packing, memory.weights);
   });
   return for_chunks(job.n_images, [&](std::int64_t first, int n) {
     order_images(n, n_threads, memory.keys,
                  [&](int i) { return inked_cells(job.images + (first + i) * kPixels); });
-    // Pieces small enough that every thread gets some.
+    // Pieces are small enough that every thread gets some.
     const int share = divide_up(n, 4 * n_threads);
-    const int piece = share > kPiece ? kPiece : share < kMinPiece ? kMinPiece : share;
+    const int most = share > kPiece ? kPiece : share < kMinPiece ? kMinPiece : share;
     const auto worker = [&](int thread, auto&& next, auto&& stopped) {
       const ThreadMemory own = memory.threads.of(thread);
       for (int i; (i = next()) >= 0;) {
-        const int begin = i * piece, left = n - begin;
-        if (!predict_piece(activation, parameters, s, job, first, memory.keys + begin,
-                           left < piece ? left : piece, memory.weights, own, stopped))
-          return;
+        const int begin = i * most, left = n - begin;
+        const Piece piece = {first, memory.keys + begin, left < most ? left : most};
+        if (!predict_piece(model, s, job, piece, memory.weights, own, stopped)) return;
       }
     };
-    return run_pieces(divide_up(n, piece), execution, worker);
+    return run_pieces(divide_up(n, most), execution, worker);
   });
+}
+
+bool predict(const Mlp& model, const ShiftedImages& job, const Memory& memory,
+             Execution execution) {
+  for (int row = 0; row < subgrids_dy(job.grid); ++row)
+    for (int column = 0; column < subgrids_dx(job.grid); ++column)
+      if (!predict_subgrid(model, subgrid_of(job.grid, row, column), job, memory, execution))
+        return false;
+  return true;
 }
 
 }  // namespace mlp
 
-inline std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, int n_threads) {
-  return bytes_of<mlp::Memory>(n_hidden, n_threads);
-}
-
-inline bool predict_shifts_mlp(Activation activation, const MlpParameters& parameters,
-                               const ShiftedImages& job, void* workspace, Execution execution) {
-  Workspace parts(workspace);
-  const mlp::Memory memory(parts, parameters.n_hidden, execution.n_threads);
-  for (int row = 0; row < mlp::subgrids_dy(job.grid); ++row)
-    for (int column = 0; column < mlp::subgrids_dx(job.grid); ++column)
-      if (!mlp::predict_subgrid(activation, parameters, mlp::subgrid_of(job.grid, row, column), job,
-                                memory, execution))
-        return false;
-  return true;
-}
+constexpr auto predict_shifts_mlp = fused_kernel<mlp::predict>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

@@ -6,14 +6,14 @@
 //   logits = output bias + output weight * hidden;   prediction = argmax(logits)
 //
 // A moved image's pooled pixel (i, j) is the 4 x 4 window of the unmoved image, blank outside its
-// frame, at row 4 i - dy, column 4 j - dx: the windows tile the frame, so what a shift pushes out
-// of it is in none of them, and every window's sum is needed once for all shifts. With dx = 4 t -
-// phase the pooled row becomes
+// frame, at row 4 i - dy, column 4 j - dx: the windows tile the frame, so no window contains what a
+// shift pushes out of it, and every window's sum is needed only once for all shifts. With dx = 4 t
+// - phase the pooled row becomes
 //
 //   sum over c of S[4 c + phase] * W[c + t],   S window sums, W a row of weights, 0 outside,
 //
-// for two or three neighbouring t (of 11 dx): the form F(3, 6), whose taps are a span of up to six
-// inked columns c. Eight products serve what takes eighteen. Rows are summed directly.
+// for two or three neighbouring t (of 11 dx). This is the form F(3, 6), whose taps are a span of up
+// to six inked columns c. It takes eight products instead of eighteen. Rows are summed directly.
 //
 // The schedule, images in the lanes:
 //
@@ -29,8 +29,8 @@
 //             patterns: to logits
 //           patterns: answers
 //
-// The products take 40 % of the time, tanh and the way back from the points 28 %, the logits 20 %:
-// no part dominates, all are bound by the issue of arithmetic.
+// The products take 40 % of the time, tanh and the transform back from the points 28 %, the logits
+// 20 %: no part dominates, and all are bound by the issue of arithmetic.
 #pragma once
 
 #include "cpu/images/answers.h"
@@ -64,22 +64,22 @@ struct Memory {
   std::uint64_t* keys;  // [kChunk]: see host/image_order.h
   ThreadParts<ThreadMemory, NoSizes> threads;
 
-  Memory(Workspace& workspace, int n_hidden, int n_threads)
-      : weights(workspace, divide_up(n_hidden, kUnits)),
+  Memory(Workspace& workspace, const Mlp& model, const ShiftedImages&, int n_threads)
+      : weights(workspace, divide_up(model.parameters.n_hidden, kUnits)),
         boxes(workspace.take<InkBox>(kChunk)),
         keys(workspace.take<std::uint64_t>(kChunk)),
         threads(workspace, {}, n_threads) {}
 };
 
 // The logits of a lane group under n_dy shifts from dy on: own.logits [n_dy, n_dx, 10].
-void logits_of_group(Activation activation, const MlpParameters& parameters, const Subgrid& s,
-                     const GroupInk& ink, int dy, int n_dy, const Weights& weights,
-                     const ThreadMemory& own) {
+void logits_of_group(const Mlp& model, const Subgrid& s, const GroupInk& ink, int dy, int n_dy,
+                     const Weights& weights, const ThreadMemory& own) {
+  const Activation activation = model.activation;
   const int n_patterns = n_dy * s.n_dx;
   for (int i = 0; i < n_patterns; ++i)
     for (int o = 0; o < kClasses; ++o)
-      own.logits[i * kClasses + o] = broadcast(parameters.output.bias[o]);
-  const int n_blocks = divide_up(parameters.n_hidden, kUnits);
+      own.logits[i * kClasses + o] = broadcast(model.parameters.output.bias[o]);
+  const int n_blocks = divide_up(model.parameters.n_hidden, kUnits);
   for (int block = 0; block < n_blocks; ++block) {
     const float* const weight = weights.hidden + std::int64_t{block} * kBlockWeights;
     const float* const bias = weights.bias + block * kUnits;
@@ -100,45 +100,44 @@ void logits_of_group(Activation activation, const MlpParameters& parameters, con
   }
 }
 
-// The lane group of the n_lanes images of keys, of the chunk that begins at image `first`; false
-// when stopped.
+// A piece that is a lane group; returns false if stopped. Inlined, it would take 5 % more
+// instructions.
 template <class Stopped>
-bool predict_group(Activation activation, const MlpParameters& parameters, const Subgrid& s,
-                   const ShiftedImages& job, std::int64_t first, const std::uint64_t* keys,
-                   int n_lanes, const Memory& memory, const ThreadMemory& own, Stopped&& stopped) {
+[[gnu::noinline]] bool predict_group(const Mlp& model, const Subgrid& s, const ShiftedImages& job,
+                                     const Piece& piece, const Memory& memory,
+                                     const ThreadMemory& own, Stopped&& stopped) {
   const std::int64_t n_dx = job.grid.n_dx, n_dy = job.grid.n_dy;
   GroupInk ink;
   std::int64_t pattern[kLanes];
   const std::uint8_t* images[kLanes];
-  for (int l = 0; l < n_lanes; ++l) {
-    const int i = number_of(keys[l]);
-    images[l] = job.images + (first + i) * kPixels;
-    pattern[l] = (first + i) * n_dy * n_dx + s.first_column;
+  for (int l = 0; l < piece.n; ++l) {
+    const int i = number_of(piece.keys[l]);
+    images[l] = job.images + (piece.first + i) * kPixels;
+    pattern[l] = (piece.first + i) * n_dy * n_dx + s.first_column;
     ink.box.add(memory.boxes[i]);
   }
-  pixels_to_lanes(images, n_lanes, 1.0f, [&](int i) -> vec& { return own.windows.lanes[i]; });
+  pixels_to_lanes(images, piece.n, 1.0f, [&](int i) -> vec& { return own.windows.lanes[i]; });
   window_points(s, ink, own.windows);
   for (int d = 0; d < n_dy; d += kMaxDy) {
     if (stopped()) return false;
     const int n_d = n_dy - d < kMaxDy ? static_cast<int>(n_dy) - d : kMaxDy;
-    logits_of_group(activation, parameters, s, ink, job.grid.dy_first + d, n_d, memory.weights,
-                    own);
+    logits_of_group(model, s, ink, job.grid.dy_first + d, n_d, memory.weights, own);
     for (int i = 0; i < n_d; ++i)
       for (int j = 0; j < s.n_dx; ++j)
         write_answers(own.logits + (i * s.n_dx + j) * kClasses, pattern, (d + i) * n_dx + j,
-                      n_lanes, job);
+                      piece.n, job);
   }
   return true;
 }
 
-bool predict_subgrid(Activation activation, const MlpParameters& parameters, const Subgrid& s,
-                     const ShiftedImages& job, const Memory& memory, Execution execution) {
+bool predict_subgrid(const Mlp& model, const Subgrid& s, const ShiftedImages& job,
+                     const Memory& memory, Execution execution) {
   const int n_threads = execution.n_threads;
-  const int n_blocks = divide_up(parameters.n_hidden, kUnits);
+  const int n_blocks = divide_up(model.parameters.n_hidden, kUnits);
   run_on_threads(n_threads, [&](int thread) {
     const Share blocks = share_of(n_blocks, thread, n_threads);
     for (std::int64_t b = blocks.first; b < blocks.stop; ++b)
-      pack(parameters, s, static_cast<int>(b), memory.weights);
+      pack(model.parameters, s, static_cast<int>(b), memory.weights);
   });
   return for_chunks(job.n_images, [&](std::int64_t first, int n) {
     order_images(n, n_threads, memory.keys, [&](int i) {
@@ -150,32 +149,24 @@ bool predict_subgrid(Activation activation, const MlpParameters& parameters, con
       const ThreadMemory own = memory.threads.of(thread);
       for (int i; (i = next()) >= 0;) {
         const int begin = i * kLanes, left = n - begin;
-        if (!predict_group(activation, parameters, s, job, first, memory.keys + begin,
-                           left < kLanes ? left : kLanes, memory, own, stopped))
-          return;
+        const Piece piece = {first, memory.keys + begin, left < kLanes ? left : kLanes};
+        if (!predict_group(model, s, job, piece, memory, own, stopped)) return;
       }
     };
     return run_pieces(divide_up(n, kLanes), execution, worker);
   });
 }
 
-}  // namespace pooled_mlp
-
-inline std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, int n_threads) {
-  return bytes_of<pooled_mlp::Memory>(n_hidden, n_threads);
-}
-
-inline bool predict_shifts_pooled_mlp(Activation activation, const MlpParameters& parameters,
-                                      const ShiftedImages& job, void* workspace,
-                                      Execution execution) {
-  Workspace parts(workspace);
-  const pooled_mlp::Memory memory(parts, parameters.n_hidden, execution.n_threads);
-  for (int i = 0; i < pooled_mlp::n_subgrids(job.grid); ++i)
-    if (!pooled_mlp::predict_subgrid(activation, parameters, pooled_mlp::subgrid_of(job.grid, i),
-                                     job, memory, execution))
-      return false;
+bool predict(const Mlp& model, const ShiftedImages& job, const Memory& memory,
+             Execution execution) {
+  for (int i = 0; i < n_subgrids(job.grid); ++i)
+    if (!predict_subgrid(model, subgrid_of(job.grid, i), job, memory, execution)) return false;
   return true;
 }
+
+}  // namespace pooled_mlp
+
+constexpr auto predict_shifts_pooled_mlp = fused_kernel<pooled_mlp::predict>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

@@ -11,13 +11,13 @@ namespace LENETSHIFT_ISA {
 namespace {
 namespace perceptron {
 
-// Two inputs' weights of a strip are half of the registers.
+// The weights of two inputs for a strip fill half of the registers.
 constexpr int kStripVectors = kRegisters / 4;
 constexpr int kStrip = kStripVectors * kLanes;
 constexpr int kOutLanes = round_up(kClasses, kLanes);  // a row of logits
 constexpr int kOutVecs = kOutLanes / kLanes;
 
-// How many batches' inputs there are room for (see train.h).
+// The number of batches whose inputs are kept (see train.h).
 constexpr int kBuffers = 3;
 
 // A strip's part of Memory.
@@ -48,10 +48,10 @@ struct Memory {
   float* partial;      // [2, n_strips, n_rows, kOutLanes], by the step's parity
   ThreadParts<OutputMemory, std::int64_t> threads;
 
-  Memory(Workspace& workspace, int n_hidden, int batch_size, int n_threads)
-      : n_strips(divide_up(n_hidden, kStrip)),
-        n_rows(round_up(batch_size, kLanes)),
-        input(workspace, batch_size),
+  Memory(Workspace& workspace, const Mlp& model, const Epoch& epoch, int n_threads)
+      : n_strips(divide_up(model.parameters.n_hidden, kStrip)),
+        n_rows(round_up(epoch.batch_size, kLanes)),
+        input(workspace, epoch.batch_size),
         weight(workspace.take<vec>(n_strips * Input::n_in * kStripVectors)),
         bias(workspace.take<vec>(n_strips * kStripVectors)),
         out_weight(workspace.take<vec>(n_strips * kClasses * kStripVectors)),

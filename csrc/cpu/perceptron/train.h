@@ -21,16 +21,16 @@
 //
 // In the workspace the hidden layer's weight is transposed, [strip][input][unit]; missing units of
 // the last strip have weights 0, and keep them. A strip of hidden for 64 images fits into the L1
-// cache beside the weights; what bounds a step are the multiply-adds of both layers and, with few
-// hidden units a thread, the barrier and the softmax that every thread repeats.
+// cache together with the weights. A step is bound by the multiply-adds of both layers and, with
+// few hidden units for each thread, by the barrier and the softmax that every thread repeats.
 //
-// `Input`, a template parameter, knows how the images become inputs:
+// `Input`, a template parameter, turns the images into inputs:
 //   n_in                               inputs
 //   Input(Workspace&, batch_size)      its memory
 //   prepare(epoch, batch, buffer, thread, n_threads)
 //                                      a thread's share of the inputs of a batch, into one of three
-//                                      buffers: one thread may still read those of the step before
-//                                      while another prepares the next step's
+//                                      buffers: one thread may still read the previous step's while
+//                                      another prepares the next step's
 //   prefetch(epoch, batch, thread, n_threads)            the images that prepare will read
 //   forward(buffer, n_images, weight, bias, hidden)      before the activation, one strip
 //   update(buffer, n_images, hidden_grad, weight)        weight -= hidden_grad^T input, one strip
@@ -127,13 +127,12 @@ inline void output_backward(Activation activation, const float* logits_grad, int
 }
 
 template <class Input>
-bool train(Activation activation, const MlpParameters& parameters, const Epoch& epoch,
-           void* workspace, Execution execution) {
+bool train(const Mlp& model, const Epoch& epoch, const Memory<Input>& memory, Execution execution) {
+  const Activation activation = model.activation;
+  const MlpParameters& parameters = model.parameters;
   const int n_threads = execution.n_threads;
   Barrier barrier(n_threads);
   StopSign stop;
-  Workspace parts(workspace);
-  const Memory<Input> memory(parts, parameters.n_hidden, epoch.batch_size, n_threads);
   run_on_threads(n_threads, [&](int thread) {
     const OutputMemory own = memory.threads.of(thread);
     const Share strips = share_of(memory.n_strips, thread, n_threads);

@@ -4,17 +4,17 @@
 //   forward   hidden[image] = bias + sum over pixels of x[image][pixel] * weight[pixel]
 //   update    weight[pixel] -= sum over images of x[image][pixel] * hidden_grad[image]
 //
-// Four fifths of MNIST's pixels are 0 and need no work. Which are not differs from image to image,
-// so the batch is turned around: for each pixel pair, two neighbours, the list of the images in
-// which either is not 0. The schedule, of both:
+// Four fifths of MNIST's pixels are 0 and need no work. The others differ from image to image, so
+// the batch is turned around: each pair of neighbouring pixels has a list of the images in which
+// either is not 0. The schedule of both:
 //
 //   sections of kListImages images     whose strip of hidden stays in the L1 cache
 //     pixel pairs                      two rows of weights, or of their sums, in registers
 //       the pair's list of images
 //
-// What bounds it are loads and stores of hidden, one for two multiply-adds: a pair halves them. Its
-// pixels are mostly both ink or both blank (0.22 of the pairs against 0.19 of the pixels), and
-// dense images lose nothing.
+// It is bound by loads and stores of hidden, one for two multiply-adds: taking pairs halves them.
+// The pixels of a pair are mostly both ink or both blank (0.22 of the pairs have ink, and 0.19 of
+// the pixels), and dense images lose nothing.
 #pragma once
 
 #if defined(__SSE2__)
@@ -29,19 +29,18 @@ namespace {
 namespace perceptron {
 
 constexpr int kPairs = kPixels / 2;
-constexpr int kUnit = 16;  // pixels that nonzero_bytes looks at; a thread lists whole units
+constexpr int kUnit = 16;  // pixels that nonzero_bytes reads; a thread lists whole units
 static_assert(kPixels % kUnit == 0);
-// Lists are cut after so many images, so that a strip of hidden stays in the cache whatever the
-// batch.
+// The most images in a list, so that a strip of hidden stays in the cache for any batch size.
 constexpr int kListImages = 64;
 
-// One image's part in a pair: its two pixels, and its number in the section.
+// One image's entry in a pair's list: its two pixels, and its number in the section.
 struct PairEntry {
   std::uint8_t x0, x1;
   std::uint16_t image;
 };
 
-// Bit i is set where byte i of kUnit is not 0.
+// Bit i is set if byte i of kUnit is not 0.
 inline std::uint32_t nonzero_bytes(const std::uint8_t* p) {
 #if defined(__SSE2__)
   const __m128i zero = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i*)p), _mm_setzero_si128());
@@ -66,7 +65,7 @@ class PixelPairs {
     for (int i = 0; i < 256; ++i) pixel_[i] = static_cast<float>(i) / 255.0f;
   }
 
-  // A thread lists its own range of the pairs, from all images.
+  // A thread lists its own range of the pairs, for all images.
   void prepare(const Epoch& epoch, const Batch& batch, int buffer, int thread,
                int n_threads) const {
     const Share units = share_of(kPixels / kUnit, thread, n_threads);
@@ -160,15 +159,7 @@ class PixelPairs {
 
 }  // namespace perceptron
 
-inline std::int64_t train_epoch_mlp_workspace(int n_hidden, int batch_size, int n_threads) {
-  return bytes_of<perceptron::Memory<perceptron::PixelPairs>>(n_hidden, batch_size, n_threads);
-}
-
-inline bool train_epoch_mlp(Activation activation, const MlpParameters& parameters,
-                            const Epoch& epoch, void* workspace, Execution execution) {
-  return perceptron::train<perceptron::PixelPairs>(activation, parameters, epoch, workspace,
-                                                   execution);
-}
+constexpr auto train_epoch_mlp = fused_kernel<perceptron::train<perceptron::PixelPairs>>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

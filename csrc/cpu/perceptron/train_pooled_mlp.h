@@ -18,8 +18,8 @@ namespace perceptron {
 constexpr int kPooled = kImageSize / 4, kPooledPixels = kPooled * kPooled;
 
 // pooled[i] = mean of the i-th 4 x 4 cell of pixel / 255. A cell's row of four bytes is one 32-bit
-// word, seven words to a row of the image: four and four, the middle one twice. Even and odd bytes
-// are summed apart, in 16-bit halves.
+// word. A row of the image has seven words, taken as four and four, with the middle one twice. Even
+// and odd bytes are summed separately, in 16-bit halves.
 inline void pool_image(const std::uint8_t* image, float* pooled) {
   typedef std::uint32_t words __attribute__((vector_size(16)));
   typedef std::int32_t signed_words __attribute__((vector_size(16)));
@@ -108,15 +108,7 @@ class PooledPixels {
 
 }  // namespace perceptron
 
-inline std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size, int n_threads) {
-  return bytes_of<perceptron::Memory<perceptron::PooledPixels>>(n_hidden, batch_size, n_threads);
-}
-
-inline bool train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
-                                   const Epoch& epoch, void* workspace, Execution execution) {
-  return perceptron::train<perceptron::PooledPixels>(activation, parameters, epoch, workspace,
-                                                     execution);
-}
+constexpr auto train_epoch_pooled_mlp = fused_kernel<perceptron::train<perceptron::PooledPixels>>;
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

@@ -1,5 +1,5 @@
 // Small tools of the register-blocked kernels: broadcasts, loads that happen once, and run-time
-// block sizes made constants of the compiler's.
+// block sizes as compile-time constants.
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -8,15 +8,16 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// x in every lane. x - 0 is x to the last bit, so the compiler makes it one broadcast; 0 + x it
-// must compute, because of -0, with an addition and a shuffle.
+// x in every lane. x - 0 is x to the last bit, so the compiler makes it one broadcast; because of
+// -0 it would have to compute 0 + x with an addition and a shuffle.
 template <class T>
 inline Vec<T> broadcast(T x) {
   return x - Vec<T>{};
 }
 
-// Loads once what several multiply-adds read: left alone, the compiler gives each of them the
-// memory operand, and one that loads 64 bytes takes a third longer than one that does not.
+// Loads once a value that several multiply-adds read. Otherwise the compiler gives each of them the
+// memory operand, and a multiply-add that loads 64 bytes takes a third longer than one that does
+// not.
 template <class T>
 inline Vec<T> load_once(const Vec<T>* p) {
   Vec<T> v = *p;
@@ -54,8 +55,8 @@ inline void for_blocks(int total, F&& f) {
   }
 }
 
-// The same cut of a total that the compiler knows: it then makes code for the one or two sizes that
-// occur. count blocks; with(i, f) calls f for block i.
+// The same cut of a total that the compiler knows: it then generates code only for the one or two
+// sizes that occur. There are `count` blocks; with(i, f) calls f for block i.
 template <int total, int most>
 struct Blocks {
   static constexpr int count = divide_up(total, most), size = total / count;

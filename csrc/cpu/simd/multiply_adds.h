@@ -1,4 +1,4 @@
-// The peak that benchmarks compare with: fused multiply-adds on registers alone.
+// The peak that benchmarks compare with: fused multiply-adds on registers only.
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -19,7 +19,7 @@ inline double multiply_adds(std::int64_t n_rounds, int n_threads) {
 #pragma GCC unroll 12
       for (int i = 0; i < n; ++i) sum[i] = sum[i] * scale + offset;
     }
-    // The compiler must believe that the sums are read.
+    // Makes the compiler assume that the sums are read.
     for (int i = 0; i < n; ++i) asm volatile("" : : "m"(sum[i]));
   });
   return static_cast<double>(n_rounds) * n * kLanes * n_threads;

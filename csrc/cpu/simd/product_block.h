@@ -1,5 +1,5 @@
 // The inner loop of every layer that is a matrix product: a block of n_rows patterns by n_outputs
-// outputs held in registers, images in the lanes, weights broadcast.
+// outputs in registers, images in the lanes, weights broadcast.
 #pragma once
 
 #include "cpu/simd/constant.h"
@@ -26,13 +26,13 @@ inline void add_products(const float* weight, const vec* x, std::int64_t row_str
   }
 }
 
-// How many patterns a block takes: with five, the default grid's five dy fill it.
+// The number of patterns in a block: the default grid's five dy fill it.
 constexpr int kRowBlock = 5;
 // Five rows by five outputs fill 32 registers; 16 registers hold five by two.
 constexpr int kOutputBlock = kRegisters >= 32 ? 5 : 2;
 
-// The size of the next block when `left` rows are left: five, then two, then one. Few sizes, since
-// each is code of its own.
+// The size of the next block when `left` rows are left: five, then two, then one. There are few
+// sizes because each has its own code.
 constexpr int row_block(int left) { return left >= kRowBlock ? kRowBlock : left >= 2 ? 2 : 1; }
 
 // Calls f(Constant<n>{}) for n = row_block(n).

@@ -1,5 +1,5 @@
-// Memory between the parts of a workspace that nobody may touch. Only in a build with
-// AddressSanitizer (-DLENETSHIFT_SANITIZE=address;undefined), elsewhere there is none.
+// Memory between the parts of a workspace that no code may access. It exists only in a build with
+// AddressSanitizer (-DLENETSHIFT_SANITIZE=address;undefined).
 #pragma once
 
 #include <cstddef>
@@ -23,8 +23,8 @@ namespace {
 
 #if defined(LENETSHIFT_HAS_REDZONES)
 constexpr std::int64_t kRedzone = 64;  // bytes; a multiple of every alignment
-// The bytes from start to stop may be used, and kRedzone more may not. The memory may have been
-// parted otherwise before.
+// Allows access to the bytes from start to stop, and forbids it to the next kRedzone bytes. The
+// memory may have been divided differently before.
 inline void forbid_beyond(char* start, char* stop) {
   __asan_unpoison_memory_region(start, stop - start);
   __asan_poison_memory_region(stop, kRedzone);

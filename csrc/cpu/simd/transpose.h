@@ -1,4 +1,4 @@
-// Rows of values to values in the lanes, and back.
+// From rows of values to values in the lanes, and back.
 #pragma once
 
 #include "cpu/simd/vec.h"
@@ -8,7 +8,7 @@ namespace LENETSHIFT_ISA {
 namespace {
 
 // The four quarters of a 2 x 2 block matrix of s x s blocks, all along two rows a and b: lane j of
-// `a` becomes a[j] or b[j - s], lane j of `b` becomes a[j + s] or b[j], as bit s of j says.
+// `a` becomes a[j] or b[j - s], lane j of `b` becomes a[j + s] or b[j], depending on bit s of j.
 template <class T, int s, int... j>
 inline void exchange_blocks(Vec<T>& a, Vec<T>& b, Lanes<j...>) {
   constexpr int n = kLanesOf<T>;
@@ -54,8 +54,8 @@ inline void transpose_square(const Vec<T>* square, Vec<T>* columns) {
   load_transposed(reinterpret_cast<const T*>(square), kLanesOf<T>, columns);
 }
 
-// Calls f(i) for squares that begin at value i and cover values 0 ... n - 1; the last one reaches
-// back into the one before it where n does not divide. False where n is less than a square.
+// Calls f(i) for squares that begin at value i and cover values 0 ... n - 1; the last one overlaps
+// the one before it if n is not a multiple of the lanes. Returns false if n is less than a square.
 template <class T, class F>
 inline bool for_squares(int n, F&& f) {
   constexpr int w = kLanesOf<T>;

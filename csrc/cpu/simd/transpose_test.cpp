@@ -8,8 +8,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// Every number of values below three vectors' worth, every number of rows, in rows that are longer
-// than what is read.
+// Every number of values below three vectors, every number of rows, in rows that are longer than
+// the part that is read.
 TEST_CASE_TEMPLATE("rows_to_lanes and lanes_to_rows", T, float, double) {
   constexpr int w = kLanesOf<T>;
   for (int n = 0; n <= 3 * w; ++n)

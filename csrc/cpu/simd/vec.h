@@ -3,7 +3,7 @@
 // broadcast, and a * b + c contracts into a fused multiply-add where the ISA has one.
 //
 // Everything lives in the ISA's namespace and in an unnamed one inside it: two files compiled for
-// two ISAs must not share a single inline function, or the linker could keep the AVX-512 copy.
+// two ISAs must not share any inline function, because the linker could keep the AVX-512 copy.
 #pragma once
 
 #include <cstdint>
@@ -70,7 +70,8 @@ inline void store(T* p, Vec<T> v) {  // any alignment
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-// Lanes first ... stop - 1 from p + first ...; the others are 0, and their memory is not touched.
+// Loads lanes first ... stop - 1 from p + first ...; the other lanes are 0, and their memory is not
+// touched.
 template <class T>
 inline Vec<T> load_between(const T* p, int first, int stop) {
 #if defined(__AVX512F__)
@@ -86,7 +87,7 @@ inline Vec<T> load_between(const T* p, int first, int stop) {
   return v;
 #endif
 }
-// Lanes 0 ... n - 1 to p ...
+// Stores lanes 0 ... n - 1 at p ...
 template <class T>
 inline void store_first(T* p, Vec<T> v, int n) {
   if (n == kLanesOf<T>) return store(p, v);
@@ -101,8 +102,8 @@ inline void store_first(T* p, Vec<T> v, int n) {
 #endif
 }
 
-// The smaller and the larger of a and x; x where it is NaN. One instruction each: of the comparison
-// and choice that it stands for the compiler makes two.
+// The smaller and the larger of a and x; if x is NaN, x. One instruction each: the compiler makes
+// two of the equivalent comparison and choice.
 inline vec smaller(vec a, vec x) {
 #if defined(__AVX512F__)
   return (vec)_mm512_maskz_min_ps(-1, (__m512)a, (__m512)x);
@@ -144,7 +145,7 @@ inline Vec<T> exchange_lanes(Vec<T> v, Lanes<j...>) {
 #endif
 }
 
-// By halves: the sum of 16 lanes takes four additions, one after the other, not fifteen.
+// It adds halves: the sum of 16 lanes takes four consecutive additions, not fifteen.
 template <class T, int s = kLanesOf<T> / 2>
 inline T sum_of_lanes(Vec<T> v) {
   if constexpr (s > 0)

@@ -1,7 +1,7 @@
 // The memory that a caller hands in, and its parts.
 //
-// What an op keeps there stands in one struct, whose constructor takes part after part of a
-// Workspace. So one function measures and hands out:
+// The parts that an op needs are in one struct, whose constructor takes one part after the other
+// from a Workspace. So the same code measures the memory and hands it out:
 //
 //   struct Memory {
 //     float* weights;
@@ -18,6 +18,7 @@
 
 #include "cpu/simd/redzone.h"
 #include "cpu/simd/vec.h"
+#include "kernels.h"
 
 namespace lenetshift {
 namespace LENETSHIFT_ISA {
@@ -27,10 +28,10 @@ class Workspace {
  public:
   static constexpr std::int64_t kAlignment = 64;  // of every part, as of the whole
 
-  // Over the memory at start, or, where that is null, over none: to count bytes.
+  // Uses the memory at start; if that is null, it only counts bytes.
   explicit Workspace(void* start) : start_(static_cast<char*>(start)) {}
 
-  // The next n values, or null where there is no memory.
+  // The next n values, or null if there is no memory.
   template <class T>
   T* take(std::int64_t n) {
     char* const part = start_ ? start_ + bytes_ : nullptr;
@@ -46,7 +47,7 @@ class Workspace {
   std::int64_t bytes_ = 0;
 };
 
-// What Part's constructor takes.
+// The number of bytes that Part's constructor takes.
 template <class Part, class... Sizes>
 std::int64_t bytes_of(const Sizes&... sizes) {
   Workspace workspace(nullptr);
@@ -54,7 +55,7 @@ std::int64_t bytes_of(const Sizes&... sizes) {
   return workspace.bytes();
 }
 
-// A Part(workspace, sizes) for each thread, all alike. NoSizes: they are constants.
+// A Part(workspace, sizes) for each thread, all of the same size. NoSizes: the sizes are constants.
 struct NoSizes {};
 template <class Part, class Sizes>
 class ThreadParts {
@@ -74,6 +75,23 @@ class ThreadParts {
   std::int64_t bytes_;
   char* start_;
 };
+
+// The fused kernel that constructs a Memory(workspace, model, job, n_threads) and calls run with
+// it.
+template <auto run, class Model, class Job, class Memory>
+constexpr FusedKernel<Model, Job> fused_kernel_of(bool (*)(const Model&, const Job&, Memory&,
+                                                           Execution)) {
+  return {[](const Model& model, const Job& job, int n_threads) {
+            return bytes_of<Memory>(model, job, n_threads);
+          },
+          [](const Model& model, const Job& job, void* start, Execution execution) {
+            Workspace workspace(start);
+            Memory memory(workspace, model, job, execution.n_threads);
+            return run(model, job, memory, execution);
+          }};
+}
+template <auto run>
+constexpr auto fused_kernel = fused_kernel_of<run>(run);
 
 }  // namespace
 }  // namespace LENETSHIFT_ISA

@@ -23,8 +23,8 @@ struct Memory {
       : weights(workspace.take<float>(n)), threads(workspace, n, n_threads) {}
 };
 
-// Every value of every part is written, each with a number of its own: parts that overlap, or reach
-// beyond what was measured, lose some.
+// Writes a different number to every value of every part: parts that overlap, or reach beyond the
+// measured size, lose some.
 TEST_CASE("Workspace: parts are aligned, apart, and as large as was measured") {
   for (int n : {1, 15, 16, 17, 100})
     for (int n_threads : {1, 2, 5}) {

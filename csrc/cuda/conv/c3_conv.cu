@@ -5,7 +5,7 @@
 //   grad_weight[k, u, v]   = sum over n, y, x of grad_output[n, o, y, x] input[n, c, y+u, x+v]
 //   grad_bias[o]           = sum over n, y, x of grad_output[n, o, y, x]
 //
-// with k(o, c) the connection of the maps o and c.
+// where k(o, c) is the connection of the maps o and c.
 //
 // The schedule:
 //   output and grad_input, by one kernel: grad_input is the convolution of grad_output, in a border
@@ -19,8 +19,7 @@
 //       a lane keeps the 25 sums of its two rows; a sum over the lanes at the end
 //   grad_bias: a warp for each output map, with slots likewise
 //
-// A lane's products outnumber its loads by four to one. What bounds it on a card is not measured
-// yet.
+// A lane does four products for each load. What bounds it on a card has not been measured.
 #include "cuda/conv/patches.h"
 #include "cuda/conv/table_rows.h"
 #include "cuda/cuda_kernels.h"
@@ -29,7 +28,7 @@ namespace lenetshift {
 namespace cuda {
 namespace {
 
-// Maps in shared memory at a time: all six of S2 in float (30 KB), four in double.
+// The number of maps in shared memory at a time: all six of S2 in float (30 KB), four in double.
 template <class T>
 constexpr int kStagedMaps = sizeof(T) == 4 ? 6 : 4;
 
@@ -66,9 +65,9 @@ __device__ __forceinline__ void convolve_rows(const T* window, const T* __restri
   }
 }
 
-// Block (i, j): patches i * kPatches ..., target maps j * kWarps ... of this launch's.
-// Forward: source = input, targets = the output maps in `table`. Backward: source = grad_output,
-// of which those in `table` are added to what earlier launches have written.
+// Block (i, j): patches i * kPatches ..., target maps j * kWarps ... of this launch's. Forward:
+// source = input, targets = the output maps in `table`. Backward: source = grad_output; the parts
+// from the output maps in `table` are added to what earlier launches have written.
 template <class T, class Shape, bool backward>
 __global__ void __launch_bounds__(kThreads)
     c3_convolve(Patches patches, Maps sources, Maps targets, TableRows table,
@@ -88,7 +87,7 @@ __global__ void __launch_bounds__(kThreads)
   T sum[kRowsPerLane][Shape::kColumns] = {};
   for (int first = 0; first < n_sources; first += kStagedMaps<T>) {
     const int n_staged = smaller(kStagedMaps<T>, n_sources - first);
-    __syncthreads();  // the patches are written; the maps before are no longer read
+    __syncthreads();  // the patches are written; the previous maps are no longer read
     stage_windows<Shape>(patch, source, sources.n, sources.height, sources.width,
                          backward ? kTaps - 1 : 0, backward ? table.first_output + first : first,
                          n_staged, windows);
@@ -141,9 +140,9 @@ void launch_convolve(const char* name, const C3Shape& shape, Maps sources, Maps 
   });
 }
 
-// Sums over images are divided among at most this many slots, the g-th group of patches in slot
-// g % n_slots: enough blocks for a large card, and always the same order of adding. The slots of
-// one launch's table rows are summed before the next launch, and take no more than kC3Bytes.
+// Sums over images are divided among at most this many slots, with the g-th group of patches in
+// slot g % n_slots: enough blocks for a large card, and a fixed order of addition. The slots of one
+// launch's table rows are summed before the next launch, and take no more than kC3Bytes.
 constexpr int kC3MaxSlots = 64;
 constexpr std::int64_t kC3Bytes = 64 << 20;
 
@@ -192,7 +191,7 @@ __device__ __forceinline__ void correlate_rows(const T* window, const T* grad,
   }
 }
 
-// The row of `table` that is the n-th of those that see `input`; -1 where there are fewer.
+// The n-th row of `table` that sees `input`; -1 if there are fewer.
 __device__ inline int nth_row(const TableRows& table, int input, int n) {
   for (int row = 0; row < table.n_outputs; ++row)
     if (table.connects(row, input) && n-- == 0) return row;
@@ -217,7 +216,7 @@ __global__ void __launch_bounds__(kThreads)
   T sum[kTaps * kTaps] = {};
   const std::int64_t n_groups = divide_up(patches.n, Shape::kPatches);
   for (std::int64_t group = blockIdx.x; group < n_groups; group += gridDim.x) {
-    __syncthreads();  // the group before is no longer read
+    __syncthreads();  // the previous group is no longer read
     if (threadIdx.x < Shape::kPatches)
       patch[threadIdx.x] = patch_at<Shape>(patches, group * Shape::kPatches + threadIdx.x);
     __syncthreads();
@@ -265,7 +264,7 @@ __global__ void __launch_bounds__(kThreads)
   if (lane == 0) slots[static_cast<std::int64_t>(blockIdx.x) * slot_size + row] = sum;
 }
 
-// A thread for each gradient: gradients[i] = slots[0, i] + slots[1, i] + ...; 0 where there are no
+// A thread for each gradient: gradients[i] = slots[0, i] + slots[1, i] + ...; 0 if there are no
 // slots.
 template <class T>
 __global__ void __launch_bounds__(kThreads)

@@ -1,5 +1,4 @@
-// How c3_conv divides its work: maps are cut into patches, in the same way for every kernel of
-// c3_conv.cu.
+// How c3_conv divides its work: every kernel of c3_conv.cu cuts maps into the same patches.
 //
 // A lane computes two rows of a patch in registers, so that an input row is loaded once for both;
 // a warp computes one map of several patches (of one image or of several), so that all its lanes
@@ -17,7 +16,7 @@ namespace {
 constexpr int kRowsPerLane = 2;
 
 // A patch of 2 patch_lanes x columns results, and n_patches of them in a warp. The window of a
-// patch is what it reads of an input map; `stride` is the distance of two windows in shared
+// patch is what it reads of an input map; `stride` is the distance between two windows in shared
 // memory.
 template <int patch_lanes, int columns, int n_patches, int stride>
 struct PatchShape {
@@ -80,9 +79,9 @@ __device__ Patch patch_at(const Patches& patches, std::int64_t i) {
 }
 
 // The whole block copies the windows of maps first_map ... first_map + n_maps - 1 into shared
-// memory, [map][patch][row][column] with the shape's pitches; 0 where a window leaves its map.
-// `margin` is how far a window begins above and left of its patch. source [images, n_source, h,
-// w].
+// memory, [map][patch][row][column] with the shape's pitches; values outside the map are 0. A
+// window begins `margin` rows above and `margin` columns to the left of its patch. source [images,
+// n_source, h, w].
 template <class Shape, class T>
 __device__ void stage_windows(const Patch* patch, const T* __restrict__ source, int n_source,
                               std::int64_t height, std::int64_t width, int margin, int first_map,
@@ -100,8 +99,8 @@ __device__ void stage_windows(const Patch* patch, const T* __restrict__ source, 
   }
 }
 
-// Result i of a warp, i < kLanes * kResults in the order of memory: whose it is, and where in its
-// map it stands.
+// Result i of a warp, i < kLanes * kResults in memory order: which patch it belongs to, and its
+// place in the patch.
 struct Place {
   int at;  // in the warp's shared memory, [lane][kResultPitch]
   int patch;

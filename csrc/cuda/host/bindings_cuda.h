@@ -1,7 +1,8 @@
 // The submodule `cuda` of the compiled core: the CUDA kernels under the names of their CPU twins.
-// In place of n_threads they take a Stream, and they return when the work is enqueued.
+// They take a Stream instead of n_threads, and return when the work is enqueued.
 //
-// A part of host/bindings.cpp, since pybind11's headers take longer to compile than this.
+// Included by host/bindings.cpp: to compile pybind11's headers once more would take longer than
+// this file.
 #pragma once
 
 #include "cuda/cuda_kernels.h"
@@ -12,8 +13,9 @@ namespace lenetshift {
 namespace cuda_bindings {
 namespace {
 
-// Where a call runs: a device's number, a stream of it, and allocate(n_bytes), which gives the
-// address of memory for the call's workspace. The stream may use that until the work is done.
+// Where a call runs: the number of a device, one of its streams, and allocate(n_bytes), which
+// returns the address of memory for the call's workspace. The stream may use that memory until the
+// work is done.
 struct Stream {
   int device;
   Address handle;
@@ -75,36 +77,15 @@ void translate_backward(const TranslateShape& shape, Address grad_output, Addres
   });
 }
 
-void predict_shifts_lenet5(const Lenet5& model, const ShiftedImages& job, const Stream& on) {
-  enqueue(on, cuda::predict_shifts_lenet5_workspace(model.table, job.grid, job.n_images),
-          [&](void* workspace, void* stream) {
-            cuda::predict_shifts_lenet5(model.table, model.activation, model.parameters, job,
-                                        workspace, stream);
-          });
-}
-
-void train_epoch_lenet5(const Lenet5& model, const Epoch& job, const Stream& on) {
-  enqueue(on, cuda::train_epoch_lenet5_workspace(model.table, job.batch_size),
-          [&](void* workspace, void* stream) {
-            cuda::train_epoch_lenet5(model.table, model.activation, model.parameters, job,
-                                     workspace, stream);
-          });
-}
-
-// The MLP and the pooled MLP.
-template <auto kernel_workspace, auto kernel>
-void predict_shifts_mlp(const Mlp& model, const ShiftedImages& job, const Stream& on) {
-  enqueue(on, kernel_workspace(model.parameters.n_hidden, job.grid, job.n_images),
-          [&](void* workspace, void* stream) {
-            kernel(model.activation, model.parameters, job, workspace, stream);
-          });
-}
-template <auto kernel_workspace, auto kernel>
-void train_epoch_mlp(const Mlp& model, const Epoch& job, const Stream& on) {
-  enqueue(on, kernel_workspace(model.parameters.n_hidden, job.batch_size),
-          [&](void* workspace, void* stream) {
-            kernel(model.activation, model.parameters, job, workspace, stream);
-          });
+FusedKernels<cuda::FusedKernel> fused_kernels() {
+  FusedKernels<cuda::FusedKernel> k = {};
+  k.predict_shifts_lenet5 = cuda::predict_shifts_lenet5;
+  k.predict_shifts_mlp = cuda::predict_shifts_mlp;
+  k.predict_shifts_pooled_mlp = cuda::predict_shifts_pooled_mlp;
+  k.train_epoch_lenet5 = cuda::train_epoch_lenet5;
+  k.train_epoch_mlp = cuda::train_epoch_mlp;
+  k.train_epoch_pooled_mlp = cuda::train_epoch_pooled_mlp;
+  return k;
 }
 
 void bind(py::module_& m) {
@@ -122,21 +103,12 @@ void bind(py::module_& m) {
   m.def("translate_backward", translate_backward, arg("shape"), arg("grad_output"), arg("shifts"),
         arg("grad_images"), on);
 
-  const auto model = arg("model"), job = arg("job");
-  m.def("predict_shifts_lenet5", predict_shifts_lenet5, model, job, on);
-  m.def("predict_shifts_mlp",
-        predict_shifts_mlp<cuda::predict_shifts_mlp_workspace, cuda::predict_shifts_mlp>, model,
-        job, on);
-  m.def("predict_shifts_pooled_mlp",
-        predict_shifts_mlp<cuda::predict_shifts_pooled_mlp_workspace,
-                           cuda::predict_shifts_pooled_mlp>,
-        model, job, on);
-  m.def("train_epoch_lenet5", train_epoch_lenet5, model, job, on);
-  m.def("train_epoch_mlp", train_epoch_mlp<cuda::train_epoch_mlp_workspace, cuda::train_epoch_mlp>,
-        model, job, on);
-  m.def("train_epoch_pooled_mlp",
-        train_epoch_mlp<cuda::train_epoch_pooled_mlp_workspace, cuda::train_epoch_pooled_mlp>,
-        model, job, on);
+  bind_fused_ops<cuda::FusedKernel, const Stream&>(
+      m, "on", [](auto member, const auto& model, const auto& job, const Stream& stream) {
+        const auto kernel = fused_kernels().*member;
+        enqueue(stream, kernel.workspace(model, job),
+                [&](void* workspace, void* handle) { kernel.run(model, job, workspace, handle); });
+      });
 }
 
 }  // namespace

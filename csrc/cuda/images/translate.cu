@@ -21,8 +21,8 @@ struct alignas(8) Value16 {  // complex128
   std::uint64_t half[2];
 };
 
-// A channel's height, width and pixels, counted in Index: 32 bits where they suffice, since a
-// division in 64 costs more than the rest.
+// A channel's height, width and pixels, counted in Index: 32 bits if they suffice, because a 64-bit
+// division costs more than everything else.
 template <class Index>
 struct Channel {
   Index height, width, size;
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Likewise of output [n_images, n_channels].
+// Likewise for output [n_images, n_channels].
 template <class Index, class Value, int n>
 __global__ void __launch_bounds__(kThreads)
     shift_each_runs(TranslateShape shape, const Value* __restrict__ images,
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(kThreads)
       T sum = 0;
       for (std::int64_t s = 0; s < shape.n_shifts; ++s) {
         const std::int64_t dx = shifts[2 * s], dy = shifts[2 * s + 1];
-        // Written in this way, nothing overflows.
+        // Written this way, nothing overflows.
         if (dx < -x || dx >= c.width - x || dy < -y || dy >= c.height - y) continue;
         sum += grads[s * shape.n_channels * c.size + at + static_cast<Index>(dy) * c.width +
                      static_cast<Index>(dx)];
@@ -115,18 +115,18 @@ dim3 grid_of(std::int64_t n_channels, std::int64_t n_values) {
               static_cast<unsigned>(smaller(groups, kMaxGroups)));
 }
 
-// The most pixels of a channel that are counted in 32 bits: a thread's last step goes beyond the
-// channel by up to a grid.
+// The most pixels of a channel that are counted in 32 bits; a thread's last step goes up to a
+// grid's width beyond the channel.
 constexpr std::int64_t kMostIn32Bits = 1 << 30;
 
-// Calls f(an integer of the type that counts the pixels).
+// Calls f with an integer of the type that counts the pixels.
 template <class F>
 void with_index(const TranslateShape& shape, F&& f) {
   if (shape.height * shape.width <= kMostIn32Bits) return f(std::int32_t{});
   f(std::int64_t{});
 }
 
-// What a launch of translate or shift_each takes besides its values' type.
+// The arguments of a launch of translate or shift_each, besides the type of the values.
 struct Moves {
   const char* op;
   const TranslateShape& shape;

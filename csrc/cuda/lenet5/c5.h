@@ -3,7 +3,7 @@
 // The algorithm, for a pattern: an image under the shift at offsets e, f of the subgrid
 //   C5[o] = act(bias[o] + sum over c, i, j of weight[o][c][i][j] * S4[c][e + 4i][f + 4j])
 //   F6 = act(F6 weights * C5);  logits = output weights * F6;  answer = argmax
-// with the edge line in place of S4's first or last where the shift is lossy.
+// with the edge line instead of S4's first or last line if the shift is lossy.
 //
 // The schedule:
 //   for each map c of S4                    a stage of shared memory, two in turn
@@ -11,7 +11,7 @@
 //     25 steps of a matrix product: a thread keeps 8 patterns x 8 units of C5 in registers
 //   for each 12 units of C5                 as many weights of F6 as fit beside C5
 //     12 steps likewise: 8 patterns x 6 units of F6
-//   the output, 4 patterns x 2 classes a thread; argmax, a pattern a thread
+//   the output, 4 patterns x 2 classes for each thread; argmax, a pattern for each thread
 //
 // C5 and F6 never leave the block. It is bound by arithmetic: 16 words from shared memory for 64
 // multiply-adds, 14 for 48. S4 is read about once; L2 serves the repeated reads of neighbouring
@@ -30,8 +30,8 @@ constexpr int kC5Each = 8, kF6Each = 6;
 constexpr int kF6Depth = 12;  // C5 units whose weights for F6 are in shared memory at a time
 constexpr int kHalf = 13;     // of a map's 25 pixels, what one half of the block gathers
 
-// Shared memory in floats. C5's two stages of input and weights give way to its output, then to
-// F6's.
+// Shared memory in floats. C5's output, and then F6's, takes the place of C5's two stages of input
+// and weights.
 constexpr int kC5Stage = kS4Pixels * (kPatterns + kC5Units);
 constexpr int kF6WeightsAt = kC5Units * kPatterns;
 constexpr int kLogitsAt = kF6Units * kPatterns;
@@ -84,7 +84,7 @@ __device__ void gather_s4(const float* map, const Window& window, float (&pixels
 }
 
 // sum[patterns][units] += x[k][patterns] w[k][units] over k < depth. x and w point to the thread's
-// own patterns (the second four stand kPatterns / 2 further on) and units.
+// own patterns (the second four are kPatterns / 2 further on) and units.
 template <int depth, int n_units, int units_each>
 __device__ inline void add_products(const float* x, const float* w, float (&sum)[8][units_each]) {
 #pragma unroll 1  // other warps hide the loads; unrolled, it would take too many registers
@@ -135,7 +135,7 @@ __device__ inline void c5_layer(Act act, const Lenet5Weights& w, const Window& w
   const int t = static_cast<int>(threadIdx.x);
   const int own = t % kPatterns, half = t / kPatterns;
   const int patterns = t % kPatternLanes * 4;
-  // Threads beyond the last units compute those again and store nothing.
+  // Threads beyond the last units compute the last ones again and store nothing.
   const int units = smaller(t / kPatternLanes, kC5Units / kC5Each - 1) * kC5Each;
 
   float sum[8][kC5Each];
@@ -198,7 +198,7 @@ __device__ inline void f6_layer(Act act, const Lenet5Weights& w, float* shared) 
   if (t < kF6Units * kClasses / 4) store4(stage + t * 4, load4(w.output + t * 4));
 }
 
-// Logits [10][128] from F6's [84][128]: 4 patterns x 2 classes a thread.
+// Logits [10][128] from F6's [84][128]: 4 patterns x 2 classes for each thread.
 __device__ inline void output_layer(const float* bias, float* shared) {
   const int t = static_cast<int>(threadIdx.x), patterns = t % 32 * 4, o = t / 32 * 2;
   if (o >= kClasses) return;

@@ -1,7 +1,7 @@
-// LeNet-5 on many shifts of an image at once: the geometry. As on the CPU (cpu/lenet5/canvas.h,
-// with the reason and the sources) a layer's maps are computed once, on a canvas of all positions
-// that some shift needs. With e = dy_last - dy and f = dx_last - dx, the maps of the shift (dx,
-// dy) are
+// LeNet-5 on many shifts of an image at once: the geometry. As on the CPU (cpu/lenet5/canvas.h
+// gives the reason and the sources), a layer's maps are computed once, on a canvas of all positions
+// that some shift needs. With e = dy_last - dy and f = dx_last - dx, the maps of the shift (dx, dy)
+// are
 //
 //   S2'(i, j) = S2(2i + e, 2j + f)
 //   C3'(i, j) = C3(2i + e, 2j + f)
@@ -10,13 +10,13 @@
 // where S2(y, x) pools C1 at y, y + 1 and x, x + 1, C3 correlates S2 at y + 2u, x + 2v, and S4(y,
 // x) pools C3 at y, y + 2 and x, x + 2.
 //
-// That is exact where the moved image loses no ink. A lossy shift sees its outermost line (row or
-// column) of S2, C3 and S4 differently (drawn in cpu/lenet5/frame.h). Every lossy dx of an image
-// gets an edge column of its own behind the canvas's columns, and every lossy dy an edge row
-// behind its rows, in all three layers. S2's edge lines are computed from the pixels inside the
-// frame. In C3, S4 and C5, a line that would read the outermost line of a lossy shift reads that
-// shift's edge line instead. Where an edge row crosses an edge column it has both, so every shift
-// is exact. The CPU, with many images in the lanes, computes differences from the canvas instead.
+// This is exact if the moved image loses no ink. A lossy shift has a different outermost line (row
+// or column) of S2, C3 and S4 (drawn in cpu/lenet5/frame.h). Every lossy dx of an image gets its
+// own edge column behind the canvas's columns, and every lossy dy an edge row behind its rows, in
+// all three layers. S2's edge lines are computed from the pixels inside the frame. In C3, S4 and
+// C5, a line that would read the outermost line of a lossy shift reads that shift's edge line
+// instead. Where an edge row crosses an edge column it has both, so every shift is exact. The CPU,
+// with many images in the lanes, computes differences from the canvas instead.
 #pragma once
 
 #include "cuda/math/fused_device.h"
@@ -31,7 +31,7 @@ namespace {
 struct LossyEnds {
   int high, low;
   __device__ int count() const { return high + low; }
-  // The offset of edge line k, of n offsets.
+  // The offset of edge line k; there are n offsets.
   __device__ int offset(int k, int n) const { return k < high ? k : n - count() + k; }
   // The edge line of an offset, or -1.
   __device__ int edge_of(int f, int n) const {
@@ -39,8 +39,8 @@ struct LossyEnds {
   }
 };
 
-// Which lines of the layer before a line reads: first, middle + step, middle + 2 step ..., last.
-// Only the first or the last can be an edge line.
+// The lines of the previous layer that a line reads: first, middle + step, middle + 2 step ...,
+// last. Only the first or the last can be an edge line.
 struct Lines {
   int first, middle, last;
 };
@@ -78,8 +78,8 @@ struct Axis {
   }
 
  private:
-  // Line p of n_lines and edges after them; it spans `span` lines of the layer before, which has
-  // n_before; a shift's own last line is own_last after its offset.
+  // Line p of n_lines and the edge lines after them. It spans `span` lines of the previous layer,
+  // which has n_before; a shift's own last line is own_last after its offset.
   __device__ Lines lines(int p, int n_lines, int own_last, int span, int n_before,
                          LossyEnds lossy) const {
     if (p < n_lines) return {p, p, p + span};

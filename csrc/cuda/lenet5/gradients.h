@@ -4,9 +4,9 @@
 //   -> C5 [120] -> F6 [84] -> logits [10]
 // and back; C1's and C3's activations are overwritten by their gradients.
 //
-// In the convolutions a thread computes a run of 4 or 5 neighbouring columns of a map, whose
-// inputs it loads once for each row of taps; in their weight gradients, a row of five taps of a
-// connection, along whose map it moves a window of five inputs. All values stay in shared memory.
+// In the convolutions a thread computes a run of 4 or 5 neighbouring columns of a map, and loads
+// their inputs once for each row of taps. In the weight gradients it computes a row of five taps of
+// a connection, and moves a window of five inputs along the map. All values stay in shared memory.
 #pragma once
 
 #include "cuda/conv/table_rows.h"
@@ -21,7 +21,7 @@ constexpr int kPadded = kImageSize + 4;  // an image's side with C1's border
 constexpr int kC1Side = kImageSize;
 constexpr int kS2Pixels = kS2Side * kS2Side, kC3Pixels = kC3Side * kC3Side;
 constexpr int kS4Units = kMaps3 * kS4Pixels;
-constexpr int kC1Parts = 7;  // C1's weight gradients are summed in as many parts of its rows
+constexpr int kC1Parts = 7;  // C1's weight gradients are summed in this many parts of its rows
 
 // A block's values, in shared memory.
 struct Lenet5Values {

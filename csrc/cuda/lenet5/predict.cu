@@ -22,20 +22,18 @@ struct Lenet5Memory {
   float* s4;                  // [chunk][kS4Size]
   LossyShifts* lossy_shifts;  // [chunk]
 
-  Lenet5Memory(Workspace& workspace, const Lenet5Parameters& parameters, std::int64_t n_images)
-      : weights(workspace, parameters) {
-    chunk = smaller(n_images, kChunkBytes / static_cast<int>(kS4Size * sizeof(float)));
+  Lenet5Memory(Workspace& workspace, const Lenet5& model, const ShiftedImages& job)
+      : weights(workspace, model.parameters) {
+    chunk = smaller(job.n_images, kChunkBytes / static_cast<int>(kS4Size * sizeof(float)));
     s4 = workspace.take<float>(chunk * kS4Size);
     lossy_shifts = workspace.take<LossyShifts>(chunk);
   }
 };
 
 template <class Table>
-void predict(Activation activation, const Lenet5Parameters& parameters, const ShiftedImages& job,
-             void* workspace, cudaStream_t stream) {
-  if (job.n_images == 0) return;
-  Workspace parts(workspace);
-  const Lenet5Memory memory(parts, parameters, job.n_images);
+void predict_with(const Lenet5& model, const ShiftedImages& job, const Lenet5Memory& memory,
+                  cudaStream_t stream) {
+  const Act act = {model.activation};
   const Lenet5Weights& w = memory.weights;
   launch("predict_shifts_lenet5: pack", pack_lenet5, blocks_for(Lenet5Weights::n_all, kThreads), 0,
          stream, w, TableRows(Table::table, 0, kMaps3));
@@ -45,30 +43,26 @@ void predict(Activation activation, const Lenet5Parameters& parameters, const Sh
       for (int column = 0; column < subgrids_dx(job.grid); ++column) {
         const Subgrid subgrid = subgrid_of(job.grid, row, column);
         launch("predict_shifts_lenet5: C1 to S4", lenet5_s4<Table>, static_cast<unsigned>(n),
-               kS4Shared * sizeof(float), stream, Act{activation}, subgrid.canvas, w,
+               kS4Shared * sizeof(float), stream, act, subgrid.canvas, w,
                job.images + first * kPixels, memory.s4, memory.lossy_shifts);
         const std::int64_t n_patterns = n * subgrid.n_patterns();
         launch("predict_shifts_lenet5: C5 to answers", lenet5_answers,
-               blocks_for(n_patterns, kPatterns), kC5Shared * sizeof(float), stream,
-               Act{activation}, subgrid, w, memory.s4, memory.lossy_shifts, first, n_patterns,
-               job.predictions, job.logits);
+               blocks_for(n_patterns, kPatterns), kC5Shared * sizeof(float), stream, act, subgrid,
+               w, memory.s4, memory.lossy_shifts, first, n_patterns, job.predictions, job.logits);
       }
   }
 }
 
+void predict(const Lenet5& model, const ShiftedImages& job, const Lenet5Memory& memory,
+             cudaStream_t stream) {
+  if (job.n_images == 0) return;
+  const auto run = model.table == C3Table::sparse ? predict_with<SparseC3> : predict_with<DenseC3>;
+  run(model, job, memory, stream);
+}
+
 }  // namespace
 
-std::int64_t predict_shifts_lenet5_workspace(C3Table, ShiftGrid, std::int64_t n_images) {
-  Workspace parts(nullptr);
-  Lenet5Memory(parts, {}, n_images);
-  return parts.bytes();
-}
-
-void predict_shifts_lenet5(C3Table table, Activation activation, const Lenet5Parameters& parameters,
-                           const ShiftedImages& job, void* workspace, void* stream) {
-  const auto run = table == C3Table::sparse ? predict<SparseC3> : predict<DenseC3>;
-  run(activation, parameters, job, workspace, static_cast<cudaStream_t>(stream));
-}
+const FusedKernel<Lenet5, ShiftedImages> predict_shifts_lenet5 = fused_kernel<predict>;
 
 }  // namespace cuda
 }  // namespace lenetshift

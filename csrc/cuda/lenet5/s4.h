@@ -2,19 +2,19 @@
 //
 // The algorithm: cuda/lenet5/canvas.h.
 //
-// The schedule, with all that lies between the image and S4 in shared memory:
+// The schedule, with everything between the image and S4 in shared memory:
 //   the image on C1's canvas; which shifts are lossy
 //   for each group of 3 maps of C1           two groups, one after the other in the same memory
 //     C1: a thread takes runs of 4 neighbouring columns of 3 maps
 //     S2 of these maps
-//   S2's edge lines, C1 on the spot: a thread takes a pixel
+//   S2's edge lines, with C1 along the way: a thread takes a pixel
 //   for each group of 4 maps of C3           four groups, likewise
 //     C3: a thread takes runs of 4 columns of one parity of 4 maps, then of 2 edge columns
 //     S4 of these maps, edge lines included, to the workspace
 //
-// Groups, because all maps of C1 or C3 at once would take more shared memory than every card has.
-// C3 is 1.0 M of the 1.2 M multiply-adds of an image. It loads 13 times from shared memory for 50
-// multiply-adds (symmetric LeNet-5: 80): shared memory and arithmetic are about in balance.
+// There are groups because all maps of C1 or C3 at once would take more shared memory than every
+// card has. C3 takes 1.0 M of the 1.2 M multiply-adds of an image. It loads 13 times from shared
+// memory for 50 multiply-adds (symmetric LeNet-5: 80).
 #pragma once
 
 #include "cuda/lenet5/weights.h"
@@ -24,17 +24,17 @@ namespace cuda {
 namespace {
 
 // A block's shared memory, in floats: S2; ink and three maps of C1; later, in their place, four
-// maps of C3 and their weights; which shifts are lossy.
+// maps of C3 and their weights; the lossy shifts.
 constexpr int kInkAt = kMaps1 * kS2Map, kC1At = kInkAt + kInkRows * kInkPitch;
 constexpr int kC3At = kInkAt, kC3WeightsAt = kC3At + kC3Group * kC3Map;
 constexpr int kLossyAt = kC1At + kC1Group * kC1Map;
 constexpr int kS4Shared = kLossyAt + static_cast<int>(sizeof(LossyShifts) / sizeof(float));
-// The first weights come while ink is still read.
+// The first weights are loaded while ink is still read.
 static_assert(kC3WeightsAt >= kC1At && kC3WeightsAt + kC3GroupWeights <= kLossyAt &&
               kInkAt % 4 == 0 && kC1At % 4 == 0 && kC3WeightsAt % 4 == 0 &&
               kS4Shared * sizeof(float) <= 64 << 10);
 
-// The image on C1's canvas, in a border of zeros; has_ink [2][28]: which rows and columns have
+// The image on C1's canvas, in a border of zeros; has_ink [2][28]: whether each row and column has
 // any.
 __device__ inline void load_ink(const std::uint8_t* image, const Canvas& canvas, float* ink,
                                 int* has_ink) {
@@ -50,7 +50,7 @@ __device__ inline void load_ink(const std::uint8_t* image, const Canvas& canvas,
   }
 }
 
-// Thread 0 looks at the rows, thread 1 at the columns.
+// Thread 0 checks the rows, thread 1 the columns.
 __device__ inline void find_lossy(const int* has_ink, const Canvas& canvas, LossyShifts* lossy) {
   if (threadIdx.x >= 2) return;
   int first = kImageSize, last = -1;
@@ -104,8 +104,8 @@ __device__ inline void s2_maps(const float* c1, const Canvas& canvas, float* s2)
   }
 }
 
-// Where a line of S2 stands on the canvas, and the first and last line of ink that it sees. An
-// edge line is the outermost of its shift's frame, lines offset ... offset + 27; a line of the
+// The place of a line of S2 on the canvas, and the first and last line of ink that it sees. An edge
+// line is the outermost line of its shift's frame, lines offset ... offset + 27; a line of the
 // canvas sees all ink. Lines of ink are counted from two before the canvas.
 struct FramedLine {
   int line, first, last;
@@ -119,7 +119,8 @@ struct FramedLine {
   }
 };
 
-// S2's edge columns and edge rows, from the image's pixels inside the frame: C1 on the spot.
+// S2's edge columns and edge rows, from the image's pixels inside the frame; C1 is computed along
+// the way.
 __device__ inline void s2_edges(Act act, const float* ink, const Canvas& canvas,
                                 const Lenet5Weights& w, const LossyShifts& lossy, float* s2) {
   // The edge columns over all rows, then the edge rows over the canvas's columns.
@@ -152,7 +153,7 @@ template <int n>
 using C3Sums = float[kC3Group][n];
 
 // Adds the taps of four maps at `column`, + 2, + 4, + 6. `connected` (see group_connections) is
-// known at compile time: what is not connected costs nothing.
+// known at compile time, so what is not connected costs nothing.
 template <int connected>
 __device__ __forceinline__ void add_interior(const float* s2, Lines rows, int column,
                                              const float* weight, C3Sums<kInterior>& sum) {
@@ -179,8 +180,8 @@ __device__ __forceinline__ void add_interior(const float* s2, Lines rows, int co
   }
 }
 
-// The same for edge columns, whose S2 columns are `columns`. They are few: what is not connected
-// is multiplied by zero, and every group of maps runs this code.
+// The same for edge columns, whose S2 columns are `columns`. There are few of them, so what is not
+// connected is multiplied by zero, and every group of maps runs this code.
 __device__ __forceinline__ void add_edges(const float* s2, Lines rows,
                                           const Lines (&columns)[kEdges], const float* weight,
                                           C3Sums<kEdges>& sum) {
@@ -259,7 +260,7 @@ __device__ __forceinline__ void c3_group(Act act, int group, const float* s2, co
     const Lines rows = canvas.y.c3_lines(row, lossy.y);
     Lines columns[kEdges];
 #pragma unroll
-    for (int k = 0; k < kEdges; ++k)  // beyond the end: the last once more
+    for (int k = 0; k < kEdges; ++k)  // beyond the end: the last one again
       columns[k] = canvas.x.c3_lines(smaller(first + k, stop - 1), lossy.x);
     C3Sums<kEdges> sum;
     start_c3<kEdges>(bias + group * kC3Group, sum);

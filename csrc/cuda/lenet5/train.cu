@@ -7,8 +7,8 @@
 //   lenet5_gradients: a block for each slot, at most 128
 //     for each image of the slot, one if the batch has at most 128
 //       forward and backward (cuda/lenet5/gradients.h)
-//       the gradients of C1 and C3 are added to the slot; of the other layers, inputs and output
-//       gradients go to the workspace
+//       the gradients of C1 and C3 are added to the slot; the inputs and output gradients of the
+//       other layers go to the workspace
 //   lenet5_update: a thread for each parameter, which sums over slots or images; the last block
 //     takes the mean loss
 //
@@ -25,6 +25,10 @@ namespace {
 // About as many blocks as a large card has multiprocessors: more would wait, and take memory.
 constexpr int kMaxSlots = 128;
 
+TableRows table_of(C3Table table) {
+  return TableRows(table == C3Table::sparse ? SparseC3::table : DenseC3::table, 0, kMaps3);
+}
+
 struct Lenet5Training {
   int n_slots;
   float* slots;                            // [n_slots][n_grads]
@@ -32,10 +36,10 @@ struct Lenet5Training {
   float *c5_grad, *f6_grad, *output_grad;  // [batch][120 | 84 | 10]
   float* loss;                             // [batch]
 
-  Lenet5Training(Workspace& workspace, int n_grads, int batch_size) {
-    const std::int64_t batch = batch_size;
-    n_slots = smaller(batch_size, kMaxSlots);
-    slots = workspace.take<float>(static_cast<std::int64_t>(n_slots) * n_grads);
+  Lenet5Training(Workspace& workspace, const Lenet5& model, const Epoch& epoch) {
+    const std::int64_t batch = epoch.batch_size, n_grads = n_conv_grads(table_of(model.table));
+    n_slots = smaller(epoch.batch_size, kMaxSlots);
+    slots = workspace.take<float>(n_slots * n_grads);
     s4 = workspace.take<float>(batch * kS4Units);
     c5 = workspace.take<float>(batch * kC5Units);
     f6 = workspace.take<float>(batch * kF6Units);
@@ -96,7 +100,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   Lenet5Values& v = *dynamic_shared<Lenet5Values>();
   float* const slot = w.slots + static_cast<std::int64_t>(blockIdx.x) * n_conv_grads(table);
   for (int i = static_cast<int>(blockIdx.x); i < batch.n; i += static_cast<int>(gridDim.x)) {
-    __syncthreads();  // until here the image before uses the values
+    __syncthreads();  // until here the previous image uses the values
     forward(act, p, table, batch.image(i), v);
     if (threadIdx.x == 0)
       w.loss[i] = cross_entropy(v.logits, batch.label(i), batch.scale, v.output_grad);
@@ -149,34 +153,23 @@ __global__ void __launch_bounds__(kThreads)
   *target -= sum;
 }
 
-TableRows table_of(C3Table table) {
-  return TableRows(table == C3Table::sparse ? SparseC3::table : DenseC3::table, 0, kMaps3);
-}
-
-}  // namespace
-
-std::int64_t train_epoch_lenet5_workspace(C3Table c3_table, int batch_size) {
-  Workspace parts(nullptr);
-  Lenet5Training(parts, n_conv_grads(table_of(c3_table)), batch_size);
-  return parts.bytes();
-}
-
-void train_epoch_lenet5(C3Table c3_table, Activation activation, const Lenet5Parameters& parameters,
-                        const Epoch& epoch, void* workspace, void* stream) {
-  const TableRows table = table_of(c3_table);
-  Workspace parts(workspace);
-  const Lenet5Training w(parts, n_conv_grads(table), epoch.batch_size);
+void train(const Lenet5& model, const Epoch& epoch, const Lenet5Training& w, cudaStream_t stream) {
+  const Lenet5Parameters& parameters = model.parameters;
+  const TableRows table = table_of(model.table);
   const int n_parameters = kC5Parameters + kF6Parameters + kOutputParameters + n_conv_grads(table);
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
     const int n_slots = smaller(batch.n, w.n_slots);
     launch("train_epoch_lenet5: gradients", lenet5_gradients, static_cast<unsigned>(n_slots),
-           sizeof(Lenet5Values), static_cast<cudaStream_t>(stream), Act{activation}, parameters,
-           table, batch, w);
+           sizeof(Lenet5Values), stream, Act{model.activation}, parameters, table, batch, w);
     launch("train_epoch_lenet5: update", lenet5_update, blocks_for(n_parameters, kThreads) + 1, 0,
-           static_cast<cudaStream_t>(stream), parameters, table, batch, w, n_slots);
+           stream, parameters, table, batch, w, n_slots);
   }
 }
+
+}  // namespace
+
+const FusedKernel<Lenet5, Epoch> train_epoch_lenet5 = fused_kernel<train>;
 
 }  // namespace cuda
 }  // namespace lenetshift

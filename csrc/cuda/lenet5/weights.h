@@ -17,7 +17,8 @@ constexpr int kC1Group = 3, kC1Groups = kMaps1 / kC1Group;
 constexpr int kC1TapPitch = 4;  // three maps' weights of a tap and one unused: a load of four
 constexpr int kC1GroupWeights = 25 * kC1TapPitch;
 
-// The connections of a group as bits: c * kC3Group + i where its i-th map sees S2 map c.
+// The connections of a group as bits: bit c * kC3Group + i is set if the group's i-th map sees S2
+// map c.
 template <class Table>
 constexpr int group_connections(int group) {
   int bits = 0;

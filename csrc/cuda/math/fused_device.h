@@ -2,8 +2,8 @@
 // pooled MLP's sizes.
 #pragma once
 
+#include "cuda/cuda_kernels.h"
 #include "cuda/device.h"
-#include "kernels.h"
 #include "tanh_digits.h"
 
 namespace lenetshift {
@@ -14,7 +14,8 @@ __host__ __device__ constexpr int clamp(int x, int low, int high) {
   return x < low ? low : x > high ? high : x;
 }
 
-// Hands out the parts of a workspace, one after the other; from null it only counts their bytes.
+// Hands out the parts of a workspace, one after the other; if start is null, it only counts their
+// bytes.
 class Workspace {
  public:
   explicit Workspace(void* start) : start_(static_cast<char*>(start)) {}
@@ -31,10 +32,28 @@ class Workspace {
   std::int64_t bytes_ = 0;
 };
 
+// The fused kernel that constructs a Memory(workspace, model, job) and calls run with it.
+template <auto run, class Model, class Job, class Memory>
+constexpr FusedKernel<Model, Job> fused_kernel_of(void (*)(const Model&, const Job&, const Memory&,
+                                                           cudaStream_t)) {
+  return {[](const Model& model, const Job& job) {
+            Workspace workspace(nullptr);
+            (void)Memory(workspace, model, job);
+            return workspace.bytes();
+          },
+          [](const Model& model, const Job& job, void* start, void* stream) {
+            Workspace workspace(start);
+            run(model, job, Memory(workspace, model, job), static_cast<cudaStream_t>(stream));
+          }};
+}
+template <auto run>
+constexpr auto fused_kernel = fused_kernel_of<run>(run);
+
 // The pooled MLP sees means of 4 x 4 pixels.
 constexpr int kPool = 4, kPooled = kImageSize / kPool;
 
-// The values that an evaluation keeps at once, in bytes: they decide how many images a chunk has.
+// The bytes of the values that an evaluation keeps at once; they decide how many images a chunk
+// has.
 constexpr std::int64_t kChunkBytes = std::int64_t{256} << 20;
 
 __device__ inline float4 load4(const float* p) { return *reinterpret_cast<const float4*>(p); }
@@ -45,9 +64,9 @@ __device__ inline void load4_to(const float* p, float* target) {
 }
 
 // tanh(x) = x p(x^2) / q(x^2) (tanh_digits.h), as in the CPU kernels: a third of tanhf's
-// instructions. Its relative error is under 5e-7, and two ulp more from the division.
+// instructions. Its relative error is under 5e-7; the division adds two ulp.
 __device__ inline float rational_tanh(float x) {
-  x = x > kTanhLimit ? kTanhLimit : x;  // written in this way, NaN stays NaN
+  x = x > kTanhLimit ? kTanhLimit : x;  // written this way, NaN stays NaN
   x = x < -kTanhLimit ? -kTanhLimit : x;
   const float z = x * x;
   float p = fmaf(kTanhP3, z, kTanhP2);
@@ -61,7 +80,7 @@ __device__ inline float rational_tanh(float x) {
 }
 
 // The activation is known only at run time: all threads take the same branch, which is cheap
-// beside the products, while a second copy of each kernel would double nvcc's time.
+// compared with the products, while a second copy of each kernel would double nvcc's time.
 struct Act {
   Activation kind;
   __device__ float value(float x) const {
@@ -87,7 +106,7 @@ struct Act {
   }
 };
 
-// In place of Act, where a layer has no activation.
+// Used instead of Act if a layer has no activation.
 struct Linear {
   __device__ float value(float x) const { return x; }
   __device__ float slope(float) const { return 1.0f; }

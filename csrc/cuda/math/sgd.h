@@ -1,6 +1,6 @@
-// What the training kernels share. A step's gradients carry the factor learning_rate / batch from
-// the start, so that each is a finished update. The order of every sum depends on sizes alone: the
-// same data gives the same bits.
+// What the training kernels share. A step's gradients contain the factor learning_rate / batch from
+// the start, so each is already the update. The order of every sum depends only on sizes: the same
+// data gives the same bits.
 #pragma once
 
 #include "cuda/math/fused_device.h"
@@ -34,8 +34,8 @@ inline std::int64_t n_steps(const Epoch& epoch) {
   return divide_up(epoch.n_images, epoch.batch_size);
 }
 
-// The parameters are updated in place; Layer's pointers are to const because prediction, which
-// shares it, only reads.
+// The parameters are updated in place; Layer's pointers are to const because prediction, which uses
+// Layer too, only reads.
 __host__ __device__ inline float* updated(const float* parameter) {
   return const_cast<float*>(parameter);
 }
@@ -79,7 +79,7 @@ __device__ inline float cross_entropy(const float* logits, int label, float scal
   return logf(sum) - (logits[label] - largest);
 }
 
-// sum over the batch of grad[n][n_outputs][o] x[n][n_inputs][i]; x null: of grad alone.
+// sum over the batch of grad[n][n_outputs][o] x[n][n_inputs][i]; if x is null, of grad alone.
 __device__ inline float batch_sum(const float* grad, int n_outputs, int o, const float* x,
                                   int n_inputs, int i, int n) {
   float sum = 0;

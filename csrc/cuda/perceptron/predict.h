@@ -4,8 +4,8 @@
 //   for hidden unit h
 //     hidden[h] = act(bias[h] + sum over terms of value[term] * weight[term][h])
 //   logits = output weights * hidden;  answer = argmax
-// The terms depend on the model and the shift: which of the image's values meets which row of
-// weights. No image is moved.
+// The terms depend on the model and the shift: each says which of the image's values meets which
+// row of weights. No image is moved.
 //
 // The schedule:
 //   pack the weights                             a kernel
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // Images in shared memory, one in each lane of a warp. The pitch is an odd number of words, so
-// that lanes which read the same pixel of their images use different banks.
+// lanes that read the same pixel of their images use different banks.
 constexpr int kStagedImages = kWarp;
 constexpr int kStagedPitch = kPixels + 4;
 static_assert(kStagedPitch % 8 == 4 && kGroupImages % kStagedImages == 0);
@@ -169,8 +169,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   __syncthreads();
   const float* const values = model.values_of(group);
 
-  // The thread's logits: image t % 128, five classes. From strip to strip they wait in shared
-  // memory: the products need all registers.
+  // The thread's logits: image t % 128, five classes. Between strips they wait in shared memory,
+  // because the products need all registers.
   const int image = t % kGroupImages, classes = t / kGroupImages;
   float* const own = logits + classes * 5 * kGroupImages + image;
   for (int o = 0; o < 5; ++o) own[o * kGroupImages] = w.output_bias[classes * 5 + o];
@@ -229,33 +229,33 @@ inline std::int64_t chunk_groups(std::int64_t n_images, std::int64_t group_bytes
   return smaller(divide_up(n_images, kGroupImages), smaller(kChunkBytes / group_bytes, 65535));
 }
 
+template <class Model>
+struct PerceptronMemory {
+  PerceptronWeights weights;
+  Model model;
+
+  PerceptronMemory(Workspace& workspace, const Mlp& mlp, const ShiftedImages& job)
+      : weights(workspace, Model::n_inputs, mlp.parameters), model(workspace, job.n_images) {}
+};
+
 // A prediction with Model: pack, then for each chunk of groups prepare the values and answer.
 template <class Model>
-void predict_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
-                        const ShiftedImages& job, void* workspace, cudaStream_t stream) {
+void predict_perceptron(const Mlp& mlp, const ShiftedImages& job,
+                        const PerceptronMemory<Model>& memory, cudaStream_t stream) {
   if (job.n_images == 0) return;
-  Workspace parts(workspace);
-  const PerceptronWeights w(parts, Model::n_inputs, parameters);
-  const Model model(parts, job.n_images);
-  launch(name, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
-         parameters, Model::n_inputs, Model::scale());
+  const PerceptronWeights& w = memory.weights;
+  const Model& model = memory.model;
+  launch(Model::op, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
+         mlp.parameters, Model::n_inputs, Model::scale());
   const std::int64_t chunk = model.groups * kGroupImages;
   for (std::int64_t first = 0; first < job.n_images; first += chunk) {
     const std::int64_t left = job.n_images - first;
     const unsigned n_groups = blocks_for(smaller(left, chunk), kGroupImages);
-    model.prepare(name, job.images + first * kPixels, left, n_groups, stream);
-    launch(name, perceptron_answers<Model>,
+    model.prepare(job.images + first * kPixels, left, n_groups, stream);
+    launch(Model::op, perceptron_answers<Model>,
            dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_groups),
-           perceptron_shared(Model::max_terms), stream, Act{activation}, model, w, job, first);
+           perceptron_shared(Model::max_terms), stream, Act{mlp.activation}, model, w, job, first);
   }
-}
-
-template <class Model>
-std::int64_t perceptron_workspace(int n_hidden, std::int64_t n_images) {
-  Workspace parts(nullptr);
-  PerceptronWeights(parts, Model::n_inputs, {{}, {}, n_hidden});
-  Model(parts, n_images);
-  return parts.bytes();
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-// predict_shifts for the MLP. With I the image and W a hidden unit's weights, zero outside the
-// frame, the unit sees under the shift (dx, dy)
+// predict_shifts for the MLP. Let I be the image and W a hidden unit's weights, zero outside the
+// frame. Under the shift (dx, dy) the unit sees
 //
 //   sum over y, x of I[y][x] * W[y + dy][x + dx]:
 //
 // what leaves the frame meets zeros. The sum needs only pixels that have ink in some image of a
-// sharing group: they are listed once for each group, and their values laid out in a row for each
+// sharing group: they are listed once for each group, and their values are stored in a row for each
 // pixel.
 #include "cuda/cuda_kernels.h"
 #include "cuda/perceptron/predict.h"
@@ -14,6 +14,7 @@ namespace cuda {
 namespace {
 
 struct MlpModel {
+  static constexpr const char* op = "predict_shifts_mlp";
   static constexpr int n_inputs = kPixels, max_terms = kPixels;
   static float scale() { return 1.0f / 255; }  // of the weights: pixels are 0 ... 255
 
@@ -47,8 +48,8 @@ struct MlpModel {
     return n;
   }
 
-  void prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-               unsigned n_groups, cudaStream_t stream) const;
+  void prepare(const std::uint8_t* images, std::int64_t n_images, unsigned n_groups,
+               cudaStream_t stream) const;
 };
 
 // Block x: which pixels have ink in group x.
@@ -92,24 +93,17 @@ __global__ void __launch_bounds__(kThreads)
         static_cast<float>(staged[lane * kStagedPitch + model.position[group * kPixels + k]]);
 }
 
-void MlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-                       unsigned n_groups, cudaStream_t stream) const {
-  launch(name, list_ink, n_groups, 0, stream, *this, images, n_images);
-  launch(name, gather_pixels, dim3(n_groups, kGroupImages / kStagedImages),
+void MlpModel::prepare(const std::uint8_t* images, std::int64_t n_images, unsigned n_groups,
+                       cudaStream_t stream) const {
+  launch(op, list_ink, n_groups, 0, stream, *this, images, n_images);
+  launch(op, gather_pixels, dim3(n_groups, kGroupImages / kStagedImages),
          kStagedImages * kStagedPitch, stream, *this, images, n_images);
 }
 
 }  // namespace
 
-std::int64_t predict_shifts_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images) {
-  return perceptron_workspace<MlpModel>(n_hidden, n_images);
-}
-
-void predict_shifts_mlp(Activation activation, const MlpParameters& parameters,
-                        const ShiftedImages& job, void* workspace, void* stream) {
-  predict_perceptron<MlpModel>("predict_shifts_mlp", activation, parameters, job, workspace,
-                               static_cast<cudaStream_t>(stream));
-}
+const FusedKernel<Mlp, ShiftedImages> predict_shifts_mlp =
+    fused_kernel<predict_perceptron<MlpModel>>;
 
 }  // namespace cuda
 }  // namespace lenetshift

@@ -1,6 +1,6 @@
 // predict_shifts for the pooled MLP. A moved image's pooled pixel (i, j) is the sum of the 4 x 4
 // window of the unmoved image, blank outside its frame, at row 4 i - dy, column 4 j - dx: the
-// windows cover the frame without overlap, so what a shift pushes out of it is in none of them.
+// windows cover the frame without overlap, so no window contains what a shift pushes out of it.
 // Every window's sum is computed once for all shifts, exactly: it is a whole number.
 #include "cuda/cuda_kernels.h"
 #include "cuda/perceptron/predict.h"
@@ -14,6 +14,7 @@ constexpr int kFirstWindow = 1 - kPool, kWindows = kImageSize - kFirstWindow;
 constexpr int kNoWindow = kWindows * kWindows;  // the number of a blank one
 
 struct PooledMlpModel {
+  static constexpr const char* op = "predict_shifts_pooled_mlp";
   static constexpr int n_inputs = kPooled * kPooled, max_terms = n_inputs;
   static constexpr int n_values = kNoWindow + 1;
   // Of the weights: the mean of 16 pixels of 0 ... 255.
@@ -43,8 +44,8 @@ struct PooledMlpModel {
     return n_inputs;
   }
 
-  void prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-               unsigned n_groups, cudaStream_t stream) const;
+  void prepare(const std::uint8_t* images, std::int64_t n_images, unsigned n_groups,
+               cudaStream_t stream) const;
 };
 
 // Block (x, y): the windows of group x, images 32 y ... 32 y + 31 of it. Each lane takes an image,
@@ -75,23 +76,16 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-void PooledMlpModel::prepare(const char* name, const std::uint8_t* images, std::int64_t n_images,
-                             unsigned n_groups, cudaStream_t stream) const {
-  launch(name, sum_windows, dim3(n_groups, kGroupImages / kStagedImages),
+void PooledMlpModel::prepare(const std::uint8_t* images, std::int64_t n_images, unsigned n_groups,
+                             cudaStream_t stream) const {
+  launch(op, sum_windows, dim3(n_groups, kGroupImages / kStagedImages),
          kStagedImages * kStagedPitch, stream, *this, images, n_images);
 }
 
 }  // namespace
 
-std::int64_t predict_shifts_pooled_mlp_workspace(int n_hidden, ShiftGrid, std::int64_t n_images) {
-  return perceptron_workspace<PooledMlpModel>(n_hidden, n_images);
-}
-
-void predict_shifts_pooled_mlp(Activation activation, const MlpParameters& parameters,
-                               const ShiftedImages& job, void* workspace, void* stream) {
-  predict_perceptron<PooledMlpModel>("predict_shifts_pooled_mlp", activation, parameters, job,
-                                     workspace, static_cast<cudaStream_t>(stream));
-}
+const FusedKernel<Mlp, ShiftedImages> predict_shifts_pooled_mlp =
+    fused_kernel<predict_perceptron<PooledMlpModel>>;
 
 }  // namespace cuda
 }  // namespace lenetshift

@@ -1,5 +1,5 @@
-// One epoch of SGD on a perceptron with one hidden layer. Input gives the network's inputs of an
-// image: pixels, or means of pixels.
+// One epoch of SGD on a perceptron with one hidden layer. Input computes the network's inputs from
+// an image: pixels, or means of pixels.
 //
 // The algorithm, for each step: hidden = act(bias + weight * inputs) and the logits of its images,
 // their mean cross-entropy, and parameter -= learning_rate * its gradient for every parameter.
@@ -35,11 +35,12 @@ struct PerceptronTraining {
   float* output_grad;           // [batch][10]
   float* loss;                  // [batch]
 
-  PerceptronTraining(Workspace& workspace, int n_hidden, int batch_size) {
-    hidden = workspace.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
-    hidden_grad = workspace.take<float>(static_cast<std::int64_t>(batch_size) * n_hidden);
-    output_grad = workspace.take<float>(static_cast<std::int64_t>(batch_size) * kClasses);
-    loss = workspace.take<float>(batch_size);
+  PerceptronTraining(Workspace& workspace, const Mlp& mlp, const Epoch& epoch) {
+    const std::int64_t batch = epoch.batch_size;
+    hidden = workspace.take<float>(batch * mlp.parameters.n_hidden);
+    hidden_grad = workspace.take<float>(batch * mlp.parameters.n_hidden);
+    output_grad = workspace.take<float>(batch * kClasses);
+    loss = workspace.take<float>(batch);
   }
 };
 
@@ -108,8 +109,8 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x < kClasses) w.output_grad[n * kClasses + threadIdx.x] = grad[threadIdx.x];
 }
 
-// The hidden layer's update for units first_unit ..., inputs first ...; with the first inputs go
-// the biases. A thread takes two units, 16 apart, and seven inputs, 16 apart.
+// The hidden layer's update for units first_unit ..., inputs first ...; the block with the first
+// inputs also updates the biases. A thread takes two units, 16 apart, and seven inputs, 16 apart.
 template <class Input>
 __device__ void update_hidden(const MlpParameters& p, const Batch& batch,
                               const PerceptronTraining& w, int first_unit, int first) {
@@ -173,30 +174,24 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class Input>
-void train_perceptron(const char* name, Activation activation, const MlpParameters& parameters,
-                      const Epoch& epoch, void* workspace, cudaStream_t stream) {
-  Workspace parts(workspace);
-  const PerceptronTraining w(parts, parameters.n_hidden, epoch.batch_size);
+void train_perceptron(const Mlp& mlp, const Epoch& epoch, const PerceptronTraining& w,
+                      cudaStream_t stream) {
+  const MlpParameters& parameters = mlp.parameters;
+  const Act act = {mlp.activation};
   const unsigned update_blocks =
       static_cast<unsigned>(larger(divide_up(parameters.n_hidden, kUpdateUnits),
                                    divide_up(kClasses * (parameters.n_hidden + 1), kThreads) + 1));
   for (std::int64_t step = 0; step < n_steps(epoch); ++step) {
     const Batch batch(epoch, step);
-    launch(name, perceptron_hidden<Input>,
+    launch(Input::op, perceptron_hidden<Input>,
            dim3(blocks_for(batch.n, kStageImages), blocks_for(parameters.n_hidden, kForwardUnits)),
-           0, stream, Act{activation}, parameters, batch, w);
-    launch(name, perceptron_output, static_cast<unsigned>(batch.n), 0, stream, Act{activation},
-           parameters, batch, w);
-    launch(name, perceptron_update<Input>,
+           0, stream, act, parameters, batch, w);
+    launch(Input::op, perceptron_output, static_cast<unsigned>(batch.n), 0, stream, act, parameters,
+           batch, w);
+    launch(Input::op, perceptron_update<Input>,
            dim3(update_blocks, static_cast<unsigned>(divide_up(Input::n, kStageInputs) + 1)), 0,
            stream, parameters, batch, w);
   }
-}
-
-inline std::int64_t perceptron_training_workspace(int n_hidden, int batch_size) {
-  Workspace parts(nullptr);
-  PerceptronTraining(parts, n_hidden, batch_size);
-  return parts.bytes();
 }
 
 }  // namespace

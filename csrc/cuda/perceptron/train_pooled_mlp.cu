@@ -8,6 +8,7 @@ namespace {
 
 // Means of 4 x 4 pixels, summed as whole numbers.
 struct PooledPixels {
+  static constexpr const char* op = "train_epoch_pooled_mlp";
   static constexpr int n = kPooled * kPooled;
   __device__ static float value(const std::uint8_t* image, int k) {
     const std::uint8_t* const corner = image + (k / kPooled * kImageSize + k % kPooled) * kPool;
@@ -20,15 +21,7 @@ struct PooledPixels {
 
 }  // namespace
 
-std::int64_t train_epoch_pooled_mlp_workspace(int n_hidden, int batch_size) {
-  return perceptron_training_workspace(n_hidden, batch_size);
-}
-
-void train_epoch_pooled_mlp(Activation activation, const MlpParameters& parameters,
-                            const Epoch& epoch, void* workspace, void* stream) {
-  train_perceptron<PooledPixels>("train_epoch_pooled_mlp", activation, parameters, epoch, workspace,
-                                 static_cast<cudaStream_t>(stream));
-}
+const FusedKernel<Mlp, Epoch> train_epoch_pooled_mlp = fused_kernel<train_perceptron<PooledPixels>>;
 
 }  // namespace cuda
 }  // namespace lenetshift
