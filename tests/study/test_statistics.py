@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from lenetshift.study.experiments.statistics import (
-    Interval,
     Sample,
+    SeedInterval,
     difference,
     holm,
     interval_of_mean,
@@ -57,33 +57,33 @@ def test_equivalence_is_the_larger_of_two_one_sided_tests(shift: float) -> None:
     assert difference(a, b, margin=1).p_equivalent == pytest.approx(max(above, below), rel=1e-9)
 
 
-def test_findings() -> None:
+def test_relations() -> None:
     generator = np.random.default_rng(1)
     a = generator.normal(60, 0.5, 20)
-    assert difference(a, a + generator.normal(0, 0.1, 20), margin=1).finding == "equivalent"
-    assert difference(a + 5, a, margin=1).finding == "larger"
-    assert difference(a - 5, a, margin=1).finding == "smaller"
+    assert difference(a, a + generator.normal(0, 0.1, 20), margin=1).relation == "equivalent"
+    assert difference(a + 5, a, margin=1).relation == "larger"
+    assert difference(a - 5, a, margin=1).relation == "smaller"
     # Too few seeds to say either.
-    assert difference([58, 62], [57, 64], margin=1).finding == "open"
+    assert difference([58, 62], [57, 64], margin=1).relation == "open"
     # A difference that is there, and does not matter.
-    assert difference(a + 0.8, a, margin=1).finding != "larger"
+    assert difference(a + 0.8, a, margin=1).relation != "larger"
 
 
 def test_difference_of_seeds_that_agree_to_the_last_digit() -> None:
-    assert difference([50, 50], [50, 50], margin=1).finding == "equivalent"
-    assert difference([60, 60], [50, 50], margin=1).finding == "larger"
+    assert difference([50, 50], [50, 50], margin=1).relation == "equivalent"
+    assert difference([60, 60], [50, 50], margin=1).relation == "larger"
     one_more = difference([51, 51], [50, 50], margin=1)
     assert (one_more.interval, one_more.p_different, one_more.p_equivalent) == (
-        Interval(1, 1),
+        SeedInterval(1, 1),
         0,
         1,
     )
     same = difference([50, 50], [50, 50], margin=1)
-    assert (same.interval, same.p_different, same.p_equivalent) == (Interval(0, 0), 1, 0)
+    assert (same.interval, same.p_different, same.p_equivalent) == (SeedInterval(0, 0), 1, 0)
 
 
 def test_an_interval_holds_its_ends() -> None:
-    bounds = Interval(1, 2)
+    bounds = SeedInterval(1, 2)
     assert [value in bounds for value in (0.999, 1, 1.5, 2, 2.001)] == [
         False,
         True,

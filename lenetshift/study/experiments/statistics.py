@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
+import scipy  # type: ignore[import-untyped]
 
 from ...checks.arguments import check
 
@@ -35,8 +35,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """Low and high end."""
+class SeedInterval:
+    """Low and high end of an interval over seeds."""
 
     low: float
     high: float
@@ -60,15 +60,16 @@ class Difference:
     """
 
     mean: float
-    interval: Interval
+    interval: SeedInterval
     p_different: float
     p_equivalent: float
     margin: float
 
     @property
-    def finding(self) -> str:
-        """``"larger"``, ``"smaller"``: the difference is one, and at least the margin in the mean;
-        ``"equivalent"``: it is smaller than the margin; ``"open"``: these seeds cannot say."""
+    def relation(self) -> str:
+        """Of the first to the second: ``"larger"`` or ``"smaller"`` if they differ, and by the margin or
+        more in the mean; ``"equivalent"`` if by less than the margin; ``"open"`` if these seeds cannot
+        say."""
         if self.p_equivalent < 1 - LEVEL:
             return "equivalent"
         if self.p_different < 1 - LEVEL and abs(self.mean) >= self.margin:
@@ -90,16 +91,16 @@ def sample(values: Sequence[float]) -> Sample:
     return Sample(len(array), float(array.mean()), float(array.std(ddof=1)))
 
 
-def interval_of_mean(s: Sample, level: float = LEVEL) -> Interval:
+def interval_of_mean(s: Sample, level: float = LEVEL) -> SeedInterval:
     """Where the mean over all seeds lies: mean +- t sd / sqrt(n), n - 1 degrees of freedom."""
     half = _t(s.n - 1, level) * s.sd / math.sqrt(s.n)
-    return Interval(s.mean - half, s.mean + half)
+    return SeedInterval(s.mean - half, s.mean + half)
 
 
-def prediction_interval(s: Sample, level: float = LEVEL) -> Interval:
+def prediction_interval(s: Sample, level: float = LEVEL) -> SeedInterval:
     """Where one more run's value lies: mean +- t sd sqrt(1 + 1 / n)."""
     half = _t(s.n - 1, level) * s.sd * math.sqrt(1 + 1 / s.n)
-    return Interval(s.mean - half, s.mean + half)
+    return SeedInterval(s.mean - half, s.mean + half)
 
 
 def p_of_one_run(s: Sample, value: float) -> float:
@@ -108,7 +109,7 @@ def p_of_one_run(s: Sample, value: float) -> float:
     spread = s.sd * math.sqrt(1 + 1 / s.n)
     if spread == 0:
         return float(value == s.mean)
-    return float(2 * stats.t.sf(abs(value - s.mean) / spread, s.n - 1))
+    return float(2 * scipy.stats.t.sf(abs(value - s.mean) / spread, s.n - 1))
 
 
 def difference(first: Sequence[float], second: Sequence[float], margin: float) -> Difference:
@@ -124,14 +125,14 @@ def difference(first: Sequence[float], second: Sequence[float], margin: float) -
     error = math.sqrt(a.sd**2 / a.n + b.sd**2 / b.n)
     if error == 0:
         different, equivalent = float(mean == 0), float(abs(mean) >= margin)
-        return Difference(mean, Interval(mean, mean), different, equivalent, margin)
+        return Difference(mean, SeedInterval(mean, mean), different, equivalent, margin)
     freedom = error**4 / ((a.sd**2 / a.n) ** 2 / (a.n - 1) + (b.sd**2 / b.n) ** 2 / (b.n - 1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
     return Difference(
         mean,
-        Interval(mean - half, mean + half),
-        float(2 * stats.t.sf(abs(mean) / error, freedom)),
-        float(stats.t.sf((margin - abs(mean)) / error, freedom)),
+        SeedInterval(mean - half, mean + half),
+        float(2 * scipy.stats.t.sf(abs(mean) / error, freedom)),
+        float(scipy.stats.t.sf((margin - abs(mean)) / error, freedom)),
         margin,
     )
 
@@ -149,4 +150,4 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _t(freedom: float, level: float) -> float:
-    return float(stats.t.ppf((1 + level) / 2, freedom))
+    return float(scipy.stats.t.ppf((1 + level) / 2, freedom))
