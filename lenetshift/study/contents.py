@@ -1,4 +1,4 @@
-"""What ``dossier.json`` holds, from run files and labels alone: no network is run here."""
+"""The contents of ``dossier.json``, from run files and labels alone: no network is run here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFINITIONS_BY_PLACE = {
 
 
 def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, Any]:
-    """All of ``dossier.json`` that follows from plan, data and run files.
+    """Everything in ``dossier.json`` that follows from plan, data and run files.
 
     Args:
         plan: the study's.
@@ -108,7 +108,7 @@ def _measures(
     rows: Mapping[int, int],
     losses: NDArray[np.float32],
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """The numbers of one network, and of a position-biased one its answers by true class."""
+    """The numbers of one network and, if it is position-biased, its answers by true class."""
     values = measure(predictions, labels, losses)
     by_dx = accuracy_by_dx(predictions, labels)
     values |= {f"dx={dx}": accuracy for dx, accuracy in zip(GRID.dx, by_dx, strict=True)}

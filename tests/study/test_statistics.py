@@ -72,25 +72,15 @@ def test_relations() -> None:
 def test_difference_of_seeds_that_agree_to_the_last_digit() -> None:
     assert difference([50, 50], [50, 50], margin=1).relation == "equivalent"
     assert difference([60, 60], [50, 50], margin=1).relation == "larger"
-    one_more = difference([51, 51], [50, 50], margin=1)
-    assert (one_more.interval, one_more.p_different, one_more.p_equivalent) == (
-        SeedInterval(1, 1),
-        0,
-        1,
-    )
-    same = difference([50, 50], [50, 50], margin=1)
-    assert (same.interval, same.p_different, same.p_equivalent) == (SeedInterval(0, 0), 1, 0)
+    one_more, same = (difference([mean, mean], [50, 50], margin=1) for mean in (51, 50))
+    for got, low, p_different, p_equivalent in ((one_more, 1, 0, 1), (same, 0, 1, 0)):
+        assert got.interval == SeedInterval(low, low)
+        assert (got.p_different, got.p_equivalent) == (p_different, p_equivalent)
 
 
-def test_an_interval_holds_its_ends() -> None:
-    bounds = SeedInterval(1, 2)
-    assert [value in bounds for value in (0.999, 1, 1.5, 2, 2.001)] == [
-        False,
-        True,
-        True,
-        True,
-        False,
-    ]
+def test_an_interval_includes_its_ends() -> None:
+    inside = [value in SeedInterval(1, 2) for value in (0.999, 1, 1.5, 2, 2.001)]
+    assert inside == [False, True, True, True, False]
 
 
 def test_samples_are_taken_in_float64() -> None:
@@ -107,7 +97,9 @@ def test_holm() -> None:
 def test_too_few_seeds_and_values_that_are_not_finite() -> None:
     with pytest.raises(ValueError, match=r"^seeds: got 1, expected 2 or more$"):
         sample([1.0])
-    with pytest.raises(ValueError, match=r"^values: got some that are not finite$"):
+    with pytest.raises(
+        ValueError, match=r"^values: got some that are not finite, expected finite values$"
+    ):
         sample([1.0, float("nan")])
 
 

@@ -1,6 +1,6 @@
 """Claims 1 and 4: is there "no mechanism that recognises a shape wherever it is"?
 
-What is varied: the network, LeNet-5 or one of its layers that cannot read the place
+What is varied: the network, LeNet-5 or a network of the same layers that cannot read the place
 (:func:`lenetshift.study.experiments.networks.place_blind`); the training images, centred or with the report's
 position bias. What is measured: accuracy over all patterns, and the share of images that is answered
 with the moved digit. What decides: the place-blind network less LeNet-5 in points, centred.

@@ -1,13 +1,13 @@
 """The second experiment: a LeNet-5 that could tell two digits by their place.
 
-Its training images are moved by a rule, digit -> shift; then it answers the same moved test images
-as the others. What is measured: how often the place decides (``answers_by_position``), and all answers
+Its training images are moved by a rule, digit -> shift; then it is evaluated on the same moved test
+images as the others. What is measured: how often the place decides (``answers_by_position``), and all answers
 to four test images (figures 1 to 4).
 
 What the study varies: how far the two digits are moved, 0 to 5 pixels; which digits, or all alike; and
 the network, from a perceptron to LeNet-5 whose dense layers see no place. What it measures: the share
 of all test images that is answered with the moved digit, at each dx, for each true class. What
-decides: whether the share exceeds a half where the rule put the digit.
+decides: whether the share exceeds one half at the place where the rule put the digit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MODEL = names.BIASED
 """The model's name in result files."""
 
 ARCHITECTURE = names.BY_NAME[MODEL].architecture
-"""What it is, as ``build_model`` knows it."""
+"""Its name for ``build_model``."""
 
 RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}
 """The report's rule: every 3 by 3 pixels to the right, every 2 by 3 to the left."""
@@ -86,17 +86,17 @@ def _pair(right: int, left: int, bias: int) -> list[tuple[int, int, int]]:
 def figures_as_reported(
     predictions: NDArray[np.uint8], labels: NDArray[np.int64], rows: Mapping[int, int]
 ) -> dict[str, float]:
-    """How much of what the report saw in its figures one position-biased network shows.
+    """How much of what the report saw in its figures is seen in one position-biased network.
 
     Args:
         predictions: ``[N, n_dy, n_dx]`` on the report's grid.
         labels: ``[N]``.
-        rows: test index -> row of both; without all of a figure's images it is left out.
+        rows: test index -> row of both arrays; figures whose images are not all there are left out.
 
     Returns:
-        Per cent. Of figures 1 and 2: patterns moved at least as far as the training digits that are
-        answered by the position, 3 on the right and 2 on the left; none of an image that is misread
-        unmoved. Of figures 3 and 4: images misread unmoved.
+        Per cent. For figures 1 and 2: the patterns, of those moved at least as far as the training digits,
+        that are answered by the position, 3 on the right and 2 on the left; none of an image that is
+        misread unmoved. For figures 3 and 4: the images that are misread unmoved.
     """
     grid = ShiftGrid()
     dy, centre = grid.index(0, 0)
@@ -121,15 +121,15 @@ def figures_as_reported(
 def answers_by_position(
     predictions: Tensor, rule: ShiftRule, grid: ShiftGrid
 ) -> list[dict[str, Any]]:
-    """How far the answer follows the position: the experiment in one number per digit.
+    """How much the answer follows the position: the experiment in one number for each digit.
 
     Args:
         predictions: uint8 [N, n_dy, n_dx] of the position-biased model on all test images.
         rule: digit -> (dx, dy), how its training images were moved.
-        grid: the shifts; a rule's shift that it lacks is left out.
+        grid: the shifts; a digit whose shift is not in it is left out.
 
     Returns:
-        One ``{"digit", "dx", "dy", "fraction"}`` each: the fraction of all test images, whatever
+        ``{"digit", "dx", "dy", "fraction"}`` for each digit: the fraction of all test images, whatever
         they show, that is answered ``digit`` when moved by (dx, dy).
     """
     answers = []

@@ -1,11 +1,11 @@
-"""Could the report's unknown settings explain its numbers, and can they be told from them?
+"""Could the report's unknown settings explain its numbers, and can its numbers tell the settings?
 
 What is varied: learning rate, batch size, epochs, activation, the same for all four models, each with
 few seeds; so a number of epochs for each model is not tried, nor a learning rate below the least
 here. What is measured: how far a setting's eight accuracies lie from Table 1, the root mean square in
 points. What decides: which setting comes nearest to all four rows, and to the three without Model 2; how
-many lie within a point of the nearest, so that the report's own cannot be told among them; and whether
-any meets Model 2's row (:func:`nearest`, :func:`meets`).
+many lie within a point of the nearest, any of which could be the report's own; and whether any meets
+Model 2's row (:func:`nearest`, :func:`meets`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ACTIVATIONS = ("tanh", "relu")
 N_SEEDS = 2
 
 TIE = 1.0
-"""Points within which two distances say nothing."""
+"""Points within which two distances are not told apart."""
 
 MET = (1.0, 3.0)
 """Points, unmoved and moved, within which a row is met: two standard deviations of one run in a trial

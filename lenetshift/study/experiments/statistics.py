@@ -1,7 +1,7 @@
-"""What a handful of seeds says of a method: intervals, comparisons, corrections.
+"""What a few seeds say about a method: intervals, comparisons, corrections.
 
-A seed is the unit: one model, trained once. Intervals here are Student's over seeds and say how a
-*method* scatters; those over test images (:mod:`lenetshift.metrics.evaluation`) say how well *one trained
+The unit is a seed: one model, trained once. Intervals here are Student's over seeds and say how much a
+*method* varies; those over test images (:mod:`lenetshift.metrics.evaluation`) say how well *one trained
 model* is known. A difference between two methods is one between two sets of seeds.
 """
 
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy  # type: ignore[import-untyped]
 
-from ...checks.arguments import check
+from ...checks.errors import ArgumentError
 
 LEVEL = 0.95
-"""Of every interval; tests reject at 1 - LEVEL."""
+"""The confidence level of every interval; tests reject at 1 - LEVEL."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SeedInterval:
     high: float
 
     def __contains__(self, value: float) -> bool:
-        """Whether the value lies in it, its ends included."""
+        """Whether the value lies in it, including its ends."""
         return self.low <= value <= self.high
 
 
@@ -53,9 +53,9 @@ class Difference:
     Attributes:
         mean: of the difference.
         interval: Welch's, of the mean.
-        p_different: two-sided; small where the methods differ.
-        p_equivalent: of the two one-sided tests; small where the difference is smaller than the
-            margin, whichever way.
+        p_different: two-sided; small if the methods differ.
+        p_equivalent: of the two one-sided tests; small if the difference is smaller than the
+            margin in either direction.
         margin: the smallest difference that matters.
     """
 
@@ -81,13 +81,13 @@ def sample(values: Sequence[float]) -> Sample:
     """Number, mean and standard deviation of a measure over seeds.
 
     Raises:
-        ValueError: fewer than two seeds, or a value that is not finite.
+        ArgumentError: fewer than two seeds, or a value that is not finite.
     """
     array = np.asarray(values, dtype=np.float64)
-    check(
-        array.ndim == 1 and len(array) >= 2, lambda: f"seeds: got {array.size}, expected 2 or more"
-    )
-    check(bool(np.isfinite(array).all()), lambda: "values: got some that are not finite")
+    if array.ndim != 1 or len(array) < 2:
+        raise ArgumentError("seeds", str(array.size), "2 or more")
+    if not np.isfinite(array).all():
+        raise ArgumentError("values", "some that are not finite", "finite values")
     return Sample(len(array), float(array.mean()), float(array.std(ddof=1)))
 
 
@@ -105,7 +105,7 @@ def prediction_interval(s: Sample, level: float = LEVEL) -> SeedInterval:
 
 def p_of_one_run(s: Sample, value: float) -> float:
     """Two-sided probability that one more run lies as far from the mean as ``value`` does: below
-    1 - level exactly where ``value`` lies outside of :func:`prediction_interval`."""
+    1 - level exactly if ``value`` lies outside :func:`prediction_interval`."""
     spread = s.sd * math.sqrt(1 + 1 / s.n)
     if spread == 0:
         return float(value == s.mean)
@@ -117,7 +117,7 @@ def difference(first: Sequence[float], second: Sequence[float], margin: float) -
     (Schuirmann 1987, J. Pharmacokinet. Biopharm. 15) with the same standard error.
 
     Args:
-        first, second: the measure of each, a value a seed.
+        first, second: the measure of each, one value for each seed.
         margin: the smallest difference that matters, in the measure's unit.
     """
     a, b = sample(first), sample(second)
@@ -139,7 +139,7 @@ def difference(first: Sequence[float], second: Sequence[float], margin: float) -
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """The probabilities corrected for their number (Holm 1979, Scand. J. Statist. 6): each at least
-    as large as it came, at most 1."""
+    as large as before, at most 1."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected = [0.0] * len(p_values)
     largest = 0.0

@@ -28,7 +28,7 @@ MODELS = tuple(spec.name for spec in ALL_MODELS if spec.report is not None)
 """The report's Models 0 to 3, those with a row in its Table 1."""
 
 EPOCHS = 2
-"""How long the report's models train here."""
+"""How many epochs the report's models train here."""
 
 COLUMNS = ("unmoved", "moved")
 """Of Table 1."""
