@@ -46,20 +46,6 @@ def test_bounds(kind, of_59, of_61) -> None:
     assert kind(lambda _: LOOSE, 61).judge({}).verdict == OPEN
 
 
-def test_the_words_are_those_of_the_kind() -> None:
-    """The texts for each part are compared with the kept summary in tests/packaging."""
-    kinds = (criteria.larger, criteria.not_larger, criteria.equivalent, criteria.different)
-    large, small = (f"{side}, by 1 point or more in the mean" for side in ("larger", "smaller"))
-    equal = "equivalent within 1 point"
-    words = [(c.supports, c.contradicts) for c in (kind(len, len) for kind in kinds)]
-    assert words == [
-        (large, f"{small}, or {equal}"),
-        (f"{small}, or {equal}", large),
-        (equal, f"{large}, or {small}"),
-        (f"{large}, or {small}", equal),
-    ]
-
-
 def test_cells() -> None:
     values = {
         (model, 2): {
