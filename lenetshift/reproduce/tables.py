@@ -13,7 +13,7 @@ from ..data.load import MNIST_SHA256
 from ..metrics import Counts
 from ..models.table import DISPLAY_NAMES
 from ..study.experiments.runs import GRID
-from ..study.experiments.table import MISPRINT, OUTCOMES
+from ..study.experiments.table import MISPRINT, PRINTED
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = 
     rows = []
     for model in [name for name in DISPLAY_NAMES if name in results]:
         rows.append(Row(model, "ours", results[model]["unmoved"], results[model]["moved"]))
-        if with_report and model in OUTCOMES:
-            printed = OUTCOMES[model]
+        if with_report and model in PRINTED:
+            printed = PRINTED[model]
             rows.append(Row(model, "report", printed.unmoved, printed.moved, printed.misprint))
     return rows
 

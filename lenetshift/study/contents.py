@@ -1,4 +1,4 @@
-"""What ``dossier.json`` holds, from run files and labels alone: no network is run here."""
+"""The contents of ``dossier.json``, from run files and labels alone: no network is run here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks.errors import StorageError
-from .experiments import settings_grid
-from .experiments.claims import CellVerdict, ClaimVerdict, PartVerdict, cells, claims
+from .experiments import settings_grid, table
+from .experiments.claims import ClaimVerdict, claims
+from .experiments.criteria import Judgement, Measures, Part
 from .experiments.measures import DEFINITIONS, accuracy_by_dx, answered_by_class, measure
-from .experiments.position_bias import figures_as_reported
+from .experiments.position_bias import RULE, figures_as_reported
 from .experiments.runs import GRID, Run
-from .experiments.statistics import Interval, interval_of_mean, sample
-from .experiments.table import EPOCHS, MISPRINT, MODELS
+from .experiments.statistics import SeedInterval, interval_of_mean, sample
 from .plans import Plan
 from .run_files import SCHEMA, answers_path, read_run, weights_path
 
@@ -29,14 +29,9 @@ DEFINITIONS_BY_PLACE = {
     "figures 3 and 4": "of test images 5392 and 8655, those misread unmoved",
 }
 
-_PER_CENT = "per cent"
-
-Measures = dict[tuple[str, str, int], dict[str, list[float]]]
-"""(experiment, setting, epochs) -> measure -> a value a seed."""
-
 
 def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, Any]:
-    """All of ``dossier.json`` that follows from plan, data and run files.
+    """Everything in ``dossier.json`` that follows from plan, data and run files.
 
     Args:
         plan: the study's.
@@ -49,7 +44,7 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
     labels = plan.datasets()[1].labels.numpy()
     rows = {index: row for row, index in enumerate(plan.test_indices())}
     runs = []
-    measured: Measures = {}
+    measures: dict[str, dict[tuple[str, int], dict[str, list[float]]]] = {}
     by_class: dict[tuple[str, str, int], list[Any]] = {}
     for run in plan.runs:
         kept = read_run(folder, run, ground)
@@ -64,11 +59,12 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
                 )
             values, answered = _measures(run, predictions, labels, rows, kept.losses[epoch - 1])
             after[str(epoch)] = values
-            key = (run.experiment, run.setting, epoch)
+            of_experiment = measures.setdefault(run.experiment, {})
+            of_setting = of_experiment.setdefault((run.setting, epoch), {})
             for name, value in values.items():
-                measured.setdefault(key, {}).setdefault(name, []).append(value)
+                of_setting.setdefault(name, []).append(value)
             if answered:
-                by_class.setdefault(key, []).append(answered)
+                by_class.setdefault((run.experiment, run.setting, epoch), []).append(answered)
         runs.append(
             {
                 "name": run.name,
@@ -94,10 +90,12 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
         "data_sha256": plan.data_sha256(),
         "grid": {"dx": list(GRID.dx), "dy": list(GRID.dy)},
         "definitions": _definitions(),
-        "table": _table(measured) if "table" in plan.experiments else None,
-        "claims": [_claim(verdict) for verdict in claims(measured)],
-        "settings_grid": _settings_grid(measured, plan.runs),
-        "summaries": list(_summaries(measured)),
+        "table": _table(measures["table"]) if "table" in plan.experiments else None,
+        "claims": [_claim(verdict) for verdict in claims(measures, rows)],
+        "settings_grid": settings_grid.nearest_settings(measures["settings_grid"], plan.runs)
+        if "settings_grid" in plan.experiments
+        else None,
+        "summaries": [row for item in measures.items() for row in _summaries(*item)],
         "answered_by_class": _answered(by_class),
         "runs": runs,
     }
@@ -110,12 +108,12 @@ def _measures(
     rows: Mapping[int, int],
     losses: NDArray[np.float32],
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """The numbers of one network, and of a position-biased one its answers by true class."""
+    """The numbers of one network and, if it is position-biased, its answers by true class."""
     values = measure(predictions, labels, losses)
     by_dx = accuracy_by_dx(predictions, labels)
     values |= {f"dx={dx}": accuracy for dx, accuracy in zip(GRID.dx, by_dx, strict=True)}
-    # All digits alike: the report's two say enough, and that the answers are spread over all.
-    digits = sorted({digit for digit, _, _ in run.rule}) if len(run.rule) <= 2 else [2, 3]
+    # If all digits are moved alike, the report's two say enough, and that the answers are spread over all.
+    digits = sorted({digit for digit, _, _ in run.rule} if len(run.rule) <= 2 else RULE)
     answered = answered_by_class(predictions, labels, digits if run.rule else ())
     for digit, shares in answered.items():
         for dx, share in zip(GRID.dx, shares["all"], strict=True):
@@ -129,16 +127,16 @@ def _definitions() -> list[dict[str, str]]:
     return [
         {
             "measure": name,
-            "unit": "nats" if name == "loss" else _PER_CENT,
+            "unit": "nats" if name == "loss" else "per cent",
             "definition": definition,
         }
         for name, definition in {**DEFINITIONS, **DEFINITIONS_BY_PLACE}.items()
     ]
 
 
-def _summaries(measured: Measures) -> Iterator[dict[str, Any]]:
+def _summaries(experiment: str, of: Measures) -> Iterator[dict[str, Any]]:
     """Each measure over seeds."""
-    for (experiment, setting, epoch), values in measured.items():
+    for (setting, epoch), values in of.items():
         for name, per_seed in values.items():
             row = {"experiment": experiment, "setting": setting, "epochs": epoch, "measure": name}
             if np.isfinite(per_seed).all():
@@ -171,24 +169,17 @@ def _answered(by_class: Mapping[tuple[str, str, int], Sequence[Any]]) -> list[di
     ]
 
 
-def _table(measured: Measures) -> dict[str, Any]:
+def _table(of: Measures) -> dict[str, Any]:
     """The verdicts on Table 1."""
-    verdicts = cells(
+    cells = [
         {
-            (model, column): measured["table", model, EPOCHS][column]
-            for model in MODELS
-            for column in ("unmoved", "moved")
+            **asdict(verdict),
+            "interval": _ends(verdict.interval),
+            "interval_over": "seeds, of one more run",
         }
-    )
-    return {"misprint": MISPRINT, "cells": [_cell(verdict) for verdict in verdicts]}
-
-
-def _cell(verdict: CellVerdict) -> dict[str, Any]:
-    return {
-        **asdict(verdict),
-        "interval": _ends(verdict.interval),
-        "interval_over": "seeds, of one more run",
-    }
+        for verdict in table.cells(of)
+    ]
+    return {"misprint": table.MISPRINT, "cells": cells}
 
 
 def _claim(verdict: ClaimVerdict) -> dict[str, Any]:
@@ -196,56 +187,23 @@ def _claim(verdict: ClaimVerdict) -> dict[str, Any]:
         "claim": verdict.claim,
         "sentence": verdict.sentence,
         "verdict": verdict.verdict,
-        "parts": [_part(part) for part in verdict.parts],
+        "parts": [_part(*part) for part in verdict.parts],
     }
 
 
-def _part(part: PartVerdict) -> dict[str, Any]:
-    rule, finding = part.rule, part.finding
+def _part(part: Part, judgement: Judgement) -> dict[str, Any]:
     return {
-        "name": rule.name,
-        "hypothesis": rule.hypothesis,
-        "measure": rule.measure,
-        "supports": rule.supports,
-        "contradicts": rule.contradicts,
-        "verdict": finding.verdict,
-        "value": finding.value,
-        "interval": None if finding.interval is None else _ends(finding.interval),
+        "name": part.name,
+        "hypothesis": part.hypothesis,
+        "measure": part.measure,
+        "supports": part.criterion.supports,
+        "contradicts": part.criterion.contradicts,
+        "verdict": judgement.verdict,
+        "value": judgement.value,
+        "interval": None if judgement.interval is None else _ends(judgement.interval),
         "interval_over": "seeds",
     }
 
 
-def _settings_grid(measured: Measures, runs: Sequence[Run]) -> dict[str, Any] | None:
-    """Which settings come nearest to Table 1, if the study has that experiment."""
-    models = {run.setting: run.network for run in runs if run.experiment == "settings_grid"}
-    rows: dict[str, dict[str, settings_grid.Row]] = {}
-    for (experiment, setting, epoch), values in measured.items():
-        if experiment == "settings_grid":
-            model = models[setting]
-            name = f"{setting.removeprefix(f'{model}_')}_epochs{epoch}"
-            means = (float(np.mean(values["unmoved"])), float(np.mean(values["moved"])))
-            rows.setdefault(name, {})[model] = means
-    if not rows:
-        return None
-    others = [model for model in MODELS if model != "symmetric_lenet5"]
-    found = {}
-    for name, which in (("all four models", list(MODELS)), ("all but Model 2", others)):
-        setting, distance, ties = settings_grid.nearest(rows, which)
-        found[name] = {"setting": setting, "distance": distance, "within_a_point": ties}
-    met = [
-        s
-        for s, row in rows.items()
-        if settings_grid.meets(row["symmetric_lenet5"], "symmetric_lenet5")
-    ]
-    return {
-        "n_settings": len(rows),
-        "nearest": found,
-        "meet_model_2": met,
-        "rows": {
-            name: {m: list(row) for m, row in by_model.items()} for name, by_model in rows.items()
-        },
-    }
-
-
-def _ends(interval: Interval) -> list[float]:
+def _ends(interval: SeedInterval) -> list[float]:
     return [interval.low, interval.high]

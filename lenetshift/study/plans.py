@@ -52,9 +52,9 @@ class Plan:
         seeds = range(self.n_seeds)
         return [
             run
-            for name, runs in EXPERIMENTS.items()
+            for name, experiment in EXPERIMENTS.items()
             if name in self.experiments
-            for run in runs(seeds, self.quick)
+            for run in experiment.runs(seeds, self.quick)
         ]
 
     @property

@@ -25,11 +25,11 @@ from .run_files import archive
 
 DOSSIER, LABELS, SUMS = "dossier.json", "labels.npz", "SHA256SUMS"
 _PRODUCTS = {"table1.csv", *(f"{name}.{kind}" for name in EXPERIMENTS for kind in ("png", "svg"))}
-"""Files that a dossier has or not, as its experiments are."""
+"""Files that a dossier has only if it has their experiment."""
 
 
 def dossier_of(plan: Plan, folder: Path) -> dict[str, Any]:
-    """What ``dossier.json`` will hold of a study whose runs in ``folder`` are finished.
+    """The contents of ``dossier.json`` for a study whose runs in ``folder`` are finished.
 
     Raises:
         StorageError: as :func:`lenetshift.study.contents.contents`.
@@ -50,7 +50,7 @@ def publish(
         plan: the study's.
         folder: of its run files.
         value: of :func:`dossier_of`.
-        draw: writes the figures of a dossier into a folder and returns their paths.
+        draw: writes a dossier's figures into a folder and returns their paths.
     """
     (folder / SUMS).unlink(missing_ok=True)  # from here on the folder is not complete
     labels = archive({"labels": plan.datasets()[1].labels.numpy().astype(np.uint8)})
@@ -60,25 +60,25 @@ def publish(
         write_text(folder / name, text)
     figures = [path.relative_to(folder).as_posix() for path in draw(folder, value)]
     names = sorted([*published(value), *figures])
-    for name in _PRODUCTS.difference(names):  # of an earlier dossier, of other experiments
+    for name in _PRODUCTS.difference(names):  # from an earlier dossier with other experiments
         (folder / name).unlink(missing_ok=True)
     sums = "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names)
     write_text(folder / SUMS, sums)
 
 
 def published(value: Mapping[str, Any]) -> list[str]:
-    """The files of a dossier, but for figures and ``SHA256SUMS``."""
+    """The files of a dossier, except figures and ``SHA256SUMS``."""
     runs = [run[kind] for run in value["runs"] for kind in ("answers", "weights")]
     return [DOSSIER, LABELS, *tables(value), *runs]
 
 
 def file_sha256(path: Path) -> str:
-    """Of a file's bytes; StorageError where it cannot be read."""
+    """The SHA-256 of a file's bytes; StorageError if it cannot be read."""
     return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def tables(value: Mapping[str, Any]) -> dict[str, str]:
-    """File name -> CSV, of a dossier: a header line, numbers as JSON has them, empty for null."""
+    """File name -> CSV, of a dossier: a header line, numbers as in JSON, empty for null."""
     parts = [
         {"claim": claim["claim"], "of_the_claim": claim["verdict"], **_flat(part)}
         for claim in value["claims"]

@@ -1,4 +1,4 @@
-"""A dossier in short: what it says, without what each run gave; small enough to be kept with code."""
+"""A dossier's summary: everything except the results of each run; small enough to be kept with code."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SUMMARY = "summary.json"
 
 
 def summarize_dossier(dossier: bytes) -> dict[str, Any]:
-    """All of ``dossier.json`` but for its runs, of which their number is left, and its SHA-256.
+    """``dossier.json`` with the number of its runs instead of the runs, and its SHA-256.
 
-    Of the experiment ``settings_grid`` the summaries of single settings are left out: their accuracies
-    stand among its rows.
+    The summaries of single settings of the experiment ``settings_grid`` are left out: its rows have their
+    accuracies.
     """
     value = json.loads(dossier)
     kept = {name: item for name, item in value.items() if name != "runs"}
@@ -35,7 +35,7 @@ def summarize_dossier(dossier: bytes) -> dict[str, Any]:
 
 
 def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write it, a line for each of its lists' items."""
+    """Write it with one line for each item of its lists."""
     parts = []
     for name, item in summary.items():
         if isinstance(item, list) and item and isinstance(item[0], dict):
@@ -47,7 +47,7 @@ def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """What :func:`write_summary` wrote; StorageError where it cannot be read or is of another layout."""
+    """What :func:`write_summary` wrote; StorageError if it cannot be read or has another layout."""
     contents = read_file(path)
     try:
         value: dict[str, Any] = checked_json(contents, summary_schema())
@@ -57,7 +57,7 @@ def read_summary(path: Path) -> dict[str, Any]:
 
 
 def summary_schema() -> dict[str, Any]:
-    """The JSON schema of a summary: that of a dossier, with what stands in the place of its runs."""
+    """The JSON schema of a summary: that of a dossier, with what replaces its runs."""
     of_dossier = schema(SCHEMA_FILE)
     properties = {name: item for name, item in of_dossier["properties"].items() if name != "runs"}
     properties |= {"dossier_sha256": {"$ref": "#/$defs/sha256"}, "n_runs": {"type": "integer"}}

@@ -1,4 +1,4 @@
-"""Whether a dossier is true: all that it publishes, recomputed from its predictions and the data."""
+"""Whether a dossier is true: everything it publishes is recomputed from its predictions and the data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,7 @@ from ..storage.schemas import checked_json, schema
 from .contents import contents
 from .experiments.runs import Run, perform
 from .plans import Plan
-from .publish import (
-    DOSSIER,
-    LABELS,
-    SUMS,
-    file_sha256,
-    published,
-    tables,
-)
+from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, tables
 from .run_files import read_run, unpack
 from .summary import SCHEMA_FILE
 
@@ -38,7 +31,7 @@ def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
 
     Args:
         folder: of the study.
-        data: folder of the IDX files that it was about; None for the packaged MNIST.
+        data: folder of the IDX files that the study used; None for the packaged MNIST.
 
     Raises:
         Differs: schema, data, a file's hash, a number, an interval or a verdict is not as recomputed.
@@ -53,12 +46,12 @@ def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
     now = plan.ground()
     _compare("ground", ground, {**ground, **{k: now[k] for k in ("data", "n_train", "n_test")}})
     recomputed = json.loads(json.dumps(contents(plan, folder, ground)))
-    _compare("runs", value["runs"], recomputed["runs"])  # what all else follows from
+    _compare("runs", value["runs"], recomputed["runs"])  # everything else follows from these
     _compare("", {name: value[name] for name in recomputed}, recomputed)
     for name, text in tables(value).items():
         written = read_file_if_any(folder / name)
         if written is None or written.decode(errors="replace") != text:
-            raise Differs(f"{name}: it is not the table of {DOSSIER}")
+            raise Differs(f"{name}: it is not the table that {DOSSIER} gives")
     _check_sums(folder, value)
     return value
 
@@ -68,7 +61,7 @@ def read_dossier(folder: Path) -> dict[str, Any]:
 
     Raises:
         StorageError: it is missing or cannot be read.
-        Differs: it is no JSON, or not under the schema.
+        Differs: it is not JSON, or does not follow the schema.
     """
     contents = read_file(folder / DOSSIER)
     try:
@@ -79,7 +72,7 @@ def read_dossier(folder: Path) -> dict[str, Any]:
 
 
 def plan_of(value: Mapping[str, Any], data: Path | None = None) -> Plan:
-    """The plan that a dossier says it carried out; Differs where there is no such plan."""
+    """The plan that a dossier says it carried out; Differs if there is no such plan."""
     study = value["study"]
     try:
         return Plan(study["seeds"], tuple(study["experiments"]), study["quick"], data)
@@ -90,11 +83,11 @@ def plan_of(value: Mapping[str, Any], data: Path | None = None) -> Plan:
 def retrain(
     folder: Path, value: Mapping[str, Any], data: Path | None = None
 ) -> tuple[Run, int, int]:
-    """Do one run of a verified dossier again, drawn at random.
+    """Repeat one run of a verified dossier, drawn at random.
 
     Returns:
         The run, how many of its predictions differ now, and how many there are. On the same version,
-        PyTorch, instruction set and data none may.
+        PyTorch, instruction set and data, none may differ.
     """
     plan = plan_of(value, data)
     run = random.SystemRandom().choice(plan.runs)
@@ -129,7 +122,7 @@ def _check_labels(folder: Path, plan: Plan) -> None:
 
 
 def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
-    """Every file that the dossier is made of stands in the sums, and is as they say."""
+    """Every file of the dossier is listed in the sums, and has the listed hash."""
     text = read_file_if_any(folder / SUMS)
     if text is None:
         raise StorageError(f"{folder / SUMS}: got no file, expected one: the study is not complete")
@@ -139,7 +132,7 @@ def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
         sums[name] = digest
     for name in published(value):
         if name not in sums:
-            raise Differs(f"{SUMS}: it lacks {name}")
+            raise Differs(f"{SUMS}: got no line for {name}, expected one")
     for name, digest in sums.items():
         if not name or "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
             raise Differs(f"{SUMS}: got {name!r}, expected a file of the folder")
@@ -148,13 +141,13 @@ def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
 
 
 def _compare(where: str, recorded: Any, recomputed: Any) -> None:
-    """Raise Differs at the first place, in the order of the file, where two JSON values differ."""
+    """Raise Differs at the first place, in the file's order, where two JSON values differ."""
     if isinstance(recorded, dict) and isinstance(recomputed, dict):
         for key in dict.fromkeys([*recomputed, *recorded]):
             inner = f"{where}.{key}" if where else key
             if (key in recorded) != (key in recomputed):
-                kind = "lacks it" if key in recomputed else "has it, and nothing says so"
-                raise Differs(f"{DOSSIER}: {inner}: the file {kind}")
+                which = "only recomputed" if key in recomputed else "only in the file"
+                raise Differs(f"{DOSSIER}: {inner}: {which}")
             _compare(inner, recorded[key], recomputed[key])
     elif isinstance(recorded, list) and isinstance(recomputed, list):
         if len(recorded) != len(recomputed):
@@ -170,7 +163,7 @@ def _compare(where: str, recorded: Any, recomputed: Any) -> None:
 
 def _equal(recorded: Any, recomputed: Any) -> bool:
     if isinstance(recomputed, float) and not math.isfinite(recomputed):
-        return recorded is None  # which JSON cannot hold
+        return recorded is None  # JSON has no such number
     numbers = all(
         isinstance(item, (int, float)) and not isinstance(item, bool)
         for item in (recorded, recomputed)

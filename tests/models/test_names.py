@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 
@@ -14,9 +13,7 @@ from lenetshift.models.build import MODELS, build_model
 from lenetshift.models.fused import own_name
 from lenetshift.models.table import ARCHITECTURES, DISPLAY_NAMES
 from lenetshift.page import page, texts
-from lenetshift.study import contents
 from lenetshift.study.experiments import table
-from lenetshift.study.experiments.runs import Run
 
 
 def test_every_list_of_models_is_the_tables() -> None:
@@ -24,7 +21,7 @@ def test_every_list_of_models_is_the_tables() -> None:
     assert list(DISPLAY_NAMES) == list(ARCHITECTURES) == everyone
     assert sorted(texts.SHORT_NAMES) == sorted(everyone)
     assert list(MODELS) == [spec.name for spec in names.NETWORKS]
-    assert list(table.OUTCOMES) == [s.name for s in names.ALL_MODELS if s.report is not None]
+    assert list(table.PRINTED) == [s.name for s in names.ALL_MODELS if s.report is not None]
 
 
 def test_the_biased_network_stands_beside_the_unbiased_one() -> None:
@@ -58,28 +55,3 @@ def test_the_names_need_no_torch() -> None:
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-S", "-c", code, names.__file__], check=True)
-
-
-def test_a_model_whose_name_begins_with_anothers_keeps_its_own_numbers() -> None:
-    """As a fifth model ``lenet5_relu_max`` would beside ``lenet5``."""
-    networks = [*table.MODELS, "lenet5_relu_max"]
-    settings = {f"{name}_tanh_rate0.1_batch64": name for name in networks}
-    runs = [
-        Run("settings_grid", setting, 0, name, (1,), activation="tanh")
-        for setting, name in settings.items()
-        if name in table.MODELS
-    ]
-    # A network that is not built here: only what the run says of itself counts.
-    fifth = dataclasses.replace(runs[0])
-    object.__setattr__(fifth, "setting", "lenet5_relu_max_tanh_rate0.1_batch64")
-    object.__setattr__(fifth, "network", "lenet5_relu_max")
-    measured = {
-        ("settings_grid", setting, 1): {"unmoved": [10.0 * k], "moved": [float(k)]}
-        for k, setting in enumerate(settings)
-    }
-    found = contents._settings_grid(measured, [*runs, fifth])
-    assert found is not None
-    rows = found["rows"]["tanh_rate0.1_batch64_epochs1"]
-    assert {name: row[1] for name, row in rows.items()} == {
-        name: float(k) for k, name in enumerate(networks)
-    }

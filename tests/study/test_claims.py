@@ -1,12 +1,12 @@
-"""The verdict rules, on made-up numbers: every outcome of every kind of rule."""
+"""The criteria, on made-up numbers: every verdict of every kind of criterion, and of every part."""
 
 from __future__ import annotations
 
 import pytest
 
-from lenetshift.study.experiments import claims
-from lenetshift.study.experiments.claims import CONTRADICTED, OPEN, PARTLY, SUPPORTED
-from lenetshift.study.experiments.table import MODELS
+from lenetshift.study.experiments import claims, criteria, table
+from lenetshift.study.experiments.claims import PARTLY
+from lenetshift.study.experiments.criteria import CONTRADICTED, OPEN, SUPPORTED
 
 TIGHT = [60.0, 60.1, 59.9, 60.0, 60.05]
 LOOSE = [50.0, 70.0, 55.0, 65.0]
@@ -17,15 +17,18 @@ def shifted(values, by):
 
 
 @pytest.mark.parametrize(
-    ("judge", "equal", "larger", "smaller"),
+    ("kind", "equal", "larger", "smaller"),
     [
-        (claims.is_equal, SUPPORTED, CONTRADICTED, CONTRADICTED),
-        (claims.is_larger, CONTRADICTED, SUPPORTED, CONTRADICTED),
-        (claims.is_not_larger, SUPPORTED, CONTRADICTED, SUPPORTED),
-        (claims.differs, CONTRADICTED, SUPPORTED, SUPPORTED),
+        (criteria.equivalent, SUPPORTED, CONTRADICTED, CONTRADICTED),
+        (criteria.larger, CONTRADICTED, SUPPORTED, CONTRADICTED),
+        (criteria.not_larger, SUPPORTED, CONTRADICTED, SUPPORTED),
+        (criteria.different, CONTRADICTED, SUPPORTED, SUPPORTED),
     ],
 )
-def test_comparisons(judge, equal, larger, smaller) -> None:
+def test_comparisons(kind, equal, larger, smaller) -> None:
+    def judge(first, second):
+        return kind(lambda _: first, lambda _: second).judge({})
+
     assert judge(TIGHT, shifted(TIGHT, 0.2)).verdict == equal
     assert judge(shifted(TIGHT, 5), TIGHT).verdict == larger
     assert judge(TIGHT, shifted(TIGHT, 5)).verdict == smaller
@@ -33,26 +36,30 @@ def test_comparisons(judge, equal, larger, smaller) -> None:
     assert judge(shifted(TIGHT, 5), TIGHT).value == pytest.approx(5)
 
 
-def test_bounds() -> None:
-    assert claims.is_below(TIGHT, 61).verdict == SUPPORTED
-    assert claims.is_below(TIGHT, 59).verdict == CONTRADICTED
-    assert claims.is_below(LOOSE, 61).verdict == OPEN
-    assert claims.is_above(TIGHT, 61).verdict == CONTRADICTED
-    assert claims.is_above(TIGHT, 59).verdict == SUPPORTED
-    assert claims.is_above(LOOSE, 61).verdict == OPEN
+@pytest.mark.parametrize(
+    ("kind", "of_59", "of_61"),
+    [(criteria.below, CONTRADICTED, SUPPORTED), (criteria.above, SUPPORTED, CONTRADICTED)],
+)
+def test_bounds(kind, of_59, of_61) -> None:
+    assert kind(lambda _: TIGHT, 59).judge({}).verdict == of_59
+    assert kind(lambda _: TIGHT, 61).judge({}).verdict == of_61
+    assert kind(lambda _: LOOSE, 61).judge({}).verdict == OPEN
 
 
 def test_cells() -> None:
     values = {
-        (model, column): shifted(TIGHT, claims.report_value(model, column) - 60)
-        for model in MODELS
-        for column in ("unmoved", "moved")
+        (model, 2): {
+            column: shifted(TIGHT, table.report_value(model, column) - 60)
+            for column in table.COLUMNS
+        }
+        for model in table.MODELS
     }
-    values["mlp", "moved"] = shifted(values["mlp", "moved"], 0.15)  # far for a mean, not for a run
+    of_mlp, of_model_2 = values["mlp", 2], values["symmetric_lenet5", 2]
+    of_mlp["moved"] = shifted(of_mlp["moved"], 0.15)  # far for a mean, not for a run
+    of_model_2["moved"] = shifted(of_model_2["moved"], 12)
     odd = ("symmetric_lenet5", "moved")
-    values[odd] = shifted(values[odd], 12)
-    verdicts = {(v.model, v.column): v for v in claims.cells(values)}
-    assert {cell for cell, v in verdicts.items() if v.verdict == claims.DEVIATES} == {odd}
+    verdicts = {(v.model, v.column): v for v in table.cells(values)}
+    assert {cell for cell, v in verdicts.items() if v.verdict == table.DEVIATES} == {odd}
     assert verdicts[odd].distance == pytest.approx(-12, abs=0.1)
     assert verdicts[odd].distance_in_sds == pytest.approx(-12 / 0.0742, rel=0.01)
     assert verdicts[odd].p_corrected == pytest.approx(8 * verdicts[odd].p)
@@ -68,7 +75,7 @@ def test_a_claim_is_what_all_its_parts_are() -> None:
     assert claims.combine([SUPPORTED, CONTRADICTED]) == PARTLY
 
 
-def measured(**changes):
+def measures(**changes):
     """Measures that support every part of every claim; ``changes`` add to some accuracies."""
     by_dx = {f"dx={dx}": shifted(TIGHT, 30 - 5 * max(abs(dx) - 2, 0)) for dx in range(-5, 6)}
 
@@ -79,36 +86,53 @@ def measured(**changes):
     follows = {"answered 3 at dx=3": shifted(TIGHT, 30), "answered 2 at dx=-3": shifted(TIGHT, 20)}
     figures = {"figures 1 and 2": shifted(TIGHT, 20), "figures 3 and 4": [100.0] * len(TIGHT)}
     return {
-        ("table", "lenet5", 2): of("lenet5", **by_dx),
-        ("table", "mlp", 2): of("mlp", 41),
-        ("table", "pooled_mlp", 2): of("pooled", 41),
-        ("table", "biased_lenet5", 2): of("biased", **follows, **figures),
-        ("convolution", "lenet5_jittered", 2): of("jittered"),
-        ("convolution", "mlp_jittered", 2): of("mlp_jittered"),
-        **{("pooling", f"mlp{end}", 2): of(end) for end in ("", "_average_2", "_average_7")},
-        ("pooling", "lenet5_average", 2): of("average"),
-        ("pooling", "lenet5_subsampling", 2): of("subsampling"),
-        ("symmetry", "lenet5", 1): of("first"),
-        ("symmetry", "symmetric_lenet5", 1): of("first_symmetric", 48.841),
-        ("symmetry", "lenet5", 12): of("last"),
-        ("symmetry", "symmetric_lenet5", 12): of("last_symmetric"),
-        ("position_bias", "lenet5_global_max_c5_by_3", 2): of("global", **follows),
-        ("place_blind", "lenet5_centred", 2): of("centred"),
-        ("place_blind", "place_blind_centred", 2): of("blind"),
+        "table": {
+            ("lenet5", 2): of("lenet5", **by_dx),
+            ("mlp", 2): of("mlp", 41),
+            ("pooled_mlp", 2): of("pooled", 41),
+            ("biased_lenet5", 2): of("biased", **follows, **figures),
+        },
+        "convolution": {
+            ("lenet5_jittered", 2): of("jittered"),
+            ("mlp_jittered", 2): of("mlp_jittered"),
+        },
+        "pooling": {
+            **{(f"mlp{end}", 2): of(end) for end in ("", "_average_2", "_average_7")},
+            ("lenet5_average", 2): of("average"),
+            ("lenet5_subsampling", 2): of("subsampling"),
+        },
+        "symmetry": {
+            ("lenet5", 1): of("first"),
+            ("symmetric_lenet5", 1): of("first_symmetric", 48.841),
+            ("lenet5", 12): of("last"),
+            ("symmetric_lenet5", 12): of("last_symmetric"),
+        },
+        "position_bias": {("lenet5_global_max_c5_by_3", 2): of("global", **follows)},
+        "place_blind": {
+            ("lenet5_centred", 2): of("centred"),
+            ("place_blind_centred", 2): of("blind"),
+        },
     }
 
 
-def parts(value):
-    return {part.rule.name: part.finding.verdict for v in claims.claims(value) for part in v.parts}
+def parts(value, images=range(10_000)):
+    """Name of a part -> its judgement."""
+    return {part.name: found for v in claims.claims(value, images) for part, found in v.parts}
+
+
+def verdicts(value, images=range(10_000)):
+    return {name: judgement.verdict for name, judgement in parts(value, images).items()}
+
+
+def of_claims(value, images=range(10_000)):
+    return [v.verdict for v in claims.claims(value, images)]
 
 
 def test_all_parts_can_be_supported() -> None:
-    verdicts = parts(measured())
-    assert verdicts.pop("a sixth would do") == OPEN  # which nothing here tests
-    assert set(verdicts.values()) == {SUPPORTED}, verdicts
-    assert [v.verdict for v in claims.claims(measured())] == [
-        SUPPORTED, PARTLY, SUPPORTED, SUPPORTED,
-    ]  # fmt: skip
+    found = verdicts(measures())
+    assert found.pop("a sixth would do") == OPEN  # no experiment tests it
+    assert set(found.values()) == {SUPPORTED}, found
+    assert of_claims(measures()) == [SUPPORTED, PARTLY, SUPPORTED, SUPPORTED]
 
 
 @pytest.mark.parametrize(
@@ -126,44 +150,61 @@ def test_all_parts_can_be_supported() -> None:
     ],
 )
 def test_each_part_can_be_contradicted(change, by, part) -> None:
-    verdicts = parts(measured(**{change: by}))
-    before = parts(measured())
-    assert {name for name in verdicts if verdicts[name] != before[name]} >= {part}
-    assert verdicts[part] == CONTRADICTED
+    assert verdicts(measures())[part] == SUPPORTED
+    assert verdicts(measures(**{change: by}))[part] == CONTRADICTED
 
 
 def test_epochs_at_one_learning_rate_do_not_contradict_other_settings() -> None:
     """The report gives neither learning rate nor batch size."""
-    findings = {
-        part.rule.name: part.finding
-        for verdict in claims.claims(measured(first_symmetric=5))
-        for part in verdict.parts
-    }
-    assert findings["too few epochs"].verdict == OPEN
-    assert findings["too few epochs"].value == pytest.approx(5, abs=0.1)
+    found = parts(measures(first_symmetric=5))["too few epochs"]
+    assert found.verdict == OPEN
+    assert found.value == pytest.approx(5, abs=0.1)
 
 
 @pytest.mark.parametrize(
-    ("run", "name", "by", "part"),
+    ("experiment", "setting", "name", "by", "part"),
     [
-        (("table", "lenet5", 2), "dx=2", -60, "well below the kernel"),
-        (("table", "lenet5", 2), "dx=5", 28, "not at the kernel's size"),
-        (("table", "biased_lenet5", 2), "answered 2 at dx=-3", -60, "the answer follows the position"),
-        (("table", "biased_lenet5", 2), "figures 1 and 2", -60, "figures 1 and 2"),
-        (("table", "biased_lenet5", 2), "figures 3 and 4", -60, "figures 3 and 4"),
+        ("table", "lenet5", "dx=2", -60, "well below the kernel"),
+        ("table", "lenet5", "dx=5", 28, "not at the kernel's size"),
+        ("table", "biased_lenet5", "answered 2 at dx=-3", -60, "the answer follows the position"),
+        ("table", "biased_lenet5", "figures 1 and 2", -60, "figures 1 and 2"),
+        ("table", "biased_lenet5", "figures 3 and 4", -60, "figures 3 and 4"),
         (
-            ("position_bias", "lenet5_global_max_c5_by_3", 2), "answered 3 at dx=3", -60,
+            "position_bias", "lenet5_global_max_c5_by_3", "answered 3 at dx=3", -60,
             "it is the convolution",
         ),
     ],
 )  # fmt: skip
-def test_each_bound_can_be_broken(run, name, by, part) -> None:
-    value = measured()
-    value[run][name] = shifted(value[run][name], by)
-    assert parts(value)[part] == CONTRADICTED
+def test_each_bound_can_be_broken(experiment, setting, name, by, part) -> None:
+    value = measures()
+    of = value[experiment][setting, 2]
+    of[name] = shifted(of[name], by)
+    assert verdicts(value)[part] == CONTRADICTED
 
 
 def test_what_was_not_run_is_left_open() -> None:
-    assert {v.verdict for v in claims.claims({})} == {OPEN}
-    only_table = {key: value for key, value in measured().items() if key[0] == "table"}
-    assert [v.verdict for v in claims.claims(only_table)] == [PARTLY, PARTLY, OPEN, PARTLY]
+    assert set(of_claims({})) == {OPEN}
+    only_table = {"table": measures()["table"]}
+    assert of_claims(only_table) == [PARTLY, PARTLY, OPEN, PARTLY]
+    few_images = verdicts(measures(), images=[4017, 4888, 5392])
+    assert few_images.pop("figures 3 and 4") == OPEN
+    assert few_images.pop("figures 1 and 2") == SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("experiment", "setting", "epochs"),
+    [(experiment, *key) for experiment, of in measures().items() for key in of],
+)
+def test_a_setting_of_another_name_is_an_error(experiment, setting, epochs) -> None:
+    """Not a part that is left open."""
+    value = measures()
+    value[experiment][f"{setting}_", epochs] = value[experiment].pop((setting, epochs))
+    with pytest.raises(KeyError, match=setting):
+        claims.claims(value, range(10_000))
+
+
+def test_a_measure_of_another_name_is_an_error() -> None:
+    value = measures()
+    value["table"]["biased_lenet5", 2].pop("figures 1 and 2")
+    with pytest.raises(KeyError, match="figures 1 and 2"):
+        claims.claims(value, range(10_000))

@@ -12,12 +12,12 @@ from lenetshift.study.experiments import position_bias, table
 
 
 def test_only_model_3_does_not_add_up() -> None:
-    assert tuple(table.OUTCOMES) == table.MODELS
-    for model, outcome in table.OUTCOMES.items():
-        assert outcome.moved["correct"] + outcome.moved["wrong"] == 550_000
-        total = outcome.unmoved["correct"] + outcome.unmoved["wrong"]
+    assert tuple(table.PRINTED) == table.MODELS
+    for model, row in table.PRINTED.items():
+        assert row.moved["correct"] + row.moved["wrong"] == 550_000
+        total = row.unmoved["correct"] + row.unmoved["wrong"]
         assert total == (9950 if model == "pooled_mlp" else 10_000)
-        assert outcome.misprint == (model == "pooled_mlp")
+        assert row.misprint == (model == "pooled_mlp")
 
 
 def test_every_model_has_a_name_for_people() -> None:

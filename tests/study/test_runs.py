@@ -20,7 +20,7 @@ from lenetshift.study.experiments.runs import (
     per_seed,
     perform,
 )
-from lenetshift.study.experiments.table import OUTCOMES
+from lenetshift.study.experiments.table import MODELS
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_training_images_are_jittered_anew_in_every_epoch(digits, monkeypatch) -
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("quick", [False, True])
 def test_experiments(name, quick) -> None:
-    every = EXPERIMENTS[name](list(range(20)), quick)
+    every = EXPERIMENTS[name].runs(list(range(20)), quick)
     assert len({run.name for run in every}) == len(every)
     for run in every:
         assert run.experiment == name
@@ -132,7 +132,7 @@ def test_a_run_is_a_function_of_its_settings(network, digits) -> None:
 
 
 def test_the_settings_grid_finds_the_nearest() -> None:
-    exact = {name: settings_grid.reported(name) for name in OUTCOMES}
+    exact = {name: settings_grid.reported(name) for name in MODELS}
     near = {name: (a + 0.5, b - 0.5) for name, (a, b) in exact.items()}
     far = {name: (a, b + 5) for name, (a, b) in exact.items()}
     assert settings_grid.nearest({"far": far, "near": near, "exact": exact}) == ("exact", 0.0, 2)
@@ -141,3 +141,16 @@ def test_the_settings_grid_finds_the_nearest() -> None:
     assert settings_grid.nearest({"other": other}, ["lenet5", "mlp"]) == ("other", 0.0, 1)
     assert settings_grid.meets((96.9, 50.0), "symmetric_lenet5")
     assert not settings_grid.meets((96.9, 61.0), "symmetric_lenet5")
+
+
+def test_a_model_whose_name_begins_with_anothers_keeps_its_own_numbers() -> None:
+    """As a fifth model ``lenet5_relu_max`` would beside ``lenet5``."""
+    networks = [*MODELS, "lenet5_relu_max"]
+    grid = [
+        Run("settings_grid", f"{name}_tanh_rate0.1_batch64", 0, name, (1,)) for name in networks
+    ]
+    measures = {
+        (run.setting, 1): {"unmoved": [10.0 * k], "moved": [float(k)]} for k, run in enumerate(grid)
+    }
+    rows = settings_grid.nearest_settings(measures, grid)["rows"]["tanh_rate0.1_batch64_epochs1"]
+    assert rows == {name: [10.0 * k, float(k)] for k, name in enumerate(networks)}

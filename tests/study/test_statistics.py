@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from lenetshift.study.experiments.statistics import (
-    Interval,
     Sample,
+    SeedInterval,
     difference,
     holm,
     interval_of_mean,
@@ -57,40 +57,30 @@ def test_equivalence_is_the_larger_of_two_one_sided_tests(shift: float) -> None:
     assert difference(a, b, margin=1).p_equivalent == pytest.approx(max(above, below), rel=1e-9)
 
 
-def test_findings() -> None:
+def test_relations() -> None:
     generator = np.random.default_rng(1)
     a = generator.normal(60, 0.5, 20)
-    assert difference(a, a + generator.normal(0, 0.1, 20), margin=1).finding == "equivalent"
-    assert difference(a + 5, a, margin=1).finding == "larger"
-    assert difference(a - 5, a, margin=1).finding == "smaller"
+    assert difference(a, a + generator.normal(0, 0.1, 20), margin=1).relation == "equivalent"
+    assert difference(a + 5, a, margin=1).relation == "larger"
+    assert difference(a - 5, a, margin=1).relation == "smaller"
     # Too few seeds to say either.
-    assert difference([58, 62], [57, 64], margin=1).finding == "open"
+    assert difference([58, 62], [57, 64], margin=1).relation == "open"
     # A difference that is there, and does not matter.
-    assert difference(a + 0.8, a, margin=1).finding != "larger"
+    assert difference(a + 0.8, a, margin=1).relation != "larger"
 
 
 def test_difference_of_seeds_that_agree_to_the_last_digit() -> None:
-    assert difference([50, 50], [50, 50], margin=1).finding == "equivalent"
-    assert difference([60, 60], [50, 50], margin=1).finding == "larger"
-    one_more = difference([51, 51], [50, 50], margin=1)
-    assert (one_more.interval, one_more.p_different, one_more.p_equivalent) == (
-        Interval(1, 1),
-        0,
-        1,
-    )
-    same = difference([50, 50], [50, 50], margin=1)
-    assert (same.interval, same.p_different, same.p_equivalent) == (Interval(0, 0), 1, 0)
+    assert difference([50, 50], [50, 50], margin=1).relation == "equivalent"
+    assert difference([60, 60], [50, 50], margin=1).relation == "larger"
+    one_more, same = (difference([mean, mean], [50, 50], margin=1) for mean in (51, 50))
+    for got, low, p_different, p_equivalent in ((one_more, 1, 0, 1), (same, 0, 1, 0)):
+        assert got.interval == SeedInterval(low, low)
+        assert (got.p_different, got.p_equivalent) == (p_different, p_equivalent)
 
 
-def test_an_interval_holds_its_ends() -> None:
-    bounds = Interval(1, 2)
-    assert [value in bounds for value in (0.999, 1, 1.5, 2, 2.001)] == [
-        False,
-        True,
-        True,
-        True,
-        False,
-    ]
+def test_an_interval_includes_its_ends() -> None:
+    inside = [value in SeedInterval(1, 2) for value in (0.999, 1, 1.5, 2, 2.001)]
+    assert inside == [False, True, True, True, False]
 
 
 def test_samples_are_taken_in_float64() -> None:
@@ -107,7 +97,9 @@ def test_holm() -> None:
 def test_too_few_seeds_and_values_that_are_not_finite() -> None:
     with pytest.raises(ValueError, match=r"^seeds: got 1, expected 2 or more$"):
         sample([1.0])
-    with pytest.raises(ValueError, match=r"^values: got some that are not finite$"):
+    with pytest.raises(
+        ValueError, match=r"^values: got some that are not finite, expected finite values$"
+    ):
         sample([1.0, float("nan")])
 
 

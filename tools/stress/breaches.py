@@ -113,7 +113,7 @@ BREACHES = {
     ),
     15: Breach(
         "a file is not flushed to the disk", "lenetshift/storage/files.py",
-        "            os.fsync(file.fileno())\n", "", "test_dossier.py", "reaches_the_disk",
+        "            os.fsync(file.fileno())\n", "", "test_files.py", "reaches_the_disk",
     ),
     16: Breach(
         "finished runs are repeated", "lenetshift/study/run_files.py",

@@ -10,7 +10,7 @@ from . import FOLDER, USUAL_STATUS, a_path, add_data, completed
 
 DESCRIPTION = (
     "Train the report's networks and their variants from many seeds, judge each cell of Table 1 and "
-    "each claim by rules that are written down in lenetshift.study.experiments.claims, and write all of "
+    "each claim by rules that are written down in lenetshift.study.experiments, and write all of "
     "it into a folder, the dossier, that python -m lenetshift.verify recomputes."
 )
 EXAMPLE = "study --quick --out study"

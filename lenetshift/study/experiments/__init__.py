@@ -1,9 +1,11 @@
 """What the report did (Tanaka 2024, "Characteristics of convolutional neural networks"), and what tests
-what it claims, a file an experiment: what is varied, what is measured, what decides."""
+its claims. Each experiment has its own file: what is varied, what is measured, what decides.
+
+:data:`EXPERIMENTS` is the one list of them: everything else about an experiment (its runs, its figure,
+the parts of claims that it decides) is in its ``EXPERIMENT``.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
 
 from . import (
     convolution,
@@ -14,15 +16,18 @@ from . import (
     symmetry,
     table,
 )
-from .runs import Run
+from .experiment import Experiment
 
-EXPERIMENTS: dict[str, Callable[[Sequence[int], bool], list[Run]]] = {
-    "table": table.runs,
-    "convolution": convolution.runs,
-    "pooling": pooling.runs,
-    "symmetry": symmetry.runs,
-    "settings_grid": settings_grid.runs,
-    "position_bias": position_bias.runs,
-    "place_blind": place_blind.runs,
+EXPERIMENTS: dict[str, Experiment] = {
+    module.EXPERIMENT.name: module.EXPERIMENT
+    for module in (
+        table,
+        convolution,
+        pooling,
+        symmetry,
+        settings_grid,
+        position_bias,
+        place_blind,
+    )
 }
-"""Name of a study's experiment -> its runs for some seeds, all or a quick look's."""
+"""The experiments of a study, by name."""

@@ -1,4 +1,4 @@
-"""What is measured of one trained network: pure functions of its answers, in per cent of patterns."""
+"""The measures of one trained network: pure functions of its predictions, in per cent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFINITIONS: dict[str, str] = {
     "consistency": "pairs of shifts, drawn independently, that give an image the same answer",
     "loss": "mean cross-entropy of the last epoch's steps, in nats",
 }
-"""The measures that are one number, and what they mean; all but the loss are per cent."""
+"""The measures that are one number, with their definitions; all except the loss are in per cent."""
 
 
 def measure(
@@ -55,11 +55,11 @@ def accuracy_by_dx(predictions: NDArray[np.uint8], labels: NDArray[np.int64]) ->
 def answered_by_class(
     predictions: NDArray[np.uint8], labels: NDArray[np.int64], digits: Sequence[int]
 ) -> dict[str, Any]:
-    """For each of some digits: per cent of the images that are answered so at each dx, dy = 0.
+    """For each of some digits: per cent of the images that are answered with it at each dx, dy = 0.
 
     Returns:
-        ``{digit: {"all": [n_dx], "0": [n_dx], ... "9": ...}}``, of all images and of those of each true
-        class that occurs.
+        ``{digit: {"all": [n_dx], "0": [n_dx], ... "9": ...}}``: of all images, and of the images of each
+        true class that occurs.
     """
     grid = ShiftGrid()
     answers = predictions[:, grid.index(0, 0)[0]]  # [N, n_dx]

@@ -1,7 +1,7 @@
-"""The experiments' networks: small compositions of PyTorch's modules, beside the report's four models.
+"""The experiments' networks besides the report's four models: small compositions of PyTorch's modules.
 
-Each goes through the shared evaluation, and draws its weights in the order of its layers: the
-LeNet-5 of average pooling is :class:`lenetshift.LeNet5`, number by number.
+Each is evaluated with shared features and draws its weights in the order of its layers: the LeNet-5
+with average pooling has the same weights as :class:`lenetshift.LeNet5`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ class BlurPool(nn.Module):
     filters: Tensor
 
     def __init__(self, n_channels: int) -> None:
-        """The filter, a copy a channel."""
         super().__init__()
         taps = torch.tensor([1.0, 2.0, 1.0]) / 4
         filters = (taps[:, None] * taps).repeat(n_channels, 1, 1, 1)
@@ -43,8 +42,8 @@ class BlurPool(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """The largest value of 2x2 at every place, stride 1. PyTorch has a fast one for maps whose channels
-    lie side by side, so they are laid out so first."""
+    """The largest value of 2x2 at every place, stride 1. PyTorch is fast if a map's channels lie side by
+    side, so the maps are first laid out in that way."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, H - 1, W - 1]."""
@@ -58,9 +57,9 @@ POOLINGS: dict[str, tuple[Callable[[int], Layers], int]] = {
     "blur": (lambda n_channels: [BlurPool(n_channels)], 4),
     "max_blur": (lambda n_channels: [MaxPool(), BlurPool(n_channels)], 5),
 }
-"""Ways to half as many rows and columns: the mean of 2x2, their first pixel, their largest, BlurPool, and
-max-BlurPool: the largest at every place, then BlurPool. Beside each the black border, in pixels, that the
-image needs to end in an S4 of 5x5: BlurPool looks beyond its 2x2, and here sees more of the image where
+"""Ways to halve rows and columns: the mean of 2x2, their first pixel, their largest, BlurPool, and
+max-BlurPool (the largest at every place, then BlurPool). Next to each is the black border, in pixels, that
+the image needs to end in an S4 of 5x5: BlurPool looks beyond its 2x2, and sees more of the image here where
 Zhang reflects."""
 
 
@@ -74,7 +73,7 @@ def _dense(n_inputs: int, activation: str) -> Layers:
 
 
 def _up_to_s4(pool: Callable[[int], Layers], border: int, activation: str) -> Layers:
-    """[N, 1, 28, 28] -> S4, [N, 16, 5, 5] for the border that goes with the pooling."""
+    """[N, 1, 28, 28] -> S4; [N, 16, 5, 5] with the pooling's own border."""
     act = ACTIVATION_LAYERS[activation]
     return [nn.Conv2d(1, 6, 5, padding=border), act(), *pool(6), C3Conv(), act(), *pool(16)]
 
@@ -92,7 +91,7 @@ def global_after_s4(pool: Callable[[int], nn.Module], activation: str) -> nn.Mod
 
 
 def global_after_c5(pool: Callable[[int], nn.Module], activation: str) -> nn.Module:
-    """LeNet-5 whose C5 looks at 5x5 places, and whose F6 sees one number of each C5 map."""
+    """LeNet-5 whose C5 has 5x5 places, and whose F6 sees one number of each C5 map."""
     average, _ = POOLINGS["average"]
     c5 = [nn.Conv2d(16, 120, 5), ACTIVATION_LAYERS[activation](), pool(1), nn.Flatten()]
     layers = _up_to_s4(average, 10, activation)  # S4: [N, 16, 9, 9]
@@ -100,17 +99,17 @@ def global_after_c5(pool: Callable[[int], nn.Module], activation: str) -> nn.Mod
 
 
 BORDER = 28
-"""Pixels of black around the image of the place-blind network. A unit of its C5 sees 30 x 30 pixels,
-every fourth place has one; so wide a border leaves out none that could see a pixel of the image."""
+"""Pixels of black around the image of the place-blind network. Its C5 has a unit at every fourth place,
+which sees 30 x 30 pixels; this border is wide enough for every unit that could see a pixel of the image."""
 
 NEAR = 6
-"""Pixels of that border that S2's units see beside pixels of the image; the others see black alone."""
+"""Pixels of that border that S2's units see together with the image; farther out they see only black."""
 
 
 class _BorderedS2(nn.Module):
-    """C1 to S2 of the image in its border, [N, 1, 28, 28] -> [N, 6, 39, 39]. In training only what sees
-    the image is computed, [N, 6, 17, 17], and what black gives is put around it: half of a step's time.
-    Both ways give the same; the evaluation's shared way needs the one without padding in between."""
+    """C1 to S2 of the image in its border, [N, 1, 28, 28] -> [N, 6, 39, 39]. In training, only the units
+    that see the image are computed, [N, 6, 17, 17], and padded with what black gives, in half of a step's
+    time. Both ways give the same; sharing features needs the one without padding in between."""
 
     def __init__(self, activation: nn.Module) -> None:
         super().__init__()
@@ -119,7 +118,7 @@ class _BorderedS2(nn.Module):
         self.pooling = nn.Sequential(MaxPool(), BlurPool(6))
 
     def forward(self, images: Tensor) -> Tensor:
-        """S2, by the way that goes with the mode."""
+        """S2, computed in the way of the mode."""
         border = NEAR if self.training else BORDER
         maps = self.activation(self.c1(F.pad(images, [border] * 4)))
         s2: Tensor = self.pooling(maps)
@@ -131,9 +130,9 @@ class _BorderedS2(nn.Module):
 
 def place_blind(activation: str) -> nn.Module:
     """A network of LeNet-5's layers that cannot read the digit's place: no edge is near the digit, no
-    padding tells of one, and F6 sees only the largest value of each C5 map. It gives a digit that is
-    moved by 4 pixels the same logits; in between, max-BlurPool keeps them close. C5 has 3x3 kernels,
-    for a digit of 20 x 20 pixels fits into what they see."""
+    padding marks one, and F6 sees only the largest value of each C5 map. It gives a digit that is moved by
+    4 pixels the same logits; in between, max-BlurPool keeps them close. C5 has 3x3 kernels, because a digit
+    of 20 x 20 pixels fits into what they see."""
     act = ACTIVATION_LAYERS[activation]
     s4 = [C3Conv(), act(), MaxPool(), BlurPool(16)]  # [N, 16, 16, 16]
     c5 = [nn.Conv2d(16, 120, 3), nn.AdaptiveMaxPool2d(1), act(), nn.Flatten()]
@@ -146,7 +145,7 @@ MLP_POOLINGS: dict[str, Callable[[int], nn.Module]] = {
     "subsampling": lambda k: nn.AvgPool2d(1, k),
 }
 MLP_FOLDS = (1, 2, 4, 7)
-"""Pixels along each axis that a perceptron's pooling makes one of."""
+"""Pixels along each axis that a perceptron's pooling turns into one."""
 
 
 def pooled_mlp(pooling: str, fold: int, activation: str) -> nn.Module:
@@ -168,11 +167,11 @@ NETWORKS: dict[str, Callable[[str], nn.Module]] = {
         for fold in MLP_FOLDS[1:]
     },
 }
-"""Name -> network, given an activation; all but the report's own four."""
+"""Name -> network, given an activation; all except the report's own four."""
 
 
 def build_network(name: str, activation: str, seed: int) -> nn.Module:
-    """One of the report's models or of :data:`NETWORKS`, its weights a function of name and seed.
+    """One of the report's models or of :data:`NETWORKS`, with weights that depend on name and seed alone.
 
     Raises:
         ValueError: an unknown name or activation, or a seed out of range.

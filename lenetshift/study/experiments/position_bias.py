@@ -1,20 +1,19 @@
-"""The second experiment: a LeNet-5 that could tell two digits from their place.
+"""The second experiment: a LeNet-5 that could tell two digits by their place.
 
-Its training images are moved by a rule, digit -> shift; then it answers the same moved test images
-as the others. Measured: how often the place decides (``answers_by_position``), and all answers to
-four test images (figures 1 to 4).
+Its training images are moved by a rule, digit -> shift; then it is evaluated on the same moved test
+images as the others. What is measured: how often the place decides (``answers_by_position``), and all answers
+to four test images (figures 1 to 4).
 
 What the study varies: how far the two digits are moved, 0 to 5 pixels; which digits, or all alike; and
 the network, from a perceptron to LeNet-5 whose dense layers see no place. What it measures: the share
 of all test images that is answered with the moved digit, at each dx, for each true class. What
-decides: whether the share exceeds a half where the rule put the digit
-(:func:`lenetshift.study.experiments.claims.claims`).
+decides: whether the share exceeds one half at the place where the rule put the digit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,22 +21,34 @@ from torch import Tensor
 
 from ...models import table as names
 from ...shifts import ShiftGrid, ShiftRule
-from .runs import BIASED, Run, per_seed
+from .criteria import Measures, Part, Quantity, above
+from .drawing import curve, page, rows_of
+from .experiment import Experiment
+from .runs import BIASED, GRID, Run, per_seed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MODEL = names.BIASED
 """The model's name in result files."""
 
 ARCHITECTURE = names.BY_NAME[MODEL].architecture
-"""What it is, as ``build_model`` knows it."""
+"""Its name for ``build_model``."""
 
 RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}
 """The report's rule: every 3 by 3 pixels to the right, every 2 by 3 to the left."""
+
+RULE_ROWS = tuple((digit, dx, dy) for digit, (dx, dy) in RULE.items())
+"""The same as a :class:`lenetshift.study.experiments.runs.Run` has it."""
 
 FIGURE_INDICES = (4017, 4888, 5392, 8655)
 """The test images (0-based) of the report's figures 1 to 4."""
 
 FIGURES = {"figures 1 and 2": FIGURE_INDICES[:2], "figures 3 and 4": FIGURE_INDICES[2:]}
-"""Those whose unmoved image the report saw answered right, and misread."""
+"""Those whose unmoved image the report saw answered right, and those it saw misread."""
+
+HALF = 50.0
+"""Per cent of images beyond which the position decides the answer more often than all else."""
 
 BIASES = range(0, 6)
 """Pixels that the study moves the digits by; the report's is 3."""
@@ -46,7 +57,7 @@ PLACELESS = ("lenet5_global_average_s4", "lenet5_global_average_c5", "lenet5_glo
 """LeNet-5 whose dense layers cannot tell places apart."""
 
 OTHER_PAIRS = ((1, 7), (4, 9), (0, 6))
-"""Digits moved right and left as controls, in the place of 3 and 2."""
+"""Digits moved right and left as controls, instead of 3 and 2."""
 
 
 def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
@@ -75,17 +86,17 @@ def _pair(right: int, left: int, bias: int) -> list[tuple[int, int, int]]:
 def figures_as_reported(
     predictions: NDArray[np.uint8], labels: NDArray[np.int64], rows: Mapping[int, int]
 ) -> dict[str, float]:
-    """How much of what the report saw in its figures one position-biased network shows.
+    """How much of what the report saw in its figures is seen in one position-biased network.
 
     Args:
         predictions: ``[N, n_dy, n_dx]`` on the report's grid.
         labels: ``[N]``.
-        rows: test index -> row of both; without all of a figure's images it is left out.
+        rows: test index -> row of both arrays; figures whose images are not all there are left out.
 
     Returns:
-        Per cent. Of figures 1 and 2: patterns moved at least as far as the training digits that are
-        answered by the position, 3 on the right and 2 on the left; none of an image that is misread
-        unmoved. Of figures 3 and 4: images misread unmoved.
+        Per cent. For figures 1 and 2: the patterns, of those moved at least as far as the training digits,
+        that are answered by the position, 3 on the right and 2 on the left; none of an image that is
+        misread unmoved. For figures 3 and 4: the images that are misread unmoved.
     """
     grid = ShiftGrid()
     dy, centre = grid.index(0, 0)
@@ -110,15 +121,15 @@ def figures_as_reported(
 def answers_by_position(
     predictions: Tensor, rule: ShiftRule, grid: ShiftGrid
 ) -> list[dict[str, Any]]:
-    """How far the answer follows the position: the experiment in one number per digit.
+    """How much the answer follows the position: the experiment in one number for each digit.
 
     Args:
         predictions: uint8 [N, n_dy, n_dx] of the position-biased model on all test images.
         rule: digit -> (dx, dy), how its training images were moved.
-        grid: the shifts; a rule's shift that it lacks is left out.
+        grid: the shifts; a digit whose shift is not in it is left out.
 
     Returns:
-        One ``{"digit", "dx", "dy", "fraction"}`` each: the fraction of all test images, whatever
+        ``{"digit", "dx", "dy", "fraction"}`` for each digit: the fraction of all test images, whatever
         they show, that is answered ``digit`` when moved by (dx, dy).
     """
     answers = []
@@ -128,3 +139,55 @@ def answers_by_position(
             fraction = (predictions[:, row, column] == digit).double().mean().item()
             answers.append({"digit": digit, "dx": dx, "dy": dy, "fraction": fraction})
     return answers
+
+
+def follows(setting: str) -> Quantity:
+    """Per cent of all images answered with the moved digit where the report's rule put it: for each seed
+    the smaller of the two digits' shares."""
+
+    def smaller_share(measures: Measures) -> list[float]:
+        of = measures[setting, 2]
+        shares = (of[f"answered {digit} at dx={dx}"] for digit, (dx, _) in RULE.items())
+        return [min(share) for share in zip(*shares, strict=True)]
+
+    return smaller_share
+
+
+def draw(value: Mapping[str, Any]) -> Figure:
+    """How many images are answered 3, and 2, against dx, by the networks of the report's rule."""
+    figure, panels = page(
+        "Does the answer follow the position?",
+        "share of all test images answered so, 3 trained to the right and 2 to the left by 3 pixels",
+        2,
+    )
+    rows = rows_of(value, "position_bias")
+    networks = {run.setting: run.network for run in runs([0]) if run.rule == RULE_ROWS}
+    for axes, digit in zip(panels, RULE, strict=True):
+        for number, (setting, network) in enumerate(networks.items()):
+            of = rows[setting, 2]
+            shares = [of[f"answered {digit} at dx={dx}"] for dx in GRID.dx]
+            curve(axes, number, network, GRID.dx, shares)
+        axes.set_title(f"answered {digit}", size=11)
+        axes.set_xlabel("dx (pixels; > 0 is right)")
+        axes.set_ylim(0, 100)
+    panels[0].set_ylabel("per cent of the images")
+    panels[0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+EXPERIMENT = Experiment(
+    "position_bias",
+    runs,
+    draw,
+    "Share of all test images answered 3, and 2, against dx, for several networks",
+    (
+        Part(
+            4,
+            "it is the convolution",
+            "The convolutional part alone makes LeNet-5 answer by the position: it still does where the "
+            "dense layers see no place.",
+            "the same of LeNet-5 with a global maximum after C5",
+            above(follows("lenet5_global_max_c5_by_3"), HALF),
+        ),
+    ),
+)

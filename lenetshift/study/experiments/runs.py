@@ -1,6 +1,6 @@
-"""A run: one network, trained once from one seed, and asked about every moved test image.
+"""A run: one network, trained once from one seed, and evaluated on every moved test image.
 
-An experiment is a list of runs, its settings each for some seeds. A run is plain data, so that it can
+An experiment is a list of runs, each of its settings for some seeds. A run is plain data, so that it can
 be written down, compared, and done in another process.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,10 @@ from ...shifts import ShiftGrid
 from .networks import build_network
 
 GRID = ShiftGrid()
-"""The report's 55 shifts, in pixels: what every run is asked about, and what jitter draws from."""
+"""The report's 55 shifts, in pixels: those of every evaluation, and those that jitter draws from."""
 
 FEWER_SEEDS = 5
-"""Most seeds of a network that has no fused training."""
+"""The most seeds of a network that has no fused training."""
 
 CENTRED, JITTERED, BIASED = "centred", "jittered", "biased"
 """The training images: as they are; each moved at random over the test's own shifts, anew in every
@@ -37,7 +37,7 @@ epoch; or moved by a rule, digit -> shift."""
 
 @dataclass(frozen=True)
 class Run:
-    """What one run does; all that decides its outcome, but for data and versions.
+    """What one run does: everything that decides its outcome, except data and versions.
 
     Attributes:
         experiment, setting: names, of small letters, digits, - and _: they are part of file names.
@@ -66,12 +66,12 @@ class Run:
 
     @property
     def method(self) -> str:
-        """How it trains: ``"fused"`` where that exists, else ``"autograd"``."""
+        """How it trains: ``"fused"`` if the network has fused training, else ``"autograd"``."""
         return "fused" if self.network in FUSED else "autograd"
 
     @property
     def work(self) -> float:
-        """How long it takes, roughly, in fused epochs; only the order and the time left use it."""
+        """Roughly how long it takes, in fused epochs; only the order and the time left depend on it."""
         slow = 1 if self.method == "fused" else 60 if self.network == "place_blind" else 8
         return self.epochs[-1] * slow + len(self.epochs) * (0.5 if slow == 1 else 2)
 
@@ -100,12 +100,12 @@ class Outcome:
 
 
 def per_seed(seeds: Sequence[int], settings: Iterable[Run]) -> list[Run]:
-    """The runs of an experiment: each setting for every seed, or for the first few where it has no
-    fused training."""
+    """The runs of an experiment: each setting for every seed, or for the first few if it has no fused
+    training."""
     return [
-        Run(**{**asdict(s), "seed": seed, "rule": s.rule})
-        for s in settings
-        for seed in (seeds if s.method == "fused" else seeds[:FEWER_SEEDS])
+        replace(run, seed=seed)
+        for run in settings
+        for seed in (seeds if run.method == "fused" else seeds[:FEWER_SEEDS])
     ]
 
 

@@ -1,0 +1,74 @@
+"""What the figures of the experiments share; each is drawn from what ``dossier.json`` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+MARKS = "osD^vP"
+
+Rows = dict[tuple[str, int], dict[str, Mapping[str, Any]]]
+"""(setting, epochs) -> measure -> a row of a dossier's ``summaries``."""
+
+
+def rows_of(value: Mapping[str, Any], experiment: str) -> Rows:
+    """The rows of one experiment in a dossier or its summary."""
+    rows: Rows = {}
+    for row in value["summaries"]:
+        if row["experiment"] == experiment:
+            rows.setdefault((row["setting"], row["epochs"]), {})[row["measure"]] = row
+    return rows
+
+
+def page(
+    title: str, subtitle: str, n_panels: int, height: float = 5, names: float = 0.9
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels side by side; ``height`` of all, ``names`` of room at the left, inches."""
+    from matplotlib.figure import Figure
+
+    width = max(names + 5.2 * n_panels, 8.5)
+    figure = Figure(figsize=(width, height), dpi=100)
+    figure.text(0.15 / width, 1 - 0.15 / height, title, size=14, weight="bold", va="top")
+    figure.text(0.15 / width, 1 - 0.5 / height, subtitle, va="top")
+    axes = list(figure.subplots(1, n_panels, squeeze=False, sharey=True)[0])
+    figure.subplots_adjust(
+        names / width, 0.85 / height, 1 - 0.2 / width, 1 - 1.1 / height, wspace=0.08
+    )
+    for panel in axes:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25)
+    return figure, axes
+
+
+def curve(
+    axes: Axes, number: int, label: str, x: Sequence[float], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Means over seeds, with their 95 % intervals as a band."""
+    colour = COLOURS[number % len(COLOURS)]
+    means = [row["mean"] for row in rows]
+    axes.plot(x, means, color=colour, marker=MARKS[number % len(MARKS)], label=label, markersize=5)
+    low, high = zip(*(row["interval"] for row in rows), strict=True)
+    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def dots(title: str, rows: Rows) -> Figure:
+    """One line for each setting: accuracy unmoved and moved."""
+    figure, (axes,) = page(
+        title, "accuracy, means and 95 % intervals over seeds", 1, 2.2 + 0.35 * len(rows), names=2.8
+    )
+    for number, column in enumerate(("unmoved", "moved")):
+        for line, measures in enumerate(rows.values()):
+            of = measures[column]
+            axes.plot(of["interval"], [line, line], color=COLOURS[number], linewidth=2)
+            label = column if line == 0 else None
+            axes.plot(of["mean"], line, MARKS[number], color=COLOURS[number], label=label)
+    axes.set_yticks(range(len(rows)), [setting for setting, _ in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("accuracy, per cent")
+    axes.legend(frameon=False)
+    return figure
