@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checks.arguments import is_int
 from ..checks.errors import UsageError
+from ..checks.numbers import is_int
 from ..data.load import load_mnist
 from ..figures.figures import draw_shift_figure
 from ..models.table import DISPLAY_NAMES

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checks.arguments import check
-from ..checks.errors import Differs, UsageError
+from ..checks.errors import ArgumentError, Differs, UsageError
 from ..checks.text import one_line
 from ..page import render_page
 from ..predict.progress import Progress
@@ -55,17 +54,16 @@ _OPTIONS = {"grid": "dx, --dy", "grid.dx": "dx", "grid.dy": "dy", "rule": "bias"
 
 def _shifts(name: str, first_and_last: Sequence[int]) -> range:
     first, last = first_and_last
-    check(
-        first <= last,
-        lambda: f"{name}: got {first} {last}, expected the first shift, then the last",
-    )
+    if not first <= last:
+        raise ArgumentError(name, f"{first} {last}", "the first shift, then the last")
     return range(first, last + 1)
 
 
 def _rule(moves: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
     digits = [digit for digit, _ in moves]
     twice = [digit for digit in digits if digits.count(digit) > 1]
-    check(not twice, lambda: f"rule: got digit {twice[0]} more than once, expected it once")
+    if twice:
+        raise ArgumentError("rule", f"digit {twice[0]} more than once", "it once")
     return dict(moves)
 
 

@@ -4,12 +4,12 @@
 activation="tanh")``, and ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likewise:
 
 - ``images`` uint8 ``[N, 28, 28]``, ``labels`` int64 ``[N]`` in 0..9; the model sees pixel / 255;
-- ``permutation`` int64 ``[n]``, the images in the order in which they are used, the last batch may
-  be smaller;
+- ``permutation`` int64 ``[n]``, the indices of the images in the order of their use; the last batch
+  may be smaller;
 - ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``, without
-  a graph, and finite (:func:`lenetshift.models.fused.sums_stay_finite`): ``lenetshift.train`` sees to both.
-  They are updated in place, by -learning_rate * gradient a step; what autograd recorded of them
-  before raises in its backward pass;
+  a graph, and finite (:func:`lenetshift.models.fused.sums_stay_finite`): ``lenetshift.train`` ensures
+  both. Each step adds -learning_rate * gradient to them in place; a graph that autograd recorded with
+  them before raises in its backward pass;
 - returns losses float32 ``[n_steps]``, each step's mean loss before its update.
 
 The twin is :func:`lenetshift.reference.sgd_epoch`.
@@ -22,14 +22,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift.checks.arguments import (
-    check,
-    check_choice,
-    check_images,
-    check_indices,
-    check_tensor,
-)
 from lenetshift.checks.core import core
+from lenetshift.checks.errors import ArgumentError
+from lenetshift.checks.images import check_digit_images
+from lenetshift.checks.tensors import check_indices, check_tensor
+from lenetshift.checks.types import check_choice
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
 from lenetshift.ops.activations import ACTIVATIONS
@@ -61,21 +58,20 @@ def _register(model: FusedModel) -> None:
         batch_size: int,
         activation: str = "tanh",
     ) -> Tensor:
-        check_images(images)
+        check_digit_images(images)
         check_tensor("labels", labels, (torch.int64,), (images.shape[0],), images.device)
         check_tensor("permutation", permutation, (torch.int64,), (None,), images.device)
-        check(batch_size >= 1, lambda: f"batch_size: got {batch_size}, expected at least 1")
+        if batch_size < 1:
+            raise ArgumentError("batch_size", str(batch_size), "at least 1")
         check_indices("labels", labels, 10)
         check_indices("permutation", permutation, images.shape[0])
         check_choice("activation", activation, ACTIVATIONS)
         model.check_parameters(parameters, images.device)
-        check(
-            not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters)),
-            lambda: "parameters: got some that require grad, expected those of p.detach()",
-        )
+        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
+            raise ArgumentError("parameters", "some that require grad", "those of p.detach()")
         images, labels = images.contiguous(), labels.contiguous()
         permutation = permutation.contiguous()
-        # A batch larger than the whole is the whole: the workspace need not grow beyond.
+        # A larger batch than all images is all images: this limits the workspace.
         batch_size = min(batch_size, max(permutation.shape[0], 1))
         losses = _losses(images, permutation, batch_size)
         try:
@@ -93,9 +89,9 @@ def _register(model: FusedModel) -> None:
                     losses=losses.data_ptr(),
                 ),
             )
-        finally:  # also for the steps before an interrupt
+        finally:  # also after an interrupt, for the steps before it
             for parameter in parameters:
-                if not parameter.is_inference():  # such have no counter
+                if not parameter.is_inference():  # these have no counter
                     torch.autograd.graph.increment_version(parameter)
         return losses
 

@@ -2,7 +2,7 @@
 
 ``translate(images, shifts)``:
 
-- ``images`` ``[N, ..., height, width]`` of any dtype, which the output has too, also under autocast;
+- ``images`` ``[N, ..., height, width]`` of any dtype; the output has the same, also under autocast;
 - ``shifts`` int64 ``[S, 2]``, rows (dx, dy) in pixels;
 - returns ``[N, S, ..., height, width]``.
 
@@ -18,34 +18,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift.checks.arguments import (
-    FLOATS,
-    HALF_FLOATS,
-    check,
-    check_tensor,
-    check_type,
-    dtype_name,
-)
+from lenetshift.checks.arrays import FLOATS, HALF_FLOATS
 from lenetshift.checks.core import core
+from lenetshift.checks.describe import dtype_name
+from lenetshift.checks.errors import ArgumentError
+from lenetshift.checks.tensors import check_tensor
+from lenetshift.checks.types import check_type
 from lenetshift.ops._common import define, run_kernel
-from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
+from lenetshift.ops._transforms import Grads, register_derivatives, register_vmap
 
 
 def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:
-    """Raise ValueError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on their
-    device, with S = N if ``one_each``."""
+    """Raise ArgumentError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on the
+    same device, with S = N if ``one_each``."""
     check_type("images", images, Tensor)
-    check(
-        images.dim() >= 3,
-        lambda: f"images: got shape {list(images.shape)}, expected [N, ..., height, width]",
-    )
+    if images.dim() < 3:
+        raise ArgumentError("images", f"shape {list(images.shape)}", "[N, ..., height, width]")
     check_tensor(
         "shifts", shifts, (torch.int64,), (images.shape[0] if one_each else None, 2), images.device
     )
 
 
 def translate_shape(images: Tensor, n_shifts: int) -> Any:
-    """``TranslateShape`` of the core, of images ``[N, ..., height, width]``."""
+    """The core's ``TranslateShape`` for images ``[N, ..., height, width]``."""
     return core.TranslateShape(
         n_images=images.shape[0],
         n_shifts=n_shifts,
@@ -76,18 +71,17 @@ def _translate_fake(images: Tensor, shifts: Tensor) -> Tensor:
 
 
 def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
-    check(
-        grad_output.dtype in (*FLOATS, *HALF_FLOATS),
-        lambda: f"images: gradients need real numbers, got {dtype_name(grad_output.dtype)}",
-    )
+    if grad_output.dtype not in (*FLOATS, *HALF_FLOATS):
+        raise ArgumentError(
+            "images", dtype_name(grad_output.dtype), "real floating-point numbers for gradients"
+        )
     check_tensor("shifts", shifts, (torch.int64,), (None, 2), grad_output.device)
-    check(
-        grad_output.dim() >= 4 and grad_output.shape[1] == shifts.shape[0],
-        lambda: (
-            f"grad_output: got shape {list(grad_output.shape)}, expected "
-            f"[N, {shifts.shape[0]}, ..., height, width]"
-        ),
-    )
+    if grad_output.dim() < 4 or grad_output.shape[1] != shifts.shape[0]:
+        raise ArgumentError(
+            "grad_output",
+            f"shape {list(grad_output.shape)}",
+            f"[N, {shifts.shape[0]}, ..., height, width]",
+        )
     if grad_output.dtype in HALF_FLOATS:  # summed in float32, rounded once
         return _translate_backward(grad_output.float(), shifts).to(grad_output.dtype)
     grad_output, shifts = grad_output.contiguous(), shifts.contiguous()
@@ -144,5 +138,5 @@ define(
 )
 register_derivatives("translate", save=_save, backward=_translate_grads, jvp=_translate_jvp)
 register_derivatives("translate_backward", save=_save, backward=_backward_grads, jvp=_backward_jvp)
-register_batches("translate", at_once=True)
-register_batches("translate_backward", at_once=True)
+register_vmap("translate", at_once=True)
+register_vmap("translate_backward", at_once=True)
