@@ -125,9 +125,9 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
     except (StorageError, DataError, UsageError) as error:
         say(f"{args.prog}: error: {error}")
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         say(interrupted.format(out=out))
-        return interrupts.STATUS
+        return stop.status if isinstance(stop, interrupts.Terminated) else interrupts.STATUS
     except OSError as error:  # a full disk, for one
         place = error.filename or out
         named = "" if place is None else f"{place}: "

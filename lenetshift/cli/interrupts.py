@@ -5,18 +5,47 @@ at once. While it works, Ctrl-C is a KeyboardInterrupt, as ever. When its work i
 Ctrl-C does nothing: raised while Python takes itself down, an exception can abort the process.
 
 A process that ignores Ctrl-C, such as a shell's job in the background, keeps to that throughout.
+
+A command that has processes of its own to end handles SIGTERM and SIGHUP in the same way.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 STATUS = 130
 """The exit status of an interrupted command, as shells have it: 128 and the number of SIGINT."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came, which is handled like Ctrl-C."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.status = 128 + number
+
+
+@contextlib.contextmanager
+def terminated_in_order() -> Iterator[None]:
+    """Raise :class:`Terminated` on SIGTERM and SIGHUP, unless they are ignored, so that what is open is
+    closed."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    for number in numbers:
+        _change(signal.SIG_DFL, _terminate, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            _change(_terminate, signal.SIG_DFL, number)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    raise Terminated(number)
 
 
 def leave_at_once() -> None:
@@ -45,8 +74,12 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     os._exit(STATUS)
 
 
-def _change(before: object, after: Callable[[int, FrameType | None], object] | int) -> None:
+def _change(
+    before: object,
+    after: Callable[[int, FrameType | None], object] | int,
+    number: int = signal.SIGINT,
+) -> None:
     """Another handler in the place of one; only the main thread may."""
     is_main = threading.current_thread() is threading.main_thread()
-    if is_main and signal.getsignal(signal.SIGINT) is before:
-        signal.signal(signal.SIGINT, after)
+    if is_main and signal.getsignal(number) is before:
+        signal.signal(number, after)

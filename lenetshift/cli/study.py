@@ -20,6 +20,7 @@ from ..study.plans import QUICK_SEEDS, Plan
 from ..study.processes import on_this_machine
 from ..study.publish import dossier_of, publish
 from ..study.studies import Workers, carry_out, open_study
+from .interrupts import terminated_in_order
 from .machine import check_isa, check_matplotlib
 from .streams import say
 
@@ -51,6 +52,7 @@ def _jobs(wanted: int | None) -> int:
     return min(wanted, cpus)
 
 
+@terminated_in_order()
 def run(args: argparse.Namespace) -> int:
     """Do the runs, write the dossier and print its verdicts."""
     start = time.perf_counter()

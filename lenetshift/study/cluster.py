@@ -1,15 +1,18 @@
 """A study's runs on a Dask cluster: any number of machines, each with this package and these data.
 
-Dask repeats a lost worker's run on another one. A worker of another version of lenetshift or PyTorch,
-another instruction set or other data would give other answers: it gets no run.
+The run of a lost worker is repeated by another one. A worker with another version of lenetshift or PyTorch,
+another instruction set or other data would give other answers: it is given no runs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
+import itertools
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +29,9 @@ PATIENCE = 30
 
 LOOK = 2.0
 """Seconds between two looks at which workers there are."""
+
+MOST_LOST = 3
+"""Times that all workers of a run may go before it is done; Dask allows as many deaths of one worker."""
 
 
 def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
@@ -94,41 +100,60 @@ def _do_all(
     lost = StorageError(f"the cluster at {address} is lost: --resume goes on")
     try:
         client = distributed.Client(address, timeout=patience, set_as_default=False)
-    except (OSError, ValueError, TimeoutError, AssertionError) as error:
+    except (OSError, ValueError, distributed.TimeoutError, AssertionError) as error:
         # Distributed asserts that its own thread starts within 10 s, which a busy machine may not grant.
         raise StorageError(f"no Dask scheduler answers at {address} in {patience:g} s") from error
     with client, client.as_current():
         try:
             yield from _gather(client, _Crew(client, plan, ground, patience, reporter), todo)
-        except (OSError, TimeoutError, distributed.CancelledError) as error:
+        except (OSError, distributed.TimeoutError, distributed.CancelledError) as error:
             raise lost from error
 
 
 def _gather(client: Any, crew: _Crew, todo: Sequence[Run]) -> Done:
-    """Hand out a few runs a worker, the others as results come."""
+    """Hand out two runs for each thread of the workers, and the others as results come."""
     import distributed
 
     waiting = list(todo)
-    futures: dict[Any, Run] = {}
-    while waiting or futures:
+    submitted: dict[Any, tuple[Run, frozenset[str]]] = {}  # by future, with its workers' addresses
+    n_lost: Counter[str] = Counter()
+    number = itertools.count()
+    while waiting or submitted:
         workers = crew.fit_workers()
-        while waiting and len(futures) < 2 * sum(workers.values()):
+        for future, (run, addresses) in list(submitted.items()):
+            if not addresses.isdisjoint(workers):
+                continue
+            # Dask would keep it for these addresses, though all their workers are gone.
+            future.cancel()
+            del submitted[future]
+            n_lost[run.name] += 1
+            if n_lost[run.name] > MOST_LOST:
+                raise _killed_by(run)
+            waiting.insert(0, run)
+        while waiting and len(submitted) < 2 * sum(workers.values()):
             run = waiting.pop(0)
             future = client.submit(
-                do, crew.plan, run, crew.ground, workers=list(workers), key=run.name, pure=False
-            )
-            futures[future] = run
-        try:
-            distributed.wait(futures, timeout=LOOK, return_when="FIRST_COMPLETED")
-        except TimeoutError:
-            continue
-        for future in [future for future in futures if future.done()]:
-            run = futures.pop(future)
-            error = future.exception()
-            if isinstance(error, distributed.KilledWorker):
-                raise StorageError(f"{run.name}: workers died of it, several times") from error
-            yield future.result()
+                do, crew.plan, run, crew.ground,
+                workers=list(workers), key=f"{run.name}-{next(number)}", pure=False,
+            )  # fmt: skip
+            submitted[future] = run, frozenset(workers)
+        with contextlib.suppress(distributed.TimeoutError):
+            distributed.wait(submitted, timeout=LOOK, return_when="FIRST_COMPLETED")
+        for future in [future for future in submitted if future.done()]:
+            run, _ = submitted[future]
+            try:
+                packed = future.result(timeout=PATIENCE)
+            except distributed.KilledWorker as error:
+                raise _killed_by(run) from error
+            except distributed.TimeoutError:  # its worker is gone, and the result with it
+                continue
+            del submitted[future]
+            yield packed
             future.release()
+
+
+def _killed_by(run: Run) -> StorageError:
+    return StorageError(f"{run.name}: several workers died during this run")
 
 
 class _Crew:
@@ -145,11 +170,14 @@ class _Crew:
         """Address -> threads of those that there are now; each is asked once.
 
         Raises:
-            StorageError: for as long as patience lasts there has been none.
+            StorageError: there was none for as long as patience lasts.
+            ConnectionError: the scheduler is gone.
         """
         deadline = time.monotonic() + self._patience
         while True:
-            present = self.client.scheduler_info(n_workers=-1)["workers"]
+            present = self.client.scheduler_info(n_workers=-1).get("workers")
+            if present is None:
+                raise ConnectionError("the scheduler is gone")
             for address in present:
                 if address not in self._asked:
                     self._asked[address] = self._is_fit(address)

@@ -1,9 +1,15 @@
-"""A study's runs on this machine: processes, each with one thread."""
+"""A study's runs on this machine: processes with one thread each."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 import joblib  # type: ignore[import-untyped]
@@ -16,25 +22,72 @@ from .plans import Plan
 from .run_files import Ground, Packed, pack
 from .studies import Done, Workers
 
+WATCH_SECONDS = 0.5
+"""Between two looks of a worker at whether the study's process is still there."""
+
 
 def on_this_machine(jobs: int) -> Workers:
-    """So many processes; for one job this process itself.
+    """That many processes; for one job, this process itself.
 
-    The iterator raises StorageError where a process was killed.
+    The processes end with this one, whatever ends it. The iterator raises StorageError if one of them
+    was killed.
     """
     return functools.partial(_do_all, jobs)
 
 
 def _do_all(jobs: int, plan: Plan, ground: Ground, todo: Sequence[Run], reporter: Reporter) -> Done:
-    # Handed out one by one: what an interruption costs is the runs in progress.
+    # Handed out one by one: an interruption costs only the runs in progress.
     settings = {"batch_size": 1, "pre_dispatch": jobs, "return_as": "generator_unordered"}
+    if jobs > 1:
+        settings |= {"initializer": _end_with_parent, "initargs": (os.getpid(),)}
     try:
-        with joblib.Parallel(n_jobs=jobs, **settings) as parallel:
-            yield from parallel(joblib.delayed(do)(plan, run, ground) for run in todo)
+        with joblib.Parallel(n_jobs=jobs, **settings) as parallel, contextlib.ExitStack() as stack:
+            with _signals_delayed():
+                done = parallel(joblib.delayed(do)(plan, run, ground) for run in todo)
+                stack.callback(_close_quietly, done)
+            for finished in done:  # noqa: UP028  `yield from` would close it with a warning
+                yield finished
     except BrokenProcessPool as error:
         raise StorageError(
             "a process of the study was killed (too little memory?): --resume goes on"
         ) from error
+
+
+def _close_quietly(done: Done) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the runs that were in progress
+        done.close()
+
+
+@contextlib.contextmanager
+def _signals_delayed() -> Iterator[None]:
+    """Call the handlers of signals only at the end: joblib cannot clear away a pool that an exception of
+    a handler leaves half started."""
+    came: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):
+                handlers[number] = signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
+
+
+def _end_with_parent(parent: int) -> None:
+    """Watch the parent from a thread, and end this process when it is gone. Only a watch sees SIGKILL:
+    the parent then tells nobody, and a worker would wait five minutes for another run."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def do(plan: Plan, run: Run, ground: Ground) -> tuple[Run, Packed]:

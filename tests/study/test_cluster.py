@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -63,26 +65,58 @@ def local(tmp_path_factory) -> dict[str, bytes]:
     return contents(folder)
 
 
+def workers(n: int):
+    """A cluster of workers with one thread each; a nanny starts each anew that dies."""
+    return distributed.LocalCluster(
+        n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    )
+
+
 @pytest.fixture
 def two_workers():
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    ) as two:
+    with workers(2) as two:
         yield two
 
 
-def test_a_killed_workers_run_is_done_elsewhere(two_workers, local, tmp_path) -> None:
+@pytest.fixture
+def deadline():
+    """Ends a test that waits for ever."""
+
+    def end(*_) -> None:
+        raise AssertionError("the study does not go on")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(300)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("deadline")
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_killed_workers_run_is_done_elsewhere(n, local, tmp_path) -> None:
+    """By the other worker, or by the only one when it is back, on another address."""
     killed = []
+    with workers(n) as some:
 
-    def kill_one(units) -> None:
-        if not killed:
-            process = two_workers.workers[0].process
-            killed.append(process.pid)
-            os.kill(process.pid, signal.SIGKILL)
+        def kill_one(units) -> None:
+            if not killed:
+                killed.append(some.workers[0].process.pid)
+                os.kill(killed[0], signal.SIGKILL)
 
-    study(tmp_path, cluster.on_cluster(two_workers.scheduler_address), Told(kill_one))
+        study(tmp_path, cluster.on_cluster(some.scheduler_address, patience=200), Told(kill_one))
     assert killed
     assert contents(tmp_path) == local
+
+
+def test_a_run_whose_workers_go_again_and_again_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(distributed, "wait", lambda *_, **__: None)
+    client, addresses = mock.Mock(), itertools.count()
+    client.submit.side_effect = lambda *_, **__: mock.Mock(done=lambda: False)
+    crew = mock.Mock(fit_workers=lambda: {f"tcp://worker:{next(addresses)}": 1})
+    with pytest.raises(StorageError, match=r"seed0: several workers died during this run$"):
+        list(cluster._gather(client, crew, PLAN.runs[:1]))
+    assert client.submit.call_count == 1 + cluster.MOST_LOST
 
 
 def test_a_worker_on_other_ground_gets_no_run(two_workers, local, tmp_path) -> None:

@@ -457,26 +457,41 @@ def test_bad_options(arguments, message, tmp_path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_killed_process_is_told(tmp_path) -> None:
-    folder = tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "lenetshift.study",
-        "--quick",
-        "--experiments",
-        "settings_grid",
-    ]
-    command += ["--jobs", "2", "--out", str(folder)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+def start(folder: Path, *options, **how) -> subprocess.Popen:
+    """A study in a process of its own, with the usual signals where a shell or nohup ignores some."""
+
+    def reset_signals() -> None:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+    command = [sys.executable, "-m", "lenetshift.study", "--out", folder, *options]
+    return subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        preexec_fn=reset_signals, **how,
+    )  # fmt: skip
+
+
+def wait_for(found, process: subprocess.Popen):
+    """What ``found`` returns as soon as it is true; a failure if the process ends before."""
     deadline = time.monotonic() + 300
-    while not list(folder.rglob("*.npz")) and time.monotonic() < deadline:
-        time.sleep(0.001)
+    while not (result := found()):
+        assert process.poll() is None, process.communicate()[1].decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return result
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    """The process ids of a study's two workers; empty until both are there."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    workers = [
-        pid for pid in children if b"popen_loky" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    os.kill(int(workers[0]), signal.SIGKILL)
+    commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    workers = [pid for pid, command in commands.items() if b"popen_loky" in command]
+    return workers if len(workers) == 2 else []
+
+
+def test_a_killed_worker_is_reported(tmp_path) -> None:
+    process = start(tmp_path / "out", "--experiments", "table", "--jobs", 2)
+    os.kill(wait_for(lambda: workers_of(process), process)[0], signal.SIGKILL)
     errors = process.communicate(timeout=300)[1].decode()
     assert process.returncode == 2, errors
     last = errors.splitlines()[-1]
@@ -484,18 +499,33 @@ def test_a_killed_process_is_told(tmp_path) -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_workers_end_with_their_study(stop, tmp_path) -> None:
+    """The signal reaches the study alone. The end of its standard error, which the workers and the
+    resource trackers hold too, is the end of them all."""
+    process = start(tmp_path / "out", "--experiments", "table", "--jobs", 2)
+    workers = wait_for(lambda: workers_of(process), process)
+    process.send_signal(stop)
+    try:
+        errors = process.communicate(timeout=120)[1].decode()
+    finally:
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    assert process.returncode == (-stop if stop == signal.SIGKILL else 128 + stop), errors
+    if stop != signal.SIGKILL:
+        line = "interrupted: the same command with --resume goes on from the finished runs"
+        assert errors.splitlines() == ["100 of 100 runs to do", line]
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_is_finished_survives(stop, jobs, tmp_path, original) -> None:
     folder = tmp_path / "out"
-    command = [sys.executable, "-m", "lenetshift.study", "--quick", "--experiments", "table"]
-    command += ["--jobs", str(jobs), "--out", str(folder)]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    process = start(
+        folder, "--quick", "--experiments", "table", "--jobs", jobs, start_new_session=True
     )
-    deadline = time.monotonic() + 300
-    while not list(folder.rglob("*.npz")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: list(folder.rglob("*.npz")), process)
     os.killpg(process.pid, stop)  # as a terminal's Ctrl-C reaches all processes
     errors = process.communicate(timeout=300)[1].decode()
     before = {path: path.read_bytes() for path in folder.rglob("*.npz")}

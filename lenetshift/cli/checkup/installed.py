@@ -22,7 +22,7 @@ NEEDED = {
     "matplotlib": "3.7",
     "scipy": "1.15",
     "tqdm": "4.60",
-    "joblib": "1.4",
+    "joblib": "1.5",
     "jsonschema": "4.18",
     "safetensors": "0.4",
     "jinja2": "3.1",
