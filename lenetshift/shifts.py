@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .checks.arguments import check_range, is_int, shown
+from .checks.choices import REPORT_DX, REPORT_DY
 
 _FARTHEST = 2**40
 """More pixels than any image has; a range of 2**63 or more has no length in Python."""
@@ -35,8 +36,8 @@ class ShiftGrid:
         ValueError: not a range, an empty or a descending one, or one beyond 2**40 pixels.
     """
 
-    dx: range = range(-5, 6)
-    dy: range = range(-2, 3)
+    dx: range = REPORT_DX
+    dy: range = REPORT_DY
 
     def __post_init__(self) -> None:
         """Check both ranges."""

@@ -25,6 +25,7 @@ from ..checks.arguments import (
     check_type,
     describe,
 )
+from ..checks.choices import TRAINING_METHODS
 from ..data.dataset import Dataset, as_input
 from ..data.seeds import epoch_permutation, epoch_seed, seeded_global
 from .build import MODELS
@@ -37,8 +38,6 @@ that it has, and the mean loss of those done."""
 
 EpochData = Callable[[int], Dataset]
 """``data(epoch)``: the training set of an epoch, by its number."""
-
-METHODS = ("fused", "autograd")
 
 _STEPS_PER_REPORT = 50  # autograd: a report waits for the device, so not after every step
 
@@ -94,7 +93,7 @@ def train(
     batch_size = check_batch_size(batch_size)
     seed = check_seed(seed)
     first_epoch = check_int("first_epoch", first_epoch, 0)
-    check_choice("method", method, METHODS)
+    check_choice("method", method, TRAINING_METHODS)
     check_callable("on_progress", on_progress)
     run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
     seeded = _draws_nothing if own_name(model) else seeded_global

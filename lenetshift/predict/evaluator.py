@@ -29,6 +29,8 @@ from ..checks.arguments import (
     describe,
     dtype_name,
 )
+from ..checks.choices import EVALUATION_METHODS
+from ..checks.errors import MethodError
 from ..checks.text import in_a_line
 from ..data.dataset import evenly_spaced
 from ..models.dtypes import device_of, input_dtypes
@@ -41,8 +43,6 @@ from .patterns import Patterns, frame_of
 from .plain import Ask, Transform, default_batch_size
 from .shared import Differs, NotShared, SharedWay, shared_way
 from .shared.canvas import Frame
-
-METHODS = ("auto", "fused", "shared", "plain")
 
 N_TRIED = 12
 """Images, drawn evenly, on which the shared way is tried and compared with the plain one."""
@@ -77,7 +77,7 @@ class ShiftEvaluator:
         """Check all but what depends on the images."""
         check_type("model", model, nn.Module)
         check_type("grid", grid, ShiftGrid)
-        check_choice("method", method, METHODS)
+        check_choice("method", method, EVALUATION_METHODS)
         check_callable("transform", transform)
         self.model, self.grid, self.method, self.transform = model, grid, method, transform
         self.fill, self.crop = copy.deepcopy(fill), crop  # lists and arrays may change
@@ -108,7 +108,7 @@ class ShiftEvaluator:
         frame = frame_of(pictures, self.grid, self.fill, self.crop)
         obstacle = self._obstacle_to_fused(pictures, frame)
         if self.method == "fused" and obstacle:
-            raise ValueError(f"method: got 'fused', but {obstacle}")
+            raise MethodError("fused", obstacle)
         if self.method in ("auto", "fused") and not obstacle:
             return fused.answers(self.model, pictures, self.grid, return_logits)
         collected = Collected(len(pictures), self.grid.shape, pictures.device, return_logits)
@@ -192,7 +192,7 @@ class ShiftEvaluator:
             self._ways[patterns.kind] = self._try_to_share(ask, patterns)
         way = self._ways[patterns.kind]
         if self.method == "shared" and isinstance(way, str):
-            raise ValueError(f"method: got 'shared', but {way}")
+            raise MethodError("shared", way)
         return way
 
     def _try_to_share(self, ask: Ask, patterns: Patterns) -> SharedWay | str:
@@ -246,7 +246,7 @@ class ShiftEvaluator:
                 reason = f"sharing its features failed ({in_a_line(error)})"
                 self._ways[patterns.kind] = reason
                 if self.method == "shared":
-                    raise ValueError(f"method: got 'shared', but {reason}") from error
+                    raise MethodError("shared", str(reason)) from error
                 raise NotShared(reason) from error
             collected.put(first * patterns.n_shifts, answers.logits.flatten(0, 2))
             yield len(answers.logits), int(answers.cut.sum())

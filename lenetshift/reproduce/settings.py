@@ -17,10 +17,11 @@ from ..checks.arguments import (
     check_shifts,
     check_type,
 )
-from ..ops.activations import ACTIVATIONS
+from ..checks.choices import ACTIVATIONS
+from ..models.table import BIAS_RULE
 from ..shifts import ShiftGrid
-from ..study.experiments import position_bias
 from ..study.experiments.runs import GRID
+from .defaults import ACTIVATION, BATCH_SIZE, EPOCHS, LEARNING_RATE, SEED
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ class Config:
         ValueError: a setting out of range, in one line that names it.
     """
 
-    seed: int = 0
-    epochs: int = 2
-    learning_rate: float = 0.1
-    batch_size: int = 64
-    activation: str = "tanh"
+    seed: int = SEED
+    epochs: int = EPOCHS
+    learning_rate: float = LEARNING_RATE
+    batch_size: int = BATCH_SIZE
+    activation: str = ACTIVATION
     grid: ShiftGrid = GRID
     bias_rule: Mapping[int, tuple[int, int]] = field(
-        default_factory=lambda: dict(position_bias.RULE), hash=False
+        default_factory=lambda: dict(BIAS_RULE), hash=False
     )
     n_train: int | None = None
     n_test: int | None = None

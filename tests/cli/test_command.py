@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from command_line import ROOT, Quiet, pickled, python, run, write_checkpoint
+from command_line import ROOT, no_probe, pickled, python, run, write_checkpoint
 from PIL import Image
 
 import lenetshift
+import lenetshift.reference
+import lenetshift.storage.environment
 from lenetshift.checks.errors import UsageError
-from lenetshift.cli import bench, command, words
-from lenetshift.cli.checkup import installed, probing
+from lenetshift.cli import bench, command
+from lenetshift.cli.checkup import probing
+from lenetshift.cli.options import OneLineParser
+from lenetshift.figures import figures
 from lenetshift.models.table import ARCHITECTURES
-from lenetshift.models.train import METHODS as TRAINING_METHODS
-from lenetshift.ops.activations import ACTIVATIONS
-from lenetshift.predict.evaluator import METHODS as EVALUATION_METHODS
-from lenetshift.study import plans
-from lenetshift.study.experiments import EXPERIMENTS
 
 WITHOUT_TORCH = """
 import sys
@@ -43,34 +42,6 @@ sys.argv[0] = "lenetshift"  # as in the console script
 from lenetshift.cli.command import console
 sys.exit(console())
 """
-
-
-# What is written out twice.
-
-
-def test_words_are_the_package_s() -> None:
-    default = lenetshift.Config()
-    assert tuple(ARCHITECTURES) == words.MODELS
-    assert tuple(EXPERIMENTS) == words.EXPERIMENTS
-    assert tuple(ACTIVATIONS) == words.ACTIVATIONS
-    assert words.ACTIVATIONS[0] == default.activation
-    assert TRAINING_METHODS == words.TRAINING_METHODS
-    assert EVALUATION_METHODS == words.EVALUATION_METHODS
-    assert (default.seed, default.epochs) == (words.SEED, words.EPOCHS)
-    assert (default.learning_rate, default.batch_size) == (words.LEARNING_RATE, words.BATCH_SIZE)
-    assert (default.grid.dx[0], default.grid.dx[-1]) == words.DX
-    assert (default.grid.dy[0], default.grid.dy[-1]) == words.DY
-    assert default.bias_rule == words.BIAS_RULE
-    assert (plans.Plan.n_seeds, plans.QUICK_SEEDS) == (words.SEEDS, words.QUICK_SEEDS)
-
-
-def test_needed_versions_are_those_of_the_package() -> None:
-    text = (ROOT / "pyproject.toml").read_text()
-    listed = text.partition("dependencies = [")[2].partition("]")[0]
-    assert dict(re.findall(r'"([\w-]+)>=([\d.]+)"', listed)) == installed.NEEDED
-    least = re.search(r'requires-python = ">=(\d+)\.(\d+)"', text)
-    assert least is not None
-    assert tuple(map(int, least.groups())) == installed.PYTHON
 
 
 # How it starts.
@@ -91,7 +62,7 @@ def test_an_example_is_possible(capsys: pytest.CaptureFixture[str]) -> None:
     """Each parses; a wrong option in it would be told."""
     made = command.parser()
     for name in command.COMMANDS:
-        example = command._parser_module(name).EXAMPLE.partition(">")[0].replace("\\\n", "")
+        example = command._module(name).EXAMPLE.partition(">")[0].replace("\\\n", "")
         assert made.parse_args(example.split()).command == name
 
 
@@ -168,7 +139,7 @@ def test_study_and_verify(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     done = python("-m", "lenetshift", "verify", tmp_path / "study")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "10 runs, all that they say is as recomputed" in done.stdout
+    assert "10 runs, everything they state matches what was recomputed" in done.stdout
     (tmp_path / "study" / "claims.csv").write_text("")
     done = python("-m", "lenetshift", "verify", tmp_path / "study")
     assert done.returncode == 1
@@ -309,7 +280,7 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert result["ratio"] == pytest.approx(seconds[1] / seconds[0])
         assert result["largest_difference"] < bench.TOLERANCE
     assert value["environment"]["isa"] == lenetshift.isa()
-    assert "microseconds a pattern" in text
+    assert "microseconds per pattern" in text
     assert text.endswith(f"written: {file}\n")
     for line in text.splitlines()[-3:-1]:
         assert re.fullmatch(r"\w+ +[\d.]+ \(\d+ %\) +[\d.]+ \(\d+ %\) +[\d.]+x", line), line
@@ -323,7 +294,9 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_bench_times_nothing_where_answers_differ(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "dense_twin", lambda _: lenetshift.build_model("mlp", seed=1))
+    monkeypatch.setattr(
+        lenetshift.reference, "dense_twin", lambda _: lenetshift.build_model("mlp", seed=1)
+    )
     status, text, errors = run(capsys, "bench", "--models", "mlp")
     assert (status, text) == (2, "")
     assert errors.startswith("lenetshift bench: error: mlp: answers differ by ")
@@ -354,7 +327,7 @@ def test_what_bench_could_fail_at_is_tried_before_the_work(
     def fail(_: object) -> dict[str, Any]:
         raise OSError(5, "Input/output error", "/proc/cpuinfo")
 
-    monkeypatch.setattr(bench, "environment", fail)
+    monkeypatch.setattr(lenetshift.storage.environment, "environment", fail)
     monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("the work has begun"))
     said = "lenetshift bench: error: /proc/cpuinfo: Input/output error\n"
     assert run(capsys, "bench") == (2, "", said)
@@ -469,7 +442,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(probing, "probe", no_probe)
     status, text, errors = run(capsys, *arguments)
     assert (status, text) == (2, "")
     assert named in errors
@@ -484,8 +457,8 @@ def numeric_options() -> list[tuple[str, argparse.Action]]:
     """Each option of each command that takes numbers: those that read "0.5" or "1" as one."""
     found = []
     for name in command.COMMANDS:
-        one = command.OneLineParser()
-        command._parser_module(name).add_arguments(one)
+        one = OneLineParser()
+        command._module(name).add_arguments(one)
         for action in one._actions:
             for text in ("0.5", "1"):
                 with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
@@ -594,17 +567,17 @@ def test_a_full_disk_costs_no_figure(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(probing, "probe", no_probe)
     monkeypatch.setattr(os, "fsync", full)
     grid = ("grid", "--checkpoint", checkpoint, "--data", small, "--index", 7)
-    for arguments, files, figures in (
-        (("bench", "--models", "mlp"), ["a.json"], "microseconds a pattern"),
+    for arguments, files, said in (
+        (("bench", "--models", "mlp"), ["a.json"], "microseconds per pattern"),
         (("doctor", "--no-torch"), ["a.json"], "marked with !"),
         ((*grid, "--out", tmp_path / "a.png"), ["a.json", "a.png"], "of 55 shifts"),
     ):
         status, text, errors = run(capsys, *arguments, "--json", tmp_path / "a.json")
         assert status == 2
-        assert figures in text
+        assert said in text
         assert "written" not in text
         problems = [f"cannot write {tmp_path / file}: No space left on device" for file in files]
         assert errors.splitlines()[-1] == (
@@ -621,7 +594,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_figure_in_numbers(
     def fail(*_: object) -> None:
         raise RuntimeError("no\nglyph")
 
-    monkeypatch.setattr(lenetshift.cli.grid, "draw_shift_figure", fail)
+    monkeypatch.setattr(figures, "draw_shift_figure", fail)
     options = ("--checkpoint", write_checkpoint(tmp_path, "mlp"), "--data", small, "--index", 7)
     options += ("--out", tmp_path / "a.png", "--json", tmp_path / "a.json")
     status, text, errors = run(capsys, "grid", *options)
@@ -643,7 +616,7 @@ def test_an_error_of_the_system_that_names_no_file_is_told_without_one(
         def fail(_: object, error: OSError = error) -> None:
             raise error
 
-        monkeypatch.setattr(bench, "environment", fail)
+        monkeypatch.setattr(lenetshift.storage.environment, "environment", fail)
         assert run(capsys, "bench") == (2, "", f"lenetshift bench: error: {said}\n")
 
 
@@ -667,7 +640,7 @@ def test_a_path_of_any_bytes(
     name: str, shown: str, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(probing, "probe", no_probe)
     folder = tmp_path / name
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -709,7 +682,7 @@ def test_an_error_about_any_path_is_one_line(
     name: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(probing, "probe", no_probe)
     monkeypatch.chdir(tmp_path)
     good = write_checkpoint(tmp_path, "mlp")
     (tmp_path / f"bad {name}.pt").write_bytes(b"")

@@ -460,7 +460,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--mean", "0.1"], "--mean: got no --std, expected both or neither"),
         ([*MODEL, "--std", "0.1"], "--std: got no --mean, expected both or neither"),
         ([*MODEL, "--mean", "0", "--std", "0"], "--std: got [0.0], expected a positive, finite num"),
-        ([*MODEL, "--mean", "0", "1", "--std", "1"], "--std: got 1, expected 2, one a --mean"),
+        ([*MODEL, "--mean", "0", "1", "--std", "1"], "--std: got 1, expected 2, one for each"),
         ([*MODEL, "--mean", "0", "0", "--std", "1", "1"], "--model: Net fails: RuntimeError: "),
         ([*MODEL, "--mean", "inf", "--std", "1"], "--mean: got 'inf', expected a finite number"),
         ([*MODEL, "--method", "quick"], "--method: invalid choice: 'quick'"),

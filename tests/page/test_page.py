@@ -20,12 +20,11 @@ import torch
 from pages import a_dossier, finished
 
 import lenetshift
+from lenetshift.checks.choices import ACTIVATIONS, TRAINING_METHODS
 from lenetshift.checks.errors import StorageError
 from lenetshift.cli import command, page
 from lenetshift.data.load import load_mnist
 from lenetshift.models.table import ARCHITECTURES
-from lenetshift.models.train import METHODS
-from lenetshift.ops.activations import ACTIVATIONS
 from lenetshift.page import blocks, bundle, render_page, texts
 from lenetshift.reproduce import __main__ as reproduce
 from lenetshift.reproduce import jobs
@@ -536,7 +535,7 @@ def test_results_are_under_their_schema(folder, page_of_all, tmp_path) -> None:
     assert schema["$defs"]["model_name"]["enum"] == list(ARCHITECTURES)
     config = schema["properties"]["config"]["properties"]
     assert config["activation"]["enum"] == list(ACTIVATIONS)
-    assert config["method"]["enum"] == list(METHODS)
+    assert config["method"]["enum"] == list(TRAINING_METHODS)
     options = ("--models", "mlp", "--epochs", 1, "--dx", 0, 0, "--dy", 0, 0, "--bias", "3:0,0")
     made(tmp_path, "--quick", *options, "--learning-rate", 1e38)
     value = read_results(tmp_path)

@@ -1,28 +1,15 @@
 """What the report did (Tanaka 2024, "Characteristics of convolutional neural networks"), and what tests
-what it claims, a file an experiment: what is varied, what is measured, what decides."""
+its claims. Each experiment has its own file: what is varied, what is measured, what decides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
-from . import (
-    convolution,
-    place_blind,
-    pooling,
-    position_bias,
-    settings_grid,
-    symmetry,
-    table,
-)
+from ...checks.choices import EXPERIMENTS as NAMES
 from .runs import Run
 
 EXPERIMENTS: dict[str, Callable[[Sequence[int], bool], list[Run]]] = {
-    "table": table.runs,
-    "convolution": convolution.runs,
-    "pooling": pooling.runs,
-    "symmetry": symmetry.runs,
-    "settings_grid": settings_grid.runs,
-    "position_bias": position_bias.runs,
-    "place_blind": place_blind.runs,
+    name: import_module(f".{name}", __name__).runs for name in NAMES
 }
-"""Name of a study's experiment -> its runs for some seeds, all or a quick look's."""
+"""Name of a study's experiment -> its runs for some seeds, all or those of a quick look."""

@@ -30,8 +30,7 @@ MODEL = names.BIASED
 ARCHITECTURE = names.BY_NAME[MODEL].architecture
 """What it is, as ``build_model`` knows it."""
 
-RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}
-"""The report's rule: every 3 by 3 pixels to the right, every 2 by 3 to the left."""
+RULE = names.BIAS_RULE
 
 FIGURE_INDICES = (4017, 4888, 5392, 8655)
 """The test images (0-based) of the report's figures 1 to 4."""
