@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .checks.arguments import check_int, check_type, is_int
+from .checks.numbers import check_int, is_int
+from .checks.types import check_type
 
 Table = Sequence[Sequence[int]]
 """For each output map the ascending input maps that it sees."""

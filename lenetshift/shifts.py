@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks.arguments import check_range, is_int, shown
 from .checks.choices import REPORT_DX, REPORT_DY
+from .checks.describe import shown
+from .checks.numbers import is_int
+from .checks.shifts import check_ascending
 
 _FARTHEST = 2**40
 """More pixels than any image has; a range of 2**63 or more has no length in Python."""
@@ -46,7 +48,7 @@ class ShiftGrid:
                 raise ValueError(
                     f"{name}: got {span(values)}, expected shifts within -{_FARTHEST}..{_FARTHEST}"
                 )
-            check_range(name, values)
+            check_ascending(name, values)
 
     @property
     def n_dx(self) -> int:

@@ -1,1 +1,1 @@
-"""The ground floor: checks of arguments, the package's exceptions, and text made fit to be shown."""
+"""Checks of arguments, the package's exceptions, and text made fit to be shown."""

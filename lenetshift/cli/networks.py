@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from ..checks.arguments import describe
+from ..checks.describe import describe
 from ..checks.errors import UsageError
 from ..checks.text import in_a_line
 from ..models.build import build_model

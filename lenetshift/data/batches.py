@@ -10,14 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks.arguments import (
-    Array,
-    check_labels,
-    check_pictures,
-    describe,
-    describe_array,
-    dtype_name,
-)
+from ..checks.arrays import Array
+from ..checks.describe import describe, describe_array, dtype_name
+from ..checks.images import check_images
+from ..checks.predictions import check_labels
 from .dataset import Dataset
 
 Batches = Iterable[tuple[Array, Array]]
@@ -44,7 +40,7 @@ def batches_of(
         dataset = images
         images, labels = dataset.images, dataset.labels
     if isinstance(images, (Tensor, np.ndarray)):
-        pictures = check_pictures(images)
+        pictures = check_images(images)
         if labels is None:
             raise ValueError(f"labels: got None, expected integers [{len(pictures)}]")
         truth = check_labels(labels, len(pictures))
@@ -80,7 +76,7 @@ def _checked(
             )
             raise ValueError(f"batch {n}: got {got}, expected a pair (images, labels)")
         try:
-            pictures = check_pictures(batch[0])
+            pictures = check_images(batch[0])
             truth = check_labels(batch[1], len(pictures))
         except ValueError as error:
             raise ValueError(f"batch {n}: {error}") from error

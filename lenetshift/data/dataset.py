@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from ..checks.arguments import (
-    as_array,
-    check_digits,
-    check_images,
-    check_int,
-    check_type,
-    is_int,
-    shown,
-)
+from ..checks.arrays import as_array
+from ..checks.describe import shown
+from ..checks.images import check_digit_images
+from ..checks.numbers import check_int, is_int
+from ..checks.predictions import check_digits
+from ..checks.types import check_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
 
     def __post_init__(self) -> None:
         """Check both tensors."""
-        check_images(self.images)
+        check_digit_images(self.images)
         check_digits(self.labels, len(self.images))
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checks.arguments import describe
+from ..checks.describe import describe
 from ..checks.errors import DataError
 from .dataset import Dataset
 from .idx import check_folder, find_idx, read_idx

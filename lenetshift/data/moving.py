@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..checks.arguments import check_grid_fits, check_int, check_rule, check_seed, check_type
+from ..checks.numbers import check_int, check_seed
+from ..checks.shifts import check_grid_fits, check_shift_rule
+from ..checks.types import check_type
 from ..shifts import ShiftGrid, ShiftRule
 from .dataset import Dataset
 from .seeds import epoch_choices
@@ -56,7 +58,7 @@ def position_biased(dataset: Dataset, rule: ShiftRule) -> Dataset:
         ValueError: a label or shift that the rule cannot have.
     """
     check_type("dataset", dataset, Dataset)
-    rule = check_rule(rule)
+    rule = check_shift_rule(rule)
     by_label = np.array([rule.get(label, (0, 0)) for label in range(10)])
     return _moved(dataset, by_label[dataset.labels.cpu().numpy()])
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..checks.arguments import finite_numbers, shown
+from ..checks.describe import shown
+from ..checks.numbers import finite_numbers
 
 
 class Normalize(nn.Module):

@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..checks.arguments import check_tensor, check_type
+from ..checks.tensors import check_tensor
+from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from ..storage.files import write_atomically
 from .matplotlib_settings import INK, figure_settings, import_matplotlib

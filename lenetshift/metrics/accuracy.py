@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arguments import Array, check_has_centre, check_labels, check_predictions, check_type
+from ..checks.arrays import Array
+from ..checks.predictions import check_labels, check_predictions
+from ..checks.shifts import check_has_centre
+from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from .image_mean import ImageMean, over_images
 

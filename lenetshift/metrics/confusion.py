@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arguments import Array, check_labels, check_predictions
+from ..checks.arrays import Array
+from ..checks.predictions import check_labels, check_predictions
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,9 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arguments import Array, check_predictions, check_type
+from ..checks.arrays import Array
+from ..checks.predictions import check_predictions
+from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from .accuracy import accuracy_map, is_right
 

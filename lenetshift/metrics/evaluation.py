@@ -15,26 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import metrics
-from ..checks.arguments import (
-    Array,
-    as_dense,
-    as_tensor,
-    check,
-    check_choice,
-    check_crop,
-    check_fill_alone,
-    check_has_centre,
-    check_int,
-    check_labels,
-    check_logits,
-    check_lost_ink,
-    check_not_negative,
-    check_pictures,
-    check_predictions,
-    check_type,
-    number,
-    whole_number,
-)
+from ..checks.arrays import Array, as_dense, as_tensor
+from ..checks.errors import ArgumentError
+from ..checks.images import Fill, check_crop, check_fill_alone, check_images
+from ..checks.numbers import check_int, check_not_negative, number, whole_number
+from ..checks.predictions import check_labels, check_logits, check_lost_ink, check_predictions
+from ..checks.shifts import check_has_centre
+from ..checks.types import check_choice, check_type
 from ..data.batches import Batches, batches_of
 from ..data.dataset import Dataset
 from ..figures import figures
@@ -49,8 +36,6 @@ from .image_mean import N_RESAMPLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Fill = str | float | Sequence[float]
 
 _LABELS_NAMED = 5
 """So many fit in a line."""
@@ -120,11 +105,11 @@ class Evaluation:
         if self.lost_ink is not None:
             kept["lost_ink"] = check_lost_ink("lost_ink", self.lost_ink, predictions.shape).copy()
         if self.images is not None:
-            pictures = check_pictures(self.images)
-            check(
-                len(pictures) == len(predictions),
-                lambda: f"images: got {len(pictures)}, expected {len(predictions)} as predictions",
-            )
+            pictures = check_images(self.images)
+            if len(pictures) != len(predictions):
+                raise ArgumentError(
+                    "images", str(len(pictures)), f"{len(predictions)} as predictions"
+                )
             frame_of(pictures, self.grid, self.fill, self.crop)
             kept["images"] = pictures
         for name, value in kept.items():
@@ -483,7 +468,7 @@ def _shown(
     """An image under every shift, to be looked at: grey ``[S, h, w]``, or ``[S, h, w, 3]`` of three
     channels. Floating pixels outside 0..1 are stretched to it."""
     one = as_dense(image)
-    pictures = check_pictures(image if one is None else one[None])
+    pictures = check_images(image if one is None else one[None])
     frame = frame_of(pictures, grid, fill, crop)
     patterns = Patterns(pictures, frame, torch.device("cpu"), torch.float32)
     every = patterns.moved(slice(0, 1), slice(0, len(grid))).flatten(0, 1)

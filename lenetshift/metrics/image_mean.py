@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arguments import check_fraction, check_int, check_seed
+from ..checks.numbers import check_fraction, check_int, check_seed
 
 N_RESAMPLES = 1999
 """Efron and Tibshirani (1993, section 14.3) ask for at least 1,000 for intervals of 95 %."""

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arguments import (
-    Array,
-    as_array,
-    check_fill,
-    check_grid_fits,
-    check_lost_ink,
-    check_pictures,
-    check_type,
-)
+from ..checks.arrays import Array, as_array
+from ..checks.images import check_fill, check_images
+from ..checks.predictions import check_lost_ink
+from ..checks.shifts import check_grid_fits
+from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from .accuracy import is_right
 from .image_mean import ImageMean, over_images
@@ -49,7 +45,7 @@ def lost_ink(
         ValueError: an argument is not as described.
     """
     check_type("grid", grid, ShiftGrid)
-    pictures = check_pictures(images)
+    pictures = check_images(images)
     height, width = pictures.shape[-2:]
     check_grid_fits(grid.dx, grid.dy, (height, width), (height, width))
     blank = check_fill(fill, pictures)

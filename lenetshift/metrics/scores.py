@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arguments import (
-    Array,
-    as_array,
-    check,
-    check_labels,
-    check_type,
-    describe_array,
-)
+from ..checks.arrays import Array, as_array
+from ..checks.describe import describe_array
+from ..checks.errors import ArgumentError
+from ..checks.predictions import check_labels
+from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from .image_mean import ImageMean, over_images
 from .stability import n_neighbours
@@ -52,13 +49,12 @@ def score_change(logits: Array | None, labels: Array, grid: ShiftGrid) -> ImageM
     n, n_classes = len(values), values.shape[3]
     truth = check_labels(labels, n)
     low, high = truth.min(), truth.max()
-    check(
-        low >= 0 and high < n_classes,
-        lambda: (
-            f"labels: got values in {low}..{high}, expected 0..{n_classes - 1}: "
-            "only a class of the model has a score"
-        ),
-    )
+    if not (low >= 0 and high < n_classes):
+        raise ArgumentError(
+            "labels",
+            f"values in {low}..{high}",
+            f"0..{n_classes - 1}: only a class of the model has a score",
+        )
     n_pairs = n_neighbours(grid.shape)
     changes = np.empty(n)
     at_once = max(1, _LOGITS_AT_ONCE // values[0].size)

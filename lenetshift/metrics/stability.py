@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arguments import Array, check_has_centre, check_predictions, check_type
+from ..checks.arrays import Array
+from ..checks.predictions import check_predictions
+from ..checks.shifts import check_has_centre
+from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from .accuracy import moved_accuracy, right_when_unmoved
 from .image_mean import ImageMean, over_images

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from ..checks.arguments import check_seed, shown
+from ..checks.describe import shown
+from ..checks.numbers import check_seed
 from ..data.seeds import generator
 from . import lenet5, perceptrons
 from .digit_model import DigitModel

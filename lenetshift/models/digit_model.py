@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from ..checks.arguments import check_choice
+from ..checks.types import check_choice
 from ..ops.activations import ACTIVATIONS
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
-from ..checks.arguments import check_choice
+from ..checks.types import check_choice
 from ..ops.activations import ACTIVATIONS
 from .build import MODELS, without_weights
 from .lenet5 import C3Conv

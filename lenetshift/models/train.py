@@ -14,18 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _global_backward_hooks, _global_backward_pre_hooks
 
-from ..checks.arguments import (
-    check,
-    check_batch_size,
-    check_callable,
-    check_choice,
-    check_int,
-    check_positive,
-    check_seed,
-    check_type,
-    describe,
-)
 from ..checks.choices import TRAINING_METHODS
+from ..checks.describe import describe
+from ..checks.errors import ArgumentError
+from ..checks.numbers import check_batch_size, check_int, check_positive, check_seed
+from ..checks.types import check_callable, check_choice, check_type
 from ..data.dataset import Dataset, as_input
 from ..data.seeds import epoch_permutation, epoch_seed, seeded_global
 from .build import MODELS
@@ -120,13 +113,12 @@ def _check_source(dataset: Dataset | None, data: EpochData | None) -> None:
     """Raise ValueError unless one of the two, and no other thing, says what is trained on."""
     if data is None:
         check_type("dataset", dataset, Dataset)
-        check(len(dataset or ()) > 0, lambda: "dataset: got no images, expected at least one")
+        if not len(dataset or ()) > 0:
+            raise ArgumentError("dataset", "no images", "at least one")
         return
     check_callable("data", data)
-    check(
-        dataset is None,
-        lambda: f"data: got {describe(data)} beside a dataset, expected one of the two",
-    )
+    if dataset is not None:
+        raise ArgumentError("data", f"{describe(data)} beside a dataset", "one of the two")
 
 
 def _tensors(dataset: object, epoch: int, device: torch.device) -> tuple[Tensor, Tensor]:

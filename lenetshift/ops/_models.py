@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift.checks.arguments import check, check_tensor
 from lenetshift.checks.core import core
+from lenetshift.checks.errors import ArgumentError
+from lenetshift.checks.tensors import check_tensor
 
 Shape = tuple[int | None, ...]
 
@@ -33,10 +34,8 @@ class FusedModel:
 
     def check_parameters(self, parameters: Sequence[Tensor], device: torch.device) -> None:
         """Raise ValueError unless these are contiguous float32 parameters of the model."""
-        check(
-            len(parameters) == len(self.shapes),
-            lambda: f"parameters: got {len(parameters)} tensors, expected {len(self.shapes)}",
-        )
+        if len(parameters) != len(self.shapes):
+            raise ArgumentError("parameters", f"{len(parameters)} tensors", str(len(self.shapes)))
         n_hidden = parameters[0].shape[0] if self.c3_table is None and parameters[0].dim() else None
         for i, (parameter, shape) in enumerate(zip(parameters, self.shapes, strict=True)):
             shape = tuple(n_hidden if n is None else n for n in shape)
@@ -45,7 +44,8 @@ class FusedModel:
                 raise ValueError(
                     f"parameters[{i}]: got a strided tensor, expected a contiguous one"
                 )
-        check(n_hidden != 0, lambda: "parameters[0]: got no hidden units, expected at least 1")
+        if n_hidden == 0:
+            raise ArgumentError("parameters[0]", "no hidden units", "at least 1")
 
     def for_core(self, parameters: Sequence[Tensor], activation: str) -> Any:
         """The model as the core's kernels take it; the core is given addresses only."""

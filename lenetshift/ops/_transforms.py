@@ -16,7 +16,7 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
-from lenetshift.checks.arguments import HALF_FLOATS
+from lenetshift.checks.arrays import HALF_FLOATS
 from lenetshift.ops._common import in_first_import, library
 
 Grads = tuple[Tensor | None, ...]

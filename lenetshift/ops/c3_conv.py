@@ -28,8 +28,10 @@ from typing import Any
 from torch import Tensor
 
 from lenetshift.c3_table import MAX_INPUTS
-from lenetshift.checks.arguments import FLOATS, HALF_FLOATS, check, check_tensor
+from lenetshift.checks.arrays import FLOATS, HALF_FLOATS
 from lenetshift.checks.core import core
+from lenetshift.checks.errors import ArgumentError
+from lenetshift.checks.tensors import check_tensor
 from lenetshift.ops import _c3_derivatives
 from lenetshift.ops._common import define, run_kernel
 
@@ -42,21 +44,16 @@ def _c3(shape: tuple[int, ...], table: tuple[int, ...], value_bytes: int) -> tup
     time of a small call.
     """
     n_images, n_inputs, height, width = shape
-    check(
-        n_inputs <= MAX_INPUTS,
-        lambda: f"input: got {n_inputs} maps, expected at most {MAX_INPUTS}",
-    )
-    check(
-        len(table) > 0 and all(0 < mask < 2**n_inputs for mask in table),
-        lambda: (
-            f"table: got {list(table)}, expected for each output map a bit mask of one or more "
-            f"of the {n_inputs} input maps"
-        ),
-    )
-    check(
-        height >= 5 and width >= 5,
-        lambda: f"input: got maps of {height} x {width}, expected 5 x 5 or larger",
-    )
+    if not n_inputs <= MAX_INPUTS:
+        raise ArgumentError("input", f"{n_inputs} maps", f"at most {MAX_INPUTS}")
+    if not (len(table) > 0 and all(0 < mask < 2**n_inputs for mask in table)):
+        raise ArgumentError(
+            "table",
+            str(list(table)),
+            f"for each output map a bit mask of one or more of the {n_inputs} input maps",
+        )
+    if not (height >= 5 and width >= 5):
+        raise ArgumentError("input", f"maps of {height} x {width}", "5 x 5 or larger")
     c3 = core.C3(
         n_images=n_images,
         n_inputs=n_inputs,

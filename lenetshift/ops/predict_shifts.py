@@ -21,8 +21,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift.checks.arguments import check_choice, check_first_and_stop, check_images
 from lenetshift.checks.core import core
+from lenetshift.checks.images import check_digit_images
+from lenetshift.checks.shifts import check_first_and_stop
+from lenetshift.checks.types import check_choice
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
 from lenetshift.ops._transforms import register_float32_autocast, register_no_derivatives
@@ -57,7 +59,7 @@ def _register(model: FusedModel) -> None:
         activation: str = "tanh",
         return_logits: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        check_images(images)
+        check_digit_images(images)
         check_first_and_stop("dx", dx)
         check_first_and_stop("dy", dy)
         check_choice("activation", activation, ACTIVATIONS)

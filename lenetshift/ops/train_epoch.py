@@ -22,14 +22,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenetshift.checks.arguments import (
-    check,
-    check_choice,
-    check_images,
-    check_indices,
-    check_tensor,
-)
 from lenetshift.checks.core import core
+from lenetshift.checks.errors import ArgumentError
+from lenetshift.checks.images import check_digit_images
+from lenetshift.checks.tensors import check_indices, check_tensor
+from lenetshift.checks.types import check_choice
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._models import FUSED_MODELS, FusedModel
 from lenetshift.ops.activations import ACTIVATIONS
@@ -61,18 +58,17 @@ def _register(model: FusedModel) -> None:
         batch_size: int,
         activation: str = "tanh",
     ) -> Tensor:
-        check_images(images)
+        check_digit_images(images)
         check_tensor("labels", labels, (torch.int64,), (images.shape[0],), images.device)
         check_tensor("permutation", permutation, (torch.int64,), (None,), images.device)
-        check(batch_size >= 1, lambda: f"batch_size: got {batch_size}, expected at least 1")
+        if not batch_size >= 1:
+            raise ArgumentError("batch_size", str(batch_size), "at least 1")
         check_indices("labels", labels, 10)
         check_indices("permutation", permutation, images.shape[0])
         check_choice("activation", activation, ACTIVATIONS)
         model.check_parameters(parameters, images.device)
-        check(
-            not (torch.is_grad_enabled() and any(p.requires_grad for p in parameters)),
-            lambda: "parameters: got some that require grad, expected those of p.detach()",
-        )
+        if torch.is_grad_enabled() and any(p.requires_grad for p in parameters):
+            raise ArgumentError("parameters", "some that require grad", "those of p.detach()")
         images, labels = images.contiguous(), labels.contiguous()
         permutation = permutation.contiguous()
         # A batch larger than the whole is the whole: the workspace need not grow beyond.

@@ -18,15 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenetshift.checks.arguments import (
-    FLOATS,
-    HALF_FLOATS,
-    check,
-    check_tensor,
-    check_type,
-    dtype_name,
-)
+from lenetshift.checks.arrays import FLOATS, HALF_FLOATS
 from lenetshift.checks.core import core
+from lenetshift.checks.describe import dtype_name
+from lenetshift.checks.errors import ArgumentError
+from lenetshift.checks.tensors import check_tensor
+from lenetshift.checks.types import check_type
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
 
@@ -35,10 +32,8 @@ def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -
     """Raise ValueError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on their
     device, with S = N if ``one_each``."""
     check_type("images", images, Tensor)
-    check(
-        images.dim() >= 3,
-        lambda: f"images: got shape {list(images.shape)}, expected [N, ..., height, width]",
-    )
+    if not images.dim() >= 3:
+        raise ArgumentError("images", f"shape {list(images.shape)}", "[N, ..., height, width]")
     check_tensor(
         "shifts", shifts, (torch.int64,), (images.shape[0] if one_each else None, 2), images.device
     )
@@ -76,18 +71,17 @@ def _translate_fake(images: Tensor, shifts: Tensor) -> Tensor:
 
 
 def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
-    check(
-        grad_output.dtype in (*FLOATS, *HALF_FLOATS),
-        lambda: f"images: gradients need real numbers, got {dtype_name(grad_output.dtype)}",
-    )
+    if grad_output.dtype not in (*FLOATS, *HALF_FLOATS):
+        raise ValueError(
+            f"images: gradients need real numbers, got {dtype_name(grad_output.dtype)}"
+        )
     check_tensor("shifts", shifts, (torch.int64,), (None, 2), grad_output.device)
-    check(
-        grad_output.dim() >= 4 and grad_output.shape[1] == shifts.shape[0],
-        lambda: (
-            f"grad_output: got shape {list(grad_output.shape)}, expected "
-            f"[N, {shifts.shape[0]}, ..., height, width]"
-        ),
-    )
+    if not (grad_output.dim() >= 4 and grad_output.shape[1] == shifts.shape[0]):
+        raise ArgumentError(
+            "grad_output",
+            f"shape {list(grad_output.shape)}",
+            f"[N, {shifts.shape[0]}, ..., height, width]",
+        )
     if grad_output.dtype in HALF_FLOATS:  # summed in float32, rounded once
         return _translate_backward(grad_output.float(), shifts).to(grad_output.dtype)
     grad_output, shifts = grad_output.contiguous(), shifts.contiguous()

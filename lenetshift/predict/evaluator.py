@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal, overload
 
@@ -19,19 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from ..checks.arguments import (
-    check_batch_size,
-    check_callable,
-    check_choice,
-    check_flag,
-    check_pictures,
-    check_type,
-    describe,
-    dtype_name,
-)
 from ..checks.choices import EVALUATION_METHODS
+from ..checks.describe import describe, dtype_name
 from ..checks.errors import MethodError
+from ..checks.images import Fill, check_images
+from ..checks.numbers import check_batch_size
 from ..checks.text import in_a_line
+from ..checks.types import check_callable, check_choice, check_flag, check_type
 from ..data.dataset import evenly_spaced
 from ..models.dtypes import device_of, input_dtypes
 from ..models.fused import fused_name, packed_parameters, sums_stay_finite
@@ -51,7 +45,6 @@ ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
 """What ends an attempt to share, and the program: all else only means that features are not shared."""
 
 Images = Tensor | NDArray[Any]
-Fill = str | float | Sequence[float]
 
 
 class ShiftEvaluator:
@@ -102,7 +95,7 @@ class ShiftEvaluator:
         Raises:
             ValueError: as :func:`predict_shifts`.
         """
-        pictures = check_pictures(images)
+        pictures = check_images(images)
         check_flag("return_logits", return_logits)
         check_callable("on_progress", on_progress)
         frame = frame_of(pictures, self.grid, self.fill, self.crop)

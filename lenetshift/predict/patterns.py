@@ -8,10 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..checks.arguments import check_crop, check_fill, check_grid_fits
+from ..checks.images import Fill, check_crop, check_fill
+from ..checks.shifts import check_grid_fits
 from ..data.dataset import as_input
 from ..shifts import ShiftGrid
-from .shared.canvas import Fill, Frame
+from .shared.canvas import Frame
 
 
 def frame_of(pictures: Tensor, grid: ShiftGrid, fill: Fill, crop: tuple[int, int] | None) -> Frame:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from ..checks.arguments import describe
+from ..checks.describe import describe
 from .patterns import Patterns
 from .shared.canvas import contiguous
 

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks.arguments import check_choice
 from ..checks.errors import StorageError
 from ..checks.text import one_line
+from ..checks.types import check_choice
 from ..models.build import build_model
 from ..models.table import ARCHITECTURES
 from ..ops.activations import ACTIVATIONS

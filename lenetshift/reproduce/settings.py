@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..checks.arguments import (
-    check_batch_size,
-    check_choice,
-    check_has_centre,
-    check_int,
-    check_positive,
-    check_rule,
-    check_seed,
-    check_shifts,
-    check_type,
-)
 from ..checks.choices import ACTIVATIONS
+from ..checks.numbers import check_batch_size, check_int, check_positive, check_seed
+from ..checks.shifts import check_digit_shifts, check_has_centre, check_shift_rule
+from ..checks.types import check_choice, check_type
 from ..models.table import BIAS_RULE
 from ..shifts import ShiftGrid
 from ..study.experiments.runs import GRID
@@ -70,8 +62,8 @@ class Config:
     def __post_init__(self) -> None:
         """Check every setting, and keep it in Python's own types, as JSON holds them."""
         check_type("grid", self.grid, ShiftGrid)
-        check_shifts("grid.dx", self.grid.dx)
-        check_shifts("grid.dy", self.grid.dy)
+        check_digit_shifts("grid.dx", self.grid.dx)
+        check_digit_shifts("grid.dy", self.grid.dy)
         check_has_centre("grid", self.grid)
         check_choice("activation", self.activation, ACTIVATIONS)
         checked: dict[str, Any] = {
@@ -79,7 +71,7 @@ class Config:
             "epochs": check_int("epochs", self.epochs, 0),
             "learning_rate": check_positive("learning_rate", self.learning_rate),
             "batch_size": check_batch_size(self.batch_size),
-            "bias_rule": check_rule(self.bias_rule),
+            "bias_rule": check_shift_rule(self.bias_rule),
         }
         for name in ("n_train", "n_test"):
             if getattr(self, name) is not None:

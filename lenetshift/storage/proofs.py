@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks.arguments import check, describe, dtype_name
+from ..checks.describe import describe, dtype_name
+from ..checks.errors import ArgumentError
 
 _N_HEX_DIGITS = 64  # of a SHA-256
 
@@ -102,13 +103,12 @@ def check_progress(content: Mapping[str, Any], expected: Expectation) -> None:
     _check_both(content)
     if predictions is not None:
         _check_saved("predictions", predictions, torch.uint8, expected.answers)
-        check(
-            len(losses) == expected.epochs,
-            lambda: (
-                f"predictions: got them after {len(losses)} of {expected.epochs} epochs, "
-                "expected them after all"
-            ),
-        )
+        if len(losses) != expected.epochs:
+            raise ArgumentError(
+                "predictions",
+                f"them after {len(losses)} of {expected.epochs} epochs",
+                "them after all",
+            )
 
 
 def check_kept(content: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from ..checks.arguments import check_choice, check_int
+from ..checks.numbers import check_int
+from ..checks.types import check_choice
 from ..data.dataset import Dataset, dataset_sha256, evenly_spaced
 from ..data.load import load_mnist
 from ..ops import isa

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..checks.arguments import check, is_int, shown
-from ..checks.errors import StorageError
+from ..checks.describe import shown
+from ..checks.errors import ArgumentError, StorageError
+from ..checks.numbers import is_int
 from ..checks.text import one_line
 from ..storage.files import read_file_if_any, write_atomically
 from ..storage.proofs import check_seal, seal
@@ -116,19 +117,19 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
     try:
         arrays = unpack(sealed, ("about", "losses", "predictions"))
         about = load_json(str(arrays["about"]).encode())
-        check(isinstance(about, dict), lambda: "about: got no object, expected one")
+        if not isinstance(about, dict):
+            raise ArgumentError("about", "no object", "one")
         expected = {"schema": SCHEMA, "run": run.to_dict(), "ground": dict(ground)}
         for name, now in expected.items():
             _check_same(name, about.get(name), now)
         predictions, losses = arrays["predictions"], arrays["losses"]
         n_parameters, weights_sha256 = about.get("parameters"), about.get("checkpoint_sha256")
-        check(
-            is_int(n_parameters) and isinstance(weights_sha256, str),
-            lambda: (
-                f"parameters, checkpoint_sha256: got {shown(n_parameters)}, {shown(weights_sha256)}, "
-                "expected a whole number and text"
-            ),
-        )
+        if not (is_int(n_parameters) and isinstance(weights_sha256, str)):
+            raise ArgumentError(
+                "parameters, checkpoint_sha256",
+                f"{shown(n_parameters)}, {shown(weights_sha256)}",
+                "a whole number and text",
+            )
         _check_array("predictions", predictions, np.uint8, (len(run.epochs), None, *GRID.shape))
         _check_array("losses", losses, np.float32, (run.epochs[-1], None))
         kept = Kept(
@@ -166,10 +167,8 @@ def unpack(sealed: bytes, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """The arrays of an archive; ValueError where it is damaged or has others than these."""
     check_seal(sealed)
     arrays = load_arrays(sealed)
-    check(
-        sorted(arrays) == sorted(names),
-        lambda: f"got {', '.join(arrays)}, expected {', '.join(names)}",
-    )
+    if sorted(arrays) != sorted(names):
+        raise ValueError(f"got {', '.join(arrays)}, expected {', '.join(names)}")
     return arrays
 
 

@@ -18,7 +18,16 @@ from torch import Tensor, nn
 import lenetshift
 from lenetshift import Config, Dataset, ShiftGrid, metrics
 from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
-from lenetshift.checks import arguments as checks
+from lenetshift.checks.images import check_crop, check_fill, check_images
+from lenetshift.checks.numbers import (
+    check_batch_size,
+    check_fraction,
+    check_int,
+    check_positive,
+    check_seed,
+)
+from lenetshift.checks.shifts import check_shift_rule
+from lenetshift.checks.types import check_choice
 from lenetshift.data.dataset import dataset_sha256
 from lenetshift.models.lenet5 import C3Conv
 
@@ -28,13 +37,13 @@ SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 1, 
 @pytest.mark.parametrize("kind", [int, np.int64, np.uint8, np.int32])
 def test_whole_numbers_of_every_kind_are_ints(kind: Any) -> None:
     for value in (
-        checks.check_int("n", kind(3), 0, 5),
-        checks.check_seed(kind(3)),
-        checks.check_batch_size(kind(3)),
+        check_int("n", kind(3), 0, 5),
+        check_seed(kind(3)),
+        check_batch_size(kind(3)),
     ):
         assert value == 3
         assert type(value) is int
-    rule = checks.check_rule({kind(3): (kind(1), kind(2)), 5: [kind(0), -1]})
+    rule = check_shift_rule({kind(3): (kind(1), kind(2)), 5: [kind(0), -1]})
     assert rule == {3: (1, 2), 5: (0, -1)}
     assert {type(n) for label, shift in rule.items() for n in (label, *shift)} == {int}
 
@@ -42,7 +51,7 @@ def test_whole_numbers_of_every_kind_are_ints(kind: Any) -> None:
 @pytest.mark.parametrize("value", [True, np.True_, 3.0, "3", None, torch.tensor(3)])
 def test_what_is_no_whole_number_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^n: got [^\n]*, expected an int of 0 or more$"):
-        checks.check_int("n", value, 0)
+        check_int("n", value, 0)
 
 
 NUMBERS = [
@@ -68,7 +77,7 @@ NOT_NUMBERS = [
 
 @pytest.mark.parametrize("value", NUMBERS, ids=repr)
 def test_numbers_of_every_kind_are_floats(value: Any) -> None:
-    checked = checks.check_positive("x", value)
+    checked = check_positive("x", value)
     assert checked == value
     assert type(checked) is float
 
@@ -77,7 +86,7 @@ def test_numbers_of_every_kind_are_floats(value: Any) -> None:
 def test_numbers_of_every_kind_are_pixels(value: Any) -> None:
     for pictures in (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
         for fill in (value, [value] * 3, (0, value, 1)):
-            blank = checks.check_fill(fill, pictures)
+            blank = check_fill(fill, pictures)
             assert blank.dtype == torch.float64
             assert blank[1] == float(value)
     assert lenetshift.Normalize(value, [1, value]).extra_repr() == (
@@ -91,7 +100,7 @@ def test_what_is_not_a_number_is_not_a_pixel(value: Any) -> None:
         with pytest.raises(
             ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 3, "
         ):
-            checks.check_fill(fill, torch.zeros(1, 3, 8, 8))
+            check_fill(fill, torch.zeros(1, 3, 8, 8))
         with pytest.raises(
             ValueError, match=r"^mean: got [^\n]*, expected a finite number, or one "
         ):
@@ -109,11 +118,11 @@ def test_what_is_not_a_number_is_not_a_pixel(value: Any) -> None:
 )  # fmt: skip
 def test_one_number_a_channel(fill: Any) -> None:
     pictures = torch.zeros(2, 3, 4, 4)
-    assert checks.check_fill(fill, pictures).tolist() == [0, 0.5, 1]
+    assert check_fill(fill, pictures).tolist() == [0, 0.5, 1]
     with pytest.raises(
-        ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 2, one a "
+        ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 2, one per "
     ):
-        checks.check_fill(fill, pictures[:, :2])
+        check_fill(fill, pictures[:, :2])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +134,7 @@ def test_one_number_a_channel(fill: Any) -> None:
     ids=repr,
 )  # fmt: skip
 def test_whole_numbers_of_every_kind_are_a_crop(crop: Any) -> None:
-    for checked in (checks.check_crop(crop, (8, 6)), checks.check_crop(crop)):
+    for checked in (check_crop(crop, (8, 6)), check_crop(crop)):
         assert checked == (7, 6)
         assert [type(side) for side in checked] == [int, int]
 
@@ -167,7 +176,7 @@ def test_whole_numbers_of_every_kind_are_a_crop(crop: Any) -> None:
 def test_what_is_not_a_crop_is_refused(crop: Any) -> None:
     expected = r"expected \(height, width\) within images of 8 x 6$"
     with pytest.raises(ValueError, match=rf"^crop: got [^\n]*, {expected}"):
-        checks.check_crop(crop, (8, 6))
+        check_crop(crop, (8, 6))
 
 
 def test_what_cannot_be_shown_is_named_by_its_type() -> None:
@@ -177,34 +186,34 @@ def test_what_cannot_be_shown_is_named_by_its_type() -> None:
 
     for value in (Silent(), 10**5000):
         with pytest.raises(ValueError, match=r"^x: got (Silent|int), expected a positive number$"):
-            checks.check_positive("x", value)  # type: ignore[arg-type]
+            check_positive("x", value)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("step", [np.int8(-128), np.int64(-(2**63)), np.uint64(2**63), np.int8(28)])
 def test_a_step_is_compared_as_it_is(step: Any) -> None:
     """abs() of the smallest integer of a NumPy type is itself."""
     with pytest.raises(ValueError, match=r"^rule\[3\]: got [^\n]*, expected \(dx, dy\), two ints "):
-        checks.check_rule({3: (0, step)})
+        check_shift_rule({3: (0, step)})
 
 
 @pytest.mark.parametrize("value", [1 - Fraction(1, 10**30), Decimal("1e-400"), *NOT_NUMBERS])
 def test_what_is_not_a_fraction_as_a_float_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^x: got [^\n]*, expected a number between 0 and 1$"):
-        checks.check_fraction("x", value)
-    assert checks.check_fraction("x", Fraction(1, 4)) == checks.check_fraction("x", Decimal("0.25"))
+        check_fraction("x", value)
+    assert check_fraction("x", Fraction(1, 4)) == check_fraction("x", Decimal("0.25"))
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), 10**400, True, "1", None])
 def test_what_is_no_positive_number_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^x: got [^\n]*, expected a positive number$"):
-        checks.check_positive("x", value)
+        check_positive("x", value)
 
 
 @pytest.mark.parametrize("value", ["c", None, ["a"], 1])
 def test_only_known_names_are_taken(value: Any) -> None:
-    checks.check_choice("name", "a", ("a", "b"))
+    check_choice("name", "a", ("a", "b"))
     with pytest.raises(ValueError, match=r"^name: got [^\n]*, expected 'a' or 'b'$"):
-        checks.check_choice("name", value, ("a", "b"))
+        check_choice("name", value, ("a", "b"))
 
 
 def test_numpy_numbers_settle_the_same_run_as_pythons() -> None:
@@ -466,7 +475,7 @@ def test_what_an_image_is_instead_is_said(images: Any, got: str) -> None:
     if isinstance(images, np.ndarray) and images.dtype == np.float64:
         pytest.skip("longdouble is float64 on this machine")
     with pytest.raises(ValueError, match=rf"^images: got {re.escape(got)}"):
-        checks.check_pictures(images)
+        check_images(images)
 
 
 @pytest.mark.parametrize("kind", odd_arrays.taken(TRUTH))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from lenetshift.checks.arguments import check_rule
+from lenetshift.checks.shifts import check_shift_rule
 from lenetshift.shifts import ShiftGrid
 
 
@@ -99,8 +99,8 @@ def test_index_of_an_absent_shift_is_refused() -> None:
 
 
 def test_rules() -> None:
-    check_rule({})
-    check_rule({0: (27, -27), 9: (0, 0)})
+    check_shift_rule({})
+    check_shift_rule({0: (27, -27), 9: (0, 0)})
 
 
 @pytest.mark.parametrize(
@@ -110,4 +110,4 @@ def test_rules() -> None:
 )
 def test_bad_rules_are_refused(rule: Any) -> None:
     with pytest.raises(ValueError, match=r"^rule(: got label|\[3\]: got) .*, expected [^\n]*$"):
-        check_rule(rule)
+        check_shift_rule(rule)

@@ -358,13 +358,16 @@ class TestWhatIsKept:
         [
             (
                 {"lost_ink": np.zeros((2, 3), np.float32)},
-                "lost_ink: got float32 [2, 3], expected floating [2, 1, 3] as of lost_ink",
+                "lost_ink: got float32 [2, 3], expected floating [2, 1, 3], as lost_ink returns",
             ),
             (
                 {"lost_ink": torch.zeros(2, 1, 3).long()},
-                "lost_ink: got int64 [2, 1, 3], expected floating [2, 1, 3] as of lost_ink",
+                "lost_ink: got int64 [2, 1, 3], expected floating [2, 1, 3], as lost_ink returns",
             ),
-            ({"lost_ink": [0.5]}, "lost_ink: got list, expected floating [2, 1, 3] as of lost_ink"),
+            (
+                {"lost_ink": [0.5]},
+                "lost_ink: got list, expected floating [2, 1, 3], as lost_ink returns",
+            ),
             *(
                 (
                     {"lost_ink": np.array([[[0, value, 0.5]]] * 2)},
@@ -374,23 +377,23 @@ class TestWhatIsKept:
             ),
             (
                 {"logits": torch.zeros(2, 1, 3)},
-                "logits: got float32 [2, 1, 3], expected [2, 1, 3, K], K >= 1, as the predictions",
+                "logits: got float32 [2, 1, 3], expected [2, 1, 3, K], K >= 1, to match the predictions",
             ),
             (
                 {"logits": np.zeros((2, 3, 1, 4))},
-                "logits: got float64 [2, 3, 1, 4], expected [2, 1, 3, K], K >= 1, as the predictions",
+                "logits: got float64 [2, 3, 1, 4], expected [2, 1, 3, K], K >= 1, to match the predictions",
             ),
             (
                 {"logits": torch.zeros(2, 1, 3, 0)},
-                "logits: got float32 [2, 1, 3, 0], expected [2, 1, 3, K], K >= 1, as the predictions",
+                "logits: got float32 [2, 1, 3, 0], expected [2, 1, 3, K], K >= 1, to match the predictions",
             ),
             (
                 {"logits": torch.tensor(1)},
-                "logits: got int64 [], expected [2, 1, 3, K], K >= 1, as ",
+                "logits: got int64 [], expected [2, 1, 3, K], K >= 1, to match ",
             ),
             (
                 {"logits": "high"},
-                "logits: got str, expected [2, 1, 3, K], K >= 1, as the predictions",
+                "logits: got str, expected [2, 1, 3, K], K >= 1, to match the predictions",
             ),
             ({"images": torch.zeros(3, 8, 8)}, "images: got 3, expected 2 as predictions"),
             (
@@ -403,7 +406,7 @@ class TestWhatIsKept:
             ),
             (
                 {"images": torch.zeros(2, 3, 8, 8), "fill": [1, 2]},
-                "fill: got [1, 2], expected a finite number, or 3, one a channel, or 'circular'",
+                "fill: got [1, 2], expected a finite number, or 3, one per channel, or 'circular'",
             ),
             (
                 {"images": torch.zeros(2, 8, 8).byte(), "fill": 300},
@@ -415,15 +418,15 @@ class TestWhatIsKept:
             ),
             (
                 {"fill": "black"},
-                "fill: got 'black', expected a finite number, or one a channel, or",
+                "fill: got 'black', expected a finite number, or one per channel, or",
             ),
             (
                 {"fill": True},
-                "fill: got True, expected a finite number, or one a channel, or 'circular'",
+                "fill: got True, expected a finite number, or one per channel, or 'circular'",
             ),
             (
                 {"fill": []},
-                "fill: got [], expected a finite number, or one a channel, or 'circular'",
+                "fill: got [], expected a finite number, or one per channel, or 'circular'",
             ),
             (
                 {"crop": (6.0, 6)},

@@ -703,7 +703,7 @@ TURNED = torch.zeros(2, 11, 5).byte()  # as many answers, to other shifts
         ),
         (
             lambda: metrics.accuracy_without_loss(PREDICTIONS, LABELS, np.zeros((2, 5, 10))),
-            "lost: got float64 [2, 5, 10], expected floating [2, 5, 11] as of lost_ink",
+            "lost: got float64 [2, 5, 10], expected floating [2, 5, 11], as lost_ink returns",
         ),
         *(
             (
@@ -716,7 +716,7 @@ TURNED = torch.zeros(2, 11, 5).byte()  # as many answers, to other shifts
         ),
         (
             lambda: metrics.accuracy_without_loss(PREDICTIONS, LABELS, PREDICTIONS),
-            "lost: got uint8 [2, 5, 11], expected floating [2, 5, 11] as of lost_ink",
+            "lost: got uint8 [2, 5, 11], expected floating [2, 5, 11], as lost_ink returns",
         ),
         *(
             (

@@ -325,7 +325,10 @@ def test_images_that_are_not_finite_are_refused(value: float) -> None:
         ),
         ({"crop": 20}, r"^crop: got 20, expected \(height, width\) within images of 28 x 28$"),
         ({"crop": (0, 3)}, r"^crop: got \(0, 3\), expected \(height, width\) within images of 28"),
-        ({"fill": [1, 2]}, r"^fill: got \[1, 2\], expected a finite number, or one a channel, or"),
+        (
+            {"fill": [1, 2]},
+            r"^fill: got \[1, 2\], expected a finite number, or one per channel, or",
+        ),
         ({"fill": float("nan")}, r"^fill: got nan, expected a finite number"),
         (
             {"fill": 256},

@@ -161,7 +161,7 @@ BREACHES = {
         'if sysconfig.get_config_var("Py_GIL_DISABLED"):', "if False:", "test_native.py", "free_threaded",
     ),
     27: Breach(
-        "what is not an int is taken for one", "lenetshift/checks/arguments.py",
+        "what is not an int is taken for one", "lenetshift/checks/numbers.py",
         "as_int = int(value) if is_int(value) else None", "as_int = int(value)", "test_checks.py",
     ),
 }  # fmt: skip

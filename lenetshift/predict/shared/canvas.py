@@ -6,7 +6,6 @@ image at its largest dy and dx: windows come in descending order of shifts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,6 @@ from torch import Tensor
 from ...shifts import ShiftGrid
 from .geometry import Axis
 
-Fill = str | float | Sequence[float]
 H, W = 2, 3  # the dimensions of y and x of images and canvases
 
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...checks.arguments import HALF_FLOATS
+from ...checks.arrays import HALF_FLOATS
 from .geometry import Axis, NotShared
 
 Join = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...checks.arguments import check_choice, check_seed
+from ...checks.numbers import check_seed
+from ...checks.types import check_choice
 from ...data.seeds import generator
 from ...models.build import MODEL_NAMES, build_model, draw_weights
 from ...models.lenet5 import C3Conv

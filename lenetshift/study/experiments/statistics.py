@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
 
-from ...checks.arguments import check
+from ...checks.errors import ArgumentError
 
 LEVEL = 0.95
 """Of every interval; tests reject at 1 - LEVEL."""
@@ -83,10 +83,10 @@ def sample(values: Sequence[float]) -> Sample:
         ValueError: fewer than two seeds, or a value that is not finite.
     """
     array = np.asarray(values, dtype=np.float64)
-    check(
-        array.ndim == 1 and len(array) >= 2, lambda: f"seeds: got {array.size}, expected 2 or more"
-    )
-    check(bool(np.isfinite(array).all()), lambda: "values: got some that are not finite")
+    if not (array.ndim == 1 and len(array) >= 2):
+        raise ArgumentError("seeds", str(array.size), "2 or more")
+    if not np.isfinite(array).all():
+        raise ValueError("values: got some that are not finite")
     return Sample(len(array), float(array.mean()), float(array.std(ddof=1)))
 
 
