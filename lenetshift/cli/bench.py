@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import UsageError
 from ..checks.text import one_line
-from ..models.table import NETWORKS
+from ..models.table import ARCHITECTURES, BIASED
 from .options import add_device_and_threads, add_json, add_models, in_order
 from .output import check_writable, give
 from .streams import say
@@ -23,7 +23,7 @@ from .streams import say
 if TYPE_CHECKING:
     from torch import Tensor
 
-MODELS = tuple(spec.name for spec in NETWORKS)
+MODELS = tuple(name for name in ARCHITECTURES if name != BIASED)
 
 DESCRIPTION = (
     "Measure on this machine how fast the four models answer the report's 55 shifts: with this package, "
@@ -53,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify, time and print."""
-    from ..data.load import load_mnist
-    from ..shifts import ShiftGrid
+    from ..api import ShiftGrid, load_mnist
     from ..storage.environment import environment
     from .machine import check_isa, pick_device, set_threads
 
@@ -88,11 +87,9 @@ def measure(name: str, images: Tensor) -> dict[str, Any]:
     """
     import torch
 
+    from ..api import ShiftGrid, build_model, predict_shifts
     from ..data.dataset import as_input
-    from ..models.build import build_model
-    from ..predict.evaluator import predict_shifts
     from ..reference import dense_twin, translate
-    from ..shifts import ShiftGrid
 
     grid = ShiftGrid()
     model = build_model(name, seed=0).to(images.device).eval()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +32,7 @@ from .streams import printing_aside, say
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..data.dataset import Dataset
-    from ..data.normalize import Normalize
-    from ..metrics.evaluation import Evaluation
+    from ..api import Dataset, Evaluation, Normalize
 
 DESCRIPTION = (
     "Run a network on the test images of a data set under every shift of a grid, and measure how robust "
@@ -149,7 +147,7 @@ def _number(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and give the results."""
-    from ..shifts import ShiftGrid
+    from ..api import ShiftGrid
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
     from .networks import of_a_person
 
@@ -177,14 +175,15 @@ def run(args: argparse.Namespace) -> int:
         crop=None if args.crop is None else tuple(args.crop), transform=transform,
         batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
     )  # fmt: skip
+    value, intervals, interrupted = _value(args, name, evaluation), {}, False
     try:
-        intervals = {} if args.no_intervals else _intervals(evaluation, args.level)
-        interrupted = False
+        if not args.no_intervals:
+            intervals = _intervals(evaluation, value["metrics"], args.level)
     except KeyboardInterrupt:
-        intervals, interrupted = {}, True
+        interrupted = True
         say("interrupted: without intervals")
-    value = _value(args, name, evaluation, intervals)
-    text = _text(name, value, evaluation, intervals)
+    value["intervals"] = {metric: intervals.get(metric) for metric in value["metrics"]}
+    text = _text(name, value, evaluation)
     pictures = {} if args.plot is None else {args.plot: partial(_draw, args.plot, name, evaluation)}
     give(args.json, value, text, pictures)
     if interrupted:
@@ -203,7 +202,7 @@ def _one_or_several(fill: list[float | str]) -> Any:
 
 
 def _transform(mean: list[float] | None, std: list[float] | None) -> Normalize | None:
-    from ..data.normalize import Normalize
+    from ..api import Normalize
 
     if mean is None and std is None:
         return None
@@ -218,7 +217,7 @@ def _transform(mean: list[float] | None, std: list[float] | None) -> Normalize |
 
 
 def _test_set(args: argparse.Namespace) -> Dataset:
-    from ..data.load import load_mnist
+    from ..api import load_mnist
 
     _, data = load_mnist(args.data)
     if args.images is None:
@@ -246,7 +245,7 @@ def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
 
 def _evaluated(name: str, *arguments: Any, **settings: Any) -> Evaluation:
     """The evaluation; UsageError that names the option that cannot be used, or what the network raises."""
-    from ..metrics.evaluation import evaluate_shifts
+    from ..api import evaluate_shifts
 
     try:
         with printing_aside(), naming_options():
@@ -257,12 +256,12 @@ def _evaluated(name: str, *arguments: Any, **settings: Any) -> Evaluation:
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
 
 
-def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:
+def _intervals(
+    evaluation: Evaluation, metrics: Iterable[str], level: float
+) -> dict[str, list[float]]:
     """Metric -> both ends of its interval, if this evaluation has one."""
-    from ..metrics.evaluation import METRICS
-
     intervals = {}
-    for name in METRICS:
+    for name in metrics:
         try:
             intervals[name] = list(evaluation.interval(name, level))
         except ValueError:  # it lacks what the metric needs, or images
@@ -272,22 +271,15 @@ def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:
     return intervals
 
 
-def _value(
-    args: argparse.Namespace,
-    name: str,
-    evaluation: Evaluation,
-    intervals: Mapping[str, Sequence[float]],
-) -> dict[str, Any]:
-    """The contents of the JSON."""
-    value = evaluation.to_dict()
+def _value(args: argparse.Namespace, name: str, evaluation: Evaluation) -> dict[str, Any]:
+    """The contents of the JSON, without the intervals."""
     return {
         "model": name if args.model is None else ":".join(args.model),
         "weights": None if args.weights is None else str(args.weights),
         "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
         "data": None if args.data is None else str(args.data),
-        **value,
+        **evaluation.to_dict(),
         "level": args.level,
-        "intervals": {metric: intervals.get(metric) for metric in value["metrics"]},
     }
 
 
@@ -304,12 +296,7 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     draw_accuracy_maps(path, {title: accuracies}, evaluation.grid)
 
 
-def _text(
-    name: str,
-    value: Mapping[str, Any],
-    evaluation: Evaluation,
-    intervals: Mapping[str, Sequence[float]],
-) -> str:
+def _text(name: str, value: Mapping[str, Any], evaluation: Evaluation) -> str:
     """The evaluation in lines, each metric with its interval."""
     from ..shifts import span
 
@@ -321,11 +308,12 @@ def _text(
     ]
     for metric, fraction in value["metrics"].items():
         line = f"  {metric.replace('_', ' '):30}{'-' if fraction is None else f'{100 * fraction:.1f} %':>8}"
-        if fraction is not None and metric in intervals:
-            low, high = (100 * end for end in intervals[metric])
+        interval = value["intervals"][metric]
+        if fraction is not None and interval:
+            low, high = (100 * end for end in interval)
             line += f"  [{low:.1f}, {high:.1f}]"
         lines.append(line)
-    if intervals:
+    if any(value["intervals"].values()):
         level = 100 * value["level"]
         lines.append(f"In brackets: {level:g} % intervals of this one network, over images.")
     return "\n".join(map(one_line, lines))  # the reason names parts of the network

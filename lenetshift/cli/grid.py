@@ -55,10 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Query the model about the image, and draw."""
-    from ..data.load import load_mnist
+    from ..api import ShiftGrid, load_mnist, predict_shifts
     from ..figures.figures import draw_shift_figure
-    from ..predict.evaluator import predict_shifts
-    from ..shifts import ShiftGrid
     from .machine import check_isa, check_matplotlib
     from .networks import load_checkpoint_model
 

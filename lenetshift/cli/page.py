@@ -94,8 +94,7 @@ def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Job:
 
 def _config(kept: Mapping[str, Any]) -> Config:
     """The settings that ``Config.to_dict`` returned."""
-    from ..reproduce.settings import Config
-    from ..shifts import ShiftGrid
+    from ..api import Config, ShiftGrid
 
     dx, dy = (range(first, last + 1) for first, last in (kept["grid"]["dx"], kept["grid"]["dy"]))
     return Config(

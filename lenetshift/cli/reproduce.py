@@ -175,8 +175,7 @@ def run(args: argparse.Namespace) -> int:
 
 def config_of(args: argparse.Namespace) -> Config:
     """The settings that the options give."""
-    from ..reproduce.settings import Config
-    from ..shifts import ShiftGrid
+    from ..api import Config, ShiftGrid
 
     moves = BIAS_RULE.items() if args.bias is None else args.bias
     digits = [digit for digit, _ in moves]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Train the report's networks and their variants from many seeds, judge each cell of Table 1 and "
-    "each claim by the rules in lenetshift.study.experiments.claims, and write everything into a "
+    "each claim by the rules in lenetshift.study.experiments, and write everything into a "
     "folder, the dossier, which python -m lenetshift.verify recomputes."
 )
 EXAMPLE = "study --quick --out study"

@@ -27,8 +27,7 @@ Findings = dict[str, dict[str, Any]]
 
 def doctor(*options: str, **how: Any) -> tuple[int, Findings, str]:
     """Exit status, findings by name and the text of a doctor in a process of its own."""
-    environment = {name: value for name, value in os.environ.items() if name != "LENETSHIFT_ISA"}
-    how["env"] = {**environment, **how.get("env", {})}
+    how["env"] = {"LENETSHIFT_ISA": None, **how.get("env", {})}
     done = python("-m", "lenetshift", "doctor", *options, "--json", **how)
     assert done.stderr == ""
     value = json.loads(done.stdout)
@@ -139,9 +138,7 @@ def test_a_core_of_another_version(tmp_path: Path) -> None:
     assert HOW_TO_BUILD not in findings["core"]["text"]
     assert findings["torch"]["state"] == "ok"
     assert findings["ops"]["text"] == "not tried without torch and the core"
-    done = python(
-        "-m", "lenetshift", "bench", cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}
-    )
+    done = python("-m", "lenetshift", "bench", cwd=tmp_path, env=how["env"])
     assert done.returncode == 2
     assert done.stderr.startswith(
         "python -m lenetshift bench: error: lenetshift's compiled core is"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,16 @@ def run(
     return status, said.out, said.err
 
 
-def python(*arguments: object, **how: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **how},
-    )
+def python(
+    *arguments: object, env: Mapping[str, str | None] | None = None, **how: Any
+) -> subprocess.CompletedProcess[str]:
+    """A process that finds this package in any folder; its environment is this one's with changes, None
+    for what it lacks."""
+    package = str(Path(lenetshift.__file__).parents[1])
+    changed = {**os.environ, "PYTHONPATH": package, **(env or {})}
+    settings = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **how}
+    environment = {name: value for name, value in changed.items() if value is not None}
+    return subprocess.run([sys.executable, *map(str, arguments)], env=environment, **settings)
 
 
 def write_checkpoint(folder: Path, model: str, **changes: Any) -> Path:
