@@ -1,6 +1,6 @@
-"""Plain PyTorch twins of the ops: slow, obvious, and in any floating-point type.
+"""Plain PyTorch twins of the ops: slow, obvious, and for any floating-point type.
 
-Every op of :mod:`lenetshift.ops` is tested against its twin here in float64.
+Every op of :mod:`lenetshift.ops` is tested against its twin in float64.
 """
 
 from __future__ import annotations
@@ -27,10 +27,17 @@ def c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[Sequenc
         input: ``[N, C_in, H, W]``.
         weight: ``[n_connections, 5, 5]``.
         bias: ``[C_out]``.
-        table: for each output map the ascending input maps that it sees.
+        table: for each output map, the input maps that it sees, in ascending order. The op takes
+            :func:`~lenetshift.c3_table.table_masks` of it.
 
     Returns:
         ``[N, C_out, H - 4, W - 4]``.
+
+    >>> import torch
+    >>> from lenetshift import reference
+    >>> input, weight, bias = torch.ones(1, 2, 6, 6), torch.ones(3, 5, 5), torch.zeros(2)
+    >>> reference.c3_conv(input, weight, bias, [(0,), (0, 1)])[0, :, 0, 0]
+    tensor([25., 50.])
     """
     return F.conv2d(input, to_dense(weight, table, input.shape[1]), bias)
 
@@ -38,7 +45,7 @@ def c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[Sequenc
 def translate(images: Tensor, shifts: Tensor) -> Tensor:
     """Each image moved by each shift: ``output[n, s, ..., y, x] = images[n, ..., y - dy, x - dx]``.
 
-    Uncovered pixels are 0; what leaves the frame is lost.
+    Uncovered pixels are 0; pixels that leave the frame are lost.
 
     Args:
         images: ``[N, ..., H, W]``.
@@ -46,6 +53,16 @@ def translate(images: Tensor, shifts: Tensor) -> Tensor:
 
     Returns:
         ``[N, S, ..., H, W]``.
+
+    >>> import torch
+    >>> from lenetshift import reference
+    >>> image = torch.tensor([[1, 2], [3, 4]])
+    >>> reference.translate(image[None], torch.tensor([[1, 0], [0, -1]]))
+    tensor([[[[0, 1],
+              [0, 3]],
+    <BLANKLINE>
+             [[3, 4],
+              [0, 0]]]])
     """
     moved = [_moved(images, dx, dy) for dx, dy in shifts.tolist()]
     if not moved:
@@ -62,6 +79,14 @@ def shift_each(images: Tensor, shifts: Tensor) -> Tensor:
 
     Returns:
         ``[N, ..., H, W]``.
+
+    >>> import torch
+    >>> from lenetshift import reference
+    >>> images = torch.tensor([[[1, 2, 3]], [[4, 5, 6]]])
+    >>> reference.shift_each(images, torch.tensor([[1, 0], [-2, 0]]))
+    tensor([[[0, 1, 2]],
+    <BLANKLINE>
+            [[6, 0, 0]]])
     """
     if not len(images):
         return images.clone()
@@ -83,10 +108,14 @@ def _moved(images: Tensor, dx: int, dy: int) -> Tensor:
 
 
 def dense_twin(model: nn.Module) -> nn.Module:
-    """The same model of plain PyTorch layers only.
+    """The same model with plain PyTorch layers only.
 
-    For :class:`~lenetshift.LeNet5` that is a new model with an ``nn.Conv2d`` that has zeros where
-    the table has no connection; every other model is plain already and comes back itself.
+    For :class:`~lenetshift.LeNet5` this is a new model with an ``nn.Conv2d`` that has zeros where
+    the table has no connection. Every other model has plain layers already and is returned itself.
+
+    >>> import lenetshift
+    >>> lenetshift.reference.dense_twin(lenetshift.LeNet5()).c3
+    Conv2d(6, 16, kernel_size=(5, 5), stride=(1, 1))
     """
     if not isinstance(model, LeNet5):
         return model
@@ -112,6 +141,12 @@ def shifted_logits(
 
     Returns:
         ``[N, n_dy, n_dx, K]`` of ``dtype``.
+
+    >>> import torch, lenetshift
+    >>> model = lenetshift.build_model("lenet5", seed=0).double()
+    >>> images = torch.zeros(2, 28, 28, dtype=torch.uint8)
+    >>> lenetshift.reference.shifted_logits(model, images, lenetshift.ShiftGrid()).shape
+    torch.Size([2, 5, 11, 10])
     """
     moved = translate(images, grid.shifts())
     pixels = moved.flatten(0, 1).unsqueeze(1).to(dtype) / 255
@@ -130,16 +165,25 @@ def sgd_epoch(
     """One epoch of plain mini-batch SGD on the mean cross-entropy, the model updated in place.
 
     Args:
-        model: maps ``[B, 1, H, W]`` in 0..1 to logits ``[B, K]``; its parameters' type decides the
-            arithmetic.
+        model: maps ``[B, 1, H, W]`` in 0..1 to logits ``[B, K]``; the type of its parameters is that
+            of the computation.
         images: uint8 ``[N, H, W]``.
         labels: int64 ``[N]``.
         permutation: int64 ``[N]``, the order of the images; the last batch may be smaller.
         learning_rate: parameters change by -learning_rate * gradient.
-        batch_size: images a step.
+        batch_size: images per step.
 
     Returns:
         ``[n_steps]``: each step's mean loss before its update.
+
+    >>> import torch, lenetshift
+    >>> model = lenetshift.build_model("mlp", seed=0)
+    >>> images, labels = torch.zeros(3, 28, 28, dtype=torch.uint8), torch.tensor([7, 7, 7])
+    >>> losses = lenetshift.reference.sgd_epoch(
+    ...     model, images, labels, torch.tensor([0, 2, 1]), learning_rate=0.1, batch_size=1
+    ... )
+    >>> losses.shape, bool(losses[-1] < losses[0])
+    (torch.Size([3]), True)
     """
     dtype = next(model.parameters()).dtype
     losses = []

@@ -1,1 +1,1 @@
-"""Checks of arguments, the package's exceptions, and text made fit to be shown."""
+"""Checks of arguments, the package's exceptions, text made safe to show, and the search for the core."""

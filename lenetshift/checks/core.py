@@ -1,9 +1,8 @@
 """Finds the compiled core, and checks that it fits the package.
 
 ``python -m lenetshift.reproduce`` in the repository's root imports the source folder, which holds no
-compiled core after a plain ``pip install .``; the installed package does. Both are looked through.
-What is found may be older than the source folder, whose kernels would then not be those that run:
-it is refused.
+compiled core after a plain ``pip install .``; the installed package does. Both are searched. A core
+that was not built from the sources in the folder is refused: other kernels would run than those.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from .errors import CoreError
 HOW_TO_BUILD = "build and install it with `pip install .` in the repository's root"
 
 SOURCES = ("csrc/**/*.h", "csrc/**/*.cpp", "csrc/**/*.cu", "cmake/**/*.cmake", "CMakeLists.txt")
-"""What the core is compiled from, below the repository's root."""
+"""The files that the core is compiled from, below the repository's root."""
 
 
 def sources_sha256(root: Path) -> str | None:
-    """What ``cmake/sources_sha256.cmake`` compiles into the core; None where no sources are.
+    """The checksum that ``cmake/sources_sha256.cmake`` compiles into the core; None if there are no sources.
 
-    The SHA-256 of a text with a line for each file, as ``sha256sum`` prints it, sorted by name.
+    It is the SHA-256 of a text with a line for each file, as ``sha256sum`` prints it, sorted by name.
     """
     paths = [path for pattern in SOURCES for path in root.glob(pattern)]
     names = sorted(path.relative_to(root).as_posix() for path in paths)
@@ -41,11 +40,11 @@ def sources_sha256(root: Path) -> str | None:
 
 
 def load_core() -> ModuleType:
-    """The extension module ``lenetshift._core``; ImportError in one line where there is none."""
+    """The extension module ``lenetshift._core``; ImportError in one line if there is none that fits."""
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         raise ImportError(
             f"lenetshift: got a free-threaded Python {platform.python_version()}, expected one with the "
-            "GIL, by which its calls are kept apart"
+            "GIL, which keeps its calls apart"
         )
     # In this package's folder first, then in every other lenetshift folder on sys.path.
     package = sys.modules["lenetshift"]

@@ -65,7 +65,13 @@ class UsageError(Exception):
 
 
 class DataError(ValueError):
-    """A data file is missing, damaged or in another format: one line that names the file."""
+    """A data file is missing, damaged or in another format: one line that names the file.
+
+    >>> import lenetshift
+    >>> lenetshift.load_mnist("absent")
+    Traceback (most recent call last):
+    lenetshift.checks.errors.DataError: absent: no such folder
+    """
 
 
 class StorageError(Exception):

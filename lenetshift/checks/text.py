@@ -1,8 +1,8 @@
-"""Text that came from outside (paths, other libraries' errors, names in files), made fit to be shown and
-to be written.
+"""Text from outside (paths, other libraries' errors, names in files), made safe to show and to write.
 
-A path may hold line ends, escape sequences that a terminal obeys, and bytes that are not UTF-8: Python keeps
-each of those as a lone surrogate (PEP 383), which no encoding of Unicode holds. This file needs no torch.
+A path may hold line ends, escape sequences that a terminal obeys, and bytes that are not UTF-8. Python keeps
+each of these bytes as a lone surrogate (PEP 383), which no encoding of Unicode can hold. This file needs no
+torch.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 _MOST = 300
-"""Characters of another library's error that are shown."""
+"""Most characters that are shown of another library's error."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def one_line(text: object) -> str:
-    r"""Text as a message shows it: in one line, with whatever cannot be printed escaped, a line end as
-    ``\n`` and a byte that is not UTF-8 as ``\xff``."""
+    r"""Text as a message shows it: one line, in which characters that cannot be printed are escaped, a line
+    end as ``\n`` and a byte that is not UTF-8 as ``\xff``."""
     shown = str(text)
     if shown.isprintable():
         return shown
@@ -28,14 +28,14 @@ def one_line(text: object) -> str:
 
 
 def encodable(text: str) -> str:
-    r"""Text that UTF-8 holds: a byte of a path that is not UTF-8 stands as ``\xff``, four characters. Line
-    ends and all else stay as they are."""
+    r"""Text that UTF-8 can hold: a byte of a path that is not UTF-8 becomes ``\xff``, four characters. Line
+    ends and everything else stay as they are."""
     return _SURROGATE.sub(lambda found: _escaped(found.group()), text)
 
 
 def json_value(value: Any) -> Any:
-    """A value as strict JSON holds it: None for a float that is not finite, and text as
-    :func:`encodable` has it."""
+    """A value that strict JSON can hold: None for a float that is not finite, and text as
+    :func:`encodable` returns it."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
@@ -48,10 +48,10 @@ def json_value(value: Any) -> Any:
 
 
 def in_a_line(error: BaseException) -> str:
-    """An error of code that is not ours, with its kind and without addresses of objects."""
+    """An error that other code raised, in one line: its class and message, without addresses of objects."""
     try:
         text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split()))
-    except Exception:  # it has a __str__ of its own
+    except Exception:  # its __str__ may raise
         text = ""
     shown = text if len(text) <= _MOST else text[:_MOST] + " ..."
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__

@@ -1,1 +1,1 @@
-"""Images and labels: data sets, the files they are read from, and moved copies for training."""
+"""Images and labels: data sets, the files that they are read from, and moved copies for training."""

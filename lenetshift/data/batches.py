@@ -1,4 +1,4 @@
-"""Images and their labels, in one piece or batch by batch."""
+"""Images and their labels, all at once or batch by batch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..checks.arrays import Array
 from ..checks.describe import describe, describe_array, dtype_name
+from ..checks.errors import ArgumentError
 from ..checks.images import check_images
 from ..checks.predictions import check_labels
 from .dataset import Dataset
@@ -22,42 +23,43 @@ Batches = Iterable[tuple[Array, Array]]
 def batches_of(
     images: Array | Dataset | Batches, labels: Array | None
 ) -> tuple[Iterator[tuple[Tensor, NDArray[np.int64]]], int | None, Tensor | None]:
-    """Images and labels batch by batch, whatever they come in.
+    """Images and labels as batches, whatever form they have.
 
     Args:
         images: ``[N, H, W]`` or ``[N, C, H, W]``, a tensor or an array; a Dataset; or an iterable of
-            batches ``(images, labels)`` of one size and dtype.
-        labels: integers ``[N]`` where the images come alone, else None.
+            batches ``(images, labels)`` whose images have one size and dtype.
+        labels: integers ``[N]`` if ``images`` is a tensor or an array, else None.
 
     Returns:
-        The batches, each checked when it comes and with an image at least; how many they are to be,
-        None if nobody knows; and all images, if they are there at once.
+        The batches, each with at least one image and checked when it is taken; their expected number,
+        None if it is unknown; and all images, None if they come in batches.
 
     Raises:
-        ValueError: at once, or where a batch is not as described, in a line that gives its number.
+        ValueError: an argument is not as described; or, when it is taken, a batch is not: the message
+            gives its number.
     """
     if isinstance(images, Dataset) and labels is None:
         dataset = images
         images, labels = dataset.images, dataset.labels
     if isinstance(images, (Tensor, np.ndarray)):
-        pictures = check_images(images)
+        checked = check_images(images)
+        n = len(checked)
         if labels is None:
-            raise ValueError(f"labels: got None, expected integers [{len(pictures)}]")
-        truth = check_labels(labels, len(pictures))
-        if not len(pictures):
-            raise ValueError(f"images: got {describe_array(images)}, expected at least one image")
-        return iter([(pictures, truth)]), 1, pictures
+            raise ArgumentError("labels", "None", f"integers [{n}]")
+        truth = check_labels(labels, n)
+        if not n:
+            raise ArgumentError("images", describe_array(images), "at least one image")
+        return iter([(checked, truth)]), 1, checked
     if not isinstance(images, Iterable):
-        raise ValueError(
-            f"images: got {describe(images)}, expected images or an iterable of (images, labels)"
-        )
+        raise ArgumentError("images", describe(images), "images or an iterable of (images, labels)")
     if labels is not None:
-        raise ValueError(
-            f"labels: got {describe_array(labels)}, expected none beside {describe(images)}, whose "
-            "batches are to be (images, labels)"
+        raise ArgumentError(
+            "labels",
+            describe_array(labels),
+            f"none with {describe(images)}, whose batches must be (images, labels)",
         )
     n_batches = None
-    # A generator has no length, nor has a DataLoader of a stream; others raise what they like.
+    # A generator or a DataLoader of a stream has no length; other objects may raise any error.
     with contextlib.suppress(Exception):
         n_batches = len(images)  # type: ignore[arg-type]
     return _checked(images, n_batches), n_batches, None
@@ -66,7 +68,7 @@ def batches_of(
 def _checked(
     batches: Iterable[Any], n_batches: int | None
 ) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
-    """The batches that have images; ValueError if there are none, or fewer than there should be."""
+    """The batches that have images; ArgumentError if there are none, or fewer than the iterable's length."""
     first: Tensor | None = None
     n = 0
     for n, batch in enumerate(batches, 1):
@@ -74,23 +76,24 @@ def _checked(
             got = (
                 f"{len(batch)} items" if isinstance(batch, (tuple, list)) else describe_array(batch)
             )
-            raise ValueError(f"batch {n}: got {got}, expected a pair (images, labels)")
+            raise ArgumentError(f"batch {n}", got, "a pair (images, labels)")
         try:
-            pictures = check_images(batch[0])
-            truth = check_labels(batch[1], len(pictures))
-        except ValueError as error:
-            raise ValueError(f"batch {n}: {error}") from error
-        if not len(pictures):
+            images = check_images(batch[0])
+            labels = check_labels(batch[1], len(images))
+        except ArgumentError as error:
+            raise ArgumentError(f"batch {n}: {error.name}", error.got, error.expected) from error
+        if not len(images):
             continue
-        first = pictures[:0] if first is None else first
-        if (pictures.dtype, pictures.shape[1:]) != (first.dtype, first.shape[1:]):
-            raise ValueError(
-                f"batch {n}: images: got {describe(pictures)}, "
-                f"expected {dtype_name(first.dtype)} [N, {', '.join(map(str, first.shape[1:]))}] "
-                "as in the first"
+        first = images[:0] if first is None else first
+        if (images.dtype, images.shape[1:]) != (first.dtype, first.shape[1:]):
+            shape = ", ".join(map(str, first.shape[1:]))
+            raise ArgumentError(
+                f"batch {n}: images",
+                describe(images),
+                f"{dtype_name(first.dtype)} [N, {shape}] as in the first",
             )
-        yield pictures, truth
+        yield images, labels
     if n_batches is not None and n < n_batches:
-        raise ValueError(f"images: got {n} batches, expected {n_batches}, the iterable's length")
+        raise ArgumentError("images", f"{n} batches", f"{n_batches}, the iterable's length")
     if first is None:
-        raise ValueError(f"images: got an iterable of {n} batches without images, expected some")
+        raise ArgumentError("images", f"an iterable of {n} batches without images", "some")

@@ -1,4 +1,4 @@
-"""Images with their labels, and what a model is given of them."""
+"""Images with their labels, and the form in which a model takes images."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ..checks.arrays import as_array
 from ..checks.describe import shown
+from ..checks.errors import ArgumentError
 from ..checks.images import check_digit_images
 from ..checks.numbers import check_int, is_int
 from ..checks.predictions import check_digits
@@ -25,7 +26,7 @@ from ..checks.types import check_type
 
 @dataclass(frozen=True, eq=False)
 class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
-    """Images and their labels, also as any dataset of torch: to be indexed, iterated and loaded.
+    """Images and their labels: a PyTorch dataset, which can be indexed, iterated over and loaded.
 
     Both tensors are kept as they are, not copied.
 
@@ -34,7 +35,17 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
         labels: int64 ``[N]``, digits 0..9.
 
     Raises:
-        ValueError: other dtypes or shapes, unequal lengths, or labels out of 0..9.
+        ValueError: other dtypes or shapes, unequal lengths, or labels outside 0..9.
+
+    >>> import torch
+    >>> from lenetshift import Dataset
+    >>> images = torch.zeros(3, 28, 28, dtype=torch.uint8)
+    >>> dataset = Dataset(images, torch.tensor([7, 0, 9]))
+    >>> image, label = dataset[-1]
+    >>> image.shape, label
+    (torch.Size([28, 28]), tensor(9))
+    >>> dataset[:2].labels
+    tensor([7, 0])
     """
 
     images: Tensor
@@ -61,19 +72,19 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
         """One image uint8 ``[28, 28]`` and its label int64 ``[]``, or a Dataset of several.
 
         Args:
-            index: an int, also of NumPy or in a tensor without dimensions, from the end if negative;
+            index: an int (also NumPy's, or in a tensor without dimensions), negative ones from the end;
                 or a slice, a list of ints, or ints or bools in a tensor or an array ``[n]``.
 
         Raises:
-            IndexError: it names no image of the set.
-            ValueError: it is something else.
+            IndexError: there is no such image.
+            ValueError: another type or shape.
         """
         rows = _rows(index, len(self))
         if isinstance(rows, int):
             return self.images[rows], self.labels[rows]
         if isinstance(rows, slice):
             return Dataset(self.images[rows], self.labels[rows])
-        # In NumPy: torch's threads, which gather so many values, hang in a forked child.
+        # In NumPy: torch would use its threads here, which hang in a forked child.
         images, labels = (tensor.cpu().numpy()[rows] for tensor in (self.images, self.labels))
         device = self.images.device
         return Dataset(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))
@@ -83,11 +94,11 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
         return zip(self.images, self.labels, strict=True)
 
     def subset(self, n: int) -> Dataset:
-        """``n`` images and their labels, drawn evenly over the set (``evenly_spaced``); all of them are
-        the set itself.
+        """``n`` images and their labels, evenly spaced over the set (see ``evenly_spaced``); the set itself
+        if ``n`` is its length.
 
-        The first ``n`` would be another sample than the rest: MNIST's first 5,000 test images come
-        from other writers than the last 5,000, and are easier or harder to read.
+        The first ``n`` images would be a biased sample: MNIST's first 5,000 test images come from other
+        writers than the last 5,000, and differ in how easy they are to read.
 
         Raises:
             ValueError: ``n`` is not an int in 1..len(self).
@@ -98,13 +109,13 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
     def first(self, n: int | None) -> Dataset:
         """The first ``n`` images and their labels (views); all of them for None.
 
-        Deprecated: ``dataset[:n]`` gives the same, :meth:`subset` a fairer sample.
+        Deprecated: ``dataset[:n]`` returns the same images, :meth:`subset` a fairer sample.
 
         Raises:
             ValueError: ``n`` is neither None nor an int in 1..len(self).
         """
         warnings.warn(
-            "Dataset.first is deprecated: dataset[:n] gives the same images, dataset.subset(n) some from "
+            "Dataset.first is deprecated: dataset[:n] returns the same images, dataset.subset(n) images from "
             "all over the set",
             DeprecationWarning,
             stacklevel=2,
@@ -112,21 +123,21 @@ class Dataset(TorchDataset[tuple[Tensor, Tensor]]):
         return self if n is None else self[: check_int("n", n, 1, len(self))]
 
     def to(self, device: torch.device) -> Dataset:
-        """The same on a device; itself where it is there already."""
+        """The data set on a device; tensors that are there already are not copied."""
         return Dataset(self.images.to(device), self.labels.to(device))
 
 
 def _rows(index: Any, n: int) -> int | slice | NDArray[np.int64]:
-    """An index of ``n`` images: one int, a slice, or an array of ints, negative ones from the
+    """An index of ``n`` images as an int, a slice, or an array of ints; negative ints count from the
     end."""
-    expected = f"expected an int, a slice, ints, or bools [{n}]"
-    if isinstance(index, slice):  # torch takes none that goes backwards
+    expected = f"an int, a slice, ints, or bools [{n}]"
+    if isinstance(index, slice):  # torch refuses negative steps
         try:
             _, _, step = index.indices(n)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"index: got {shown(index)}, {expected}") from error
+            raise ArgumentError("index", shown(index), expected) from error
         return index if step > 0 else np.arange(n)[index]
-    if is_int(index):  # which may be beyond all that an array holds
+    if is_int(index):  # it may be too large for an array
         return _row(int(index), n)
     rows = _as_rows(index)
     if rows is not None and rows.dtype == bool and rows.shape == (n,):
@@ -135,21 +146,21 @@ def _rows(index: Any, n: int) -> int | slice | NDArray[np.int64]:
         got = shown(index)
         if rows is not None and rows.ndim:
             got = f"{rows.dtype} {list(rows.shape)}"
-        raise ValueError(f"index: got {got}, {expected}")
+        raise ArgumentError("index", got, expected)
     for row in (rows.min(), rows.max()) if rows.size else ():
         _row(int(row), n)
     return int(rows) if rows.ndim == 0 else rows.astype(np.int64)
 
 
 def _row(index: int, n: int) -> int:
-    """The same; IndexError unless it is one of ``n``, from the end if negative."""
+    """The index; IndexError unless it is one of ``n`` images. Negative ones count from the end."""
     if not -n <= index < n:
         raise IndexError(f"index: got {index}, expected {-n}..{n - 1}: there are {n} images")
     return index
 
 
 def _as_rows(index: Any) -> NDArray[Any] | None:
-    """A tensor, an array or a list as an array; None of what has no such form."""
+    """A tensor, an array or a list as an array; None for anything that cannot be one."""
     if isinstance(index, (Tensor, np.ndarray)):
         return as_array(index)
     with contextlib.suppress(Exception):  # lists of unequal lengths, tensors that hide their values
@@ -162,8 +173,8 @@ def dataset_sha256(dataset: Dataset) -> dict[str, str]:
     """Fingerprint of a data set, for result files.
 
     Returns:
-        ``{"images": ..., "labels": ...}``, the hexadecimal SHA-256 of the pixels and of the
-        labels, one byte each, in order: of an IDX file's contents without its header.
+        ``{"images": ..., "labels": ...}``: the hexadecimal SHA-256 of the pixels and of the labels, in
+        order, one byte each, which are the contents of an IDX file without its header.
     """
     check_type("dataset", dataset, Dataset)
     return {
@@ -173,15 +184,15 @@ def dataset_sha256(dataset: Dataset) -> dict[str, str]:
 
 
 def evenly_spaced(n: int, total: int) -> Tensor:
-    """Which ``n`` of ``total`` images make an even subset: int64 ``[n]`` on the CPU, ascending from 0,
-    the i-th is ``floor(i * total / n)``: every k-th where ``total = k * n``."""
+    """Indices of ``n`` of ``total`` images, evenly spaced: int64 ``[n]`` on the CPU, ascending from 0. The
+    i-th is ``floor(i * total / n)``: every k-th image if ``total = k * n``."""
     return torch.from_numpy(np.arange(n, dtype=np.int64) * total // n)
 
 
 def as_input(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """What the models see: images ``[N, H, W]`` or ``[N, C, H, W]`` -> ``dtype [N, C, H, W]``.
+    """The models' input: images ``[N, H, W]`` or ``[N, C, H, W]`` -> ``dtype [N, C, H, W]``.
 
-    uint8 is divided by 255; floating images are taken as they are.
+    uint8 is divided by 255; the values of floating images are kept.
     """
     images = images.unsqueeze(1) if images.dim() == 3 else images
     if images.is_floating_point():

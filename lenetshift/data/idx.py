@@ -1,4 +1,4 @@
-"""Reads a file in the IDX format, raw or as .gz, and no more of it than its header says.
+"""Reads a file in the IDX format, raw or gzipped, and never more of it than its header announces.
 
 The format: two zero bytes, a dtype code, the number of dimensions, each dimension as a big-endian
 uint32, then the values in C order (http://yann.lecun.com/exdb/mnist/). Here values are always
@@ -23,18 +23,18 @@ from torch import Tensor
 from ..checks.errors import DataError as DataError
 
 _UNSIGNED_BYTE = 0x08  # the format's code for uint8
-_PIECE = 1 << 20  # bytes read at a time: memory grows with what comes, not with what is announced
+_PIECE = 1 << 20  # bytes read at a time: memory grows with what is read, not with what is announced
 
 _MOST_UNPACKED = 256 << 20
 _MOST_RATIO = 100
-"""A packed file may announce so many bytes, or so many times its own size if that is more: images shrink to
-a tenth, say; a file of a few MB that unpacks to some GB is a trap."""
+"""A gzipped file may announce this many bytes, or this many times its own size if that is more. Images shrink
+to about a tenth; a file of a few MB that unpacks to some GB is a trap."""
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 def check_folder(folder: Path) -> None:
-    """Raise DataError unless ``folder`` is one that can be looked into."""
+    """Raise DataError unless ``folder`` is a folder."""
     kind = _kind(folder)
     if kind is None:
         raise DataError(f"{folder}: no such folder")
@@ -43,7 +43,7 @@ def check_folder(folder: Path) -> None:
 
 
 def find_idx(folder: Path, stem: str, n_dims: int) -> Path:
-    """The file ``<stem>-idx<n_dims>-ubyte`` or ``<stem>.idx<n_dims>-ubyte``, raw before ``.gz``."""
+    """The file ``<stem>-idx<n_dims>-ubyte`` or ``<stem>.idx<n_dims>-ubyte``, raw rather than ``.gz``."""
     names = [f"{stem}{sep}idx{n_dims}-ubyte{gz}" for sep in "-." for gz in ("", ".gz")]
     kinds = {name: kind for name in names if (kind := _kind(folder / name)) is not None}
     for name, kind in kinds.items():
@@ -60,14 +60,14 @@ def read_idx(
     complaint: Callable[[tuple[int, ...]], str],
     sha256: Mapping[str, str] | None = None,
 ) -> Tensor:
-    """The values of one file, uint8 of as many dimensions as asked for.
+    """The values of one file, uint8 with ``n_dims`` dimensions.
 
     Args:
-        path: unpacked while it is read where its name ends with ``.gz``.
-        n_dims: what the header must say.
-        complaint: what is wrong with the dimensions, such as "got a, expected b", or "". Asked
+        path: unpacked while it is read if its name ends with ``.gz``.
+        n_dims: the number of dimensions that the header must give.
+        complaint: returns what is wrong with the dimensions, such as "got a, expected b", or "". Called
             before the values are read.
-        sha256: name without ``.gz`` -> SHA-256 of what the file unpacks to; None does not check.
+        sha256: name without ``.gz`` -> SHA-256 of the unpacked contents; None does not check.
 
     Raises:
         DataError: in one line that names the file.
@@ -94,19 +94,19 @@ def read_idx(
 
 
 def _trap(path: Path, shape: tuple[int, ...]) -> str:
-    """What is wrong with a packed file's size, or ""."""
+    """What is wrong with the sizes of a gzipped file, or ""."""
     n_bytes, size = math.prod(shape), path.stat().st_size
     most = max(_MOST_UNPACKED, _MOST_RATIO * size)
     if path.suffix != ".gz" or n_bytes <= most:
         return ""
     return (
         f"got dimensions {list(shape)}, {n_bytes} bytes, packed into {size}, "
-        f"expected at most {most}; unpack it if it is meant so"
+        f"expected at most {most}; unpack it if the size is right"
     )
 
 
 def _kind(path: Path) -> str | None:
-    """What lies there: "a file", "a folder", "a pipe", ...; None where there is nothing."""
+    """What is at a path: "a file", "a folder", "a pipe", ...; None if there is nothing."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +119,7 @@ def _kind(path: Path) -> str | None:
 def _read_header(
     path: Path, file: IO[bytes] | gzip.GzipFile, n_dims: int
 ) -> tuple[bytes, tuple[int, ...]]:
-    """The header as it stands, and the dimensions that it gives."""
+    """The bytes of the header, and the dimensions that it gives."""
     n_bytes = 4 + 4 * n_dims
     header = file.read(n_bytes)
     magic, expected = header[:4], bytes([0, 0, _UNSIGNED_BYTE, n_dims])
@@ -141,10 +141,10 @@ def _read_header(
 
 
 def _read_values(path: Path, file: IO[bytes] | gzip.GzipFile, shape: tuple[int, ...]) -> bytearray:
-    """As many bytes as the dimensions say; a file may hold neither less nor more."""
+    """The values, exactly as many as the dimensions announce."""
     size = math.prod(shape)
-    values = bytearray()  # which a tensor may write to
-    while len(values) <= size:  # one byte more tells whether the file ends there
+    values = bytearray()  # a tensor can write to it
+    while len(values) <= size:  # one byte more shows whether the file ends there
         piece = file.read(min(_PIECE, size + 1 - len(values)))
         if not piece:
             break

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from ..checks.describe import describe
-from ..checks.errors import DataError
+from ..checks.errors import ArgumentError, DataError
 from .dataset import Dataset
 from .idx import check_folder, find_idx, read_idx
 
 MNIST_FOLDER = Path(__file__).with_name("mnist")
-"""The packaged data: four .gz files, and SHA256SUMS of what they unpack to."""
+"""The packaged data: four .gz files, and SHA256SUMS of their unpacked contents."""
 
 MNIST_SHA256 = {
     "train_images": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
@@ -26,40 +26,47 @@ MNIST_SHA256 = {
     "test_images": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
     "test_labels": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
-"""The data that the report's numbers are about, as ``dataset_sha256`` gives it."""
+"""The data behind the report's numbers, as ``dataset_sha256`` gives it."""
 
 
 def load_mnist(folder: str | Path | None = None) -> tuple[Dataset, Dataset]:
-    """Training and test set of the packaged MNIST, or of a folder laid out like it.
+    """Training and test set of the packaged MNIST, or of a folder with the same files.
 
     Args:
-        folder: where ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
-            ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte`` lie, each raw or as ``.gz``;
-            ``train-images.idx3-ubyte`` and its like are found too. The raw file is preferred;
-            ``~`` is the home folder.
-            None takes the packaged files and checks their SHA-256.
+        folder: a folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
+            ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, each raw or as ``.gz``; names
+            such as ``train-images.idx3-ubyte`` are found too. The raw file is preferred; ``~`` is the
+            home folder. None reads the packaged files and checks their SHA-256.
 
     Returns:
         ``(train, test)``; MNIST has 60,000 and 10,000 images.
 
     Raises:
-        DataError: in one line that names the file (see the class).
+        DataError: a file is missing, damaged or in another format.
+        ValueError: ``folder`` is not a path.
+
+    >>> import lenetshift
+    >>> train, test = lenetshift.load_mnist()
+    >>> len(train), len(test)
+    (60000, 10000)
+    >>> test.images.shape, test.labels[:5]
+    (torch.Size([10000, 28, 28]), tensor([7, 2, 1, 0, 4]))
     """
     if folder is None:
         sha256 = _read_sums(MNIST_FOLDER / "SHA256SUMS")
         return _load(MNIST_FOLDER, "train", sha256), _load(MNIST_FOLDER, "t10k", sha256)
     if not isinstance(folder, (str, os.PathLike)):
-        raise ValueError(f"folder: got {describe(folder)}, expected a path, or None for MNIST")
+        raise ArgumentError("folder", describe(folder), "a path, or None for MNIST")
     try:
         folder = Path(folder).expanduser()
-    except RuntimeError as error:  # of ~NAME where nobody has that name
+    except RuntimeError as error:  # ~NAME, but there is no such user
         raise DataError(f"{folder}: {error}") from error
     check_folder(folder)
     return _load(folder, "train"), _load(folder, "t10k")
 
 
 def _load(folder: Path, part: str, sha256: dict[str, str] | None = None) -> Dataset:
-    """One part, "train" or "t10k", of a folder; its files are checked against ``sha256``."""
+    """One part, "train" or "t10k", of a folder; its files are checked against ``sha256`` if given."""
     images_path = find_idx(folder, f"{part}-images", 3)
     labels_path = find_idx(folder, f"{part}-labels", 1)
 
@@ -73,7 +80,7 @@ def _load(folder: Path, part: str, sha256: dict[str, str] | None = None) -> Data
         expected = f"expected {len(images)}, one per image of {images_path.name}"
         return "" if shape == (len(images),) else f"got {shape[0]} labels, {expected}"
 
-    # In NumPy: torch's threads, which it uses for so many values, hang in a forked child.
+    # In NumPy: torch would use its threads here, which hang in a forked child.
     labels = read_idx(labels_path, 1, count_complaint, sha256).numpy()
     if labels.max() > 9:
         at = int((labels > 9).argmax())
@@ -82,7 +89,7 @@ def _load(folder: Path, part: str, sha256: dict[str, str] | None = None) -> Data
 
 
 def _read_sums(path: Path) -> dict[str, str]:
-    """File name -> SHA-256, of a file as ``sha256sum`` writes it."""
+    """File name -> SHA-256, from a file that ``sha256sum`` wrote."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
         return {name: digest for digest, name in (line.split() for line in lines)}

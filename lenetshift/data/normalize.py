@@ -9,36 +9,42 @@ import torch
 from torch import Tensor, nn
 
 from ..checks.describe import shown
+from ..checks.errors import ArgumentError
 from ..checks.numbers import finite_numbers
 
 
 class Normalize(nn.Module):
     """``(x - mean) / std``, channel by channel: images ``[B, C, h, w]`` in 0..1 to the same shape.
 
-    A module without parameters, so that it can stand anywhere a callable can.
+    A module without parameters, which can be used wherever a function can.
 
     Args:
-        mean: of all channels, or one number a channel, in units of pixel / 255.
+        mean: one number for all channels, or one per channel, in units of pixel / 255.
         std: the same; greater than 0.
 
     Raises:
         ValueError: a number that is not finite, a standard deviation of 0 or less.
+
+    >>> import torch
+    >>> from lenetshift import Normalize
+    >>> transform = Normalize(mean=0.5, std=0.25)
+    >>> transform(torch.tensor([[[[0, 0.5, 1]]]]))
+    tensor([[[[-2.,  0.,  2.]]]])
     """
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
-        """Keep both, checked."""
         super().__init__()
         self.mean = _numbers("mean", mean, -math.inf)
         self.std = _numbers("std", std, 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised images."""
+        """The normalized images, of the same shape and dtype."""
         mean = torch.tensor(self.mean, dtype=x.dtype, device=x.device).view(-1, 1, 1)
         std = torch.tensor(self.std, dtype=x.dtype, device=x.device).view(-1, 1, 1)
         return (x - mean) / std
 
     def extra_repr(self) -> str:
-        """Both, in the printed form."""
+        """The mean and the standard deviation, as ``repr`` shows them."""
         return f"mean={list(self.mean)}, std={list(self.std)}"
 
 
@@ -46,5 +52,5 @@ def _numbers(name: str, value: float | Sequence[float], above: float) -> tuple[f
     numbers = finite_numbers(value) or []
     if not numbers or min(numbers) <= above:
         least = "finite" if above < 0 else "positive, finite"
-        raise ValueError(f"{name}: got {shown(value)}, expected a {least} number, or one a channel")
+        raise ArgumentError(name, shown(value), f"a {least} number, or one per channel")
     return tuple(numbers)

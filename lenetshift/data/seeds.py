@@ -1,7 +1,7 @@
-"""Random numbers that a seed settles.
+"""Random numbers that a seed determines.
 
-All that the package draws comes from generators of its own; torch's global ones are left alone.
-The one exception is :func:`seeded_global`, for what another's model draws in training.
+The package draws from its own generators and leaves torch's global ones alone. The one exception is
+:func:`seeded_global`, for the random numbers that a user's model draws in training.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _forked = False
 
 
 def generator(seed: int) -> torch.Generator:
-    """A new CPU generator at the start of its sequence for a seed of 32 bits."""
+    """A new CPU generator, seeded with 32 bits."""
     return torch.Generator("cpu").manual_seed(seed)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """32 bits from (seed, epoch): hashed, so that neighbouring seeds and epochs do not collide and
-    no epoch starts from the generator state that drew the weights."""
+    """32 bits from (seed, epoch), hashed: neighbouring seeds and epochs do not collide, and no epoch
+    starts from the state of the generator that drew the weights."""
     return int.from_bytes(hashlib.sha256(f"{seed} {epoch}".encode()).digest()[:4], "big")
 
 
 def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
-    """Order of ``n`` images in an epoch: int64 ``[n]`` on the CPU, a function of its arguments."""
+    """Order of ``n`` images in an epoch: int64 ``[n]`` on the CPU, determined by the arguments."""
     seed = epoch_seed(seed, epoch)
     if _forked:
         return torch.from_numpy(_randperm(n, seed))
@@ -40,8 +40,8 @@ def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
 
 
 def epoch_choices(n: int, n_choices: int, seed: int, epoch: int) -> Tensor:
-    """A choice of ``n_choices`` for each of ``n`` images in an epoch: int64 ``[n]`` on the CPU, a
-    function of its arguments, and of other random numbers than the epoch's order."""
+    """One of ``n_choices`` for each of ``n`` images in an epoch: int64 ``[n]`` on the CPU, determined by
+    the arguments, from other random numbers than the epoch's order."""
     digest = hashlib.sha256(f"choices {seed} {epoch}".encode()).digest()
     own = generator(int.from_bytes(digest[:4], "big"))
     return torch.randint(n_choices, (n,), generator=own, device="cpu")
@@ -49,10 +49,10 @@ def epoch_choices(n: int, n_choices: int, seed: int, epoch: int) -> Tensor:
 
 @contextmanager
 def seeded_global(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global CPU generator, and that of a CUDA ``device``; put them back after.
+    """Seed torch's global CPU generator and that of a CUDA ``device``; restore their states afterwards.
 
-    One thread at a time: another that enters waits. A thread that draws from the global generators
-    without it is not kept away, and draws from this sequence meanwhile.
+    Only one thread at a time is inside; others wait. A thread that draws from the global generators
+    without this context is not kept out: it draws from the same sequence.
     """
     devices = [device] if device.type == "cuda" else []
     with _global_lock, torch.random.fork_rng(devices=devices):
@@ -64,8 +64,8 @@ def seeded_global(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def _randperm(n: int, seed: int) -> np.ndarray:
-    """``torch.randperm`` bit for bit without its threads, which hang in a forked child: both are
-    the Mersenne Twister and a Fisher-Yates shuffle. It takes 8 ms instead of 0.3 for MNIST."""
+    """The same as ``torch.randperm`` to the bit, without torch's threads, which hang in a forked child:
+    both use the Mersenne Twister and a Fisher-Yates shuffle. MNIST takes 8 ms instead of 0.3 ms."""
     first = np.arange(max(n - 1, 0))
     draws = np.random.RandomState(seed).randint(0, 2**32, len(first), dtype=np.uint32)
     order = list(range(n))

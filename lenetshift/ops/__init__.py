@@ -1,20 +1,44 @@
 """The torch ops ``torch.ops.lenetshift.*``: check, call the compiled core, register.
 
-Each file checks every argument of its ops, allocates outputs as torch's memory, and registers a
-fake kernel (for ``torch.compile``) and autograd where it has meaning. The plain twins are in
-:mod:`lenetshift.reference`.
+Each file checks every argument of its ops, allocates the outputs as tensors, and registers a fake
+kernel (for ``torch.compile``) and, if the op is differentiable, autograd. :mod:`lenetshift.reference`
+has their plain PyTorch twins.
 
 =============================== ==========================================================
 ``c3_conv``                     sparse 5 x 5 convolution by connection table
 ``translate``                   a batch of images moved by a list of shifts
-``shift_each``                  each image of a batch moved by a shift of its own
-``predict_shifts_<model>``      a model's answers to all shifts of all images
+``shift_each``                  each image of a batch moved by its own shift
+``predict_shifts_<model>``      a model's answers for all shifts of all images
 ``train_epoch_<model>``         one epoch of mini-batch SGD
 =============================== ==========================================================
 
-CPU ops use ``torch.get_num_threads()`` threads; their results do not depend on it. CUDA ops run on
-torch's current stream of their tensors' device and do not wait; a build without CUDA kernels raises
-RuntimeError for CUDA tensors.
+CPU ops use ``torch.get_num_threads()`` threads; their results do not depend on that number. CUDA ops
+run on torch's current stream of their tensors' device and do not wait; a build without CUDA kernels
+raises RuntimeError for CUDA tensors.
+
+>>> import lenetshift, torch
+>>> ops = torch.ops.lenetshift
+>>> images = torch.zeros(2, 28, 28, dtype=torch.uint8)
+>>> images[:, 14, 14] = 255
+>>> shifts = torch.tensor([[3, 0], [0, -2]])  # rows (dx, dy)
+>>> ops.translate(images, shifts).shape  # every image by every shift
+torch.Size([2, 2, 28, 28])
+>>> ops.shift_each(images, shifts).nonzero()  # image, row, column
+tensor([[ 0, 14, 17],
+        [ 1, 12, 14]])
+
+>>> parameters = [p.detach() for p in lenetshift.build_model("mlp", seed=0).parameters()]
+>>> predictions, logits = ops.predict_shifts_mlp(images, [-5, 6], [-2, 3], parameters)
+>>> predictions.shape  # dx -5..5, dy -2..2
+torch.Size([2, 5, 11])
+>>> labels, permutation = torch.tensor([1, 7]), torch.tensor([1, 0])
+>>> losses = ops.train_epoch_mlp(images, labels, permutation, parameters, 0.1, batch_size=1)
+>>> losses.shape
+torch.Size([2])
+
+>>> input, weight, bias = torch.ones(1, 2, 6, 6), torch.ones(3, 5, 5), torch.zeros(2)
+>>> ops.c3_conv(input, weight, bias, [0b01, 0b11])[0, :, 0, 0].round()  # see 1 and 2 maps
+tensor([25., 50.])
 """
 
 from __future__ import annotations
@@ -26,12 +50,17 @@ __all__ = ["c3_conv", "isa", "predict_shifts", "shift_each", "train_epoch", "tra
 
 
 def isa() -> str:
-    """The instruction set whose CPU kernels run: ``"portable"``, ``"avx2"`` or ``"avx512"``.
+    """The instruction set of the CPU kernels in use: ``"portable"``, ``"avx2"`` or ``"avx512"``.
 
-    The fastest that this machine has, or what the environment variable ``LENETSHIFT_ISA`` names.
+    It is the fastest that this machine has, or the one that the environment variable
+    ``LENETSHIFT_ISA`` names.
 
     Raises:
-        ValueError: ``LENETSHIFT_ISA`` names one that is unknown or that this machine lacks.
+        ValueError: ``LENETSHIFT_ISA`` names one that is unknown or that this machine does not have.
+
+    >>> import lenetshift
+    >>> lenetshift.isa() in ("portable", "avx2", "avx512")
+    True
     """
     name: str = core.isa()
     return name

@@ -1,11 +1,11 @@
-"""The derivatives of ``c3_conv``, of every order, by ``c3_conv`` and ``c3_conv_backward`` themselves.
+"""Derivatives of ``c3_conv`` of every order, computed by ``c3_conv`` and ``c3_conv_backward``.
 
-The output is bilinear in input and weight, and linear in the bias. So it changes with them by
+The output is bilinear in input and weight, and linear in the bias. Its change with them is
 
     change(input', weight', bias') = c3_conv(input', weight, 0) + c3_conv(input, weight', 0) + bias'
 
-The gradients are bilinear too. Weighed by what comes for them, their sum is that of ``grad_output``
-times the output's change:
+The gradients are bilinear too. Multiplied by the changes and summed, they give ``grad_output`` times
+the output's change:
 
     grad_input * input' + grad_weight * weight' + grad_bias * bias'
         = grad_output * change(input', weight', bias')
@@ -22,9 +22,9 @@ from torch import Tensor
 
 from lenetshift.ops._transforms import (
     Grads,
-    register_batches,
     register_derivatives,
     register_float32_autocast,
+    register_vmap,
 )
 
 Flags = Sequence[bool]
@@ -86,7 +86,7 @@ def _save_of_grads(
 
 
 def _grads_of_grads(ctx: Any, *grads: Tensor | None) -> Grads:
-    """From what comes for the gradients of input, weight and bias."""
+    """The gradients, given those of the gradients of input, weight and bias."""
     grad_output, input, weight = ctx.saved_tensors
     for_input, for_weight, for_bias = (
         grad if want else None for grad, want in zip(grads, ctx.wanted, strict=True)
@@ -133,11 +133,11 @@ def _jvp_of_grads(
 
 
 def register() -> None:
-    """Register all of it, once both ops are defined."""
+    """Register the derivatives of both ops, which must be defined before."""
     register_derivatives("c3_conv", save=_save, backward=_grads, jvp=_jvp)
     register_derivatives(
         "c3_conv_backward", save=_save_of_grads, backward=_grads_of_grads, jvp=_jvp_of_grads
     )
-    register_batches("c3_conv", at_once=True)
-    register_batches("c3_conv_backward", at_once=False)
+    register_vmap("c3_conv", at_once=True)
+    register_vmap("c3_conv_backward", at_once=False)
     register_float32_autocast("c3_conv")

@@ -1,4 +1,4 @@
-"""What every op needs: its call of the core, and its registration."""
+"""Calls of the core, and the registration of ops."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _registered = hasattr(torch.ops.lenetshift, "c3_conv")
 
 
 def run_kernel(kernel: str, device: torch.device, *arguments: Any) -> None:
-    """Call a kernel of the core on torch's threads, or on the device's current stream.
+    """Call a kernel of the core with torch's number of threads, or on the device's current stream.
 
     Args:
         kernel: its name, the same for CPU and CUDA.
-        device: where all its arrays are.
-        arguments: the kernel's, the same for CPU and CUDA.
+        device: the device of all its arrays.
+        arguments: the kernel's arguments, the same for CPU and CUDA.
     """
     if device.type == "cpu":
         getattr(core, kernel)(*arguments, torch.get_num_threads())
@@ -29,8 +29,8 @@ def run_kernel(kernel: str, device: torch.device, *arguments: Any) -> None:
     workspace: list[Tensor] = []
 
     def allocate(n_bytes: int) -> int:
-        # Freed on return, while the kernel still runs: whoever gets this memory next uses it on the
-        # same stream, so later.
+        # Freed on return, while the kernel still runs: the next user of this memory uses it on the
+        # same stream, and therefore later.
         workspace.append(torch.empty(n_bytes, dtype=torch.uint8, device=device))
         return workspace[0].data_ptr()
 
@@ -50,10 +50,10 @@ def _without_cuda(name: str) -> Callable[..., Any]:
 
 
 def in_first_import(register: Callable[..., None]) -> Callable[..., None]:
-    """Makes a registration one of the process's first import of the package only.
+    """Limits a registration to the first import of the package in a process.
 
-    Where ``sys.modules`` has lost the package and it is imported again, torch still has the ops, and
-    these their code; as with every extension, other code needs another process.
+    If the package was removed from ``sys.modules`` and is imported again, torch still has the ops and
+    their first code; as with every extension, changed code needs a new process.
     """
     return (lambda *_, **__: None) if _registered else register
 

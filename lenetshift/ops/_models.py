@@ -1,4 +1,4 @@
-"""The parameters that a model's fused ops take, and their check."""
+"""The parameters of each model's fused ops, and their check."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class FusedModel:
     """How a model's fused ops are called.
 
     Attributes:
-        name: the model's name, the end of the ops' names.
-        kernel: the core's name of the kernel family: LeNet-5 serves two models.
-        c3_table: of the LeNets, ``"sparse"`` or ``"dense"``; None for the perceptrons.
-        shapes: of the parameters in the order of ``model.parameters()``; None: any size >= 1.
+        name: the model's name, which ends the ops' names.
+        kernel: the core's name for the kernels: two models share those of LeNet-5.
+        c3_table: ``"sparse"`` or ``"dense"`` for the LeNets; None for the perceptrons.
+        shapes: those of the parameters, in the order of ``model.parameters()``; None: any size >= 1.
     """
 
     name: str
@@ -33,7 +33,7 @@ class FusedModel:
     shapes: tuple[Shape, ...]
 
     def check_parameters(self, parameters: Sequence[Tensor], device: torch.device) -> None:
-        """Raise ValueError unless these are contiguous float32 parameters of the model."""
+        """Raise ArgumentError unless these are contiguous float32 parameters of the model."""
         if len(parameters) != len(self.shapes):
             raise ArgumentError("parameters", f"{len(parameters)} tensors", str(len(self.shapes)))
         n_hidden = parameters[0].shape[0] if self.c3_table is None and parameters[0].dim() else None
@@ -41,14 +41,12 @@ class FusedModel:
             shape = tuple(n_hidden if n is None else n for n in shape)
             check_tensor(f"parameters[{i}]", parameter, (torch.float32,), shape, device)
             if not parameter.is_contiguous():
-                raise ValueError(
-                    f"parameters[{i}]: got a strided tensor, expected a contiguous one"
-                )
+                raise ArgumentError(f"parameters[{i}]", "a strided tensor", "a contiguous one")
         if n_hidden == 0:
             raise ArgumentError("parameters[0]", "no hidden units", "at least 1")
 
     def for_core(self, parameters: Sequence[Tensor], activation: str) -> Any:
-        """The model as the core's kernels take it; the core is given addresses only."""
+        """The model as the core's kernels take it: the addresses of its parameters."""
         addresses = [parameter.data_ptr() for parameter in parameters]
         activation = core.Activation[activation]
         if self.c3_table is None:

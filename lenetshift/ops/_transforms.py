@@ -1,8 +1,8 @@
-"""Derivatives and batches of an op in every way that torch asks for them: backward, forward mode,
-``torch.func``'s transforms.
+"""Derivatives of an op in backward mode, in forward mode and for ``torch.func``'s transforms, and its
+batches for ``vmap``.
 
-``torch.library.register_autograd`` gives the first of them only: tangents in forward mode would be
-zeros without a word, and ``torch.func.grad`` an error about a ``setup_context``.
+``torch.library.register_autograd`` provides backward mode only: tangents in forward mode would silently
+be zeros, and ``torch.func.grad`` would raise an error about a ``setup_context``.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ def register_derivatives(
     backward: Callable[..., Grads],
     jvp: Callable[..., Tensor | Grads | None],
 ) -> None:
-    """Register how an op is differentiated, once and, by formulas of differentiable ops, again.
+    """Register the derivatives of an op. Formulas that use differentiable ops give those of every order.
 
     Args:
-        name: of the op ``lenetshift::<name>``.
+        name: the op is ``lenetshift::<name>``.
         save: ``save(ctx, *inputs)`` keeps on ``ctx`` what the other two need, tensors by
             ``ctx.save_for_backward``.
-        backward: ``backward(ctx, *grads)``, the gradient of each input or None. Of an output that
-            nothing used, the gradient that comes is None.
-        jvp: ``jvp(ctx, *tangents)``, the tangent of each output; those of inputs may be None.
+        backward: ``backward(ctx, *grads)`` returns the gradient of each input or None. The gradient of
+            an output that was not used is passed as None.
+        jvp: ``jvp(ctx, *tangents)`` returns the tangent of each output; those of inputs may be None.
     """
     op = getattr(torch.ops.lenetshift, name).default
 
     class Derivatives(_SingleLevelFunction):
-        """Below ``torch.autograd.Function``: the dispatcher has come here for one level of
-        ``torch.func``'s transforms already."""
+        """Not a ``torch.autograd.Function``: the dispatcher calls this for one level of ``torch.func``'s
+        transforms at a time."""
 
         @staticmethod
         def forward(ctx: Any, *inputs_and_run: Any) -> Any:
@@ -74,7 +74,7 @@ def register_derivatives(
                 return op.redispatch(keys, *inputs)
 
         def run(*inputs: Any) -> Any:
-            # A Function's forward runs without both modes, which outer levels still need.
+            # A Function's forward runs with both modes off, but outer levels still need them.
             with (
                 torch.set_grad_enabled(backward_mode),
                 forward_ad._set_fwd_grad_enabled(forward_mode),
@@ -90,8 +90,8 @@ def register_derivatives(
 
 @in_first_import
 def register_no_derivatives(name: str, instead: str) -> None:
-    """Register that asking for a derivative of an op's outputs is an error, which says what to use
-    ``instead``; without it, gradients would be missing and tangents zeros."""
+    """Register that a derivative of an op's outputs is an error, which says what to use ``instead``.
+    Otherwise gradients would be missing and tangents zero."""
     op = getattr(torch.ops.lenetshift, name).default
 
     message = f"lenetshift::{name}: has no derivative; {instead} has"
@@ -127,13 +127,13 @@ def register_no_derivatives(name: str, instead: str) -> None:
 
 
 @in_first_import
-def register_batches(name: str, *, at_once: bool) -> None:
-    """Register how ``torch.func.vmap`` runs an op: for one of the batch after the other.
+def register_vmap(name: str, *, at_once: bool) -> None:
+    """Register how ``torch.func.vmap`` runs an op: for one element of the batch after the other.
 
     Args:
-        name: of the op ``lenetshift::<name>``.
-        at_once: whether the first dimension of the first argument, and of the only output, is
-            images: a batch of that argument alone is then one call on all of them.
+        name: the op is ``lenetshift::<name>``.
+        at_once: whether the first dimension of the first argument, and of the only output, counts
+            images. If only that argument has a batch, all its images are then passed in one call.
     """
     op = getattr(torch.ops.lenetshift, name).default
 
@@ -158,7 +158,7 @@ def register_batches(name: str, *, at_once: bool) -> None:
 
 @in_first_import
 def register_float32_autocast(name: str) -> None:
-    """Register that under autocast an op's float16 and bfloat16 tensors come to it as float32."""
+    """Register that autocast converts an op's float16 and bfloat16 tensors to float32."""
     op = getattr(torch.ops.lenetshift, name).default
 
     def cast(value: Any) -> Any:
@@ -167,7 +167,7 @@ def register_float32_autocast(name: str) -> None:
         is_half = isinstance(value, Tensor) and value.dtype in HALF_FLOATS
         return value.float() if is_half else value
 
-    # torch.library.register_autocast does this from torch 2.7 on.
+    # torch.library.register_autocast does this since torch 2.7.
     for device, key in (("cpu", "AutocastCPU"), ("cuda", "AutocastCUDA")):
 
         def in_float32(*inputs: Any, device: str = device) -> Any:

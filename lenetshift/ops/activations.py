@@ -1,4 +1,4 @@
-"""The activations that the models and the fused ops know."""
+"""The activations of the models and the fused ops."""
 
 from __future__ import annotations
 

@@ -3,17 +3,17 @@
 ``c3_conv(input, weight, bias, table)``:
 
 - ``input`` ``[N, C_in, H, W]``, float32 or float64, maps of 5 x 5 or larger; float16 and bfloat16 are
-  computed in float32 and rounded once. Under autocast all is computed in float32;
+  computed in float32 and rounded once. Under autocast everything is computed in float32;
 - ``weight`` ``[n_connections, 5, 5]``, ``bias`` ``[C_out]``, of the same dtype;
-- ``table`` a bit mask for each output map, bit c set where it sees input map c;
+- ``table`` a bit mask for each output map, with bit c set if it sees input map c;
 - returns ``[N, C_out, H - 4, W - 4]``.
 
-Infinities and NaNs, in any argument, give what the sum over the connections gives: a map has no
-influence where the table does not connect it, as it has by 0 * inf in a dense convolution with zeros.
-On CUDA that holds for the output; its gradients meet zeros beyond the frame, and so have further NaNs:
-``grad_input`` within four pixels of the frame for a weight that is not finite, ``grad_weight`` for an
-input within four pixels of the frame that is not. Rounding errors are relative to the largest terms of
-five neighbouring columns.
+Infinities and NaNs, in any argument, give the result of the sum over the connections: a map has no
+influence on maps that it is not connected to, whereas in a dense convolution with zeros 0 * inf would
+be NaN. On CUDA this holds for the output. The gradients there are computed with zeros beyond the frame
+and have further NaNs: ``grad_input`` within four pixels of the frame for a weight that is not finite,
+``grad_weight`` for an input within four pixels of the frame that is not finite. Rounding errors are
+relative to the largest terms of five neighbouring columns.
 
 Derivatives of every order, forward mode and ``torch.func`` work. The twin is
 :func:`lenetshift.reference.c3_conv`.
@@ -38,21 +38,21 @@ from lenetshift.ops._common import define, run_kernel
 
 @functools.lru_cache(maxsize=64)
 def _c3(shape: tuple[int, ...], table: tuple[int, ...], value_bytes: int) -> tuple[Any, int]:
-    """What the core takes for an input's shape and a table, and the number of connections.
+    """The core's ``C3`` for an input's shape and a table, and the number of connections.
 
-    Raises ValueError unless the table is one and fits. Cached: together this takes a tenth of the
+    Raises ArgumentError unless the table is valid and fits. Cached, because this takes a tenth of the
     time of a small call.
     """
     n_images, n_inputs, height, width = shape
-    if not n_inputs <= MAX_INPUTS:
+    if n_inputs > MAX_INPUTS:
         raise ArgumentError("input", f"{n_inputs} maps", f"at most {MAX_INPUTS}")
-    if not (len(table) > 0 and all(0 < mask < 2**n_inputs for mask in table)):
+    if not table or not all(0 < mask < 2**n_inputs for mask in table):
         raise ArgumentError(
             "table",
             str(list(table)),
             f"for each output map a bit mask of one or more of the {n_inputs} input maps",
         )
-    if not (height >= 5 and width >= 5):
+    if height < 5 or width < 5:
         raise ArgumentError("input", f"maps of {height} x {width}", "5 x 5 or larger")
     c3 = core.C3(
         n_images=n_images,

@@ -1,15 +1,16 @@
-"""``predict_shifts_<model>``: a model's answers to all shifts of all images, moved images never made.
+"""``predict_shifts_<model>``: a model's answers for all shifts of all images, without making moved images.
 
 ``predict_shifts_lenet5(images, dx, dy, parameters, activation="tanh", return_logits=False)``, and
 ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likewise:
 
 - ``images`` uint8 ``[N, 28, 28]``; the model sees pixel / 255;
-- ``dx``, ``dy`` two ints each, the shifts' range [first, stop) in pixels, within -27..27;
+- ``dx``, ``dy`` two ints each, the range [first, stop) of shifts in pixels, within -27..27;
 - ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``; finite,
-  and such that no sum of a forward pass overflows (:func:`lenetshift.models.fused.sums_stay_finite`): for
-  others PyTorch's infinities and NaNs are not repeated, which ``lenetshift.predict_shifts`` sees to;
+  and such that no sum of a forward pass overflows (:func:`lenetshift.models.fused.sums_stay_finite`).
+  For others the op does not reproduce PyTorch's infinities and NaNs; ``lenetshift.predict_shifts``
+  does not use it for them;
 - returns predictions uint8 ``[N, n_dy, n_dx]``, the class of the largest logit (the first of equal
-  ones), and logits float32 ``[N, n_dy, n_dx, 10]``, or ``[0]`` where ``return_logits`` is false.
+  ones), and logits float32 ``[N, n_dy, n_dx, 10]``, or ``[0]`` if ``return_logits`` is false.
 
 The twin is :func:`lenetshift.reference.shifted_logits`.
 """

@@ -1,8 +1,8 @@
-"""``shift_each``: each image of a batch moved by a shift of its own.
+"""``shift_each``: each image of a batch moved by its own shift.
 
 ``shift_each(images, shifts)``:
 
-- ``images`` ``[N, ..., height, width]`` of any dtype, which the output has too, also under autocast;
+- ``images`` ``[N, ..., height, width]`` of any dtype; the output has the same, also under autocast;
 - ``shifts`` int64 ``[N, 2]``, rows (dx, dy) in pixels;
 - returns ``[N, ..., height, width]``: image i moved by shift i.
 
@@ -45,7 +45,7 @@ def _save(ctx: Any, _: Tensor, shifts: Tensor) -> None:
     ctx.save_for_backward(shifts)
 
 
-# The op only moves: its gradient moves back, and nothing is added up.
+# The op only moves pixels: its gradient moves them back, without any sum.
 def _grads(ctx: Any, grad_output: Tensor | None) -> Grads:
     if grad_output is None:
         return None, None
@@ -63,7 +63,7 @@ def _batched(
 ) -> tuple[Tensor, int]:
     op = torch.ops.lenetshift.shift_each.default
     of_images, of_shifts = in_dims
-    if of_shifts is None:  # the batch as channels of the images
+    if of_shifts is None:  # the batch becomes channels of the images
         assert of_images is not None
         return op(images.movedim(of_images, 1), shifts), 1
     if of_images is None:
@@ -75,10 +75,10 @@ def _batched(
 
 
 @in_first_import
-def _register_batches() -> None:
+def _register_vmap() -> None:
     torch.library.register_vmap("lenetshift::shift_each", _batched, lib=library)
 
 
 define("shift_each(Tensor images, Tensor shifts) -> Tensor", _shift_each, _shift_each_fake)
 register_derivatives("shift_each", save=_save, backward=_grads, jvp=_jvp)
-_register_batches()
+_register_vmap()

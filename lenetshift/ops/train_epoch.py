@@ -4,12 +4,12 @@
 activation="tanh")``, and ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likewise:
 
 - ``images`` uint8 ``[N, 28, 28]``, ``labels`` int64 ``[N]`` in 0..9; the model sees pixel / 255;
-- ``permutation`` int64 ``[n]``, the images in the order in which they are used, the last batch may
-  be smaller;
+- ``permutation`` int64 ``[n]``, the indices of the images in the order of their use; the last batch
+  may be smaller;
 - ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``, without
-  a graph, and finite (:func:`lenetshift.models.fused.sums_stay_finite`): ``lenetshift.train`` sees to both.
-  They are updated in place, by -learning_rate * gradient a step; what autograd recorded of them
-  before raises in its backward pass;
+  a graph, and finite (:func:`lenetshift.models.fused.sums_stay_finite`): ``lenetshift.train`` ensures
+  both. Each step adds -learning_rate * gradient to them in place; a graph that autograd recorded with
+  them before raises in its backward pass;
 - returns losses float32 ``[n_steps]``, each step's mean loss before its update.
 
 The twin is :func:`lenetshift.reference.sgd_epoch`.
@@ -61,7 +61,7 @@ def _register(model: FusedModel) -> None:
         check_digit_images(images)
         check_tensor("labels", labels, (torch.int64,), (images.shape[0],), images.device)
         check_tensor("permutation", permutation, (torch.int64,), (None,), images.device)
-        if not batch_size >= 1:
+        if batch_size < 1:
             raise ArgumentError("batch_size", str(batch_size), "at least 1")
         check_indices("labels", labels, 10)
         check_indices("permutation", permutation, images.shape[0])
@@ -71,7 +71,7 @@ def _register(model: FusedModel) -> None:
             raise ArgumentError("parameters", "some that require grad", "those of p.detach()")
         images, labels = images.contiguous(), labels.contiguous()
         permutation = permutation.contiguous()
-        # A batch larger than the whole is the whole: the workspace need not grow beyond.
+        # A larger batch than all images is all images: this limits the workspace.
         batch_size = min(batch_size, max(permutation.shape[0], 1))
         losses = _losses(images, permutation, batch_size)
         try:
@@ -89,9 +89,9 @@ def _register(model: FusedModel) -> None:
                     losses=losses.data_ptr(),
                 ),
             )
-        finally:  # also for the steps before an interrupt
+        finally:  # also after an interrupt, for the steps before it
             for parameter in parameters:
-                if not parameter.is_inference():  # such have no counter
+                if not parameter.is_inference():  # these have no counter
                     torch.autograd.graph.increment_version(parameter)
         return losses
 

@@ -2,7 +2,7 @@
 
 ``translate(images, shifts)``:
 
-- ``images`` ``[N, ..., height, width]`` of any dtype, which the output has too, also under autocast;
+- ``images`` ``[N, ..., height, width]`` of any dtype; the output has the same, also under autocast;
 - ``shifts`` int64 ``[S, 2]``, rows (dx, dy) in pixels;
 - returns ``[N, S, ..., height, width]``.
 
@@ -25,14 +25,14 @@ from lenetshift.checks.errors import ArgumentError
 from lenetshift.checks.tensors import check_tensor
 from lenetshift.checks.types import check_type
 from lenetshift.ops._common import define, run_kernel
-from lenetshift.ops._transforms import Grads, register_batches, register_derivatives
+from lenetshift.ops._transforms import Grads, register_derivatives, register_vmap
 
 
 def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:
-    """Raise ValueError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on their
-    device, with S = N if ``one_each``."""
+    """Raise ArgumentError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on the
+    same device, with S = N if ``one_each``."""
     check_type("images", images, Tensor)
-    if not images.dim() >= 3:
+    if images.dim() < 3:
         raise ArgumentError("images", f"shape {list(images.shape)}", "[N, ..., height, width]")
     check_tensor(
         "shifts", shifts, (torch.int64,), (images.shape[0] if one_each else None, 2), images.device
@@ -40,7 +40,7 @@ def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -
 
 
 def translate_shape(images: Tensor, n_shifts: int) -> Any:
-    """``TranslateShape`` of the core, of images ``[N, ..., height, width]``."""
+    """The core's ``TranslateShape`` for images ``[N, ..., height, width]``."""
     return core.TranslateShape(
         n_images=images.shape[0],
         n_shifts=n_shifts,
@@ -72,11 +72,11 @@ def _translate_fake(images: Tensor, shifts: Tensor) -> Tensor:
 
 def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
     if grad_output.dtype not in (*FLOATS, *HALF_FLOATS):
-        raise ValueError(
-            f"images: gradients need real numbers, got {dtype_name(grad_output.dtype)}"
+        raise ArgumentError(
+            "images", dtype_name(grad_output.dtype), "real floating-point numbers for gradients"
         )
     check_tensor("shifts", shifts, (torch.int64,), (None, 2), grad_output.device)
-    if not (grad_output.dim() >= 4 and grad_output.shape[1] == shifts.shape[0]):
+    if grad_output.dim() < 4 or grad_output.shape[1] != shifts.shape[0]:
         raise ArgumentError(
             "grad_output",
             f"shape {list(grad_output.shape)}",
@@ -138,5 +138,5 @@ define(
 )
 register_derivatives("translate", save=_save, backward=_translate_grads, jvp=_translate_jvp)
 register_derivatives("translate_backward", save=_save, backward=_backward_grads, jvp=_backward_jvp)
-register_batches("translate", at_once=True)
-register_batches("translate_backward", at_once=True)
+register_vmap("translate", at_once=True)
+register_vmap("translate_backward", at_once=True)

@@ -1,8 +1,9 @@
-"""What every argument check takes, returns and says."""
+"""What the checks of arguments accept, return and report."""
 
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from decimal import Decimal
 from fractions import Fraction
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 import lenetshift
 from lenetshift import Config, Dataset, ShiftGrid, metrics
 from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
+from lenetshift.checks.errors import ArgumentError
 from lenetshift.checks.images import check_crop, check_fill, check_images
 from lenetshift.checks.numbers import (
     check_batch_size,
@@ -32,6 +34,17 @@ from lenetshift.data.dataset import dataset_sha256
 from lenetshift.models.lenet5 import C3Conv
 
 SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 1, "seed": 0}
+
+
+def test_an_argument_error_has_fields_and_can_be_pickled() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        check_int("n", -1, 0, 5)
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert (error.name, error.got, error.expected) == ("n", "-1", "an int in 0..5")
+        assert str(error) == "n: got -1, expected an int in 0..5"
+    with pytest.raises(ArgumentError) as caught:
+        lenetshift.evaluate_shifts(network(), [(IMAGES, TRUTH), (IMAGES, TRUTH[:1])], grid=GRID)
+    assert (caught.value.name, caught.value.got) == ("batch 2: labels", "int64 [1]")
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.uint8, np.int32])
@@ -59,7 +72,7 @@ NUMBERS = [
     *(Decimal("0.5"), Fraction(1, 2), np.array(0.5), np.array(2, ">i2"), np.array(Fraction(1, 2))),
     *(torch.tensor(0.5), torch.tensor(2), torch.tensor(0.5).bfloat16()),
 ]
-"""Of every type, each exact in float32 but for 0.1."""
+"""Numbers of every type, each exact in float32 except 0.1."""
 
 NOT_NUMBERS = [
     *(True, np.True_, torch.tensor(True), np.array(True), "1", b"1", None, 1j, np.complex64(1)),
@@ -84,9 +97,9 @@ def test_numbers_of_every_kind_are_floats(value: Any) -> None:
 
 @pytest.mark.parametrize("value", NUMBERS, ids=repr)
 def test_numbers_of_every_kind_are_pixels(value: Any) -> None:
-    for pictures in (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
+    for images in (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
         for fill in (value, [value] * 3, (0, value, 1)):
-            blank = check_fill(fill, pictures)
+            blank = check_fill(fill, images)
             assert blank.dtype == torch.float64
             assert blank[1] == float(value)
     assert lenetshift.Normalize(value, [1, value]).extra_repr() == (
@@ -117,12 +130,12 @@ def test_what_is_not_a_number_is_not_a_pixel(value: Any) -> None:
     ids=repr,
 )  # fmt: skip
 def test_one_number_a_channel(fill: Any) -> None:
-    pictures = torch.zeros(2, 3, 4, 4)
-    assert check_fill(fill, pictures).tolist() == [0, 0.5, 1]
+    images = torch.zeros(2, 3, 4, 4)
+    assert check_fill(fill, images).tolist() == [0, 0.5, 1]
     with pytest.raises(
         ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 2, one per "
     ):
-        check_fill(fill, pictures[:, :2])
+        check_fill(fill, images[:, :2])
 
 
 @pytest.mark.parametrize(
@@ -189,9 +202,24 @@ def test_what_cannot_be_shown_is_named_by_its_type() -> None:
             check_positive("x", value)  # type: ignore[arg-type]
 
 
+def test_rules() -> None:
+    check_shift_rule({})
+    check_shift_rule({0: (27, -27), 9: (0, 0)})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{10: (0, 0)}, {-1: (0, 0)}, {True: (0, 0)}, {"3": (0, 0)}]
+    + [{3: shift} for shift in [(28, 0), (0, -28), (1.0, 0), (1,), (1, 2, 3), 5, None]],
+)
+def test_bad_rules_are_refused(rule: Any) -> None:
+    with pytest.raises(ValueError, match=r"^rule(: got label|\[3\]: got) .*, expected [^\n]*$"):
+        check_shift_rule(rule)
+
+
 @pytest.mark.parametrize("step", [np.int8(-128), np.int64(-(2**63)), np.uint64(2**63), np.int8(28)])
 def test_a_step_is_compared_as_it_is(step: Any) -> None:
-    """abs() of the smallest integer of a NumPy type is itself."""
+    """abs() of a NumPy type's smallest integer is that integer."""
     with pytest.raises(ValueError, match=r"^rule\[3\]: got [^\n]*, expected \(dx, dy\), two ints "):
         check_shift_rule({3: (0, step)})
 
@@ -363,7 +391,7 @@ def test_what_is_of_another_type_is_refused_in_one_line(call: Any, message: str)
     assert str(error.value).startswith(message)
 
 
-PICTURES = torch.arange(1, 129).view(2, 8, 8) / 128
+IMAGES = torch.arange(1, 129).view(2, 8, 8) / 128
 GRID = ShiftGrid(range(-1, 2), range(-1, 2))
 TRUTH = torch.tensor([1, 0])
 ANSWERS = (torch.arange(18) % 2).view(2, 3, 3)
@@ -376,9 +404,9 @@ def network() -> nn.Module:
 
 
 ASKED = {"method": "plain", "batch_size": 9}
-"""Quickly: which way is taken is not the question here."""
+"""The fastest settings: these tests are not about the method."""
 
-WITH_PICTURES = {
+WITH_IMAGES = {
     "predict_shifts": lambda images: lenetshift.predict_shifts(network(), images, GRID, **ASKED),
     "evaluate_shifts": lambda images: lenetshift.evaluate_shifts(
         network(), images, TRUTH, GRID, **ASKED
@@ -415,58 +443,56 @@ def same(got: Any, expected: Any) -> bool:
     return bool(got == expected)
 
 
-@pytest.mark.parametrize("kind", odd_arrays.taken(PICTURES))
-@pytest.mark.parametrize("name", WITH_PICTURES)
+@pytest.mark.parametrize("kind", odd_arrays.taken(IMAGES))
+@pytest.mark.parametrize("name", WITH_IMAGES)
 def test_images_in_every_form_that_can_be_read(name: str, kind: str) -> None:
-    call = WITH_PICTURES[name]
-    assert same(call(odd_arrays.taken(PICTURES)[kind]), call(PICTURES))
+    call = WITH_IMAGES[name]
+    assert same(call(odd_arrays.taken(IMAGES)[kind]), call(IMAGES))
 
 
-@pytest.mark.parametrize("kind", odd_arrays.refused(PICTURES))
-@pytest.mark.parametrize("name", WITH_PICTURES)
+@pytest.mark.parametrize("kind", odd_arrays.refused(IMAGES))
+@pytest.mark.parametrize("name", WITH_IMAGES)
 def test_images_in_other_forms_are_refused_in_one_line(name: str, kind: str) -> None:
     if (name, kind) in (("evaluate_shifts", "list"), ("kept images", "None")):
-        return  # batches, and no images
+        return  # a list is batches, None is no images
     expected = r"images: got [^\n]*, expected (uint8|images or an iterable)[^\n]*"
     with pytest.raises(ValueError, match=rf"^(batch 1: )?{expected}$"):
-        WITH_PICTURES[name](odd_arrays.refused(PICTURES)[kind])
+        WITH_IMAGES[name](odd_arrays.refused(IMAGES)[kind])
 
 
-@pytest.mark.parametrize("kind", odd_arrays.taken(PICTURES))
+@pytest.mark.parametrize("kind", odd_arrays.taken(IMAGES))
 def test_an_image_in_every_form_that_can_be_read_is_drawn(kind: str) -> None:
-    assert (drawn(odd_arrays.taken(PICTURES[0])[kind]) == drawn(PICTURES[0])).all()
-    evaluation = lenetshift.Evaluation(
-        ANSWERS, TRUTH, GRID, images=odd_arrays.taken(PICTURES)[kind]
-    )
+    assert (drawn(odd_arrays.taken(IMAGES[0])[kind]) == drawn(IMAGES[0])).all()
+    evaluation = lenetshift.Evaluation(ANSWERS, TRUTH, GRID, images=odd_arrays.taken(IMAGES)[kind])
     axes = evaluation.plot_image(0, Figure().subplots())
-    assert (axes.images[0].get_array() == drawn(PICTURES[0])).all()
+    assert (axes.images[0].get_array() == drawn(IMAGES[0])).all()
 
 
-@pytest.mark.parametrize("kind", odd_arrays.refused(PICTURES))
+@pytest.mark.parametrize("kind", odd_arrays.refused(IMAGES))
 def test_an_image_in_another_form_is_not_drawn(kind: str) -> None:
     with pytest.raises(ValueError, match=r"^images?: got [^\n]*, expected [^\n]*$"):
-        drawn(odd_arrays.refused(PICTURES[0])[kind])
+        drawn(odd_arrays.refused(IMAGES[0])[kind])
 
 
 @pytest.mark.parametrize(
     ("images", "got"),
     [
-        (PICTURES.to_sparse(), "sparse_coo float32 [2, 8, 8], expected uint8 or floating ["),
-        (PICTURES.to("meta"), "meta float32 [2, 8, 8], expected uint8 or floating ["),
+        (IMAGES.to_sparse(), "sparse_coo float32 [2, 8, 8], expected uint8 or floating ["),
+        (IMAGES.to("meta"), "meta float32 [2, 8, 8], expected uint8 or floating ["),
         (
-            torch.nested.nested_tensor(list(PICTURES)),
+            torch.nested.nested_tensor(list(IMAGES)),
             "nested float32, expected uint8 or floating [",
         ),
         (
-            np.ma.masked_array(PICTURES.numpy(), PICTURES.numpy() > 0.5),
+            np.ma.masked_array(IMAGES.numpy(), IMAGES.numpy() > 0.5),
             "masked float32 [2, 8, 8], expected uint8 or floating [",
         ),
         (
-            PICTURES.to(torch.float8_e5m2),
+            IMAGES.to(torch.float8_e5m2),
             "float8_e5m2 [2, 8, 8], expected uint8, float16, bfloat16, float32 or float64 [N, H, W] or",
         ),
         (
-            PICTURES.numpy().astype(np.longdouble),
+            IMAGES.numpy().astype(np.longdouble),
             f"{np.dtype(np.longdouble)} [2, 8, 8], expected uint8, float16, bfloat16, float32 or ",
         ),
     ],
@@ -497,9 +523,9 @@ def test_integers_in_other_forms_are_refused_in_one_line(name: str, kind: str) -
         call(ANSWERS, odd_arrays.refused(TRUTH)[kind])
 
 
-@pytest.mark.parametrize("kind", odd_arrays.refused(PICTURES))
+@pytest.mark.parametrize("kind", odd_arrays.refused(IMAGES))
 def test_logits_and_lost_ink_in_other_forms_are_refused_in_one_line(kind: str) -> None:
-    odd = odd_arrays.refused(PICTURES.view(2, 8, 1, 8))[kind]
+    odd = odd_arrays.refused(IMAGES.view(2, 8, 1, 8))[kind]
     column = ShiftGrid(range(1), range(8))
     with pytest.raises(ValueError, match=r"^logits: got [^\n]*, expected floating [^\n]*$"):
         metrics.score_change(odd, TRUTH, column)

@@ -1,4 +1,4 @@
-"""The packaged MNIST, and folders of IDX files good and bad."""
+"""The packaged MNIST, and folders of good and bad IDX files."""
 
 import gzip
 import shutil
@@ -88,7 +88,7 @@ def test_labels_of_the_reports_four_figures(mnist: tuple[Dataset, Dataset]) -> N
 
 
 def test_fingerprints(mnist: tuple[Dataset, Dataset]) -> None:
-    # Of the files without their 16 and 8 bytes of header, by sha256sum.
+    # From sha256sum, for the files without their headers of 16 and 8 bytes.
     assert dataset_sha256(mnist[0]) == {
         "images": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
         "labels": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
@@ -116,7 +116,7 @@ def test_a_subset_is_drawn_evenly_over_the_set(mnist: tuple[Dataset, Dataset], n
     test = mnist[1]
     rows = evenly_spaced(n, len(test))
     assert rows.dtype == torch.int64
-    # However the set is cut, a part has its share of the subset, up to one image.
+    # Any part of the set has its share of the subset, up to one image.
     for part in (2, 5, 7):
         ends = torch.arange(part + 1) * len(test) // part
         for first, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
@@ -227,9 +227,7 @@ def test_odd_images_and_labels_are_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("n", [1, 3, 10_000, None])
 def test_the_first_images_are_a_slice_now(mnist: tuple[Dataset, Dataset], n: int | None) -> None:
-    said = (
-        r"^Dataset\.first is deprecated: dataset\[:n\] gives the same images, dataset\.subset\(n\)"
-    )
+    said = r"^Dataset\.first is deprecated: dataset\[:n\] returns the same images, dataset\.subset\(n\)"
     with pytest.warns(DeprecationWarning, match=said) as seen:
         first = mnist[1].first(n)
     assert [warning.filename for warning in seen] == [__file__]

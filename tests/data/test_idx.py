@@ -1,4 +1,4 @@
-"""Files that announce or hold too much, and what is no file."""
+"""IDX files that announce or hold too much, and paths that are not files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def header(*shape: int) -> bytes:
 
 
 def write_bomb(path: Path, n_bytes: int, *shape: int) -> None:
-    """A .gz of a thousandth of the zeros that it holds behind its header."""
+    """A .gz file a thousand times smaller than the zeros that it holds after its header."""
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(header(*shape))
         for _ in range(n_bytes // MEGABYTE):
@@ -107,7 +107,7 @@ def test_what_unpacks_to_hundreds_of_times_its_size_is_refused_unread(folder: Pa
 def test_what_shrinks_as_images_do_is_read_whatever_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Up to so many bytes, or so many times its own size: each as it says, its end included."""
+    """The limits on bytes and on the ratio to the file's own size hold as given, inclusive."""
     path, shape = tmp_path / "images.gz", (40, 28, 28)
     path.write_bytes(gzip.compress(header(*shape) + bytes(40 * 784)))
     size = path.stat().st_size
@@ -120,7 +120,7 @@ def test_what_shrinks_as_images_do_is_read_whatever_its_size(
             assert read_idx(path, 3, lambda _: "").shape == shape
         else:
             with pytest.raises(
-                DataError, match=r"expected at most \d+; unpack it if it is meant so$"
+                DataError, match=r"expected at most \d+; unpack it if the size is right$"
             ):
                 read_idx(path, 3, lambda _: "")
 

@@ -20,7 +20,7 @@ GRID = ShiftGrid(range(-4, 5, 2), range(-1, 3))
 
 
 def shifts_of(dataset: Dataset, moved: Dataset) -> list[tuple[int, int]]:
-    """The shift of the grid that each image has been moved by."""
+    """The shift of the grid by which each image was moved."""
     found = []
     for before, after in zip(dataset.images, moved.images, strict=True):
         every = reference.translate(before[None], GRID.shifts())[0]
@@ -59,7 +59,7 @@ class TestJitter:
                 assert torch.equal(images[i], images[j]) == ((i, j) == (1, 0))
 
     def test_draws_other_numbers_than_the_order_of_the_images(self) -> None:
-        """From the same state of a generator the first of both would be the same, in every epoch."""
+        """With the same state of a generator the first numbers of both would be equal in every epoch."""
         n = 2000
         alike = [
             int(epoch_permutation(n, 5, epoch)[0]) == int(epoch_choices(n, n, 5, epoch)[0])

@@ -1,4 +1,4 @@
-"""Random numbers that a seed settles: bits, threads, and torch's global generators left alone."""
+"""Random numbers that a seed determines: bits, threads, and torch's global generators left alone."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_seeded_models_of_eight_threads() -> None:
 
 @pytest.mark.parametrize("method", ["fused", "autograd"])
 def test_training_the_packages_models_leaves_other_threads_their_numbers(method: str) -> None:
-    """A report runs within an epoch, as another thread's draw may."""
+    """A progress report runs within an epoch; another thread may draw there too."""
     drawn = []
     for model in (build_model("mlp", seed=0), None):
         torch.manual_seed(99)
@@ -109,7 +109,7 @@ def test_threads_that_train_with_dropout() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 1000, 32_768, 60_000])
 def test_a_forked_child_has_the_same_order(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """60,000 are beyond what torch.randperm fills with one thread."""
+    """torch.randperm fills 60,000 with more than one thread."""
     keys = [(seed, epoch) for seed in (0, 1, 2**32 - 1) for epoch in (0, 1)]
     expected = [epoch_permutation(n, *key) for key in keys]
     assert torch.equal(
@@ -128,8 +128,8 @@ def test_choices_follow_from_seed_and_epoch_alone() -> None:
     for key, choices in zip(keys, drawn, strict=True):
         assert (choices.dtype, choices.shape) == (torch.int64, (5000,))
         assert set(choices.tolist()) == set(range(55))
-        torch.rand(3)  # what others draw is no matter
+        torch.rand(3)  # other draws have no influence
         assert torch.equal(epoch_choices(5000, 55, *key), choices)
     assert len({tuple(choices.tolist()) for choices in drawn}) == len(keys)
-    # What a run of this version stands for is no other in the next.
+    # A run means the same in this version and the next.
     assert epoch_choices(8, 55, 0, 0).tolist() == [11, 50, 5, 36, 42, 35, 22, 35]

@@ -1,4 +1,4 @@
-"""The grid of shifts, and rules that shift by digit."""
+"""The grid of shifts."""
 
 import dataclasses
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from lenetshift.checks.shifts import check_shift_rule
 from lenetshift.shifts import ShiftGrid
 
 
@@ -79,7 +78,7 @@ def test_bad_ranges_are_refused(name: str, values: Any) -> None:
     ],
 )
 def test_ranges_beyond_every_image_are_refused(values: range) -> None:
-    """Those that Python gives no length."""
+    """Those whose length Python cannot give."""
     with pytest.raises(ValueError, match=r"^dx: got .*, expected shifts within -"):
         ShiftGrid(dx=values)
     with pytest.raises(ValueError, match=r"^dy: got .*, expected "):
@@ -96,18 +95,3 @@ def test_index_of_an_absent_shift_is_refused() -> None:
     expected = r"expected dx in -4\.\.4 in steps of 2 and dy in 0\.\.6 in steps of 3$"
     with pytest.raises(ValueError, match=expected):
         ShiftGrid(range(-4, 5, 2), range(0, 7, 3)).index(1, 0)
-
-
-def test_rules() -> None:
-    check_shift_rule({})
-    check_shift_rule({0: (27, -27), 9: (0, 0)})
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [{10: (0, 0)}, {-1: (0, 0)}, {True: (0, 0)}, {"3": (0, 0)}]
-    + [{3: shift} for shift in [(28, 0), (0, -28), (1.0, 0), (1,), (1, 2, 3), 5, None]],
-)
-def test_bad_rules_are_refused(rule: Any) -> None:
-    with pytest.raises(ValueError, match=r"^rule(: got label|\[3\]: got) .*, expected [^\n]*$"):
-        check_shift_rule(rule)

@@ -230,7 +230,7 @@ class TestBatches:
         ),
         (
             ([(torch.zeros(3, 28, 28), torch.zeros(3).long())], torch.zeros(3).long()),
-            "labels: got int64 [3], expected none beside list, whose batches are to be (images, ",
+            "labels: got int64 [3], expected none with list, whose batches must be (images, ",
         ),
     ],
 )

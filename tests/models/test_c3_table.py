@@ -1,4 +1,4 @@
-"""The connection table of 1998, and weights with and without its gaps."""
+"""The connection table of 1998, and weights in sparse and dense form."""
 
 import re
 
@@ -93,7 +93,7 @@ def test_a_table_of_no_outputs() -> None:
 
 
 class PlainLeNet(nn.Module):
-    """LeNet-5 of PyTorch's own layers, C3 an ordinary convolution."""
+    """LeNet-5 with PyTorch's own layers; C3 is an ordinary convolution."""
 
     def __init__(self) -> None:
         super().__init__()

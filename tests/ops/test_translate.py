@@ -107,7 +107,11 @@ def test_bad_input(images: torch.Tensor, shifts: torch.Tensor, message: str) -> 
     [
         ((1, 28, 28), torch.float32, "grad_output: got shape [1, 28, 28], expected [N, 9, ..., "),
         ((1, 8, 28, 28), torch.float32, "grad_output: got shape [1, 8, 28, 28], expected [N, 9, "),
-        ((1, 9, 28, 28), torch.uint8, "images: gradients need real numbers, got uint8"),
+        (
+            (1, 9, 28, 28),
+            torch.uint8,
+            "images: got uint8, expected real floating-point numbers",
+        ),
     ],
 )
 def test_bad_gradient(shape: tuple[int, ...], dtype: torch.dtype, message: str) -> None:
