@@ -48,15 +48,33 @@ sys.exit(console())
 # How it starts.
 
 
-@pytest.mark.parametrize("name", ["", *command.COMMANDS])
-def test_help_needs_no_torch(name: str) -> None:
-    done = python("-c", WITHOUT_TORCH, *([name] if name else []), "--help")
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_help_and_errors_in_options_need_no_torch(name: str) -> None:
+    done = python("-c", WITHOUT_TORCH, name, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    if name:
-        assert f"Example:\n\n    lenetshift {name}" in done.stdout
-        assert "Exit status: 0 " in done.stdout
-    else:
-        assert all(each in done.stdout for each in command.COMMANDS)
+    assert f"Example:\n\n    lenetshift {name}" in done.stdout
+    assert "Exit status: 0 " in done.stdout
+    done = python("-c", WITHOUT_TORCH, name, "--frob")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"lenetshift {name}: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_default_of_0_is_shown() -> None:
+    made = command.parser()._subparsers._group_actions[0].choices["reproduce"]
+    text = " ".join(made.format_help().split())
+    assert "order of the images (default: 0)" in text
+    assert "over the training images (default: 2)" in text
+    assert "None)" not in text
+    assert "False)" not in text
+
+
+def test_the_list_of_commands_needs_no_torch() -> None:
+    done = python("-c", WITHOUT_TORCH, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(each in done.stdout for each in command.COMMANDS)
+    done = python("-c", WITHOUT_TORCH, "--version")
+    assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
 
 
 def test_an_example_is_possible(capsys: pytest.CaptureFixture[str]) -> None:
