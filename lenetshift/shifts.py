@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .checks.choices import REPORT_DX, REPORT_DY
 from .checks.describe import shown
 from .checks.errors import ArgumentError
 from .checks.numbers import is_int
@@ -45,8 +46,8 @@ class ShiftGrid:
     [[-1, 0], [0, 0], [1, 0], [-1, 1], [0, 1], [1, 1]]
     """
 
-    dx: range = range(-5, 6)
-    dy: range = range(-2, 3)
+    dx: range = REPORT_DX
+    dy: range = REPORT_DY
 
     def __post_init__(self) -> None:
         """Check both ranges."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..version import __version__
+from .errors import CoreError
 
 HOW_TO_BUILD = "build and install it with `pip install .` in the repository's root"
 
@@ -53,18 +54,18 @@ def load_core() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "lenetshift._core":
             raise
-        raise ImportError(f"lenetshift's compiled core is missing: {HOW_TO_BUILD}") from None
+        raise CoreError("lenetshift's compiled core is missing", HOW_TO_BUILD) from None
     if core.__version__ != __version__:
-        raise ImportError(
-            f"lenetshift's compiled core is of version {core.__version__}, the package of "
-            f"{__version__}: {HOW_TO_BUILD}"
+        raise CoreError(
+            f"lenetshift's compiled core is of version {core.__version__}, the package of {__version__}",
+            HOW_TO_BUILD,
         )
     root = Path(__file__).parents[2]
     sha256 = sources_sha256(root)
     if sha256 is not None and getattr(core, "sources_sha256", None) != sha256:
-        raise ImportError(
-            f"lenetshift's compiled core, {core.__file__}, was not built from the sources in "
-            f"{root}: {HOW_TO_BUILD}"
+        raise CoreError(
+            f"lenetshift's compiled core, {core.__file__}, was not built from the sources in {root}",
+            HOW_TO_BUILD,
         )
     return core
 

@@ -16,9 +16,44 @@ class ArgumentError(ValueError):
         super().__init__(name, got, expected)  # what pickle passes to this method again
         self.name, self.got, self.expected = name, got, expected
 
+    @property
+    def problem(self) -> str:
+        """The message without the name."""
+        return f"got {self.got}, expected {self.expected}"
+
     def __str__(self) -> str:
         """The message."""
-        return f"{self.name}: got {self.got}, expected {self.expected}"
+        return f"{self.name}: {self.problem}"
+
+
+class MethodError(ArgumentError):
+    """The method that was asked for cannot be used for this model and these images.
+
+    Attributes:
+        reason: why not, the end of a sentence.
+    """
+
+    def __init__(self, method: str, reason: str) -> None:
+        super().__init__("method", repr(method), "another")
+        self.args, self.reason = (method, reason), reason
+
+    @property
+    def problem(self) -> str:
+        """The message without the name."""
+        return f"got {self.got}, but {self.reason}"
+
+
+class CoreError(ImportError):
+    """The compiled core is missing, or does not fit the package.
+
+    Attributes:
+        reason: which of them, in a sentence.
+        do: what to do.
+    """
+
+    def __init__(self, reason: str, do: str) -> None:
+        super().__init__(f"{reason}: {do}")
+        self.reason, self.do = reason, do
 
 
 class NotAvailable(ValueError):

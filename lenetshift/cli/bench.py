@@ -1,7 +1,7 @@
-"""The command ``bench``: this package against plain PyTorch, verified, then timed, in seconds.
+"""The command ``bench``: this package against plain PyTorch on this machine, verified, then timed.
 
-Ours is the public call, from uint8 images to predictions; PyTorch's time begins with moved float32
-patterns, at the batch size that is fastest for it of a few. Repetitions take turns, so that what disturbs the
+Our time is that of the public call, from uint8 images to predictions; PyTorch's begins with moved float32
+patterns, at the batch size that is fastest for it of a few. Repetitions alternate, so that what disturbs the
 machine for a while disturbs both.
 """
 
@@ -11,37 +11,52 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import UsageError
 from ..checks.text import one_line
-from ..data.dataset import as_input
-from ..data.load import load_mnist
-from ..models.build import build_model
-from ..predict.evaluator import predict_shifts
-from ..reference import dense_twin, translate
-from ..shifts import ShiftGrid
-from ..storage.environment import environment
-from .machine import check_isa, pick_device, set_threads
+from ..models.table import ARCHITECTURES, BIASED
+from .options import add_device_and_threads, add_json, add_models, in_order
 from .output import check_writable, give
-from .parsers.bench import NETWORKS
 from .streams import say
 
-GRID = ShiftGrid()
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODELS = tuple(name for name in ARCHITECTURES if name != BIASED)
+
+DESCRIPTION = (
+    "Measure on this machine how fast the four models answer the report's 55 shifts: with this package, "
+    "and with plain PyTorch, whose time does not include moving the images. Both must give the same "
+    "answers, which is checked first. Takes a few seconds; benchmarks/ in the repository has the full "
+    "measurements, against more libraries."
+)
+EXAMPLE = "bench --models lenet5 --json"
+STATUS = "Exit status: 0 done, 2 cannot be done, or the answers differ (one line says why), 130 interrupted"
+NEEDS = ("lenetshift.api",)
+
 IMAGES = {"cpu": (1000, 50), "cuda": (10_000, 1000)}
-"""How many ours answers in a repetition, and PyTorch, which is slower."""
+"""How many images a repetition answers: ours, and PyTorch's, which is slower."""
 
 BATCH_SIZES = {"cpu": (55, 275, 2750), "cuda": (5_500, 55_000)}
 REPETITIONS = 7
 TOLERANCE = 5e-5
-"""Most that a logit may differ, of the largest one."""
+"""Largest difference of logits allowed, as a fraction of the largest logit."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_models(parser, MODELS)
+    add_device_and_threads(parser)
+    add_json(parser, "machine, times and ratios")
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify, time and print."""
+    from ..api import ShiftGrid, load_mnist
+    from ..storage.environment import environment
+    from .machine import check_isa, pick_device, set_threads
+
     check_writable({"--json": args.json})
     check_isa()
     set_threads(args.threads)
@@ -50,13 +65,13 @@ def run(args: argparse.Namespace) -> int:
     images = load_mnist()[1].subset(n_ours).images.to(device)
     results: list[dict[str, Any]] = []
     # Before the work: a Matplotlib that cannot be imported has no version.
-    value = {"environment": environment(device), "shifts": len(GRID), "models": results}
+    value = {"environment": environment(device), "shifts": len(ShiftGrid()), "models": results}
     try:
-        for name in NETWORKS:
-            if any(name in names for names in args.models):
-                results.append(measure(name, images))
-                say(_line(results[-1]))
-    except BaseException:  # an interruption too: what has been measured is told
+        for name in in_order(MODELS, args.models):
+            results.append(measure(name, images))
+            difference = results[-1]["largest_difference"]
+            say(f"{name}: answers equal (to {difference:.0e}), timed")
+    except BaseException:  # an interruption too: print what has been measured
         if results:
             give("-" if args.json == "-" else None, value, _table(value))
         raise
@@ -64,33 +79,43 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-@torch.inference_mode()
 def measure(name: str, images: Tensor) -> dict[str, Any]:
-    """Seconds for a pattern, ours and PyTorch's, and how many times as fast ours is.
+    """Seconds per pattern, ours and PyTorch's, and how many times as fast ours is.
 
     Raises:
         UsageError: the answers differ.
     """
+    import torch
+
+    from ..api import ShiftGrid, build_model, predict_shifts
+    from ..data.dataset import as_input
+    from ..reference import dense_twin, translate
+
+    grid = ShiftGrid()
     model = build_model(name, seed=0).to(images.device).eval()
     twin = dense_twin(model).eval()
     _, n_theirs = IMAGES[images.device.type]
     few = images[:n_theirs]
-    patterns = as_input(translate(few, GRID.shifts()).flatten(0, 1))  # [n_theirs * 55, 1, 28, 28]
-    worst = _verify(name, model, few, twin(patterns))
+    with torch.inference_mode():
+        patterns = as_input(
+            translate(few, grid.shifts()).flatten(0, 1)
+        )  # [n_theirs * 55, 1, 28, 28]
+        _, logits = predict_shifts(model, few, grid, return_logits=True)
+        worst = largest_difference(name, logits.flatten(0, 2), twin(patterns))
 
-    def ours() -> object:
-        return predict_shifts(model, images, GRID)
+        def ours() -> object:
+            return predict_shifts(model, images, grid)
 
-    def theirs(batch_size: int) -> Callable[[], object]:
-        return lambda: [twin(batch).argmax(1) for batch in patterns.split(batch_size)]
+        def theirs(batch_size: int) -> Callable[[], object]:
+            return lambda: [twin(batch).argmax(1) for batch in patterns.split(batch_size)]
 
-    tried = {n: _seconds(theirs(n), again=2) for n in BATCH_SIZES[images.device.type]}
-    batch_size = min(tried, key=tried.__getitem__)
-    _seconds(ours)  # warms up, as the trials did for PyTorch
-    samples: list[tuple[float, float]] = []
-    for _ in range(REPETITIONS):
-        samples.append((_seconds(ours), _seconds(theirs(batch_size))))
-    n_patterns = len(images) * len(GRID), len(patterns)
+        tried = {n: _seconds(theirs(n), again=2) for n in BATCH_SIZES[images.device.type]}
+        batch_size = min(tried, key=tried.__getitem__)
+        _seconds(ours)  # warms up, as the trials did for PyTorch
+        samples: list[tuple[float, float]] = []
+        for _ in range(REPETITIONS):
+            samples.append((_seconds(ours), _seconds(theirs(batch_size))))
+    n_patterns = len(images) * len(grid), len(patterns)
     our_s, their_s = (
         [seconds / n for seconds in column]
         for column, n in zip(zip(*samples, strict=True), n_patterns, strict=True)
@@ -104,10 +129,9 @@ def measure(name: str, images: Tensor) -> dict[str, Any]:
     }
 
 
-def _verify(name: str, model: nn.Module, images: Tensor, expected: Tensor) -> float:
-    """Largest difference of a logit, of the largest one; UsageError beyond the tolerance."""
-    _, logits = predict_shifts(model, images, GRID, return_logits=True)
-    worst = float((logits.flatten(0, 2) - expected).abs().max() / expected.abs().max())
+def largest_difference(name: str, logits: Tensor, expected: Tensor) -> float:
+    """Of the logits, as a fraction of the largest one; UsageError beyond the tolerance."""
+    worst = float((logits - expected).abs().max() / expected.abs().max())
     if not worst <= TOLERANCE:  # a NaN fails too
         raise UsageError(
             f"{name}: answers differ by {worst:.1e} of the largest logit, expected {TOLERANCE:.0e} at "
@@ -118,28 +142,26 @@ def _verify(name: str, model: nn.Module, images: Tensor, expected: Tensor) -> fl
 
 def _seconds(call: Callable[[], object], again: int = 1) -> float:
     """How long a call takes, the last of several."""
+    import torch
+
     for _ in range(again):
-        _wait()
+        _wait(torch.cuda)
         start = time.perf_counter()
         call()
-        _wait()
+        _wait(torch.cuda)
         seconds = time.perf_counter() - start
     return seconds
 
 
-def _wait() -> None:
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
+def _wait(cuda: Any) -> None:
+    if cuda.is_initialized():
+        cuda.synchronize()
 
 
 def _summary(seconds: list[float]) -> dict[str, float]:
-    """Of seconds a pattern: median, and (slowest - fastest) / median."""
+    """Of seconds per pattern: median, and (slowest - fastest) / median."""
     median = statistics.median(seconds)
     return {"seconds_a_pattern": median, "spread": (max(seconds) - min(seconds)) / median}
-
-
-def _line(result: dict[str, Any]) -> str:
-    return f"{result['model']}: answers equal (to {result['largest_difference']:.0e}), timed"
 
 
 def _table(value: dict[str, Any]) -> str:
@@ -150,7 +172,7 @@ def _table(value: dict[str, Any]) -> str:
             f"{where['processor']}, {where['isa']}, {where['threads']} "
             f"thread{'' if where['threads'] == 1 else 's'}{card}, torch {where['torch']}"
         ),
-        "microseconds a pattern: median (spread)",
+        "microseconds per pattern: median (spread)",
         f"{'model':16}{'ours':>16}{'PyTorch':>16}{'ratio':>9}",
     ]
     for result in value["models"]:

@@ -1,7 +1,8 @@
 """The command ``lenetshift``: its table of subcommands, and how each is run.
 
-A command's options stand in :mod:`lenetshift.cli.parsers` and need no torch; what it does stands in the
-module of its name here, which is imported once the options are in order.
+Each subcommand has a module of its name here: its options need no torch, and its work imports what it needs
+once the options are in order. Such a module has ``DESCRIPTION``, ``EXAMPLE``, ``STATUS`` (its exit status, in
+a sentence), ``add_arguments(parser)``, ``run(args)`` and ``NEEDS``, the modules imported before ``run``.
 """
 
 from __future__ import annotations
@@ -16,24 +17,21 @@ from ..checks.errors import DataError, Differs, StorageError, UsageError
 from ..checks.text import in_a_line
 from ..version import __version__
 from . import interrupts
-from .parsers import LOST_STATUS, STDERR_LOST, STDOUT_LOST, OneLineParser
+from .options import LOST_STATUS, STDERR_LOST, STDOUT_LOST, OneLineParser
 from .streams import guarded_streams, say
 
 COMMANDS = {
     "reproduce": "train and evaluate the report's models, print Table 1, draw the figures",
     "study": "test the report's numbers and claims over many seeds",
-    "verify": "recompute all that a study's dossier says",
-    "evaluate": "ask a network of your own, or a checkpoint, about every shift",
+    "verify": "recompute everything in a study's dossier",
+    "evaluate": "run a network of your own, or a checkpoint, under every shift",
     "grid": "draw one test image under every shift, with a checkpoint's answers",
     "page": "write report.html from a finished result folder",
     "bench": "measure this package against plain PyTorch on this machine",
-    "doctor": "say what is installed, what will be used and why, and what is wrong",
+    "doctor": "show what is installed, what will be used and why, and what is wrong",
     "completion": "print the completion script of a shell",
 }
-"""Name -> what it does, in a line. A further command is a line here, its options in ``parsers/NAME.py``,
-its work in ``NAME.py``."""
-
-WITHOUT_TORCH = ("doctor", "completion")
+"""Name -> what it does, in a line. For another command, add a line here and a module of its name."""
 
 
 def parser(prog: str = "lenetshift") -> argparse.ArgumentParser:
@@ -41,30 +39,32 @@ def parser(prog: str = "lenetshift") -> argparse.ArgumentParser:
     made = OneLineParser(
         prog=prog,
         description="How robust is a digit classifier to moving the digit?",
-        epilog=f"`{prog} COMMAND --help` has the options of one, with an example.",
+        epilog=f"`{prog} COMMAND --help` shows the options of a command, with an example.",
     )
     made.add_argument("--version", action="version", version=f"lenetshift {__version__}")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
-        about = _parser_module(name)
-        one = commands.add_parser(
-            name, help=line, description=about.DESCRIPTION, epilog=_epilog(about, prog)
-        )
-        _fill(one, name, about)
+        about = _texts(name, f"{prog} {name}")
+        _add_arguments(commands.add_parser(name, help=line, **about), name)
     return made
 
 
-def _fill(one: argparse.ArgumentParser, name: str, about: Any) -> None:
-    about.add_arguments(one)
-    one.set_defaults(command=name, prog=one.prog)
+def _texts(name: str, prog: str) -> dict[str, Any]:
+    module = _module(name)
+    example = prog + module.EXAMPLE.removeprefix(name)
+    return {
+        "description": module.DESCRIPTION,
+        "epilog": f"Example:\n\n    {example}\n\n{module.STATUS}; {LOST_STATUS}",
+    }
 
 
-def _epilog(about: Any, prog: str) -> str:
-    return f"Example:\n\n    {prog} {about.EXAMPLE}\n\n{about.STATUS}; {LOST_STATUS}"
+def _add_arguments(made: argparse.ArgumentParser, name: str) -> None:
+    _module(name).add_arguments(made)
+    made.set_defaults(command=name, prog=made.prog)
 
 
-def _parser_module(name: str) -> Any:
-    return importlib.import_module(f".parsers.{name}", __package__)
+def _module(name: str) -> Any:
+    return importlib.import_module(f".{name}", __package__)
 
 
 def console() -> int:
@@ -84,16 +84,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "lenetshift") -> in
 
 def alone(name: str, arguments: Sequence[str] | None = None) -> int:
     """The same for one command in a module of its own, ``python -m lenetshift.<name>``."""
-    about = _parser_module(name)
     prog = f"python -m lenetshift.{name}"
-    epilog = _epilog(about, "lenetshift").replace(f"lenetshift {name}", prog)
-    made = OneLineParser(prog=prog, description=about.DESCRIPTION, epilog=epilog)
-    _fill(made, name, about)
+    made = OneLineParser(prog=prog, **_texts(name, prog))
+    _add_arguments(made, name)
     return _guarded(made, arguments)
 
 
 def _guarded(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """The exit status, with what the streams lose."""
+    """The exit status, including what the streams have lost."""
     with guarded_streams() as (output, errors):
         status = _status(made, arguments)
         output.flush()
@@ -106,18 +104,18 @@ def _guarded(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
 
 
 def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Run a command, and say in one line why it ends where it does."""
+    """Run a command, and say in one line why it failed."""
     interrupted = "interrupted"
     try:
         args, unknown = made.parse_known_args(arguments)
-    except SystemExit as stop:  # --help, or an error that has been told
+    except SystemExit as stop:  # --help, or an error that has been reported
         return int(stop.code or 0)
-    if unknown:  # told here, since argparse would name the whole command, not the subcommand
+    if unknown:  # reported here, since argparse would name the whole command, not the subcommand
         say(f"{args.prog}: error: unrecognized arguments: {' '.join(unknown)}")
         return 2
     try:
         out = getattr(args, "out", None)
-        interrupted = getattr(_parser_module(args.command), "INTERRUPTED", interrupted)
+        interrupted = getattr(_module(args.command), "INTERRUPTED", interrupted)
         return _run(args)
     except Differs as difference:
         say(f"{args.prog}: differs: {difference}")
@@ -136,11 +134,11 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
 
 
 def _run(args: argparse.Namespace) -> int:
+    module = _module(args.command)
     try:
-        if args.command not in WITHOUT_TORCH:
-            importlib.import_module("lenetshift.api")
-        module = importlib.import_module(f".{args.command}", __package__)
-    except ImportError as error:  # of torch, or of a core that does not fit
+        for name in module.NEEDS:
+            importlib.import_module(name)
+    except ImportError as error:  # torch is missing, or the core does not fit
         reason = " ".join(str(error).split())
         raise UsageError(f"{reason} (`lenetshift doctor` says what to do)") from error
     interrupts.raise_again()
@@ -151,5 +149,5 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning in a line, without the code that it came from."""
+    """A warning in a line, without its source code."""
     say(f"warning: {' '.join(str(message).split())}")

@@ -1,7 +1,7 @@
 """The command ``doctor``: what is installed, what will be used and why, what is wrong and what to do.
 
-This process imports neither torch nor the compiled core: :mod:`lenetshift.cli.checkup.probe` does, in
-another, so that nothing that is broken there ends this.
+This process imports neither torch nor the compiled core. :mod:`lenetshift.cli.checkup.probe` does, in another
+process, so that nothing that is broken there ends this one.
 """
 
 from __future__ import annotations
@@ -10,35 +10,42 @@ import argparse
 from dataclasses import asdict
 
 from ..checks.text import one_line
-from .checkup import installed, probed, probing, resources
+from .checkup import here, probing
 from .checkup.finding import NOTE, OK, WRONG, Finding
+from .checkup.probe import STAGES
+from .options import add_json
 from .output import check_writable, give
+
+DESCRIPTION = (
+    "Show what is installed, what will be used and why (instruction set, threads, CUDA), whether the "
+    "packaged data and the compiled core are intact, and, for everything that is wrong, what to do. Works "
+    "even if torch is missing or broken: what could crash is tried in another process."
+)
+EXAMPLE = "doctor --json"
+STATUS = (
+    "Exit status: 0 everything is fine, 1 something is wrong, 2 cannot be done, 130 interrupted"
+)
+NEEDS = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--no-torch", action="store_true",
+        help="do not start torch, which takes seconds: its version is shown, but torch and CUDA are not "
+        "tried",
+    )  # fmt: skip
+    add_json(parser, "all findings")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Look, and tell; 1 where something is wrong."""
+    """Look, and give the findings; 1 if something is wrong."""
     check_writable({"--json": args.json})
-    with probing.Probe(
-        ["core"] if args.no_torch else []
-    ) as probe:  # it runs while the rest is looked at
-        findings = [
-            installed.python(),
-            *installed.packages(),
-            installed.data(),
-            *resources.room(),
-        ]
-        found = probe.result()
-    findings += [probed.core(found), probed.isa(found), probed.threads(found)]
-    if not args.no_torch:
-        findings += [
-            look(found) if stage in found else probed.untried(name)
-            for name, stage, look in (
-                ("torch", "torch", probed.torch),
-                ("ops", "ops", probed.ops),
-                ("CUDA", "cuda", probed.cuda),
-                ("figures", "figures", probed.figures),
-            )
-        ]
+    stages = ["core"] if args.no_torch else [stage.name for stage in STAGES]
+    tried = probing.probe(stages)
+    facts = {finding.name: finding.facts or {} for finding in tried}
+    threads = here.threads(facts.get("torch", {}).get("threads"))
+    findings = [*here.look(), threads, *tried]
     n_wrong = sum(finding.state == WRONG for finding in findings)
     value = {"ok": not n_wrong, "findings": [asdict(finding) for finding in findings]}
     give(args.json, value, _text(findings, n_wrong))
@@ -49,9 +56,9 @@ def _text(findings: list[Finding], n_wrong: int) -> str:
     lines = []
     for finding in findings:
         mark = {OK: "  ", NOTE: "- ", WRONG: "! "}[finding.state]
-        lines.append(one_line(f"{mark}{finding.name:14}{finding.text}"))
+        lines.append(f"{mark}{finding.name:14}{finding.text}")
         if finding.do:
-            lines.append(one_line(f"{'':16}-> {finding.do}"))
+            lines.append(f"{'':16}-> {finding.do}")
     things = "1 thing is" if n_wrong == 1 else f"{n_wrong} things are"
-    lines.append(f"{things} wrong, marked with !." if n_wrong else "All is well.")
-    return "\n".join(lines)
+    lines.append(f"{things} wrong, marked with !." if n_wrong else "Everything is fine.")
+    return "\n".join(map(one_line, lines))

@@ -1,52 +1,166 @@
-"""The command ``evaluate``: any network under every shift, in text, as JSON and as a map."""
+"""The command ``evaluate``: any network under every shift, as text, as JSON and as a map."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
+from ..checks.choices import EVALUATION_METHODS, REPORT_DX, REPORT_DY
 from ..checks.errors import UsageError
 from ..checks.text import in_a_line, one_line
-from ..data.dataset import Dataset
-from ..data.load import load_mnist
-from ..data.normalize import Normalize
-from ..figures.figures import draw_accuracy_maps
-from ..metrics.evaluation import METRICS, Evaluation, evaluate_shifts
-from ..shifts import ShiftGrid
 from . import interrupts
-from .grids import grid_of
-from .machine import check_isa, check_matplotlib, pick_device, set_threads
-from .networks import load_checkpoint_model, load_model, load_weights, of_a_person
+from .options import (
+    FILE,
+    USUAL_STATUS,
+    a_path,
+    add_data,
+    add_device_and_threads,
+    add_json,
+    add_path,
+    naming_options,
+    picture,
+    shift_range,
+)
 from .output import check_writable, give
 from .streams import printing_aside, say
 
-_OPTIONS = {
-    "batch_size": "batch-size",
-    "crop": "crop",
-    "fill": "fill",
-    "grid": "dx, --dy",
-    "method": "method",
-    "model": "model",
-    "transform": "mean",
-}
-"""What the package's messages name -> the option that says it."""
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..api import Dataset, Evaluation, Normalize
+
+DESCRIPTION = (
+    "Run a network on the test images of a data set under every shift of a grid, and measure how robust "
+    "its answers are: accuracy, worst case, flips, consistency, each with an interval over images."
+    "\n\n"
+    "The file of --model is Python code of yours, and is executed. Files with weights are never "
+    "executed: those named .safetensors are read as such, others with torch.load(weights_only=True)."
+)
+EXAMPLE = (
+    "evaluate --model net.py:Net --weights net.safetensors --mean 0.1307 --std 0.3081 \\\n"
+    "        --dx -6 6 2 --dy -2 2 --json result.json --plot accuracy.png"
+)
+STATUS = USUAL_STATUS
+NEEDS = ("lenetshift.api",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    network = parser.add_argument_group("network (one of --model and --checkpoint)")
+    which = network.add_mutually_exclusive_group(required=True)
+    add_path(
+        which, "--model", FILE, type=_model, metavar="FILE.py:NAME",
+        help="a class of torch.nn.Module that takes no arguments, a function without arguments that "
+        "returns a module, or a module itself; it takes [B, 1, 28, 28] and gives logits [B, K]",
+    )  # fmt: skip
+    add_path(
+        which, "--checkpoint", FILE, metavar="FILE",
+        help="checkpoint in a result folder, such as results/checkpoints/lenet5.pt",
+    )  # fmt: skip
+    add_path(
+        network, "--weights", FILE, metavar="FILE",
+        help="state dict for --model, or a file that has one under state_dict (default: the weights "
+        "that the module is made with)",
+    )  # fmt: skip
+    asked = parser.add_argument_group("input")
+    add_data(asked, "; its test images are used")
+    asked.add_argument(
+        "--images", type=int, metavar="N",
+        help="use only N test images, drawn evenly over the set (default: all)",
+    )  # fmt: skip
+    for name, direction, shifts in (("dx", "right", REPORT_DX), ("dy", "down", REPORT_DY)):
+        first, last = shifts[0], shifts[-1]
+        asked.add_argument(
+            f"--{name}", type=int, nargs="+", default=[first, last], metavar="PIXELS",
+            help="first and last shift, and optionally the step between shifts; > 0 is "
+            f"{direction} (default: {first} {last}, step 1)",
+        )  # fmt: skip
+    asked.add_argument(
+        "--fill", type=_fill, nargs="+", default=[0.0], metavar="X",
+        help="value of the uncovered pixels, 0..255, or circular: what leaves on one side enters on "
+        "the other (default: 0)",
+    )  # fmt: skip
+    asked.add_argument(
+        "--crop", type=int, nargs=2, metavar=("H", "W"),
+        help="the network sees only the middle H x W pixels, behind which the image moves",
+    )  # fmt: skip
+    asked.add_argument(
+        "--mean", type=_number, nargs="+", metavar="X",
+        help="with --std: pixels in 0..1 become (pixel - mean) / std before the network",
+    )  # fmt: skip
+    asked.add_argument("--std", type=_number, nargs="+", metavar="X", help="with --mean")
+    how = parser.add_argument_group("method")
+    how.add_argument(
+        "--method", choices=EVALUATION_METHODS, default=EVALUATION_METHODS[0],
+        help="auto chooses; fused: the op of one of this package's models; shared: features that the "
+        "shifts have in common are computed once; plain: pattern by pattern",
+    )  # fmt: skip
+    how.add_argument(
+        "--batch-size", type=int, metavar="N",
+        help="patterns per forward pass of plain (default: depends on their size)",
+    )  # fmt: skip
+    how.add_argument(
+        "--scores", action="store_true",
+        help="keep the logits, for the metric score change: 4 bytes for each class and pattern",
+    )  # fmt: skip
+    add_device_and_threads(how)
+    how.add_argument("--no-progress", action="store_true", help="no bar, even on a terminal")
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--level", type=_number, default=0.95, metavar="X", help="confidence level of the intervals"
+    )
+    output.add_argument("--no-intervals", action="store_true", help="compute no intervals")
+    add_json(output, "all results, with the accuracy at every shift and for each class,")
+    add_path(
+        output, "--plot", FILE, type=picture, metavar="FILE",
+        help="draw the accuracy at every shift, as .png or .svg",
+    )  # fmt: skip
+
+
+def _model(text: str) -> tuple[str, str]:
+    file, colon, name = text.rpartition(":")
+    if not colon or not file or not name.isidentifier():
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a file and a name in it, such as net.py:Net"
+        )
+    return str(a_path(file)), name
+
+
+def _fill(text: str) -> float | str:
+    return text if text == "circular" else _number(text)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
+    return number
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, and say what came out."""
+    """Evaluate, and give the results."""
+    from ..api import ShiftGrid
+    from .machine import check_isa, check_matplotlib, pick_device, set_threads
+    from .networks import of_a_person
+
     start = time.perf_counter()
     if not 0 < args.level < 1:
         raise UsageError(f"argument --level: got {args.level:g}, expected a number between 0 and 1")
     check_writable({"--json": args.json, "--plot": args.plot})
-    grid = grid_of(_shifts("dx", args.dx), _shifts("dy", args.dy))
-    fill, transform = _fill(args.fill), _transform(args.mean, args.std)
+    with naming_options():
+        grid = ShiftGrid(
+            shift_range("--dx", args.dx, steps=True), shift_range("--dy", args.dy, steps=True)
+        )
+        transform = _transform(args.mean, args.std)
+    fill = _one_or_several(args.fill)
     check_isa()
     if args.plot is not None:
         check_matplotlib()
@@ -56,20 +170,20 @@ def run(args: argparse.Namespace) -> int:
     model, name = _network(args)
     with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
         model = model.to(device)
-    images, crop = data.images.to(device), None if args.crop is None else tuple(args.crop)
     evaluation = _evaluated(
-        model, name, images, data, grid, method=args.method, fill=fill, crop=crop,
-        transform=transform, batch_size=args.batch_size, return_logits=args.scores,
-        progress=not args.no_progress,
+        name, model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
+        crop=None if args.crop is None else tuple(args.crop), transform=transform,
+        batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
     )  # fmt: skip
+    value, intervals, interrupted = _value(args, name, evaluation), {}, False
     try:
-        intervals = {} if args.no_intervals else _intervals(evaluation, args.level)
-        interrupted = False
+        if not args.no_intervals:
+            intervals = _intervals(evaluation, value["metrics"], args.level)
     except KeyboardInterrupt:
-        intervals, interrupted = {}, True
+        interrupted = True
         say("interrupted: without intervals")
-    value = _value(args, name, evaluation, intervals)
-    text = _text(name, evaluation, intervals, args.level)
+    value["intervals"] = {metric: intervals.get(metric) for metric in value["metrics"]}
+    text = _text(name, value, evaluation)
     pictures = {} if args.plot is None else {args.plot: partial(_draw, args.plot, name, evaluation)}
     give(args.json, value, text, pictures)
     if interrupted:
@@ -79,39 +193,32 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _shifts(name: str, given: list[int]) -> range:
-    if len(given) not in (2, 3) or given[0] > given[1] or (given[2:] and given[2] < 1):
-        shown = " ".join(map(str, given))
-        raise UsageError(
-            f"argument --{name}: got {shown}, expected the first shift, then the last, then, if need "
-            "be, a step of 1 or more"
-        )
-    return range(given[0], given[1] + 1, *given[2:])
-
-
-def _fill(given: list[float | str]) -> Any:
-    if len(given) == 1:
-        return given[0]
-    if "circular" in given:
+def _one_or_several(fill: list[float | str]) -> Any:
+    if len(fill) == 1:
+        return fill[0]
+    if "circular" in fill:
         raise UsageError("argument --fill: got circular and a number, expected one of them")
-    return tuple(given)
+    return tuple(fill)
 
 
 def _transform(mean: list[float] | None, std: list[float] | None) -> Normalize | None:
+    from ..api import Normalize
+
     if mean is None and std is None:
         return None
     if mean is None or std is None:
         given, missing = ("std", "mean") if mean is None else ("mean", "std")
         raise UsageError(f"argument --{given}: got no --{missing}, expected both or neither")
     if len(mean) != len(std):
-        raise UsageError(f"argument --std: got {len(std)}, expected {len(mean)}, one a --mean")
-    try:
-        return Normalize(mean, std)
-    except ValueError as error:
-        raise UsageError(f"argument --{error}") from error
+        raise UsageError(
+            f"argument --std: got {len(std)}, expected {len(mean)}, one for each --mean"
+        )
+    return Normalize(mean, std)
 
 
 def _test_set(args: argparse.Namespace) -> Dataset:
+    from ..api import load_mnist
+
     _, data = load_mnist(args.data)
     if args.images is None:
         return data
@@ -121,7 +228,9 @@ def _test_set(args: argparse.Namespace) -> Dataset:
 
 
 def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
-    """The network and what to call it."""
+    """The network and its name."""
+    from .networks import load_checkpoint_model, load_model, load_weights
+
     if args.checkpoint is not None:
         if args.weights is not None:
             raise UsageError("argument --weights: not with --checkpoint, which has its own")
@@ -134,42 +243,36 @@ def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
     return model, name
 
 
-def _evaluated(
-    model: nn.Module, name: str, images: torch.Tensor, data: Dataset, grid: ShiftGrid, **how: Any
-) -> Evaluation:
-    """The evaluation; UsageError with the option that is not possible, or what the network raises."""
+def _evaluated(name: str, *arguments: Any, **settings: Any) -> Evaluation:
+    """The evaluation; UsageError that names the option that cannot be used, or what the network raises."""
+    from ..api import evaluate_shifts
+
     try:
-        with printing_aside():
-            return evaluate_shifts(model, images, data.labels, grid, **how)
-    except ValueError as error:
-        argument, _, rest = str(error).partition(":")
-        if argument in _OPTIONS:
-            raise UsageError(f"argument --{_OPTIONS[argument]}:{rest}") from error
-        raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
+        with printing_aside(), naming_options():
+            return evaluate_shifts(*arguments, **settings)
+    except UsageError:
+        raise
     except (Exception, SystemExit) as error:
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
 
 
-def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:
-    """Metric -> both ends of its interval; without those that this evaluation has none of."""
+def _intervals(
+    evaluation: Evaluation, metrics: Iterable[str], level: float
+) -> dict[str, list[float]]:
+    """Metric -> both ends of its interval, if this evaluation has one."""
     intervals = {}
-    for name in METRICS:
+    for name in metrics:
         try:
             intervals[name] = list(evaluation.interval(name, level))
         except ValueError:  # it lacks what the metric needs, or images
             pass
-        except Exception as error:  # too little memory, for one: the figures are there all the same
+        except Exception as error:  # too little memory, for one: the metrics are there all the same
             say(f"note: no interval of {name}: {in_a_line(error)}")
     return intervals
 
 
-def _value(
-    args: argparse.Namespace,
-    name: str,
-    evaluation: Evaluation,
-    intervals: Mapping[str, Sequence[float]],
-) -> dict[str, Any]:
-    """What the JSON holds."""
+def _value(args: argparse.Namespace, name: str, evaluation: Evaluation) -> dict[str, Any]:
+    """The contents of the JSON, without the intervals."""
     return {
         "model": name if args.model is None else ":".join(args.model),
         "weights": None if args.weights is None else str(args.weights),
@@ -177,12 +280,15 @@ def _value(
         "data": None if args.data is None else str(args.data),
         **evaluation.to_dict(),
         "level": args.level,
-        "intervals": {metric: intervals.get(metric) for metric in METRICS},
     }
 
 
 def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     """Draw the accuracy at every shift."""
+    import torch
+
+    from ..figures.figures import draw_accuracy_maps
+
     parts = {"unmoved": evaluation.unmoved, "moved": evaluation.moved}
     shown = [f"{part} {100 * of['accuracy']:.1f} %" for part, of in parts.items() if of]
     title = f"{name}: {', '.join(shown)}"
@@ -190,18 +296,24 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     draw_accuracy_maps(path, {title: accuracies}, evaluation.grid)
 
 
-def _text(
-    name: str, evaluation: Evaluation, intervals: Mapping[str, Sequence[float]], level: float
-) -> str:
+def _text(name: str, value: Mapping[str, Any], evaluation: Evaluation) -> str:
     """The evaluation in lines, each metric with its interval."""
-    lines = [name]
-    values = evaluation.to_dict()["metrics"]
-    for line in str(evaluation).splitlines():
-        metric = line[:32].strip().replace(" ", "_")
-        if metric in intervals and values[metric] is not None:
-            low, high = (100 * end for end in intervals[metric])
+    from ..shifts import span
+
+    grid = evaluation.grid
+    lines = [
+        name,
+        f"{len(evaluation):,} images, {len(grid)} shifts (dx {span(grid.dx)}, dy {span(grid.dy)})",
+        str(evaluation.reason),
+    ]
+    for metric, fraction in value["metrics"].items():
+        line = f"  {metric.replace('_', ' '):30}{'-' if fraction is None else f'{100 * fraction:.1f} %':>8}"
+        interval = value["intervals"][metric]
+        if fraction is not None and interval:
+            low, high = (100 * end for end in interval)
             line += f"  [{low:.1f}, {high:.1f}]"
-        lines.append(one_line(line))  # the way's reason names parts of the network
-    if intervals:
-        lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
-    return "\n".join(lines)
+        lines.append(line)
+    if any(value["intervals"].values()):
+        level = 100 * value["level"]
+        lines.append(f"In brackets: {level:g} % intervals of this one network, over images.")
+    return "\n".join(map(one_line, lines))  # the reason names parts of the network

@@ -4,23 +4,62 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..checks.errors import UsageError
-from ..checks.numbers import is_int
-from ..data.load import load_mnist
-from ..figures.figures import draw_shift_figure
 from ..models.table import DISPLAY_NAMES
-from ..predict.evaluator import predict_shifts
-from .grids import grid_of
-from .machine import check_isa, check_matplotlib
-from .networks import load_checkpoint_model
+from .options import (
+    FILE,
+    USUAL_STATUS,
+    add_data,
+    add_json,
+    add_path,
+    naming_options,
+    picture,
+    shift_range,
+)
 from .output import check_writable, give
+
+DESCRIPTION = (
+    "Draw one test image under every shift, each with the answer of a checkpoint's model, like the "
+    "report's figures 1 to 4."
+)
+EXAMPLE = "grid --checkpoint results/checkpoints/biased_lenet5.pt --index 4017 --out 4017.png"
+STATUS = USUAL_STATUS
+NEEDS = ("lenetshift.api",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_path(
+        parser, "--checkpoint", FILE, required=True, metavar="FILE",
+        help="checkpoint in a result folder, such as results/checkpoints/lenet5.pt",
+    )  # fmt: skip
+    parser.add_argument(
+        "--index", type=int, required=True, metavar="N", help="number of the test image, from 0"
+    )
+    add_data(parser)
+    add_path(
+        parser, "--out", FILE, type=picture, metavar="FILE",
+        help="the figure, .png or .svg (default: MODEL-N.png in this folder)",
+    )  # fmt: skip
+    for name, direction in (("dx", "right"), ("dy", "down")):
+        parser.add_argument(
+            f"--{name}", type=int, nargs=2, metavar=("FIRST", "LAST"),
+            help=f"shifts in pixels, > 0 is {direction} (default: those of the checkpoint's run)",
+        )  # fmt: skip
+    add_json(parser, "image, label and answers")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask the model about the image, and draw."""
+    """Query the model about the image, and draw."""
+    from ..api import ShiftGrid, load_mnist, predict_shifts
+    from ..figures.figures import draw_shift_figure
+    from .machine import check_isa, check_matplotlib
+    from .networks import load_checkpoint_model
+
     check_isa()
     model, checkpoint = load_checkpoint_model(args.checkpoint)
     out = Path(f"{checkpoint.model}-{args.index}.png") if args.out is None else args.out
@@ -29,14 +68,11 @@ def run(args: argparse.Namespace) -> int:
     _, test = load_mnist(args.data)
     if not 0 <= args.index < len(test):
         raise UsageError(f"argument --index: got {args.index}, expected 0..{len(test) - 1}")
-    asked = checkpoint.settings.get("grid")
-    grid = grid_of(_shifts("dx", args.dx, asked), _shifts("dy", args.dy, asked))
     image, label = test[args.index]
-    try:
+    asked = checkpoint.settings.get("grid")
+    with naming_options():
+        grid = ShiftGrid(_shifts("dx", args.dx, asked), _shifts("dy", args.dy, asked))
         predictions = predict_shifts(model, image[None], grid)[0]
-    except ValueError as error:
-        _, _, rest = str(error).partition(":")
-        raise UsageError(f"argument --dx, --dy:{rest}") from error
     name = DISPLAY_NAMES[checkpoint.model]
     title = f"Test image {args.index} (label {int(label)}), answers of {name}"
     diverged = "Training diverged: the answers mean nothing." if checkpoint.divergence() else ""
@@ -51,11 +87,8 @@ def run(args: argparse.Namespace) -> int:
         "right": n_right,
         "figure": str(out),
     }
-
-    def draw() -> None:
-        draw_shift_figure(out, image, int(label), predictions, grid, title, note)
-
     text = f"{title}: right at {n_right} of {len(grid)} shifts"
+    draw = partial(draw_shift_figure, out, image, int(label), predictions, grid, title, note)
     give(args.json, value, text, {out: draw})
     return 0
 
@@ -64,11 +97,6 @@ def _shifts(name: str, given: Sequence[int] | None, asked: Any) -> range:
     """The shifts of an option, or those of the checkpoint's run."""
     if given is None:
         given = asked.get(name) if isinstance(asked, Mapping) else None
-        if not isinstance(given, list) or len(given) != 2 or not all(map(is_int, given)):
+        if not isinstance(given, list) or [type(shift) for shift in given] != [int, int]:
             raise UsageError(f"argument --{name}: got none, and the checkpoint names no shifts")
-    first, last = given
-    if first > last:
-        raise UsageError(
-            f"argument --{name}: got {first} {last}, expected the first shift, then the last"
-        )
-    return range(first, last + 1)
+    return shift_range(f"--{name}", given)

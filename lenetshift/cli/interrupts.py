@@ -1,12 +1,12 @@
-"""What Ctrl-C does to a process that is a command: a matter of where it is.
+"""What Ctrl-C does to a command depends on what the process is doing.
 
-While it imports, nothing can be lost, and an exception may end anywhere in the code of others: it leaves
-at once. While it works, Ctrl-C is a KeyboardInterrupt, as ever. When its work is done it only ends, and
-Ctrl-C does nothing: raised while Python takes itself down, an exception can abort the process.
+While it imports, nothing can be lost, and an exception may surface anywhere in the code of others: Ctrl-C
+ends the process at once. While it works, Ctrl-C is a KeyboardInterrupt, as usual. Once its work is done,
+Ctrl-C does nothing: an exception while Python shuts down can abort the process.
 
-A process that ignores Ctrl-C, such as a shell's job in the background, keeps to that throughout.
+A process that ignores Ctrl-C, such as a background job of a shell, ignores it throughout.
 
-A command that has processes of its own to end handles SIGTERM and SIGHUP in the same way.
+A command with processes of its own to end handles SIGTERM and SIGHUP in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 STATUS = 130
-"""The exit status of an interrupted command, as shells have it: 128 and the number of SIGINT."""
+"""The exit status of an interrupted command, as in shells: 128 plus the number of SIGINT."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -54,15 +54,15 @@ def leave_at_once() -> None:
 
 
 def raise_again() -> None:
-    """The end of :func:`leave_at_once`; without it, nothing."""
+    """Undo :func:`leave_at_once`, if it was called."""
     _change(_leave, signal.default_int_handler)
 
 
 def as_process(main: Callable[[], int]) -> int:
-    """The status of ``main``, after which this process will do nothing more than end."""
+    """The status of ``main``, after which this process does nothing but end."""
     try:
         status = main()
-    except KeyboardInterrupt:  # it came when all was told
+    except KeyboardInterrupt:  # it came when everything was printed
         status = STATUS
     for handler in (signal.default_int_handler, _leave):
         _change(handler, signal.SIG_IGN)
@@ -79,7 +79,7 @@ def _change(
     after: Callable[[int, FrameType | None], object] | int,
     number: int = signal.SIGINT,
 ) -> None:
-    """Another handler in the place of one; only the main thread may."""
+    """Replace one handler with another, which only the main thread may do."""
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and signal.getsignal(number) is before:
         signal.signal(number, after)

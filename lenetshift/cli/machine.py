@@ -1,4 +1,4 @@
-"""What of the machine a command uses: device, threads, instruction set, Matplotlib."""
+"""The parts of the machine that a command uses: device, threads, instruction set, Matplotlib."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .streams import say
 
 
 def pick_device(wanted: str) -> torch.device:
-    """The device to use, after one small op there; says which ``auto`` took, and why not CUDA."""
+    """The device to use, after one small op there; prints which device ``auto`` is, and why not CUDA."""
     if wanted == "cpu":
         return torch.device("cpu")
     try:
@@ -31,15 +31,15 @@ def pick_device(wanted: str) -> torch.device:
 
 
 def set_threads(wanted: int | None) -> None:
-    """Take the threads asked for, or PyTorch's choice, but no more than there are CPUs: those beyond
-    would wait in turns for the others, for minutes where a second is enough."""
+    """Use the threads asked for, or PyTorch's choice, but no more than there are CPUs: more threads would
+    wait for each other, for minutes instead of a second."""
     n_threads = torch.get_num_threads() if wanted is None else wanted
     n_cpus = available_cpus()
     if n_threads > n_cpus:
         asked = "PyTorch's choice of threads" if wanted is None else "argument --threads"
         say(
             f"{asked}: got {n_threads}, expected at most {n_cpus}, the CPUs that this process may "
-            f"use: {n_cpus} taken"
+            f"use: {n_cpus} used"
         )
         n_threads = n_cpus
     if n_threads != torch.get_num_threads():
@@ -47,8 +47,8 @@ def set_threads(wanted: int | None) -> None:
 
 
 def check_isa() -> str:
-    """The instruction set of the CPU kernels; UsageError where LENETSHIFT_ISA names what this machine
-    cannot run."""
+    """The instruction set of the CPU kernels; UsageError if LENETSHIFT_ISA names one that this machine
+    lacks."""
     try:
         return isa()
     except ValueError as error:
@@ -56,7 +56,7 @@ def check_isa() -> str:
 
 
 def check_matplotlib() -> None:
-    """Raise UsageError if Matplotlib cannot be used: better before the work than after it."""
+    """Raise UsageError if Matplotlib cannot be used: before the work, not after it."""
     try:
         with figure_settings():
             pass

@@ -1,4 +1,4 @@
-"""The network that a command is about: a person's own, or a checkpoint of a result folder."""
+"""The network of a command: a person's own, or that of a checkpoint in a result folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .streams import printing_aside
 
 @contextlib.contextmanager
 def of_a_person(what: str) -> Iterator[None]:
-    """Run a person's own code: what it prints goes to standard error, and whatever it raises, even
+    """Run a person's own code: what it prints goes to standard error, and anything it raises, even
     SystemExit, becomes a UsageError that begins with ``what``."""
     try:
         with printing_aside():
@@ -33,11 +33,11 @@ def of_a_person(what: str) -> Iterator[None]:
 
 
 def load_model(file: str, name: str) -> nn.Module:
-    """The module that a Python file has under a name, made without arguments. The file is executed, its
-    folder first on ``sys.path``.
+    """The module that a Python file holds under a name, made without arguments. The file is executed, with
+    its folder first on ``sys.path``.
 
     Raises:
-        UsageError: in one line, whatever is wrong with the file, the name or what it makes.
+        UsageError: something is wrong with the file, the name or what it makes, in one line.
     """
     path, option = Path(file), f"argument --model: {file}"
     source = _contents(option, path)
@@ -48,7 +48,7 @@ def load_model(file: str, name: str) -> nn.Module:
         raise UsageError(f"{option}: {line}{error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:  # a null byte, nested too deep
         raise UsageError(f"{option}: {in_a_line(error)}") from error
-    # A module like any other: pickle, dataclasses and inspect look classes up by its name.
+    # A module like any other: pickle, dataclasses and inspect look up classes by its name.
     spec = importlib.util.spec_from_loader(f"model_of_{path.stem}", loader=None, origin=file)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
@@ -78,7 +78,7 @@ def load_model(file: str, name: str) -> nn.Module:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Give a model the weights of a file. Nothing in the file is executed.
+    """Load the weights of a file into a model. Nothing in the file is executed.
 
     Raises:
         UsageError: the file does not hold weights, or they do not fit.
@@ -90,7 +90,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def _contents(option: str, path: Path) -> bytes:
-    """What a file holds; UsageError of what cannot be read, or is not a file: a device may have no end."""
+    """The contents of a file; UsageError if it cannot be read or is not a file: a device may have no end."""
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{option}: not a file")
@@ -105,7 +105,7 @@ def _weights(contents: bytes, is_safetensors: bool, option: str) -> Mapping[str,
 
         try:
             return load(contents)
-        except Exception as error:  # whatever damaged contents lead to
+        except Exception as error:  # damaged contents may raise anything
             raise UsageError(f"{option}: not a safetensors file: {in_a_line(error)}") from error
     try:
         value = load_tensors(contents)

@@ -1,5 +1,5 @@
-"""Where what a command has found goes: standard output, and files. They are tried before the work, and no
-file that fails after it takes the figures along."""
+"""Where results go: standard output and files. Files are tried before the work, and a file that cannot be
+written after it costs no results."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..storage.files import reason, write_json
 
 
 def check_writable(files: Mapping[str, Path | str | None]) -> None:
-    """Raise UsageError unless each option's file can be written, and they are different ones; "-" is
-    standard output, None is nothing."""
+    """Raise UsageError unless the file of each option can be written, and no two are the same; "-" is
+    standard output, None is no file."""
     options: dict[str, str] = {}
     for option, path in files.items():
         if not isinstance(path, Path):
@@ -44,17 +44,17 @@ def give(
     text: str,
     pictures: Mapping[Path, Callable[[], object]] | None = None,
 ) -> None:
-    """Give what a command has found: on standard output first, since a disk may be full; then in its files,
-    each of which is tried and, with the text, named when it is written.
+    """Print the results first, since a disk may be full; then write the files, each of which is tried, and
+    named next to the text when it is written.
 
     Args:
-        where: for the JSON: a file, "-" for standard output in the place of the text, None for nowhere.
-        value: what the JSON holds.
+        where: for the JSON: a file, "-" for standard output instead of the text, None for nowhere.
+        value: the contents of the JSON.
         text: for people.
-        pictures: what writes a file, by its path.
+        pictures: path -> what writes that file.
 
     Raises:
-        UsageError: files that could not be written, in a line that names each.
+        UsageError: some files could not be written: a line that names each.
     """
     is_text = where != "-"
     print(text if is_text else json.dumps(json_value(value), indent=2, allow_nan=False), flush=True)
@@ -67,7 +67,7 @@ def give(
             write()
         except OSError as error:
             problems.append(f"cannot write {path}: {reason(error)}")
-        except Exception as error:  # Matplotlib raises whatever it comes to
+        except Exception as error:  # Matplotlib may raise anything
             problems.append(f"cannot write {path}: {in_a_line(error)}")
         else:
             if is_text:

@@ -5,39 +5,66 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import StorageError, UsageError
 from ..checks.text import one_line
-from ..page import render_page
-from ..reproduce.checkpoints import Checkpoint, checkpoint_path, read_checkpoint
-from ..reproduce.jobs import Job, prepare
-from ..reproduce.results import FILE, read_results
-from ..reproduce.settings import Config
-from ..shifts import ShiftGrid
-from ..storage.files import write_text
+from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path
 from .output import check_writable
-from .reproduce import study_dossier
+
+if TYPE_CHECKING:
+    from ..reproduce.checkpoints import Checkpoint
+    from ..reproduce.jobs import Job
+    from ..reproduce.settings import Config
+
+DESCRIPTION = (
+    "Write report.html from a finished result folder: after a run with --no-page, or to add a study's "
+    "verdicts. Nothing is trained or evaluated."
+)
+EXAMPLE = "page results --study study --out report.html"
+STATUS = USUAL_STATUS
+NEEDS = ("lenetshift.api", "lenetshift.page", "lenetshift.reproduce.jobs")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_path(
+        parser, "folder", FOLDER, metavar="DIR", help="result folder of a finished `reproduce`"
+    )
+    add_path(parser, "--out", FILE, metavar="FILE", help="the page (default: report.html in DIR)")
+    add_data(parser, "; must be the data of the results")
+    add_path(
+        parser, "--study", FOLDER, metavar="DIR",
+        help="dossier of a study of the same data, whose intervals and verdicts are shown",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     """Read what the folder holds, and write the page."""
+    from ..page import render_page
+    from ..reproduce.results import read_results
+    from ..storage.files import write_text
+    from .dossiers import dossier_about
+
     out = args.folder / "report.html" if args.out is None else args.out
     check_writable({"--out": out})
     value = read_results(args.folder)
-    job = _job(args, value)
-    dossier = study_dossier(args.study, job)
+    job = _job(args.folder, args.data, value)
+    dossier = dossier_about(args.study, job.sha256)
     checkpoints = {name: _evaluated(args.folder, name, job) for name in job.models}
     write_text(out, render_page(job, checkpoints, value, dossier))
     print(one_line(f"written: {out}"))
     return 0
 
 
-def _job(args: argparse.Namespace, value: Mapping[str, Any]) -> Job:
+def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Job:
     """The job that wrote the folder, on the same data."""
-    path = args.folder / FILE
+    import torch
+
+    from ..reproduce.jobs import prepare
+    from ..reproduce.results import FILE as RESULTS
+
+    path = folder / RESULTS
     try:
         config = _config(value["config"])
     except ValueError as error:
@@ -47,15 +74,15 @@ def _job(args: argparse.Namespace, value: Mapping[str, Any]) -> Job:
         tuple(value["models"]),
         value["config"]["method"],
         torch.device("cpu"),
-        args.folder,
-        data=args.data,
+        folder,
+        data=data,
         quick=value["subset"],
     )
     if (
         dict(job.sha256) != value["environment"]["data_sha256"]
         or job.n_test != value["data"]["n_test"]
     ):
-        raise UsageError(f"argument --data: got other data than those that {path} is about")
+        raise UsageError(f"argument --data: got other data than those of {path}")
     if "figures" in value:
         shown = [figure["index"] for figure in value["figures"]]
         if shown != list(job.figures):
@@ -66,7 +93,9 @@ def _job(args: argparse.Namespace, value: Mapping[str, Any]) -> Job:
 
 
 def _config(kept: Mapping[str, Any]) -> Config:
-    """The settings as :meth:`Config.to_dict` gave them."""
+    """The settings that ``Config.to_dict`` returned."""
+    from ..api import Config, ShiftGrid
+
     dx, dy = (range(first, last + 1) for first, last in (kept["grid"]["dx"], kept["grid"]["dy"]))
     return Config(
         seed=kept["seed"],
@@ -80,7 +109,9 @@ def _config(kept: Mapping[str, Any]) -> Config:
 
 
 def _evaluated(folder: Path, name: str, job: Job) -> Checkpoint:
-    """A model's checkpoint, with its answers to the job's images."""
+    """A model's checkpoint, with its predictions for the job's images."""
+    from ..reproduce.checkpoints import checkpoint_path, read_checkpoint
+
     path = checkpoint_path(folder, name)
     checkpoint = read_checkpoint(path)
     expected = (len(job.rows), *job.config.grid.shape)

@@ -1,96 +1,157 @@
-"""The main job: ``lenetshift reproduce`` trains, evaluates, prints Table 1, draws.
+"""The command ``reproduce``, the main job: train, evaluate, print Table 1, draw.
 
-The sequence, per model: train epoch by epoch, evaluate under every shift, keep a checkpoint after
-each step. Then, from predictions and labels alone: the table, the figures, the result files;
-``results.json`` comes last, so a folder that has it is complete.
+For each model: train epoch by epoch, evaluate under every shift, keep a checkpoint after each step. Then,
+from predictions and labels alone: the table, the figures, the result files. ``results.json`` comes last, so a
+folder that has it is complete.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from ..checks.errors import ArgumentError, Differs, UsageError
+from ..checks.choices import ACTIVATIONS, REPORT_DX, REPORT_DY, TRAINING_METHODS
+from ..checks.errors import UsageError
 from ..checks.text import one_line
-from ..page import render_page
-from ..predict.progress import Progress
-from ..reproduce import jobs, tables
-from ..reproduce.folder import open_folder
-from ..reproduce.jobs import Job, prepare
-from ..reproduce.products import write_products
-from ..reproduce.results import results
-from ..reproduce.settings import Config
-from ..shifts import ShiftGrid
-from ..study.experiments import position_bias
-from .machine import check_isa, check_matplotlib, pick_device, set_threads
+from ..models.table import ARCHITECTURES, BIAS_RULE, BIASED
+from ..reproduce.defaults import (
+    ACTIVATION,
+    BATCH_SIZE,
+    EPOCHS,
+    LEARNING_RATE,
+    QUICK_TEST,
+    QUICK_TRAIN,
+    SEED,
+)
+from .options import (
+    FOLDER,
+    USUAL_STATUS,
+    add_data,
+    add_device_and_threads,
+    add_models,
+    add_path,
+    in_order,
+    naming_options,
+    shift_range,
+)
 from .streams import say
-from .words import MODELS
+
+if TYPE_CHECKING:
+    from ..reproduce.settings import Config
+
+MODELS = tuple(ARCHITECTURES)
+
+DESCRIPTION = (
+    "Train the report's four models and the position-biased LeNet-5, evaluate them on every test image "
+    "under every shift, print Table 1 next to the report's, and write table, figures, predictions and "
+    "checkpoints into a folder."
+)
+EXAMPLE = "reproduce --quick --out results"
+STATUS = USUAL_STATUS
+INTERRUPTED = "interrupted: the same command with --resume continues from what is in {out}"
+NEEDS = ("lenetshift.api", "lenetshift.page", "lenetshift.reproduce.products")
 
 
-def _config(args: argparse.Namespace) -> Config:
-    try:
-        return Config(
-            seed=args.seed,
-            epochs=args.epochs,
-            learning_rate=args.learning_rate,
-            batch_size=args.batch_size,
-            activation=args.activation,
-            grid=ShiftGrid(dx=_shifts("dx", args.dx), dy=_shifts("dy", args.dy)),
-            bias_rule=position_bias.RULE if args.bias is None else _rule(args.bias),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    files = parser.add_argument_group("files")
+    add_path(
+        files, "--out", FOLDER, default=Path("results"), metavar="DIR",
+        help="folder for the results; the files of an earlier run in it are replaced",
+    )  # fmt: skip
+    add_data(files, "; a figure whose test image is not in the data is left out")
+    files.add_argument(
+        "--resume", action="store_true",
+        help="keep the finished epochs and models in --out, made with the same options, and continue",
+    )  # fmt: skip
+    files.add_argument(
+        "--no-page", dest="page", action="store_false",
+        help="write no report.html (default: it is written)",
+    )  # fmt: skip
+    add_path(
+        files, "--study", FOLDER, metavar="DIR",
+        help="dossier of a study of the same data; report.html shows its intervals and verdicts next to "
+        "this run's numbers",
+    )  # fmt: skip
+    what = parser.add_argument_group("what to do")
+    add_models(what, MODELS, f"; figures need {BIASED}")
+    what.add_argument(
+        "--quick", action="store_true",
+        help=f"only {QUICK_TRAIN:,} training and {QUICK_TEST:,} test images, drawn evenly over "
+        "their sets, to see that everything works; every file says that it is about a subset",
+    )  # fmt: skip
+    for name, direction, shifts in (("dx", "right", REPORT_DX), ("dy", "down", REPORT_DY)):
+        what.add_argument(
+            f"--{name}", type=int, nargs=2, default=[shifts[0], shifts[-1]], metavar=("FIRST", "LAST"),
+            help=f"shifts of the evaluation in pixels, > 0 is {direction}; must include 0 "
+            f"(default: {shifts[0]} {shifts[-1]})",
+        )  # fmt: skip
+    what.add_argument(
+        "--bias", nargs="+", type=_bias, metavar="DIGIT:DX,DY",
+        help="how the position-biased model's training images are moved, in pixels "
+        f"(default: {' '.join(f'{d}:{dx:+d},{dy}' for d, (dx, dy) in BIAS_RULE.items())})",
+    )  # fmt: skip
+    training = parser.add_argument_group("training (the same for all models)")
+    training.add_argument(
+        "--seed", type=int, default=SEED, metavar="N",
+        help="seed of the initial weights and the order of the images",
+    )  # fmt: skip
+    training.add_argument(
+        "--epochs", type=int, default=EPOCHS, metavar="N", help="passes over the training images"
+    )
+    training.add_argument(
+        "--learning-rate", type=float, default=LEARNING_RATE, metavar="X",
+        help="learning rate of plain stochastic gradient descent",
+    )  # fmt: skip
+    training.add_argument(
+        "--batch-size", type=int, default=BATCH_SIZE, metavar="N", help="images per step"
+    )
+    training.add_argument(
+        "--activation", choices=ACTIVATIONS, default=ACTIVATION,
+        help="activation between the layers",
+    )  # fmt: skip
+    training.add_argument(
+        "--method", choices=TRAINING_METHODS, default=TRAINING_METHODS[0],
+        help="fused: one op call per epoch; autograd: the plain PyTorch loop",
+    )  # fmt: skip
+    add_device_and_threads(parser.add_argument_group("machine"))
+
+
+def _bias(text: str) -> tuple[int, tuple[int, int]]:
+    match = re.fullmatch(r"(\d):([+-]?\d+),([+-]?\d+)", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a digit and its shift in pixels, such as 3:+3,0"
         )
-    except ValueError as error:
-        name, _, reason = str(error).partition(":")
-        option = _OPTIONS.get(name.partition("[")[0], name.replace("_", "-"))
-        raise UsageError(f"argument --{option}:{reason}") from error
-
-
-_OPTIONS = {"grid": "dx, --dy", "grid.dx": "dx", "grid.dy": "dy", "rule": "bias"}
-"""What the messages name -> the options that say it, where those have another name."""
-
-
-def _shifts(name: str, first_and_last: Sequence[int]) -> range:
-    first, last = first_and_last
-    if not first <= last:
-        raise ArgumentError(name, f"{first} {last}", "the first shift, then the last")
-    return range(first, last + 1)
-
-
-def _rule(moves: Sequence[tuple[int, tuple[int, int]]]) -> dict[int, tuple[int, int]]:
-    digits = [digit for digit, _ in moves]
-    twice = [digit for digit in digits if digits.count(digit) > 1]
-    if twice:
-        raise ArgumentError("rule", f"digit {twice[0]} more than once", "it once")
-    return dict(moves)
-
-
-def study_dossier(folder: Path | None, job: Job) -> dict[str, Any] | None:
-    """The dossier that the page shows, if any; it must be about the job's data."""
-    if folder is None:
-        return None
-    from ..study.verification import read_dossier  # a fifth of a second to import
-
-    try:
-        dossier = read_dossier(folder)
-    except Differs as error:
-        raise UsageError(f"argument --study: {error}") from error
-    if dossier["data_sha256"] != dict(job.sha256):
-        raise UsageError(f"argument --study: {folder} is about other data than this run")
-    return dossier
+    digit, dx, dy = map(int, match.groups())
+    return digit, (dx, dy)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the job and print Table 1."""
+    from ..page import render_page
+    from ..predict.progress import Progress
+    from ..reproduce import jobs, tables
+    from ..reproduce.folder import open_folder
+    from ..reproduce.products import write_products
+    from ..reproduce.results import results
+    from ..study.experiments import position_bias
+    from .dossiers import dossier_about
+    from .machine import check_isa, check_matplotlib, pick_device, set_threads
+
     start = time.perf_counter()
     set_threads(args.threads)
-    config, device = _config(args), pick_device(args.device)
+    config, device = config_of(args), pick_device(args.device)
     check_isa()
-    models = tuple(name for name in MODELS if any(name in names for names in args.models))
-    job = prepare(config, models, args.method, device, args.out, data=args.data, quick=args.quick)
-    dossier = study_dossier(args.study, job)
+    models = in_order(MODELS, args.models)
+    job = jobs.prepare(
+        config, models, args.method, device, args.out, data=args.data, quick=args.quick
+    )
+    dossier = dossier_about(args.study, job.sha256)
     check_matplotlib()
     with open_folder(args.out):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
@@ -110,3 +171,24 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     print(one_line(f"{seconds:.1f} s in all; the files are in {args.out}{os.sep}"))
     return 0
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The settings that the options give."""
+    from ..api import Config, ShiftGrid
+
+    moves = BIAS_RULE.items() if args.bias is None else args.bias
+    digits = [digit for digit, _ in moves]
+    twice = [digit for digit in digits if digits.count(digit) > 1]
+    if twice:
+        raise UsageError(f"argument --bias: got digit {twice[0]} more than once, expected it once")
+    with naming_options():
+        return Config(
+            seed=args.seed,
+            epochs=args.epochs,
+            learning_rate=args.learning_rate,
+            batch_size=args.batch_size,
+            activation=args.activation,
+            grid=ShiftGrid(shift_range("--dx", args.dx), shift_range("--dy", args.dy)),
+            bias_rule=dict(moves),
+        )

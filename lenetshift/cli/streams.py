@@ -1,6 +1,6 @@
-"""Standard output and standard error that may be closed, full or without a reader.
+"""Standard output and standard error, which may be closed, full or without a reader.
 
-A run must not end because nobody can read what it says: its results are its files.
+A run must not end because nobody can read its messages: its results are its files.
 """
 
 from __future__ import annotations
@@ -16,56 +16,55 @@ from ..checks.text import one_line
 
 
 class GuardedStream:
-    """A text stream whose writes never raise: what cannot be written is lost, and noted.
+    """A text stream whose writes never raise: text that cannot be written is lost, and the loss is noted.
 
     Args:
-        stream: the stream itself; None, as Python sets ``sys.stdout`` where it is closed.
+        stream: the stream itself; None if it is closed, as Python sets ``sys.stdout``.
 
     Attributes:
-        lost: why text was lost; empty while none was.
+        lost: why text was lost; empty if none was.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
-        """Guard a stream."""
         self.lost = ""
         self._closed = stream is None
         self._stream = _Nowhere() if stream is None else stream
 
     def __getattr__(self, name: str) -> Any:
-        """All else is the stream's own: ``isatty``, ``encoding``, ``fileno``."""
+        """Everything else is the stream's own: ``isatty``, ``encoding``, ``fileno``."""
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write as much as possible."""
         if self._closed and text:
             self.lost = "closed"
         try:
             self._put(text)
-        except (OSError, ValueError) as error:  # ValueError: of a stream closed within Python
+        except (OSError, ValueError) as error:  # ValueError: the stream was closed within Python
             self._lose(error)
         return len(text)
 
     def _put(self, text: str) -> None:
         try:
             self._stream.write(text)
-        except UnicodeEncodeError:  # a folder's name that the terminal cannot show
+        except UnicodeEncodeError:  # the name of a folder that the terminal cannot show
             encoding = getattr(self._stream, "encoding", None) or "ascii"
             self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def flush(self) -> None:
-        """Pass on what is buffered, as far as that is possible."""
+        """Write out as much of the buffer as possible."""
         try:
             self._stream.flush()
-        except AttributeError:  # a stream that a program has made may have write() only
+        except AttributeError:  # the stream of another program may have only write()
             pass
         except (OSError, ValueError) as error:
             self._lose(error)
 
     def _lose(self, error: OSError | ValueError) -> None:
-        """Note the loss, and let the null device take what is still in the stream's buffer, or Python
-        would fail on it once more at exit."""
+        """Note the loss, and send what is still in the stream's buffer to the null device: Python would fail
+        on it again at exit."""
         self.lost = getattr(error, "strerror", None) or str(error)
-        # AttributeError: a stream that a program has made may have no descriptor.
+        # AttributeError: the stream of another program may have no descriptor.
         with (
             contextlib.suppress(AttributeError, OSError, ValueError),
             open(os.devnull, "w") as null,
@@ -74,7 +73,7 @@ class GuardedStream:
 
 
 class _Nowhere(io.TextIOBase):
-    """In the place of a closed stream."""
+    """Replaces a closed stream."""
 
     def write(self, text: str) -> int:
         return len(text)
@@ -96,8 +95,8 @@ def guarded_streams() -> Iterator[tuple[GuardedStream, GuardedStream]]:
 
 
 def _fill_standard_descriptors() -> None:
-    """Put the null device where standard input, output or error is closed: the next file to be opened,
-    a checkpoint for one, would otherwise take its place, and all that is written to it."""
+    """Open the null device in place of closed standard streams. The next file to be opened, such as a
+    checkpoint, would otherwise become that stream, and receive everything written to it."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -107,12 +106,12 @@ def _fill_standard_descriptors() -> None:
 
 @contextlib.contextmanager
 def printing_aside() -> Iterator[None]:
-    """Have what other people's code prints go to standard error, and put the streams back that it replaces:
-    standard output is for results."""
+    """Send what other people's code prints to standard error, since standard output is for results, and
+    restore the streams if it replaces them."""
     with contextlib.redirect_stdout(sys.stderr), contextlib.redirect_stderr(sys.stderr):
         yield
 
 
 def say(text: str) -> None:
-    """A line on standard error, whatever the text holds."""
+    """Print a text in one line on standard error."""
     print(one_line(text), file=sys.stderr, flush=True)

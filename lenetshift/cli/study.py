@@ -1,4 +1,4 @@
-"""The command ``study``: runs, then the dossier that they make."""
+"""The command ``study``: runs, and the dossier made of them."""
 
 from __future__ import annotations
 
@@ -6,59 +6,83 @@ import argparse
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ..checks.choices import EXPERIMENTS
 from ..checks.errors import UsageError
 from ..checks.text import one_line
 from ..models.table import DISPLAY_NAMES
-from ..predict.progress import Progress
-from ..storage.environment import available_cpus
-from ..study.cluster import on_cluster
-from ..study.experiments import EXPERIMENTS
-from ..study.figures import draw_study
-from ..study.plans import QUICK_SEEDS, Plan
-from ..study.processes import on_this_machine
-from ..study.publish import dossier_of, publish
-from ..study.studies import Workers, carry_out, open_study
+from ..study.defaults import QUICK_SEEDS, SEEDS
 from .interrupts import terminated_in_order
-from .machine import check_isa, check_matplotlib
+from .options import FOLDER, USUAL_STATUS, add_data, add_path
 from .streams import say
 
+if TYPE_CHECKING:
+    from ..study.studies import Workers
 
-def _plan(args: argparse.Namespace) -> Plan:
-    seeds = args.seeds or (QUICK_SEEDS if args.quick else Plan.n_seeds)
-    if args.seeds is not None and args.seeds < 2:
-        raise UsageError(f"argument --seeds: got {args.seeds}, expected 2 or more")
-    names = tuple(name for name in EXPERIMENTS if name in args.experiments)
-    return Plan(seeds, names, args.quick, args.data)
-
-
-def _workers(args: argparse.Namespace) -> Workers:
-    if args.scheduler is None:
-        return on_this_machine(_jobs(args.jobs))
-    if args.jobs is not None:
-        raise UsageError("argument --jobs: not with --scheduler, whose workers do the runs")
-    return on_cluster(args.scheduler)
+DESCRIPTION = (
+    "Train the report's networks and their variants from many seeds, judge each cell of Table 1 and "
+    "each claim by the rules in lenetshift.study.experiments, and write everything into a "
+    "folder, the dossier, which python -m lenetshift.verify recomputes."
+)
+EXAMPLE = "study --quick --out study"
+STATUS = USUAL_STATUS
+INTERRUPTED = "interrupted: the same command with --resume continues after the finished runs"
+NEEDS = ("lenetshift.api", "lenetshift.study.cluster", "lenetshift.study.figures")
 
 
-def _jobs(wanted: int | None) -> int:
-    cpus = available_cpus()
-    if wanted is None:
-        return cpus
-    if wanted < 1:
-        raise UsageError(f"argument --jobs: got {wanted}, expected 1 or more")
-    if wanted > cpus:
-        say(f"argument --jobs: got {wanted}, there are {cpus} CPUs: {cpus} taken")
-    return min(wanted, cpus)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_path(
+        parser, "--out", FOLDER, default=Path("study"), metavar="DIR", help="the dossier's folder"
+    )
+    add_data(parser)
+    parser.add_argument(
+        "--seeds", type=int, metavar="N",
+        help="seeds 0..N-1; a network without fused training uses 5 at most "
+        f"(default: {SEEDS}; {QUICK_SEEDS} with --quick)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--experiments", nargs="+", choices=EXPERIMENTS, default=EXPERIMENTS, metavar="NAME",
+        help=f"some of {', '.join(EXPERIMENTS)} (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quick", action="store_true",
+        help="few images and settings, to see that everything works; every file says so",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=int, metavar="N",
+        help="processes, each with one thread, at most the number of CPUs (default: that number)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="do the runs on the workers of this Dask scheduler, such as tcp://10.0.0.1:8786, instead "
+        "(needs lenetshift[dask], here and on the workers; not with --jobs)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the finished runs in --out and do the others"
+    )
 
 
 @terminated_in_order()
 def run(args: argparse.Namespace) -> int:
     """Do the runs, write the dossier and print its verdicts."""
+    from ..predict.progress import Progress
+    from ..study.figures import draw_study
+    from ..study.plans import Plan
+    from ..study.publish import dossier_of, publish
+    from ..study.studies import carry_out, open_study
+    from .machine import check_isa, check_matplotlib
+
     start = time.perf_counter()
     check_isa()
-    plan, workers = _plan(args), _workers(args)
-    plan.datasets()  # a missing file is told before a folder is made
+    if args.seeds is not None and args.seeds < 2:
+        raise UsageError(f"argument --seeds: got {args.seeds}, expected 2 or more")
+    seeds = args.seeds or (QUICK_SEEDS if args.quick else SEEDS)
+    names = tuple(name for name in EXPERIMENTS if name in args.experiments)
+    plan, workers = Plan(seeds, names, args.quick, args.data), _workers(args)
+    plan.datasets()  # reports a missing file before a folder is made
     check_matplotlib()
     with open_study(args.out, resume=args.resume):
         with Progress(sum(run.work for run in plan.runs)) as progress:
@@ -69,6 +93,30 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     print(one_line(f"{seconds:.1f} s in all; the dossier is in {args.out}{os.sep}"))
     return 0
+
+
+def _workers(args: argparse.Namespace) -> Workers:
+    from ..study.cluster import on_cluster
+    from ..study.processes import on_this_machine
+
+    if args.scheduler is None:
+        return on_this_machine(_jobs(args.jobs))
+    if args.jobs is not None:
+        raise UsageError("argument --jobs: not with --scheduler, whose workers do the runs")
+    return on_cluster(args.scheduler)
+
+
+def _jobs(wanted: int | None) -> int:
+    from ..storage.environment import available_cpus
+
+    cpus = available_cpus()
+    if wanted is None:
+        return cpus
+    if wanted < 1:
+        raise UsageError(f"argument --jobs: got {wanted}, expected 1 or more")
+    if wanted > cpus:
+        say(f"argument --jobs: got {wanted}, there are {cpus} CPUs: {cpus} used")
+    return min(wanted, cpus)
 
 
 def format_verdicts(value: Mapping[str, Any]) -> str:

@@ -145,6 +145,10 @@ NETWORKS = tuple(spec for spec in ALL_MODELS if spec.trained_as is None)
 BIASED = "biased_lenet5"
 """LeNet-5, trained on position-biased images."""
 
+BIAS_RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}
+"""How the report moves its training images, digit -> (dx, dy) in pixels: every 3 by 3 to the right, every 2
+by 3 to the left."""
+
 
 def side_by_side() -> list[ModelSpec]:
     """All models in the order of the page: each network, and beside it those that are trained on other

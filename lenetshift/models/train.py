@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _global_backward_hooks, _global_backward_pre_hooks
 
+from ..checks.choices import TRAINING_METHODS
 from ..checks.describe import describe
 from ..checks.errors import ArgumentError
 from ..checks.numbers import check_batch_size, check_int, check_positive, check_seed
@@ -30,8 +31,6 @@ that it has, and the mean loss of those done."""
 
 EpochData = Callable[[int], Dataset]
 """``data(epoch)``: the training set of an epoch, by its number."""
-
-METHODS = ("fused", "autograd")
 
 _STEPS_PER_REPORT = 50  # autograd: a report waits for the device, so not after every step
 
@@ -87,7 +86,7 @@ def train(
     batch_size = check_batch_size(batch_size)
     seed = check_seed(seed)
     first_epoch = check_int("first_epoch", first_epoch, 0)
-    check_choice("method", method, METHODS)
+    check_choice("method", method, TRAINING_METHODS)
     check_callable("on_progress", on_progress)
     run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
     seeded = _draws_nothing if own_name(model) else seeded_global

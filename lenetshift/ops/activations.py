@@ -7,5 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+from lenetshift.checks import choices
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    name: getattr(torch, name) for name in choices.ACTIVATIONS
+}
 """Name -> function."""

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from ..checks.choices import EVALUATION_METHODS
 from ..checks.describe import describe, dtype_name
+from ..checks.errors import MethodError
 from ..checks.images import Fill, check_images
 from ..checks.numbers import check_batch_size
 from ..checks.text import in_a_line
@@ -35,8 +37,6 @@ from .patterns import Patterns, frame_of
 from .plain import Ask, Transform, default_batch_size
 from .shared import Differs, NotShared, SharedWay, shared_way
 from .shared.canvas import Frame
-
-METHODS = ("auto", "fused", "shared", "plain")
 
 N_TRIED = 12
 """Images, drawn evenly, on which the shared way is tried and compared with the plain one."""
@@ -70,7 +70,7 @@ class ShiftEvaluator:
         """Check all but what depends on the images."""
         check_type("model", model, nn.Module)
         check_type("grid", grid, ShiftGrid)
-        check_choice("method", method, METHODS)
+        check_choice("method", method, EVALUATION_METHODS)
         check_callable("transform", transform)
         self.model, self.grid, self.method, self.transform = model, grid, method, transform
         self.fill, self.crop = copy.deepcopy(fill), crop  # lists and arrays may change
@@ -101,7 +101,7 @@ class ShiftEvaluator:
         frame = frame_of(pictures, self.grid, self.fill, self.crop)
         obstacle = self._obstacle_to_fused(pictures, frame)
         if self.method == "fused" and obstacle:
-            raise ValueError(f"method: got 'fused', but {obstacle}")
+            raise MethodError("fused", obstacle)
         if self.method in ("auto", "fused") and not obstacle:
             return fused.answers(self.model, pictures, self.grid, return_logits)
         collected = Collected(len(pictures), self.grid.shape, pictures.device, return_logits)
@@ -185,7 +185,7 @@ class ShiftEvaluator:
             self._ways[patterns.kind] = self._try_to_share(ask, patterns)
         way = self._ways[patterns.kind]
         if self.method == "shared" and isinstance(way, str):
-            raise ValueError(f"method: got 'shared', but {way}")
+            raise MethodError("shared", way)
         return way
 
     def _try_to_share(self, ask: Ask, patterns: Patterns) -> SharedWay | str:
@@ -239,7 +239,7 @@ class ShiftEvaluator:
                 reason = f"sharing its features failed ({in_a_line(error)})"
                 self._ways[patterns.kind] = reason
                 if self.method == "shared":
-                    raise ValueError(f"method: got 'shared', but {reason}") from error
+                    raise MethodError("shared", str(reason)) from error
                 raise NotShared(reason) from error
             collected.put(first * patterns.n_shifts, answers.logits.flatten(0, 2))
             yield len(answers.logits), int(answers.cut.sum())

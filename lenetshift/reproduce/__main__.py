@@ -1,4 +1,4 @@
-"""``python -m lenetshift.reproduce`` trains, evaluates, prints Table 1, draws."""
+"""``python -m lenetshift.reproduce`` trains, evaluates, prints Table 1 and draws."""
 
 from __future__ import annotations
 

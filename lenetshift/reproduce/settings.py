@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..checks.choices import ACTIVATIONS
 from ..checks.numbers import check_batch_size, check_int, check_positive, check_seed
 from ..checks.shifts import check_digit_shifts, check_has_centre, check_shift_rule
 from ..checks.types import check_choice, check_type
-from ..ops.activations import ACTIVATIONS
+from ..models.table import BIAS_RULE
 from ..shifts import ShiftGrid
-from ..study.experiments import position_bias
 from ..study.experiments.runs import GRID
+from .defaults import ACTIVATION, BATCH_SIZE, EPOCHS, LEARNING_RATE, SEED
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class Config:
         ValueError: a setting out of range, in one line that names it.
     """
 
-    seed: int = 0
-    epochs: int = 2
-    learning_rate: float = 0.1
-    batch_size: int = 64
-    activation: str = "tanh"
+    seed: int = SEED
+    epochs: int = EPOCHS
+    learning_rate: float = LEARNING_RATE
+    batch_size: int = BATCH_SIZE
+    activation: str = ACTIVATION
     grid: ShiftGrid = GRID
     bias_rule: Mapping[int, tuple[int, int]] = field(
-        default_factory=lambda: dict(position_bias.RULE), hash=False
+        default_factory=lambda: dict(BIAS_RULE), hash=False
     )
     n_train: int | None = None
     n_test: int | None = None

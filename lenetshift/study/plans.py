@@ -15,10 +15,9 @@ from ..data.dataset import Dataset, dataset_sha256, evenly_spaced
 from ..data.load import load_mnist
 from ..ops import isa
 from ..version import __version__
+from .defaults import QUICK_TEST, QUICK_TRAIN, SEEDS
 from .experiments import EXPERIMENTS
 from .experiments.runs import Run
-
-QUICK_SEEDS, QUICK_TRAIN, QUICK_TEST = 2, 600, 60
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Plan:
         ValueError: too few seeds, or an unknown experiment.
     """
 
-    n_seeds: int = 20
+    n_seeds: int = SEEDS
     experiments: tuple[str, ...] = tuple(EXPERIMENTS)
     quick: bool = False
     data: Path | None = None

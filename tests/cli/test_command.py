@@ -10,25 +10,25 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from command_line import ROOT, Quiet, pickled, python, run, write_checkpoint
+from command_line import ROOT, no_probe, pickled, python, run, write_checkpoint
 from PIL import Image
 
 import lenetshift
+import lenetshift.reference
+import lenetshift.storage.environment
 from lenetshift.checks.errors import UsageError
-from lenetshift.cli import bench, command, words
-from lenetshift.cli.checkup import installed, probing
+from lenetshift.cli import bench, command
+from lenetshift.cli.checkup import probing
+from lenetshift.cli.options import OneLineParser
+from lenetshift.figures import figures
 from lenetshift.models.table import ARCHITECTURES
-from lenetshift.models.train import METHODS as TRAINING_METHODS
-from lenetshift.ops.activations import ACTIVATIONS
-from lenetshift.predict.evaluator import METHODS as EVALUATION_METHODS
-from lenetshift.study import plans
-from lenetshift.study.experiments import EXPERIMENTS
 
 WITHOUT_TORCH = """
 import sys
@@ -45,53 +45,43 @@ sys.exit(console())
 """
 
 
-# What is written out twice.
-
-
-def test_words_are_the_package_s() -> None:
-    default = lenetshift.Config()
-    assert tuple(ARCHITECTURES) == words.MODELS
-    assert tuple(EXPERIMENTS) == words.EXPERIMENTS
-    assert tuple(ACTIVATIONS) == words.ACTIVATIONS
-    assert words.ACTIVATIONS[0] == default.activation
-    assert TRAINING_METHODS == words.TRAINING_METHODS
-    assert EVALUATION_METHODS == words.EVALUATION_METHODS
-    assert (default.seed, default.epochs) == (words.SEED, words.EPOCHS)
-    assert (default.learning_rate, default.batch_size) == (words.LEARNING_RATE, words.BATCH_SIZE)
-    assert (default.grid.dx[0], default.grid.dx[-1]) == words.DX
-    assert (default.grid.dy[0], default.grid.dy[-1]) == words.DY
-    assert default.bias_rule == words.BIAS_RULE
-    assert (plans.Plan.n_seeds, plans.QUICK_SEEDS) == (words.SEEDS, words.QUICK_SEEDS)
-
-
-def test_needed_versions_are_those_of_the_package() -> None:
-    text = (ROOT / "pyproject.toml").read_text()
-    listed = text.partition("dependencies = [")[2].partition("]")[0]
-    assert dict(re.findall(r'"([\w-]+)>=([\d.]+)"', listed)) == installed.NEEDED
-    least = re.search(r'requires-python = ">=(\d+)\.(\d+)"', text)
-    assert least is not None
-    assert tuple(map(int, least.groups())) == installed.PYTHON
-
-
 # How it starts.
 
 
-@pytest.mark.parametrize("name", ["", *command.COMMANDS])
-def test_help_needs_no_torch(name: str) -> None:
-    done = python("-c", WITHOUT_TORCH, *([name] if name else []), "--help")
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_help_and_errors_in_options_need_no_torch(name: str) -> None:
+    done = python("-c", WITHOUT_TORCH, name, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    if name:
-        assert f"Example:\n\n    lenetshift {name}" in done.stdout
-        assert "Exit status: 0 " in done.stdout
-    else:
-        assert all(each in done.stdout for each in command.COMMANDS)
+    assert f"Example:\n\n    lenetshift {name}" in done.stdout
+    assert "Exit status: 0 " in done.stdout
+    done = python("-c", WITHOUT_TORCH, name, "--frob")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"lenetshift {name}: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_default_of_0_is_shown() -> None:
+    made = command.parser()._subparsers._group_actions[0].choices["reproduce"]
+    text = " ".join(made.format_help().split())
+    assert "order of the images (default: 0)" in text
+    assert "over the training images (default: 2)" in text
+    assert "None)" not in text
+    assert "False)" not in text
+
+
+def test_the_list_of_commands_needs_no_torch() -> None:
+    done = python("-c", WITHOUT_TORCH, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(each in done.stdout for each in command.COMMANDS)
+    done = python("-c", WITHOUT_TORCH, "--version")
+    assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
 
 
 def test_an_example_is_possible(capsys: pytest.CaptureFixture[str]) -> None:
     """Each parses; a wrong option in it would be told."""
     made = command.parser()
     for name in command.COMMANDS:
-        example = command._parser_module(name).EXAMPLE.partition(">")[0].replace("\\\n", "")
+        example = command._module(name).EXAMPLE.partition(">")[0].replace("\\\n", "")
         assert made.parse_args(example.split()).command == name
 
 
@@ -111,7 +101,7 @@ def test_python_m_and_the_script_say_who_they_are() -> None:
 
 def test_without_torch_a_line_says_so(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so:\\nno such file')\n")
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     for arguments in (("evaluate", "--checkpoint", "x.pt"), ("verify", "x"), ("bench",)):
         done = python("-m", "lenetshift", *arguments, env=environment)
         assert done.returncode == 2
@@ -145,7 +135,7 @@ def test_a_module_of_others_has_the_ops(tmp_path: Path) -> None:
     (tmp_path / "others" / "app.py").write_text(
         "import sys, torch\nprint(sys.argv[1:], torch.ops.lenetshift.translate is not None)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     done = python("-m", "others.app", "-m", "lenetshift", env=environment)
     assert (done.returncode, done.stdout) == (0, "['-m', 'lenetshift'] True\n"), done.stderr
 
@@ -168,7 +158,7 @@ def test_study_and_verify(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     done = python("-m", "lenetshift", "verify", tmp_path / "study")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "10 runs, all that they say is as recomputed" in done.stdout
+    assert "10 runs, everything they state matches what was recomputed" in done.stdout
     (tmp_path / "study" / "claims.csv").write_text("")
     done = python("-m", "lenetshift", "verify", tmp_path / "study")
     assert done.returncode == 1
@@ -309,7 +299,7 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert result["ratio"] == pytest.approx(seconds[1] / seconds[0])
         assert result["largest_difference"] < bench.TOLERANCE
     assert value["environment"]["isa"] == lenetshift.isa()
-    assert "microseconds a pattern" in text
+    assert "microseconds per pattern" in text
     assert text.endswith(f"written: {file}\n")
     for line in text.splitlines()[-3:-1]:
         assert re.fullmatch(r"\w+ +[\d.]+ \(\d+ %\) +[\d.]+ \(\d+ %\) +[\d.]+x", line), line
@@ -323,7 +313,9 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_bench_times_nothing_where_answers_differ(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench, "dense_twin", lambda _: lenetshift.build_model("mlp", seed=1))
+    monkeypatch.setattr(
+        lenetshift.reference, "dense_twin", lambda _: lenetshift.build_model("mlp", seed=1)
+    )
     status, text, errors = run(capsys, "bench", "--models", "mlp")
     assert (status, text) == (2, "")
     assert errors.startswith("lenetshift bench: error: mlp: answers differ by ")
@@ -354,7 +346,7 @@ def test_what_bench_could_fail_at_is_tried_before_the_work(
     def fail(_: object) -> dict[str, Any]:
         raise OSError(5, "Input/output error", "/proc/cpuinfo")
 
-    monkeypatch.setattr(bench, "environment", fail)
+    monkeypatch.setattr(lenetshift.storage.environment, "environment", fail)
     monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("the work has begun"))
     said = "lenetshift bench: error: /proc/cpuinfo: Input/output error\n"
     assert run(capsys, "bench") == (2, "", said)
@@ -380,15 +372,6 @@ def test_seconds_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
 # completion
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
-def test_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status, script, errors = run(capsys, "completion", shell)
-    assert (status, errors) == (0, "")
-    for name in command.COMMANDS:
-        assert name in script
-    assert "checkpoint" in script
-
-
 LOADED = {
     "bash": "source ./_lenetshift && complete -p lenetshift",
     "zsh": "fpath=(. $fpath); autoload -Uz compinit && compinit -D -u && autoload +X _lenetshift",
@@ -397,15 +380,16 @@ LOADED = {
 
 
 @pytest.mark.parametrize("shell", LOADED)
-def test_a_shell_loads_its_completion(shell, capsys, tmp_path) -> None:
+def test_completion(shell, capsys, tmp_path) -> None:
+    status, script, errors = run(capsys, "completion", shell)
+    assert (status, errors) == (0, "")
+    assert all(name in script for name in (*command.COMMANDS, "checkpoint"))
     if shutil.which(shell) is None:
         pytest.skip(f"this machine has no {shell}")
-    _, script, _ = run(capsys, "completion", shell)
     (tmp_path / "_lenetshift").write_text(script)
-    options = "--norc --noprofile" if shell == "bash" else "-f"
-    done = subprocess.run(
-        [shell, *options.split(), "-c", LOADED[shell]], cwd=tmp_path, capture_output=True, text=True
-    )
+    options = ["--norc", "--noprofile"] if shell == "bash" else ["-f"]
+    loads = [shell, *options, "-c", LOADED[shell]]
+    done = subprocess.run(loads, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -469,7 +453,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(probing, "probe", no_probe)
     status, text, errors = run(capsys, *arguments)
     assert (status, text) == (2, "")
     assert named in errors
@@ -478,71 +462,52 @@ def test_bad_input_is_one_line(
 
 NEGATIVE = ("-5", "-.5", "-5.", "-0.5", "-5e-1", "-5E+1", "-1_0.5", "-.5e0", "-\u0665")
 NEGATIVE_ODD = ("-inf", "-Infinity", "-nan", "-1e400")
-
-
-def numeric_options() -> list[tuple[str, argparse.Action]]:
-    """Each option of each command that takes numbers: those that read "0.5" or "1" as one."""
-    found = []
-    for name in command.COMMANDS:
-        one = command.OneLineParser()
-        command._parser_module(name).add_arguments(one)
-        for action in one._actions:
-            for text in ("0.5", "1"):
-                with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
-                    if action.option_strings and type(read(action, text)) in (int, float):
-                        found.append((name, action))
-                        break
-    return found
+REQUIRED = {
+    "evaluate": ["--checkpoint", "x.pt"],
+    "grid": ["--checkpoint", "x.pt", "--index", "0"],
+}
 
 
 def read(action: argparse.Action, text: str) -> object:
-    return action.type(text) if callable(action.type) else text
+    """The value, None if it is not one."""
+    with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
+        return action.type(text) if callable(action.type) else text
+    return None
 
 
-def given(name: str, action: argparse.Action, text: str) -> list[str]:
-    """A command line with a number for an option, after all that the command requires."""
-    required = {
-        "evaluate": ["--checkpoint", "x.pt"],
-        "grid": ["--checkpoint", "x.pt", "--index", "0"],
-    }
-    n = action.nargs if isinstance(action.nargs, int) else 1
-    return [name, *required.get(name, []), action.option_strings[0], *[text] * n]
+def numeric_options() -> Iterator[tuple[str, argparse.Action]]:
+    """Each option of each command that takes numbers: those that read "0.5" or "1" as one."""
+    for name in command.COMMANDS:
+        one = OneLineParser()
+        command._module(name).add_arguments(one)
+        for action in one._actions:
+            values = (read(action, "0.5"), read(action, "1"))
+            if action.option_strings and {type(value) for value in values} & {int, float}:
+                yield name, action
 
 
-def test_numeric_options_are_found() -> None:
-    """Or the next tests would show nothing."""
-    options = {(name, action.option_strings[0]) for name, action in numeric_options()}
-    floats = {("evaluate", "--" + name) for name in ("mean", "std", "fill", "level")}
-    ints = {
-        ("evaluate", "--crop"),
-        ("grid", "--index"),
-        ("study", "--jobs"),
-        ("bench", "--threads"),
-    }
-    assert options >= floats | ints | {("reproduce", "--learning-rate"), ("reproduce", "--dx")}
-
-
-@pytest.mark.parametrize(
-    ("name", "action"),
-    [pytest.param(n, a, id=f"{n}{a.option_strings[0]}") for n, a in numeric_options()],
-)
-def test_a_negative_number_in_any_notation_is_a_value(
-    name: str, action: argparse.Action, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_negative_number_in_any_notation_is_a_value(capsys: pytest.CaptureFixture[str]) -> None:
     made = command.parser()
-    for text in (*NEGATIVE, *NEGATIVE_ODD):
-        arguments = given(name, action, text)
-        try:
+    found = set()
+    for name, action in numeric_options():
+        option = action.option_strings[0]
+        found.add(f"{name} {option}")
+        n = action.nargs if isinstance(action.nargs, int) else 1
+        for text in (*NEGATIVE, *NEGATIVE_ODD):
+            arguments = [name, *REQUIRED.get(name, []), option, *[text] * n]
             expected = read(action, text)
-        except (ValueError, argparse.ArgumentTypeError):  # not such a number: that is told
-            with pytest.raises(SystemExit):
-                made.parse_args(arguments)
-            errors = capsys.readouterr().err
-            assert repr(text) in errors
-            assert f"error: argument {action.option_strings[0]}: " in errors
-        else:
-            value = getattr(made.parse_args(arguments), action.dest)
-            assert repr(value if action.nargs is None else value[0]) == repr(expected)
+            if expected is None:  # the error names it
+                with pytest.raises(SystemExit):
+                    made.parse_args(arguments)
+                errors = capsys.readouterr().err
+                assert repr(text) in errors
+                assert f"error: argument {option}: " in errors
+            else:
+                value = getattr(made.parse_args(arguments), action.dest)
+                assert repr(value if action.nargs is None else value[0]) == repr(expected)
+    assert found >= {f"evaluate --{each}" for each in ("mean", "std", "fill", "level", "crop")}
+    assert found >= {"grid --index", "study --jobs", "bench --threads", "reproduce --dx"}
+    assert "reproduce --learning-rate" in found
 
 
 def test_what_looks_like_an_option_stays_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -554,13 +519,12 @@ def test_what_looks_like_an_option_stays_one(capsys: pytest.CaptureFixture[str])
 
 def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path, "mlp")
-    environment = {**os.environ, "LENETSHIFT_ISA": "mmx"}
     for arguments in (
         ("bench",),
         ("grid", "--checkpoint", checkpoint, "--index", 0),
         ("evaluate", "--checkpoint", checkpoint),
     ):
-        done = python("-m", "lenetshift", *arguments, env=environment)
+        done = python("-m", "lenetshift", *arguments, env={"LENETSHIFT_ISA": "mmx"})
         assert (done.returncode, done.stdout) == (2, "")
         assert "LENETSHIFT_ISA" in done.stderr
         assert done.stderr.count("\n") == 1
@@ -569,12 +533,13 @@ def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
 def test_a_matplotlib_that_cannot_be_used_is_told_before_the_work(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path, "mlp")
     (tmp_path / "matplotlibrc").write_bytes("font.family: \xc4rial\n".encode("latin-1"))
-    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
     for arguments in (
         ("grid", "--checkpoint", checkpoint, "--index", 0, "--out", tmp_path / "x.png"),
         ("evaluate", "--checkpoint", checkpoint, "--plot", tmp_path / "x.png"),
     ):
-        done = python("-m", "lenetshift", *arguments, env=environment)
+        done = python(
+            "-m", "lenetshift", *arguments, env={"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+        )
         assert (done.returncode, done.stdout) == (2, "")
         # Matplotlib's own line names the file.
         assert "Matplotlib, which draws the figures, cannot be used" in done.stderr.splitlines()[-1]
@@ -594,17 +559,17 @@ def test_a_full_disk_costs_no_figure(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(probing, "probe", no_probe)
     monkeypatch.setattr(os, "fsync", full)
     grid = ("grid", "--checkpoint", checkpoint, "--data", small, "--index", 7)
-    for arguments, files, figures in (
-        (("bench", "--models", "mlp"), ["a.json"], "microseconds a pattern"),
+    for arguments, files, said in (
+        (("bench", "--models", "mlp"), ["a.json"], "microseconds per pattern"),
         (("doctor", "--no-torch"), ["a.json"], "marked with !"),
         ((*grid, "--out", tmp_path / "a.png"), ["a.json", "a.png"], "of 55 shifts"),
     ):
         status, text, errors = run(capsys, *arguments, "--json", tmp_path / "a.json")
         assert status == 2
-        assert figures in text
+        assert said in text
         assert "written" not in text
         problems = [f"cannot write {tmp_path / file}: No space left on device" for file in files]
         assert errors.splitlines()[-1] == (
@@ -621,7 +586,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_figure_in_numbers(
     def fail(*_: object) -> None:
         raise RuntimeError("no\nglyph")
 
-    monkeypatch.setattr(lenetshift.cli.grid, "draw_shift_figure", fail)
+    monkeypatch.setattr(figures, "draw_shift_figure", fail)
     options = ("--checkpoint", write_checkpoint(tmp_path, "mlp"), "--data", small, "--index", 7)
     options += ("--out", tmp_path / "a.png", "--json", tmp_path / "a.json")
     status, text, errors = run(capsys, "grid", *options)
@@ -643,18 +608,14 @@ def test_an_error_of_the_system_that_names_no_file_is_told_without_one(
         def fail(_: object, error: OSError = error) -> None:
             raise error
 
-        monkeypatch.setattr(bench, "environment", fail)
+        monkeypatch.setattr(lenetshift.storage.environment, "environment", fail)
         assert run(capsys, "bench") == (2, "", f"lenetshift bench: error: {said}\n")
 
 
 # Paths of every kind.
 
-ODD_NAMES = {
-    "bytes": ("a\udcff\udc80b", "a\\xff\\x80b"),
-    "line": ("a\nb", "a\\nb"),
-    "escape": ("a\x1b[31m\x07b", "a\\x1b[31m\\x07b"),
-    "separators": ("a\u2028\x85\u202eb", "a\\u2028\\x85\\u202eb"),
-}
+NAME = "a\udcff\udc80 line\nescape\x1b[31m\x07 separators\u2028\x85\u202eb"
+SHOWN = "a\\xff\\x80 line\\nescape\\x1b[31m\\x07 separators\\u2028\\x85\\u202eb"
 
 
 def one_line_each(text: str) -> bool:
@@ -662,23 +623,19 @@ def one_line_each(text: str) -> bool:
     return all(line.isprintable() for line in text.split("\n"))
 
 
-@pytest.mark.parametrize(("name", "shown"), ODD_NAMES.values(), ids=ODD_NAMES)
-def test_a_path_of_any_bytes(
-    name: str, shown: str, small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(probing, "Probe", Quiet)
-    folder = tmp_path / name
+def test_a_path_of_any_bytes(small, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(probing, "probe", no_probe)
+    folder = tmp_path / NAME
     folder.mkdir()
     monkeypatch.chdir(folder)
-    data = shutil.copytree(small, folder / f"data {name}")
-    made = write_checkpoint(folder, "mlp").rename(folder / f"{name}.pt")
-    weights = folder / f"weights {name}.pt"
+    data = shutil.copytree(small, folder / f"data {NAME}")
+    made = write_checkpoint(folder, "mlp").rename(folder / f"{NAME}.pt")
+    weights = folder / f"weights {NAME}.pt"
     torch.save(lenetshift.MLP().state_dict(), weights)
-    model = folder / f"model {name}.py"
+    model = folder / f"model {NAME}.py"
     model.write_text("from lenetshift import MLP\n")
-    file, picture = folder / f"{name}.json", folder / f"{name}.png"
-    finished = ("reproduce", "--data", data, "--out", folder / f"run {name}", "--epochs", 0)
+    file, picture = folder / f"{NAME}.json", folder / f"{NAME}.png"
+    finished = ("reproduce", "--data", data, "--out", folder / f"run {NAME}", "--epochs", 0)
     options = ("--data", data, "--no-intervals", "--plot", picture)
     for arguments in (
         ("evaluate", "--model", f"{model}:MLP", "--weights", weights, *options),
@@ -689,61 +646,57 @@ def test_a_path_of_any_bytes(
         status, text, errors = run(capsys, *arguments, "--json", file)
         assert status == (1 if arguments[0] == "doctor" else 0), errors
         assert one_line_each(text + errors)
-        assert f"written: {tmp_path}{os.sep}{shown}{os.sep}{shown}.json" in text
+        assert f"written: {tmp_path}{os.sep}{SHOWN}{os.sep}{SHOWN}.json" in text
         value = json.loads(file.read_bytes().decode())  # UTF-8, strictly
         json.dumps(value, ensure_ascii=False).encode()  # and so is each text in it
         status, text, errors = run(capsys, *arguments, "--json")
         json.dumps(json.loads(text), ensure_ascii=False).encode()
     status, text, errors = run(capsys, *finished, "--models", "pooled_mlp")
     assert status == 0, errors
-    assert f"the files are in {tmp_path}{os.sep}{shown}{os.sep}run {shown}{os.sep}" in text
+    assert f"the files are in {tmp_path}{os.sep}{SHOWN}{os.sep}run {SHOWN}{os.sep}" in text
     assert one_line_each(text + errors)
-    page = ("page", folder / f"run {name}", "--data", data, "--out", folder / f"{name}.html")
+    page = ("page", folder / f"run {NAME}", "--data", data, "--out", folder / f"{NAME}.html")
     status, text, errors = run(capsys, *page)
     assert (status, errors) == (0, "")
-    assert text == f"written: {tmp_path}{os.sep}{shown}{os.sep}{shown}.html\n"
+    assert text == f"written: {tmp_path}{os.sep}{SHOWN}{os.sep}{SHOWN}.html\n"
 
 
-@pytest.mark.parametrize(("name", "shown"), ODD_NAMES.values(), ids=ODD_NAMES)
-def test_an_error_about_any_path_is_one_line(
-    name: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(probing, "Probe", Quiet)
+def test_an_error_about_any_path_is_one_line(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(probing, "probe", no_probe)
     monkeypatch.chdir(tmp_path)
     good = write_checkpoint(tmp_path, "mlp")
-    (tmp_path / f"bad {name}.pt").write_bytes(b"")
-    (tmp_path / f"bad {name}.py").write_text("x = 1\ndef f(:\n")
+    (tmp_path / f"bad {NAME}.pt").write_bytes(b"")
+    (tmp_path / f"bad {NAME}.py").write_text("x = 1\ndef f(:\n")
     for arguments in (
-        ("evaluate", "--model", f"{name}.py:Net"),
-        ("evaluate", "--model", f"bad {name}.py:Net"),
-        ("evaluate", "--checkpoint", f"{name}.pt"),
-        ("evaluate", "--checkpoint", f"bad {name}.pt"),
-        ("evaluate", "--checkpoint", good, "--data", name),
-        ("evaluate", "--checkpoint", good, "--json", f"{name}/a.json"),
-        ("evaluate", "--checkpoint", good, "--plot", f"{name}/a.png"),
-        ("evaluate", "--checkpoint", good, "--plot", f"{name}.gif"),
-        ("evaluate", "--checkpoint", good, "--fill", name),
-        ("evaluate", "--checkpoint", good, name),
-        ("evaluate", "--checkpoint", good, f"--{name}"),
-        ("grid", "--index", 0, "--checkpoint", name),
-        ("page", name),
-        ("page", name, "--study", name),
-        ("verify", name),
-        ("reproduce", "--out", f"bad {name}.pt"),
-        ("reproduce", "--data", name),
-        ("reproduce", "--models", name),
-        ("study", "--out", f"bad {name}.pt"),
-        ("study", "--scheduler", name),
-        ("bench", "--json", f"{name}/a.json"),
-        ("doctor", "--json", f"{name}/a.json"),
-        (name,),
+        ("evaluate", "--model", f"{NAME}.py:Net"),
+        ("evaluate", "--model", f"bad {NAME}.py:Net"),
+        ("evaluate", "--checkpoint", f"{NAME}.pt"),
+        ("evaluate", "--checkpoint", f"bad {NAME}.pt"),
+        ("evaluate", "--checkpoint", good, "--data", NAME),
+        ("evaluate", "--checkpoint", good, "--json", f"{NAME}/a.json"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{NAME}/a.png"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{NAME}.gif"),
+        ("evaluate", "--checkpoint", good, "--fill", NAME),
+        ("evaluate", "--checkpoint", good, NAME),
+        ("evaluate", "--checkpoint", good, f"--{NAME}"),
+        ("grid", "--index", 0, "--checkpoint", NAME),
+        ("page", NAME),
+        ("page", NAME, "--study", NAME),
+        ("verify", NAME),
+        ("reproduce", "--out", f"bad {NAME}.pt"),
+        ("reproduce", "--data", NAME),
+        ("reproduce", "--models", NAME),
+        ("study", "--out", f"bad {NAME}.pt"),
+        ("study", "--scheduler", NAME),
+        ("bench", "--json", f"{NAME}/a.json"),
+        ("doctor", "--json", f"{NAME}/a.json"),
+        (NAME,),
     ):
         status, text, errors = run(capsys, *arguments)
         assert (status, text) == (2, ""), arguments
         assert errors.count("\n") == 1, arguments
         assert one_line_each(errors), arguments
-        assert shown in errors or repr(name)[1:-1] in errors, arguments
+        assert SHOWN in errors or repr(NAME)[1:-1] in errors, arguments
 
 
 def test_an_interrupt_is_told(

@@ -1,4 +1,4 @@
-"""``lenetshift doctor`` where all is well, and where something is not."""
+"""``lenetshift doctor`` if everything is fine, and if something is not."""
 
 from __future__ import annotations
 
@@ -6,114 +6,77 @@ import importlib.metadata
 import json
 import os
 import shutil
-import signal
 from collections import namedtuple
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from command_line import ROOT, Quiet, python, run
+from command_line import ROOT, python, run
 
 import lenetshift
 from lenetshift.checks.core import HOW_TO_BUILD, core
-from lenetshift.cli.checkup import installed, probed, probing, resources
+from lenetshift.cli.checkup import here, probe, probing
+from lenetshift.cli.checkup.finding import NOTE, Finding
 from lenetshift.data.load import MNIST_FOLDER
 
-PROBE = probing.Probe
 Findings = dict[str, dict[str, Any]]
 
-WELL: Findings = {
-    "core": {
-        "file": "_core.so", "has_cuda": True, "isa": "avx2",
-        "isas": {"portable": True, "avx2": True, "avx512": False},
-    },
-    "torch": {"version": "2.9", "file": "torch", "threads": 4, "cuda_build": "12.8"},
-    "ops": {"largest_difference": 1e-7},
-    "cuda": {
-        "available": True, "card": "H100", "capability": "9.0", "memory_bytes": 80_000_000_000
-    },
-    "figures": {"version": "3.10"},
-}  # fmt: skip
-"""What the other process finds on a machine with a card."""
 
-
-@pytest.fixture(autouse=True)
-def unforced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No instruction set is forced, no quota set, no driver there, whatever this machine has."""
-    monkeypatch.delenv("LENETSHIFT_ISA", raising=False)
-    monkeypatch.setattr(probed, "cpu_quota", lambda: None)
-    monkeypatch.setattr(probed, "cards_of_driver", lambda: (None, []))
-
-
-def told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, **changes: Any
-) -> tuple[int, Findings]:
-    """Exit status and findings by name, where the other process finds WELL but for the changes: None
-    where it has not come to a stage."""
-    found = {name: value for name, value in {**WELL, **changes}.items() if value is not None}
-
-    class Probed(Quiet):
-        def result(self) -> Findings:
-            return found
-
-    monkeypatch.setattr(probing, "Probe", Probed)
-    status, text, errors = run(capsys, "doctor", "--json")
-    assert errors == ""
-    value = json.loads(text)
-    assert value["ok"] == (status == 0)
-    findings = {finding["name"]: finding for finding in value["findings"]}
-    for finding in findings.values():
-        assert (finding["state"] == "wrong") <= bool(finding["do"]), finding
-        assert "\n" not in finding["text"] + finding["do"]
-    assert status == any(finding["state"] == "wrong" for finding in findings.values())
-    return status, findings
-
-
-def test_on_this_machine() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "LENETSHIFT_ISA"}
-    done = python("-m", "lenetshift", "doctor", "--json", env=environment)
+def doctor(*options: str, **how: Any) -> tuple[int, Findings, str]:
+    """Exit status, findings by name and the text of a doctor in a process of its own."""
+    how["env"] = {"LENETSHIFT_ISA": None, **how.get("env", {})}
+    done = python("-m", "lenetshift", "doctor", *options, "--json", **how)
     assert done.stderr == ""
     value = json.loads(done.stdout)
     findings = {finding["name"]: finding for finding in value["findings"]}
-    assert done.returncode == (0 if value["ok"] else 1)
+    assert value["ok"] == (done.returncode == 0)
+    assert done.returncode == any(finding["state"] == "wrong" for finding in findings.values())
+    for finding in findings.values():
+        assert set(finding) == {"name", "state", "text", "do", "facts"}
+        assert (finding["state"] == "wrong") <= bool(finding["do"]), finding
+        assert "\n" not in finding["text"] + finding["do"]
+    return done.returncode, findings, python("-m", "lenetshift", "doctor", *options, **how).stdout
+
+
+def test_on_this_machine() -> None:
+    status, findings, text = doctor()
     assert findings["core"]["facts"]["file"] == core.__file__
-    assert findings["instructions"]["facts"]["isa"] == max(
-        (name for name, supported in core.isas() if supported),
-        key=["portable", "avx2", "avx512"].index,
+    best = [name for name, supported in core.isas() if supported][-1]
+    assert findings["instructions"]["facts"]["isa"] == best
+    assert findings["instructions"]["text"].startswith(
+        f"{best}: the fastest that this processor has"
     )
     assert findings["torch"]["facts"]["version"] == str(torch.__version__)
     assert findings["threads"]["facts"]["allowed_cpus"] == len(os.sched_getaffinity(0))
-    assert findings["ops"]["state"] == findings["data"]["state"] == "ok"
+    assert findings["threads"]["facts"]["torch_threads"] > 0
     assert findings["lenetshift"]["facts"]["version"] == lenetshift.__version__
-    text = python("-m", "lenetshift", "doctor", env=environment).stdout
+    assert {
+        findings[name]["state"] for name in ("Python", "packages", "data", "ops", "figures")
+    } == {"ok"}
     assert all(f"  {name:14}" in text or f"- {name:14}" in text for name in findings)
-    assert text.endswith("All is well.\n") == value["ok"]
+    assert text.endswith("Everything is fine.\n") == (status == 0)
 
 
-def test_well(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    status, findings = told(capsys, monkeypatch)
-    assert status == 0
-    assert findings["instructions"]["text"] == (
-        "avx2: the fastest that this processor has; it lacks avx512"
-    )
-    assert findings["CUDA"]["text"].startswith("H100, capability 9.0, 80.0 GB, runs the kernels")
+def with_torch(folder: Path, source: str) -> dict[str, str]:
+    """An environment whose torch is this source."""
+    (folder / "torch.py").write_text(source)
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
 
 
 def test_no_torch_is_quick_and_needs_none(tmp_path: Path) -> None:
-    started = tmp_path / "started"
-    (tmp_path / "torch.py").write_text(f"open({str(started)!r}, 'w')\nraise ImportError\n")
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    environment.pop("LENETSHIFT_ISA", None)
-    done = python("-m", "lenetshift", "doctor", "--no-torch", env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "core  " in done.stdout
-    assert "instructions  " in done.stdout
-    assert "CUDA  " not in done.stdout
-    assert not started.exists()
-    python("-m", "lenetshift", "doctor", env=environment)
-    assert started.exists()
+    environment = with_torch(
+        tmp_path, f"open({str(tmp_path / 'started')!r}, 'w')\nraise ImportError\n"
+    )
+    status, findings, _ = doctor("--no-torch", env=environment)
+    assert status == 0
+    assert {"core", "instructions", "threads"} < set(findings)
+    assert not {"torch", "ops", "CUDA", "figures"} & set(findings)
+    assert not (tmp_path / "started").exists()
+    doctor(env=environment)
+    assert (tmp_path / "started").exists()
 
 
 @pytest.mark.parametrize(
@@ -122,49 +85,19 @@ def test_no_torch_is_quick_and_needs_none(tmp_path: Path) -> None:
         ("raise ImportError('libtorch.so:\\nno such file')", "ImportError: libtorch.so:"),
         ("raise OSError('not\\nfor this machine')", "OSError: not"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGILL)", "ended by signal SIGILL"),
-        ("import os\nos._exit(7)", "ended with status 7"),
         ("print('hello')\nprint('[1]')\nimport os\nos._exit(0)", "ended with status 0"),
     ],
 )
 def test_a_broken_torch(source: str, reason: str, tmp_path: Path) -> None:
-    (tmp_path / "torch.py").write_text(source)
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    environment.pop("LENETSHIFT_ISA", None)
-    done = python("-m", "lenetshift", "doctor", "--json", env=environment)
-    assert (done.returncode, done.stderr) == (1, "")
-    findings = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+    status, findings, text = doctor(env=with_torch(tmp_path, source))
+    assert status == 1
     assert findings["torch"]["state"] == "wrong"
     assert reason in findings["torch"]["text"]
     assert findings["torch"]["do"].startswith("install PyTorch")
     assert findings["core"]["state"] == findings["instructions"]["state"] == "ok"
     assert {findings[name]["state"] for name in ("ops", "CUDA")} == {"note"}
-    text = python("-m", "lenetshift", "doctor", env=environment).stdout
     assert "! torch         cannot be imported: " in text
     assert f"{'':16}-> install PyTorch" in text
-
-
-def test_a_core_of_another_version(tmp_path: Path) -> None:
-    """Whether one is found, as where the package is installed, or none."""
-    copy = tmp_path / "lenetshift"
-    shutil.copytree(ROOT / "lenetshift", copy, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
-    init = copy / "version.py"
-    init.write_text(init.read_text().replace(lenetshift.__version__, "9.9", 1))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = python("-m", "lenetshift", "doctor", "--json", cwd=tmp_path, env=environment)
-    assert (done.returncode, done.stderr) == (1, "")
-    findings = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
-    assert findings["lenetshift"]["facts"]["version"] == "9.9"
-    assert findings["core"]["state"] == "wrong"
-    assert findings["core"]["text"].startswith("lenetshift's compiled core is ")
-    assert findings["core"]["do"] == HOW_TO_BUILD
-    assert HOW_TO_BUILD not in findings["core"]["text"]
-    assert findings["torch"]["state"] == "ok"
-    done = python("-m", "lenetshift", "bench", cwd=tmp_path, env=environment)
-    assert done.returncode == 2
-    assert done.stderr.startswith(
-        "python -m lenetshift bench: error: lenetshift's compiled core is"
-    )
-    assert done.stderr.count("\n") == 1
 
 
 def test_a_torch_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,235 +106,236 @@ def test_a_torch_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "lenetshift").symlink_to(Path(lenetshift.__file__).parent)
     monkeypatch.setattr(probing, "ROOT", tmp_path)
     monkeypatch.setattr(probing, "PROBE_S", 3.0)
-    with probing.Probe([]) as probe:
-        found = probe.result()
-    assert found["torch"] == {"error": "it has not ended after 3 s"}
-    assert "error" not in found["core"]
-    assert probe._process.returncode == -signal.SIGKILL
+    found = {each.name: each for each in probing.probe([stage.name for stage in probe.STAGES])}
+    assert found["torch"].text == "cannot be imported: it did not end within 3 s"
+    assert found["core"].state == "ok"
+    assert found["figures"].text == "not tried: an earlier stage ended the process"
+    assert {found[name].state for name in ("ops", "CUDA", "figures")} == {NOTE}
 
 
-@pytest.mark.parametrize(
-    ("changes", "name", "state", "text", "do"),
-    [
-        (
-            {"core": {"error": "ImportError: lenetshift's compiled core is missing: build and install "
-                               "it with `pip install .` in the repository's root"}},
-            "core", "wrong", "lenetshift's compiled core is missing", HOW_TO_BUILD,
-        ),
-        (
-            {"core": {"error": "x"}, "ops": {"error": "y"}},
-            "ops", "note", "not tried without torch and the core", "",
-        ),
-        (
-            {"core": {**WELL["core"], "isa": None, "isa_error": "LENETSHIFT_ISA: got 'mmx'"}},
-            "instructions", "wrong", "got 'mmx'", "one of portable, avx2",
-        ),
-        ({"ops": {"error": "differ by 1"}}, "ops", "wrong", "differ by 1", "LENETSHIFT_ISA=portable"),
-        ({"ops": {"error": "x"}, "cuda": None, "figures": None}, "CUDA", "note", "not tried: ", ""),
-        ({"ops": {"error": "x"}, "cuda": None, "figures": None}, "figures", "note", "not tried: ", ""),
-        ({"figures": {"error": "no font"}}, "figures", "wrong", "no font", "matplotlibrc"),
-        (
-            {"figures": {"error": "ModuleNotFoundError: No module named 'matplotlib'"}},
-            "figures", "wrong", "No module named", "pip install 'matplotlib>=3.7'",
-        ),
-        ({"torch": {"error": "gone"}}, "CUDA", "note", "not tried without torch", ""),
-        ({"cuda": {"error": "boom"}}, "CUDA", "wrong", "boom", "install PyTorch"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_and_what_to_do(
-    changes: dict[str, Any], name: str, state: str, text: str, do: str,
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    status, findings = told(capsys, monkeypatch, **changes)
+def test_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lenetshift.py").write_text("raise RuntimeError")
+    found = probing.probe(["core", "torch"])
+    assert [(each.name, each.state) for each in found] == [("core", "wrong"), ("torch", NOTE)]
+    assert found[0].text == "the process that tried it ended with status 1"
+
+
+def test_a_core_of_another_version(tmp_path: Path) -> None:
+    """Whether one is found, as if the package is installed, or none."""
+    copy = tmp_path / "lenetshift"
+    shutil.copytree(ROOT / "lenetshift", copy, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
+    version = copy / "version.py"
+    version.write_text(version.read_text().replace(lenetshift.__version__, "9.9", 1))
+    how = {"cwd": tmp_path, "env": {"PYTHONPATH": str(tmp_path)}}
+    status, findings, _ = doctor(**how)
     assert status == 1
-    assert findings[name]["state"] == state
-    assert text in findings[name]["text"]
-    assert do in findings[name]["do"]
+    assert findings["lenetshift"]["facts"]["version"] == "9.9"
+    assert findings["core"]["state"] == "wrong"
+    assert findings["core"]["text"].startswith("lenetshift's compiled core is ")
+    assert findings["core"]["do"] == HOW_TO_BUILD
+    assert HOW_TO_BUILD not in findings["core"]["text"]
+    assert findings["torch"]["state"] == "ok"
+    assert findings["ops"]["text"] == "not tried without torch and the core"
+    done = python("-m", "lenetshift", "bench", cwd=tmp_path, env=how["env"])
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "python -m lenetshift bench: error: lenetshift's compiled core is"
+    )
+    assert done.stderr.count("\n") == 1
 
 
-BLIND = {"available": False, "reason": "no device"}
-UNBUILT = {"available": True, "card": "H100", "reason": "this build has no CUDA kernels"}
+def test_a_forced_isa(monkeypatch: pytest.MonkeyPatch) -> None:
+    *others, best = (name for name, supported in core.isas() if supported)
+    for forced, state, text, do in (
+        (best, "ok", f"{best}, chosen by LENETSHIFT_ISA; this processor has portable", ""),
+        ("mmx", "wrong", "LENETSHIFT_ISA=mmx: expected one of", "set it to one of portable"),
+        *((isa, "note", f"{isa}, chosen", f"unset LENETSHIFT_ISA to use {best}") for isa in others),
+    ):
+        monkeypatch.setenv("LENETSHIFT_ISA", forced)
+        found = probing.probe(["core"])[1]
+        assert (found.name, found.state) == ("instructions", state)
+        assert text in found.text
+        assert do in found.do
+
+
+def test_stages_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = [stage.failed("boom") for stage in probe.STAGES]
+    assert {(each.state, each.text[-4:], bool(each.do)) for each in failed} == {
+        ("wrong", "boom", True)
+    }
+    answers = {"fused": torch.zeros(1), "plain": torch.ones(1)}
+    monkeypatch.setattr(lenetshift, "predict_shifts", lambda *_, method, **__: (0, answers[method]))
+    with pytest.raises(ValueError, match="plain PyTorch differ by 1"):
+        probe.ops()
+    assert probe.BUILD == HOW_TO_BUILD
+
+
+def failing(reason: str) -> Any:
+    def fail(*_: object, **__: object) -> Any:
+        raise RuntimeError(f"{reason}\nin two lines")
+
+    return fail
+
+
+H100 = SimpleNamespace(name="H100", major=9, minor=0, total_memory=80_000_000_000)
 
 
 @pytest.mark.parametrize(
-    ("changes", "driver", "state", "text", "do"),
+    ("available", "build", "has_cuda", "error", "driver", "state", "text", "do"),
     [
-        ({"cuda": BLIND}, None, "ok", "no NVIDIA driver: the CPU is used", ""),
-        (
-            {"cuda": BLIND, "torch": {**WELL["torch"], "cuda_build": None}}, "535.1", "note",
-            "driver 535.1, T4, but PyTorch is built without CUDA", "install PyTorch's CUDA build",
-        ),
-        (
-            {"cuda": UNBUILT, "core": {**WELL["core"], "has_cuda": False}}, "535.1", "note",
-            "H100, but the core is built without CUDA kernels", "LENETSHIFT_CUDA=ON",
-        ),
-        ({"cuda": BLIND}, "535.1", "wrong", "driver 535.1, T4, but: no device", "nvidia-smi"),
-        (
-            {"cuda": {"available": True, "card": "H100", "reason": "no kernel image"}}, "535.1",
-            "wrong", "but: no kernel image", "new enough for PyTorch's CUDA 12.8",
-        ),
+        (True, "12.8", True, "", "9.1", "ok", "H100, capability 9.0, 80.0 GB, runs the kernels", ""),
+        (False, "12.8", True, "none", None, "ok", "no NVIDIA driver: the CPU is used", ""),
+        (False, None, True, "none", "9.1", "note", "driver 9.1, T4, but PyTorch is", "PyTorch's CUDA build"),
+        (True, "12.8", False, "none", "9.1", "note", "H100, but the core is", "LENETSHIFT_CUDA=ON"),
+        (False, "12.8", True, "none", "9.1", "wrong", "driver 9.1, T4, but: none", "nvidia-smi"),
+        (True, "12.8", True, "no image", "9.1", "wrong", "H100, but: no image", "for PyTorch's CUDA 12.8"),
     ],
 )  # fmt: skip
-def test_cuda(
-    changes: dict[str, Any], driver: str | None, state: str, text: str, do: str,
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(probed, "cards_of_driver", lambda: (driver, ["T4"] if driver else []))
-    status, findings = told(capsys, monkeypatch, **changes)
-    assert status == (state == "wrong")
-    assert findings["CUDA"]["state"] == state
-    assert text in findings["CUDA"]["text"]
-    assert do in findings["CUDA"]["do"]
+def test_cuda(available, build, has_cuda, error, driver, state, text, do, monkeypatch) -> None:
+    zeros = torch.zeros
+    monkeypatch.setattr(probe, "cards_of_driver", lambda: (driver, ["T4"] if driver else []))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    monkeypatch.setattr(torch.version, "cuda", build)
+    card = (lambda _: H100) if available else failing(error)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", card)
+    on_cpu = failing(error) if error else lambda *sizes, dtype, device: zeros(*sizes, dtype=dtype)
+    monkeypatch.setattr(torch, "zeros", on_cpu)
+    monkeypatch.setattr(core, "has_cuda", has_cuda)
+    (found,) = probe.cuda()
+    assert (found.name, found.state) == ("CUDA", state)
+    assert text in found.text
+    assert do in found.do
+    json.dumps(asdict(found))
 
 
-def test_a_forced_isa(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LENETSHIFT_ISA", "portable")
-    slow = {**WELL["core"], "isa": "portable"}
-    status, findings = told(capsys, monkeypatch, core=slow)
-    assert status == 0
-    assert findings["instructions"]["state"] == "note"
-    assert findings["instructions"]["do"] == "unset LENETSHIFT_ISA to use avx2"
-    monkeypatch.setenv("LENETSHIFT_ISA", "avx2")
-    _, findings = told(capsys, monkeypatch)
-    assert findings["instructions"]["state"] == "ok"
-    assert findings["instructions"]["text"].startswith("avx2, as LENETSHIFT_ISA says")
-    monkeypatch.setenv("LENETSHIFT_ISA", "mmx")
-    with PROBE(["core"]) as probe:
-        found = probe.result()
-    assert found["core"]["isa"] is None
-    assert "mmx" in found["core"]["isa_error"]
-
-
-def test_threads(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    _, findings = told(capsys, monkeypatch)
-    assert findings["threads"]["state"] == "ok"
-    assert findings["threads"]["text"] == (
-        "4: 8 CPUs, this process may use 6, PyTorch takes 4, OMP_NUM_THREADS=4"
-    )
-    monkeypatch.setattr(probed, "cpu_quota", lambda: 1.5)
-    status, findings = told(capsys, monkeypatch)
-    assert status == 0
-    assert findings["threads"]["state"] == "note"
-    assert "the container's time is that of 1.5" in findings["threads"]["text"]
-    assert "--threads 1, or set OMP_NUM_THREADS=1" in findings["threads"]["do"]
+    monkeypatch.setattr(here, "cpu_quota", lambda: None)
+    found = here.threads(4)
+    said = "4: 8 CPUs, this process may use 6, PyTorch takes 4, OMP_NUM_THREADS=4"
+    assert (found.state, found.text, found.do) == ("ok", said, "")
+    assert here.threads(None).text.startswith("at most 6: 8 CPUs, this process")
+    monkeypatch.setattr(here, "cpu_quota", lambda: 1.5)
+    found = here.threads(4)
+    assert found.state == "note"
+    assert "the container has the time of 1.5" in found.text
+    assert "--threads 1, or set OMP_NUM_THREADS=1" in found.do
 
 
 def test_quota_and_memory_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # the real quota
+    monkeypatch.setattr(here, "CGROUPS", tmp_path)
     inner = tmp_path / "a" / "b"
+    (tmp_path / "cpu").mkdir()
     inner.mkdir(parents=True)
-    monkeypatch.setattr(resources, "_groups", lambda: [inner, tmp_path / "a", tmp_path])
-    before = resources.free_memory()
+    monkeypatch.setattr(here, "_groups", lambda: [inner, tmp_path / "a", tmp_path])
+    before = here.free_memory()
     assert before is not None
-    (inner / "cpu.max").write_text("max 100000\n")
-    (tmp_path / "a" / "cpu.max").write_text("250000 100000\n")
-    (tmp_path / "cpu.max").write_text("400000 100000\n")
-    assert resources.cpu_quota() == 2.5
-    (inner / "memory.max").write_text("max\n")
-    (tmp_path / "a" / "memory.max").write_text("5000\n")
-    (tmp_path / "a" / "memory.current").write_text("4000\n")
-    assert resources.free_memory() == 1000
+    assert here.cpu_quota() is None
+    for name, text in (
+        ("a/b/cpu.max", "max 100000\n"),
+        ("a/cpu.max", "250000 100000\n"),
+        ("cpu.max", "400000 100000\n"),
+        ("a/b/memory.max", "max\n"),
+        ("a/memory.max", "5000\n"),
+        ("a/memory.current", "4000\n"),
+    ):
+        (tmp_path / name).write_text(text)
+    assert (here.cpu_quota(), here.free_memory()) == (2.5, 1000)
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000")
+    for quota, expected in (("-1", 2.5), ("50000", 0.5)):  # cgroup v1
+        (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota)
+        assert here.cpu_quota() == expected
 
 
-def test_packages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = importlib.metadata.version
-
+def test_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         if name == "shtab":
             raise importlib.metadata.PackageNotFoundError(name)
-        return {"torch": "2.6.0+cpu", "scipy": "1.9.3rc1", "tqdm": "5"}.get(name) or real(name)
+        return {"torch": "2.6.0+cpu", "scipy": "1.9.3rc1", "tqdm": "5"}[name]
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    status, findings = told(capsys, monkeypatch)
-    assert status == 1
-    packages = findings["packages"]
-    assert packages["text"] == "scipy 1.9.3rc1 is older than 1.15; shtab is missing"
-    assert packages["do"] == "pip install 'scipy>=1.15' 'shtab>=1.6'"
-    assert packages["facts"]["shtab"] is None
+    found = here.packages({"torch": "2.6", "scipy": "1.15", "tqdm": "4.60", "shtab": "1.6"})
+    assert found.state == "wrong"
+    assert found.text == "scipy 1.9.3rc1 is older than 1.15; shtab is missing"
+    assert found.do == "pip install 'scipy>=1.15' 'shtab>=1.6'"
+    assert found.facts == {"torch": "2.6.0+cpu", "scipy": "1.9.3rc1", "tqdm": "5", "shtab": None}
 
 
-def test_python(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installed, "PYTHON", (3, 99))
-    status, findings = told(capsys, monkeypatch)
-    assert status == 1
-    assert findings["Python"]["do"] == "take Python 3.99 or newer"
+def test_what_the_package_requires(monkeypatch: pytest.MonkeyPatch) -> None:
+    least = here.required()
+    assert least["Python"] == "3.10"
+    assert {"torch", "numpy", "matplotlib", "scipy", "shtab"} < set(least)
+    assert "pytest" not in least
+    assert here.python("3.99").do == "use Python 3.99 or newer"
+    assert here.python("3.10").state == "ok"
+
+    def missing(name: str) -> Any:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "metadata", missing)
+    assert {each.name: each.state for each in here.look()}["packages"] == "note"
 
 
-def cut(folder: Path) -> None:
-    path = folder / "t10k-images-idx3-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:-9])
-
-
-def exchange(folder: Path) -> None:
-    shutil.copy(folder / "train-labels-idx1-ubyte.gz", folder / "t10k-labels-idx1-ubyte.gz")
+IMAGES, LABELS, SUMS = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "SHA256SUMS"
 
 
 @pytest.mark.parametrize(
-    ("damage", "text"),
+    ("name", "damaged", "text"),
     [
-        (cut, "t10k-images-idx3-ubyte.gz: "),
-        (exchange, "t10k-labels-idx1-ubyte.gz: unpacked, its SHA-256 is 65a50cbbf4e9"),
-        (lambda folder: (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"x"), "Not a gzipped"),
-        (lambda folder: (folder / "t10k-labels-idx1-ubyte.gz").unlink(), "No such file"),
-        (lambda folder: (folder / "SHA256SUMS").unlink(), "SHA256SUMS: "),
-        (lambda folder: (folder / "SHA256SUMS").write_text("x\n"), "SHA256SUMS: "),
+        (IMAGES, lambda path: path.read_bytes()[:-9], f"{IMAGES}: "),
+        (LABELS, lambda path: path.with_name(f"train{LABELS[4:]}").read_bytes(), "is 65a50cbbf4e9"),
+        (LABELS, lambda _: b"x", "Not a gzipped"),
+        (LABELS, None, "No such file"),
+        (SUMS, None, f"{SUMS}: "),
+        (SUMS, lambda _: b"x\n", f"{SUMS}: "),
     ],
 )
-def test_data(
-    damage: Callable[[Path], object], text: str, tmp_path: Path,
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    folder = shutil.copytree(MNIST_FOLDER, tmp_path / "data" / "mnist")
-    damage(folder)
-    monkeypatch.setattr(installed, "PACKAGE", tmp_path)
-    status, findings = told(capsys, monkeypatch)
-    assert status == 1
-    assert findings["data"]["state"] == "wrong"
-    assert text in findings["data"]["text"]
-    assert "install the package anew" in findings["data"]["do"]
+def test_data(name, damaged, text, tmp_path, monkeypatch) -> None:
+    path = shutil.copytree(MNIST_FOLDER, tmp_path / "data" / "mnist") / name
+    contents = damaged and damaged(path)
+    path.unlink()
+    if contents is not None:
+        path.write_bytes(contents)
+    monkeypatch.setattr(here, "PACKAGE", tmp_path)
+    found = here.data()
+    assert found.state == "wrong"
+    assert text in found.text
+    assert "install the package again" in found.do
 
 
-def test_room(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_and_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(2, 2, 5_000_000))
-    monkeypatch.setattr(resources, "free_memory", lambda: 900_000_000)
-    status, findings = told(capsys, monkeypatch)
-    assert status == 1
-    assert findings["memory"]["state"] == "note"
-    assert findings["memory"]["text"] == "900 MB are free"
-    assert "--quick" in findings["memory"]["do"]
-    assert findings["disk"]["state"] == "wrong"
-    assert findings["disk"]["text"].startswith("5 MB are free in ")
+    monkeypatch.setattr(here, "free_memory", lambda: 900_000_000)
+    (memory,) = here.memory()
+    assert (memory.state, memory.text) == ("note", "900 MB are free")
+    assert "--quick" in memory.do
+    assert here.disk().state == "wrong"
+    assert here.disk().text.startswith("5 MB are free in ")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    monkeypatch.setattr(resources, "free_memory", lambda: None)
-    status, findings = told(capsys, monkeypatch)
-    assert status == 0
-    assert findings["disk"]["state"] == "note"
-    assert "memory" not in findings
+    assert (here.disk().state, here.disk().text[-20:]) == ("note", ", which is read-only")
+    monkeypatch.setattr(here, "free_memory", lambda: None)
+    assert here.memory() == []
 
     def gone() -> Path:
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr(Path, "cwd", gone)
-    status, findings = told(capsys, monkeypatch)
-    assert status == 1
-    assert findings["disk"]["text"] == "this folder: No such file or directory"
+    assert here.disk().text == "this folder: No such file or directory"
 
 
 def test_json_in_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "Probe", Quiet)
+    monkeypatch.setattr(probing, "probe", lambda _: [Finding("core", "gone", "build it")])
     status, text, _ = run(capsys, "doctor", "--json", tmp_path / "doctor.json")
-    assert status == 1  # nothing has been found by the other process
+    assert status == 1
     value = json.loads((tmp_path / "doctor.json").read_text())
-    n_wrong = sum(finding["state"] == "wrong" for finding in value["findings"])
-    assert n_wrong == 1
+    assert [each["name"] for each in value["findings"] if each["state"] == "wrong"] == ["core"]
     assert "\n1 thing is wrong, marked with !.\n" in text
-    assert sum(line.startswith("! ") for line in text.splitlines()) == n_wrong
+    assert "\n! core          gone\n                -> build it\n" in text

@@ -20,12 +20,11 @@ import torch
 from pages import a_dossier, finished
 
 import lenetshift
+from lenetshift.checks.choices import ACTIVATIONS, TRAINING_METHODS
 from lenetshift.checks.errors import StorageError
-from lenetshift.cli import command, page
+from lenetshift.cli import command
 from lenetshift.data.load import load_mnist
 from lenetshift.models.table import ARCHITECTURES
-from lenetshift.models.train import METHODS
-from lenetshift.ops.activations import ACTIVATIONS
 from lenetshift.page import blocks, bundle, render_page, texts
 from lenetshift.reproduce import __main__ as reproduce
 from lenetshift.reproduce import jobs
@@ -214,7 +213,7 @@ def test_the_page_is_written_whole_or_not_at_all(small, tmp_path, monkeypatch):
     def fails(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lenetshift.cli.reproduce.render_page", fails)
+    monkeypatch.setattr("lenetshift.page.render_page", fails)
     assert reproduce.main(options) == 2
     assert not (tmp_path / "report.html").exists()
     assert not (tmp_path / "results.json").exists()
@@ -426,7 +425,7 @@ def test_the_page_of_a_subset(tmp_path, capsys) -> None:
             lambda f: edit(
                 f, lambda v: v["environment"]["data_sha256"].update(test_images=64 * "0")
             ),
-            "argument --data: got other data than those that",
+            "argument --data: got other data than those of",
         ),
         (lambda f: (f / "checkpoints/pooled_mlp.pt").unlink(), "cannot read .*pooled_mlp.pt"),
         (
@@ -479,7 +478,9 @@ def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, capsys, monk
     assert len(value["figures"]) == 4
     # What does not change takes its time once only.
     monkeypatch.setattr(jobs, "load_mnist", functools.cache(load_mnist))
-    monkeypatch.setattr(page, "read_checkpoint", functools.cache(read_checkpoint))
+    monkeypatch.setattr(
+        "lenetshift.reproduce.checkpoints.read_checkpoint", functools.cache(read_checkpoint)
+    )
     monkeypatch.setattr(blocks, "block", functools.cache(blocks.block))
     n_refused = n_pages = 0
     for change, changed in changes(value):
@@ -536,7 +537,7 @@ def test_results_are_under_their_schema(folder, page_of_all, tmp_path) -> None:
     assert schema["$defs"]["model_name"]["enum"] == list(ARCHITECTURES)
     config = schema["properties"]["config"]["properties"]
     assert config["activation"]["enum"] == list(ACTIVATIONS)
-    assert config["method"]["enum"] == list(METHODS)
+    assert config["method"]["enum"] == list(TRAINING_METHODS)
     options = ("--models", "mlp", "--epochs", 1, "--dx", 0, 0, "--dy", 0, 0, "--bias", "3:0,0")
     made(tmp_path, "--quick", *options, "--learning-rate", 1e38)
     value = read_results(tmp_path)

@@ -206,7 +206,7 @@ def test_no_more_threads_than_cpus(small, tmp_path, monkeypatch, capsys, options
         torch.set_num_threads(before)
     assert json.loads((tmp_path / "results.json").read_text())["environment"]["threads"] == 1
     line = capsys.readouterr().err.splitlines()[0]
-    assert line.endswith(": got 2, expected at most 1, the CPUs that this process may use: 1 taken")
+    assert line.endswith(": got 2, expected at most 1, the CPUs that this process may use: 1 used")
 
 
 def test_diverged_training_is_told_everywhere(small, tmp_path, capsys):

@@ -85,7 +85,7 @@ def change(folder: Path, edit) -> None:
 def test_a_dossier_is_true(original) -> None:
     status, text, errors = run(verify, original, "--retrain")
     assert (status, errors) == (0, "")
-    assert "10 runs, all that they say is as recomputed" in text
+    assert "10 runs, everything they state matches what was recomputed" in text
     assert "0 of 3300 predictions differ" in text
 
 
@@ -108,7 +108,7 @@ def test_a_disk_that_is_full_in_the_end_keeps_no_verdict_back(tmp_path, monkeypa
     def full(*_) -> None:
         raise OSError(28, "No space left on device", "dossier.json")
 
-    monkeypatch.setattr(lenetshift.cli.study, "publish", full)
+    monkeypatch.setattr(lenetshift.study.publish, "publish", full)
     status, text, errors = quick(tmp_path)
     assert status == 2
     assert errors.endswith("error: dossier.json: No space left on device\n")
@@ -534,7 +534,7 @@ def test_what_is_finished_survives(stop, jobs, tmp_path, original) -> None:
         assert not (folder / "SHA256SUMS").exists()
         assert process.returncode == (130 if stop == signal.SIGINT else -stop)
         if stop == signal.SIGINT:
-            assert errors.endswith("with --resume goes on from the finished runs\n"), errors
+            assert errors.endswith("with --resume continues after the finished runs\n"), errors
         assert quick(folder, "--resume")[0] == 0
     assert all(path.read_bytes() == contents for path, contents in before.items())
     assert not list(folder.rglob(".*.partial"))

@@ -4,7 +4,7 @@ import torch
 
 from lenetshift.cli import command
 from lenetshift.cli import reproduce as command_line
-from lenetshift.cli.words import MODELS
+from lenetshift.cli.options import in_order
 from lenetshift.predict.progress import Progress
 from lenetshift.reproduce import jobs
 from lenetshift.reproduce.results import results
@@ -23,10 +23,9 @@ def finished(small, tmp_path, *options):
         *options,
     ]
     args = command.parser().parse_args(arguments)
-    models = tuple(name for name in MODELS if any(name in names for names in args.models))
     job = jobs.prepare(
-        command_line._config(args),
-        models,
+        command_line.config_of(args),
+        in_order(command_line.MODELS, args.models),
         args.method,
         torch.device("cpu"),
         args.out,

@@ -1,4 +1,4 @@
-"""What a look comes to, and the advice that several give."""
+"""One thing that ``doctor`` looked at."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ from dataclasses import dataclass
 from typing import Any
 
 OK, NOTE, WRONG = "ok", "note", "wrong"
-REINSTALL = "install the package anew: pip install --force-reinstall --no-deps lenetshift"
-BUILD = "build and install it with `pip install .` in the repository's root"  # as _native says
-GET_TORCH = "install PyTorch for this machine, as pytorch.org/get-started/locally says"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Finding:
     """One thing that was looked at.
 
     Attributes:
         name: what, in a word or two.
-        state: "ok"; "note", all works, but something could be better; or "wrong".
         text: what was found, and why it is so.
-        do: what to do about it; empty where there is nothing.
+        do: what to do about it; empty if there is nothing to do.
         facts: the same for a script.
+        state: "ok"; "note", everything works, but something could be better; or "wrong". By default wrong if
+            there is something to do.
     """
 
     name: str
-    state: str
     text: str
     do: str = ""
     facts: Mapping[str, Any] | None = None
+    state: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in the state."""
+        self.state = self.state or (WRONG if self.do else OK)
 
 
 def size(n_bytes: float) -> str:
-    """Bytes for people."""
+    """A number of bytes for people."""
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.0f} MB"

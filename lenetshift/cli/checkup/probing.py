@@ -1,4 +1,4 @@
-"""The other process, which imports torch and the compiled core: nothing that is broken there ends this."""
+"""The other process, which imports torch and the compiled core: nothing that is broken there can end this."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+
+from .finding import NOTE, Finding
+from .probe import STAGES
 
 ROOT = Path(__file__).parents[3]
 """The folder that holds the package."""
@@ -16,66 +18,39 @@ ROOT = Path(__file__).parents[3]
 PROBE_S = 180.0
 
 
-class Probe:
-    """The other process, and what it has found: stage -> its last line, with ``error`` where it failed.
-
-    Args:
-        stages: which; none are all.
-    """
-
-    def __init__(self, stages: list[str]) -> None:
-        """Start it."""
-        here = str(ROOT)
-        places = [here, *(place for place in sys.path if place and place != here)]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "lenetshift.cli.checkup.probe", *stages],
+def probe(names: list[str]) -> list[Finding]:
+    """What the other process finds at the stages of these names, whatever happens to it."""
+    places = [str(ROOT), *(place for place in sys.path if place and place != str(ROOT))]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "lenetshift.cli.checkup.probe", *names],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
+            timeout=PROBE_S,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
         )
-
-    def __enter__(self) -> Probe:
-        """The probe itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it, whatever happened."""
-        self._process.kill()
-        self._process.communicate()
-
-    def result(self) -> dict[str, dict[str, Any]]:
-        """Wait for it. Of a stage that ended the process, ``error`` says how it ended."""
-        try:
-            output, _ = self._process.communicate(timeout=PROBE_S)
-            end = _end(self._process.returncode)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            output, _ = self._process.communicate()
-            end = f"it has not ended after {PROBE_S:.0f} s"
-        found: dict[str, dict[str, Any]] = {}
-        begun = ""
-        for line in output.splitlines():
-            try:
-                value = json.loads(line)
-            except ValueError:  # printed by something that was imported
-                continue
-            if isinstance(value, dict) and "begin" in value:
-                begun = value["begin"]
-            elif isinstance(value, dict) and "end" in value:
-                found[value.pop("end")] = value
-        if begun not in found:
-            found[begun or "core"] = {"error": end}
-        return found
+        output, end = done.stdout, _end(done.returncode)
+    except subprocess.TimeoutExpired as slow:
+        output, end = slow.stdout or b"", f"it did not end within {PROBE_S:.0f} s"
+    found = dict(
+        json.loads(line) for line in output.splitlines()
+    )  # its end replaces a stage's beginning
+    findings: list[Finding] = []
+    for stage in (stage for stage in STAGES if stage.name in names):
+        if found.get(stage.name):
+            findings += [Finding(**each) for each in found[stage.name]]
+        elif stage.name in found or not found:
+            findings.append(stage.failed(end))
+            found.setdefault(stage.name)
+        else:
+            text = "not tried: an earlier stage ended the process"
+            findings.append(Finding(stage.name, text, state=NOTE))
+    return findings
 
 
 def _end(code: int) -> str:
     if code >= 0:
         return f"the process that tried it ended with status {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = str(-code)
-    return f"the process that tried it was ended by signal {name}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"the process that tried it was ended by signal {names.get(-code, -code)}"

@@ -35,8 +35,7 @@ MODEL = names.BIASED
 ARCHITECTURE = names.BY_NAME[MODEL].architecture
 """Its name for ``build_model``."""
 
-RULE: Mapping[int, tuple[int, int]] = {3: (3, 0), 2: (-3, 0)}
-"""The report's rule: every 3 by 3 pixels to the right, every 2 by 3 to the left."""
+RULE = names.BIAS_RULE
 
 RULE_ROWS = tuple((digit, dx, dy) for digit, (dx, dy) in RULE.items())
 """The same as a :class:`lenetshift.study.experiments.runs.Run` has it."""

@@ -1,0 +1,27 @@
+"""Names that arguments and options accept, and the shifts that they take by default.
+
+This file imports nothing, so that ``lenetshift COMMAND --help`` can show them without waiting for torch.
+"""
+
+ACTIVATIONS = ("tanh", "relu")
+"""Of the models: :data:`lenetshift.ops.activations.ACTIVATIONS` has the functions."""
+
+TRAINING_METHODS = ("fused", "autograd")
+"""Of :func:`lenetshift.train`."""
+
+EVALUATION_METHODS = ("auto", "fused", "shared", "plain")
+"""Of :func:`lenetshift.predict_shifts` and :func:`lenetshift.evaluate_shifts`."""
+
+EXPERIMENTS = (
+    "table",
+    "convolution",
+    "pooling",
+    "symmetry",
+    "settings_grid",
+    "position_bias",
+    "place_blind",
+)
+"""Of a study, in its order: each is a module of :mod:`lenetshift.study.experiments`."""
+
+REPORT_DX, REPORT_DY = range(-5, 6), range(-2, 3)
+"""The report's shifts, in pixels (Tanaka 2024)."""

@@ -1,0 +1,222 @@
+"""What the options of several commands share. Nothing here imports torch: ``--help`` and errors in arguments
+need not wait for it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..checks.errors import ArgumentError, UsageError
+from ..checks.text import one_line
+
+MAX_THREADS = 1024
+
+STDOUT_LOST, STDERR_LOST = 4, 8
+"""Exit status if all work is done, but what was printed is lost; their sum if both streams are lost."""
+
+USUAL_STATUS = "Exit status: 0 done, 2 cannot be done (one line says why), 130 interrupted"
+LOST_STATUS = (
+    f"{STDOUT_LOST} done and all files written, but standard output is lost (closed, full or without "
+    f"a reader), {STDERR_LOST} the same for standard error, {STDOUT_LOST + STDERR_LOST} for both."
+)
+
+FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+FOLDER = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
+"""What a shell offers after an option that takes a path: shtab's ``FILE`` and ``DIRECTORY``."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors are one line, without the usage that --help prints anyway, and that accepts no
+    abbreviated options."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(
+            *args, **{"formatter_class": HelpWithDefaults, "allow_abbrev": False, **kwargs}
+        )
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        """None for a value. argparse takes ``-5e-1`` and ``-inf`` for options, since its pattern of a
+        negative number has neither exponents nor names."""
+        return None if _is_number(arg_string) else super()._parse_optional(arg_string)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with the error in one line."""
+        if message.endswith(": COMMAND"):
+            message += f" (`{self.prog} --help` lists them)"
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
+
+
+def _is_number(text: str) -> bool:
+    """Whether Python can read the text as a number, in any notation."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds defaults to the help, except None and False, which say nothing; keeps the lines of an example."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = (
+            action.default is None or action.default is False or "(default" in (action.help or "")
+        )
+        return action.help if silent else super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.split("\n\n")
+        return "\n\n".join(
+            part if part.startswith(" ") else super(HelpWithDefaults, self)._fill_text(part, width, indent)
+            for part in parts
+        )  # fmt: skip
+
+
+# Options
+
+
+def add_path(
+    parser: argparse._ActionsContainer, name: str, offer: dict[str, str], **settings: Any
+) -> None:
+    """An option or argument for a path, after which a shell offers files or folders."""
+    option = parser.add_argument(name, **{"type": a_path, **settings})
+    option.complete = offer  # type: ignore[attr-defined]
+
+
+def add_data(parser: argparse._ActionsContainer, more: str = "") -> None:
+    """The option for a folder of IDX files."""
+    add_path(
+        parser, "--data", FOLDER, metavar="DIR",
+        help=f"folder with the four IDX files, raw or .gz (default: the packaged MNIST){more}",
+    )  # fmt: skip
+
+
+def add_models(parser: argparse._ActionsContainer, choices: Sequence[str], more: str = "") -> None:
+    """The option for some of the models; :func:`in_order` reads it."""
+    parser.add_argument(
+        "--models", nargs="+", type=partial(names_of, choices), default=[choices], metavar="NAME",
+        help=f"some of {', '.join(choices)}, separated by spaces or commas{more} (default: all)",
+    )  # fmt: skip
+
+
+def add_device_and_threads(parser: argparse._ActionsContainer) -> None:
+    """The options for the device and the CPU threads."""
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda", "auto"), default="cpu",
+        help="auto is CUDA if it works, else the CPU",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=threads, metavar="N",
+        help="CPU threads, at most the number of CPUs (default: PyTorch's choice)",
+    )  # fmt: skip
+
+
+def add_json(parser: argparse._ActionsContainer, what: str) -> None:
+    """The option for JSON in a file or on standard output."""
+    add_path(
+        parser, "--json", FILE, type=file_or_stdout, nargs="?", const="-", metavar="FILE",
+        help=f"write {what} as JSON to a file; without FILE, or for -, to standard output instead of "
+        "the text",
+    )  # fmt: skip
+
+
+# Types of their values
+
+
+def a_path(text: str) -> Path:
+    """A path, in which ``~`` is the home folder."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a path")
+    try:
+        return Path(text).expanduser()  # "~/mnist", if the shell has left it as it is
+    except RuntimeError as error:  # there is no user of that name
+        raise argparse.ArgumentTypeError(f"got {text!r}: {error}") from error
+
+
+def file_or_stdout(text: str) -> str | Path:
+    """The path of a file, or "-" for standard output."""
+    return text if text == "-" else a_path(text)
+
+
+def picture(text: str) -> Path:
+    """The path of a figure to be written."""
+    path = a_path(text)
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a name ending with .png or .svg")
+    return path
+
+
+def threads(text: str) -> int:
+    """A number of threads."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}, expected a whole number in 1..{MAX_THREADS}"
+        )
+    return int(text)
+
+
+def names_of(choices: Sequence[str], text: str) -> tuple[str, ...]:
+    """Names separated by commas, each of them one of the choices."""
+    names = tuple(name for name in text.split(",") if name)
+    for name in names or (text,):
+        if name not in choices:
+            raise argparse.ArgumentTypeError(
+                f"unknown model {name!r} (choose from {', '.join(choices)})"
+            )
+    return names
+
+
+def in_order(choices: Sequence[str], given: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """The names of all lists, in the order of the choices and each once."""
+    return tuple(name for name in choices if any(name in names for names in given))
+
+
+# Their values together
+
+
+def shift_range(option: str, given: Sequence[int], *, steps: bool = False) -> range:
+    """The shifts from the first to the last, with a step if one is given and admitted.
+
+    Raises:
+        UsageError: other values.
+    """
+    if (
+        len(given) not in ((2, 3) if steps else (2,))
+        or given[0] > given[1]
+        or min(given[2:], default=1) < 1
+    ):
+        expected = "the first shift, then the last"
+        expected += ", then optionally a step of 1 or more" if steps else ""
+        raise UsageError(f"argument {option}: got {' '.join(map(str, given))}, expected {expected}")
+    return range(given[0], given[1] + 1, *given[2:])
+
+
+OPTION_OF = {
+    **{name: f"--{name.replace('_', '-')}" for name in (
+        "activation", "batch_size", "crop", "dx", "dy", "epochs", "fill", "learning_rate", "mean",
+        "method", "model", "seed", "std",
+    )},
+    "grid": "--dx, --dy",
+    "grid.dx": "--dx",
+    "grid.dy": "--dy",
+    "rule": "--bias",
+    "transform": "--mean",
+}  # fmt: skip
+"""An argument of the package -> the option, or options, that give it."""
+
+
+@contextlib.contextmanager
+def naming_options() -> Iterator[None]:
+    """Turn an ArgumentError about an argument in :data:`OPTION_OF` into a UsageError that names the
+    option."""
+    try:
+        yield
+    except ArgumentError as error:
+        option = OPTION_OF.get(error.name.partition("[")[0])  # rule[3]
+        if option is None:
+            raise
+        raise UsageError(f"argument {option}: {error.problem}") from error
