@@ -21,7 +21,7 @@ from ..checks.text import one_line
 from ..data.dataset import as_input
 from ..data.load import load_mnist
 from ..models.build import build_model
-from ..predict.evaluator import predict_shifts
+from ..predict.predict_shifts import predict_shifts
 from ..reference import dense_twin, translate
 from ..shifts import ShiftGrid
 from ..storage.environment import environment

@@ -12,7 +12,7 @@ from ..checks.errors import UsageError
 from ..data.load import load_mnist
 from ..figures.figures import draw_shift_figure
 from ..models.table import DISPLAY_NAMES
-from ..predict.evaluator import predict_shifts
+from ..predict.predict_shifts import predict_shifts
 from .grids import grid_of
 from .machine import check_isa, check_matplotlib
 from .networks import load_checkpoint_model

@@ -43,14 +43,13 @@ from ..predict.evaluator import ShiftEvaluator
 from ..predict.patterns import Patterns, frame_of
 from ..predict.plain import Transform
 from ..predict.progress import Progress
+from ..predict.shared.canvas import Fill
 from ..shifts import ShiftGrid, span
 from . import Confusion, Consistency, Counts, ImageMean, Interval
 from .image_mean import N_RESAMPLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Fill = str | float | Sequence[float]
 
 _LABELS_NAMED = 5
 """So many fit in a line."""

@@ -36,7 +36,7 @@ class ModelSpec:
         short: where models stand side by side.
         sentence: within a sentence.
         caption: a line below its name.
-        drawn: how the page computes it, for ``network.js``: the ``kind`` ``"lenet"`` with the ``connections``
+        drawn: how the page computes it, for ``forward.js``: the ``kind`` ``"lenet"`` with the ``connections``
             of C3 (``"1998"`` or ``"all"``) and its ``pooling`` (``"average"`` or ``"max"``), or
             ``"perceptron"`` with the side of the squares that its ``pooling`` averages; and an ``activation``
             where it does not take the run's.

@@ -1,7 +1,7 @@
 // The test images, their labels, and what every model answered to them in the run.
 
 import { Damage, readBlock } from "./payload.js";
-import { makeNetwork } from "./network.js";
+import { makeNetwork } from "./forward.js";
 import { SIDE } from "./shift.js";
 
 /** Unpack everything that the manifest lists. */

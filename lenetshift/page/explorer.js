@@ -1,7 +1,7 @@
 // The explorer: one digit in its frame, moved at will, and every model's answer to it.
 
 import { ShiftGrid } from "./grid.js";
-import { answerOf, probabilities } from "./network.js";
+import { answerOf, probabilities } from "./forward.js";
 import { SIDE, moved, paint, signed } from "./shift.js";
 
 const PAUSE = 400; // ms without a movement before a screen reader is told the answers

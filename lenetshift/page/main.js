@@ -6,7 +6,7 @@ import { drawFigures } from "./figures.js";
 import { startMaps } from "./maps.js";
 import { Explorer } from "./explorer.js";
 import { likeMnist, startDrawing } from "./draw.js";
-import { answerOf } from "./network.js";
+import { answerOf } from "./forward.js";
 import { moved } from "./shift.js";
 
 function tell(error) {

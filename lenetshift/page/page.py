@@ -116,7 +116,7 @@ def _strip(
 
 
 def _drawn(name: str) -> dict[str, Any]:
-    """How ``network.js`` computes a model."""
+    """How ``forward.js`` computes a model."""
     drawn = dict(BY_NAME[name].drawn)
     if drawn.get("connections") == "1998":
         drawn["connections"] = C3_TABLE

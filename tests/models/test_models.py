@@ -15,7 +15,7 @@ from lenetshift.models.fused import fused_name
 from lenetshift.models.lenet5 import C3Conv, LeNet5, SymmetricLeNet5
 from lenetshift.models.perceptrons import MLP, PooledMLP
 from lenetshift.ops.activations import ACTIVATIONS
-from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.predict.predict_shifts import predict_shifts
 
 CLASSES = {
     "lenet5": LeNet5,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.models.perceptrons import MLP
-from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.shifts import ShiftGrid
 
 GRIDS = [

@@ -12,7 +12,7 @@ from lenetshift.data.dataset import Dataset
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.models.fused import packed_parameters, sums_stay_finite
 from lenetshift.models.train import train
-from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.reference import translate
 from lenetshift.shifts import ShiftGrid
 
