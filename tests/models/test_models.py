@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module
 
 from lenetshift.c3_table import C3_TABLE, to_dense
+from lenetshift.models import fused
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.models.fused import fused_name
 from lenetshift.models.lenet5 import C3Conv, LeNet5, SymmetricLeNet5
@@ -175,6 +176,18 @@ def replaced_layer() -> nn.Module:
     return model
 
 
+def layer_of_a_subclass() -> nn.Module:
+    model = MLP()
+    model.output = type("Linear", (nn.Linear,), {})(512, 10)
+    return model
+
+
+def another_layer() -> nn.Module:
+    model = MLP()
+    model.another = nn.Linear(10, 10)
+    return model
+
+
 def other_table() -> nn.Module:
     model = LeNet5()
     model.c3 = C3Conv(tuple(tuple(5 - c for c in reversed(inputs)) for inputs in C3_TABLE))
@@ -239,6 +252,8 @@ def tied() -> nn.Module:
         own_part_of_a_layer,
         tied,
         replaced_layer,
+        layer_of_a_subclass,
+        another_layer,
         other_table,
         hooked,
         own_forward,
@@ -270,6 +285,8 @@ def test_a_method_replaced_in_a_class_is_seen(
     assert fused_name(model) == name
     with monkeypatch.context() as patch:
         patch.setattr(owner, method, lambda self, x, *_: x)
+        assert fused_name(model) is None
+        fused._built.cache_clear()  # as in a process that replaces the method first
         assert fused_name(model) is None
     assert fused_name(model) == name
 
