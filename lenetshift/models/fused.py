@@ -16,8 +16,8 @@ from .lenet5 import C3Conv
 from .table import BY_NAME
 
 LARGEST_SUM = 1e30
-"""Where the bound of a model's sums ends. What is left up to float32's largest number, 3.4e38, is
-for the factors of the kernels' Toom-Cook forms, below 1e3 for each layer."""
+"""The largest bound of a model's sums. The room up to float32's largest number, 3.4e38, is for the
+factors of the kernels' Toom-Cook forms, below 1e3 for each layer."""
 
 _METHODS = ("__call__", "forward", "_conv_forward")
 
@@ -74,9 +74,9 @@ def _state(
 
 
 def fused_name(model: nn.Module) -> str | None:
-    """Name of the model's fused ops, or None if it has none.
+    """The name of the model's fused ops, or None if it has none.
 
-    The ops read parameters and activation only, so ``own_name`` must know the model, and all
+    The ops read only parameters and activation, so the model must have an :func:`own_name`, and all
     parameters must be float32 on one CPU or CUDA device.
     """
     name = own_name(model)
@@ -90,31 +90,31 @@ def fused_name(model: nn.Module) -> str | None:
 
 
 def packed_parameters(model: nn.Module) -> list[Tensor]:
-    """A model's parameters as the ops take them: without graph and contiguous, which those of a
-    channels_last model are not, so that they come as copies."""
+    """A model's parameters as the ops take them: without graph and contiguous. Those of a channels_last model
+    are copied."""
     return [parameter.detach().contiguous() for parameter in model.parameters()]
 
 
 def sums_stay_finite(parameters: Sequence[Tensor]) -> bool:
-    """Whether all weights are finite, and no sum that a forward pass makes can overflow.
+    """Whether all weights are finite and no sum of a forward pass can overflow.
 
-    Otherwise PyTorch's answers are its own infinities and NaNs (0 * inf, inf - inf), which kernels
-    that skip blank pixels and add up otherwise do not repeat.
+    Otherwise PyTorch's outputs have infinities and NaNs (0 * inf, inf - inf) that kernels do not reproduce
+    which skip blank pixels and add in another order.
 
     Args:
         parameters: weight and bias of each layer in turn, as in ``model.parameters()``.
     """
     largest = _largest(parameters)
-    bound = 1.0  # of what the first layer sees: pixels
+    bound = 1.0  # of the first layer's input, pixels
     for i in range(0, len(parameters), 2):
         bound = max(bound, 1.0) * parameters[i].numel() * largest[i] + largest[i + 1]
     return bound <= LARGEST_SUM
 
 
 def _largest(parameters: Sequence[Tensor]) -> list[float]:
-    """The largest magnitude in each parameter; NaN where it has one."""
-    if parameters[0].device.type == "cpu":  # in NumPy: torch's threads hang in a forked child
+    """The largest magnitude in each parameter; NaN if it contains one."""
+    if parameters[0].device.type == "cpu":  # with NumPy: torch's threads hang in a forked child
         arrays = [parameter.numpy() for parameter in parameters]
         return [float(max(array.max(), -array.min())) for array in arrays]
     largest: list[float] = torch.stack([p.abs().amax() for p in parameters]).tolist()
-    return largest  # the device was waited for once
+    return largest  # waits for the device once

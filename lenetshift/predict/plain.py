@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks.arguments import describe
+from ..checks.errors import ArgumentError
 from .answers import Collected
 from .patterns import Patterns
 from .progress import ImageCounter
@@ -84,14 +85,14 @@ class PlainModel:
         fits = isinstance(output, Tensor) and output.dim() == 2 and len(output) == n
         if not fits or output.shape[1] == 0 or output.is_complex():
             real = "real " if fits and output.is_complex() else ""
-            raise ValueError(
-                f"model: got output {describe(output)} for {n} images, "
-                f"expected {real}[{n}, K] with K >= 1"
+            raise ArgumentError(
+                "model", f"output {describe(output)} for {n} images", f"{real}[{n}, K] with K >= 1"
             )
         if self._n_classes not in (None, output.shape[1]):
-            raise ValueError(
-                f"model: got output {describe(output)} for {n} images, "
-                f"expected [{n}, {self._n_classes}] as for those before"
+            raise ArgumentError(
+                "model",
+                f"output {describe(output)} for {n} images",
+                f"[{n}, {self._n_classes}] as for the images before",
             )
         self._n_classes = output.shape[1]
         return output.detach()
@@ -105,9 +106,10 @@ class PlainModel:
             or seen.dim() != 4
             or (len(seen), *seen.shape[2:]) != (n, height, width)
         ):
-            raise ValueError(
-                f"transform: got output {describe(seen)} for {n} images, "
-                f"expected [{n}, C, {height}, {width}]"
+            raise ArgumentError(
+                "transform",
+                f"output {describe(seen)} for {n} images",
+                f"[{n}, C, {height}, {width}]",
             )
         return seen
 
