@@ -109,7 +109,7 @@ ALL_MODELS = (
         "pooled_mlp",
         "Model 3 pooled MLP",
         "Pooled perceptron",
-        "the perceptron behind pooling",
+        "the perceptron with pooling",
         "Model 3: pooling, no convolution",
         _POOLED,
         "PooledMLP",

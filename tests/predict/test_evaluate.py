@@ -392,8 +392,6 @@ def test_a_changing_number_of_classes_is_refused() -> None:
         calls.append(len(x))
         return torch.zeros(len(x), 3 + len(calls) // 4)
 
-    expected = (
-        r"^model: got output float32 \[\d+, 4\] for \d+ images, expected \[\d+, 3\] as for the images "
-    )
+    expected = r"^model: got output float32 \[\d+, 4\] for \d+ images, expected \[\d+, 3\] as for the images "
     with pytest.raises(ValueError, match=expected):
         predict_shifts(Returns(answer), make_images(20), method="plain")
