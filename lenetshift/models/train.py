@@ -27,9 +27,9 @@ from ..checks.arguments import (
 from ..checks.errors import ArgumentError
 from ..data.dataset import Dataset, as_input
 from ..data.seeds import epoch_permutation, epoch_seed, seeded_global
-from .build import MODELS
 from .dtypes import device_of, dtype_of
 from .fused import fused_name, own_name, packed_parameters, sums_stay_finite
+from .table import BY_NAME, FUSED
 
 OnProgress = Callable[[int, int, int, float], None]
 """``on_progress(epoch, step, n_steps, loss)``: the epoch's number, its finished steps, all its steps, and the
@@ -155,7 +155,7 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
     """An epoch as one op call; ValueError if the model has no such op."""
     name = fused_name(model)
     if name is None:
-        classes = ", ".join(getattr(made, "__name__", "") for made in MODELS.values())
+        classes = ", ".join(BY_NAME[fused].made_by for fused in FUSED)
         raise ArgumentError(
             "method",
             f"'fused' for {type(model).__name__}",

@@ -157,7 +157,7 @@ export class Explorer {
           answers.push(answerOf(panel.model.network(moved(this.#digit.image, x, y))));
         }
       }
-      this.#fillGrid(panel, answers, "computed in this page:");
+      this.#fillGrid(panel, answers, "the forward pass in this page gives");
     }
   }
 

@@ -30,6 +30,7 @@ from ..checks.arguments import (
 )
 from ..models.dtypes import device_of, input_dtypes
 from ..models.fused import fused_name, packed_parameters, sums_stay_finite
+from ..models.table import BY_NAME, FUSED
 from ..shifts import ShiftGrid
 from . import fused, plain
 from .answers import Answers, Collected
@@ -42,6 +43,10 @@ from .shared.canvas import Fill, Frame
 from .sharing import Sharing
 
 METHODS = ("auto", "fused", "shared", "plain")
+
+NO_FUSED_OP = (
+    f"only an unchanged float32 {', '.join(BY_NAME[name].made_by for name in FUSED)} has a fused op"
+)
 
 
 class ShiftEvaluator:
@@ -131,7 +136,7 @@ class ShiftEvaluator:
     def _obstacle_to_fused(self, pictures: Tensor, frame: Frame) -> str | None:
         """Why the model's fused op cannot be used, the end of a sentence; None if it can."""
         if fused_name(self.model) is None:
-            return "only the package's four models, unchanged and in float32, have a fused op"
+            return NO_FUSED_OP
         if not sums_stay_finite(packed_parameters(self.model)):
             return "a fused op needs weights whose sums stay finite"
         if self.transform is not None:

@@ -10,12 +10,13 @@ from page_answers import GRID, check_answers, logits_of, network
 
 import lenetshift
 from lenetshift.data.load import load_mnist
+from lenetshift.models.table import side_by_side
 from lenetshift.reference import translate
 from lenetshift.reproduce import __main__ as reproduce
 
 pytestmark = pytest.mark.slow
 
-MODELS = ["lenet5", "biased_lenet5", "symmetric_lenet5", "mlp", "pooled_mlp"]
+MODELS = [spec.name for spec in side_by_side()]
 N_COMPARED = 200
 
 

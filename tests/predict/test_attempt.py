@@ -1,4 +1,4 @@
-"""Sharing is an attempt: what is in its way is told, and nothing wrong is taken for right."""
+"""Sharing is an attempt: obstacles are reported, and wrong features are never used."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def network(*behind: nn.Module) -> nn.Sequential:
 @pytest.mark.parametrize(
     "part", ["_check_hooks", "record", "SharedModel", "_check_saving", "compare"]
 )
-def test_whatever_an_attempt_raises_the_plain_way_is_taken(
+def test_whatever_an_attempt_raises_the_plain_method_is_used(
     part: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
@@ -50,7 +50,7 @@ def test_whatever_an_attempt_raises_the_plain_way_is_taken(
     assert answers.reason.startswith("plain: the attempt to share its features failed (")
     assert type(error).__name__ in answers.reason
     assert "\n" not in answers.reason
-    if part == "_check_saving":  # whoever asks for sharing gets it, be it slower
+    if part == "_check_saving":  # method="shared" shares even if that is slower
         return
     with pytest.raises(ValueError, match=r"^method: got 'shared', but the attempt to share"):
         ShiftEvaluator(network(), GRID, method="shared").answer(IMAGES)
@@ -68,7 +68,7 @@ def test_what_ends_a_program_ends_the_attempt(
         ShiftEvaluator(network(), GRID).answer(IMAGES)
 
 
-def test_sharing_that_fails_later_gives_way_to_the_plain_one(
+def test_sharing_that_fails_later_is_replaced_by_the_plain_method(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, images = network(), IMAGES.repeat(100, 1, 1)
@@ -95,7 +95,7 @@ def test_sharing_that_fails_later_gives_way_to_the_plain_one(
 
 
 class Normalised(nn.Module):
-    """torchvision's way: what is not a tensor is let through."""
+    """As in torchvision: what is not a tensor is passed on."""
 
     def forward(self, x: Any) -> Any:
         if torch.is_tensor(x):
@@ -260,7 +260,7 @@ class Merged(nn.Module):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("within", [False, True])
-def test_an_effect_of_the_mode_is_there_while_it_is_asked_and_gone_after(
+def test_an_effect_of_the_mode_lasts_as_long_as_the_evaluation(
     training: bool, within: bool
 ) -> None:
     torch.manual_seed(0)

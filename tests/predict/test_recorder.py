@@ -1,4 +1,4 @@
-"""What a recording must see: everything that could make the network answer otherwise for other images."""
+"""A recording must see everything that could change the network's answers for other images."""
 
 from __future__ import annotations
 
