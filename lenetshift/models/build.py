@@ -14,11 +14,11 @@ from ..data.seeds import generator
 from . import lenet5, perceptrons
 from .digit_model import DigitModel
 from .lenet5 import C3Conv
-from .table import NETWORKS
+from .table import BASE_MODELS
 
 MODELS: dict[str, Callable[[str], DigitModel]] = {
     spec.name: getattr(lenet5, spec.made_by, None) or getattr(perceptrons, spec.made_by)
-    for spec in NETWORKS
+    for spec in BASE_MODELS
 }
 """Name -> class, in the order of :data:`lenetshift.models.table.ALL_MODELS`."""
 

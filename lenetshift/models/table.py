@@ -130,17 +130,17 @@ ALL_MODELS = (
 
 BY_NAME: dict[str, ModelSpec] = {spec.name: spec for spec in ALL_MODELS}
 
-FUSED = tuple(s.name for s in ALL_MODELS if s.has_fused_ops and s.trained_as is None)
-"""The models with their own layers that have fused ops."""
-
 ARCHITECTURES: dict[str, str] = {spec.name: spec.architecture for spec in ALL_MODELS}
 """Each model, in the order of the tables -> the name with which ``build_model`` makes its layers."""
 
 DISPLAY_NAMES: dict[str, str] = {spec.name: spec.display for spec in ALL_MODELS}
 """The models' names in tables and figures."""
 
-NETWORKS = tuple(spec for spec in ALL_MODELS if spec.trained_as is None)
+BASE_MODELS = tuple(spec for spec in ALL_MODELS if spec.trained_as is None)
 """The models with their own layers, which are trained on the images as they are."""
+
+FUSED = tuple(spec.name for spec in BASE_MODELS if spec.has_fused_ops)
+"""Those of them that have fused ops."""
 
 BIASED = "biased_lenet5"
 """LeNet-5, trained on position-biased images."""
@@ -149,6 +149,7 @@ BIASED = "biased_lenet5"
 def side_by_side() -> list[ModelSpec]:
     """All models in the order of the page: each network, followed by the models that are the same network
     trained on other images; networks with convolutions first."""
-    networks = sorted(NETWORKS, key=lambda spec: spec.drawn["kind"] != "lenet")
-    others = {spec: [s for s in ALL_MODELS if s.trained_as == spec.name] for spec in networks}
-    return [each for spec in networks for each in (spec, *others[spec])]
+    base = sorted(BASE_MODELS, key=lambda spec: spec.drawn["kind"] != "lenet")
+    return [
+        s for spec in base for s in (spec, *(s for s in ALL_MODELS if s.trained_as == spec.name))
+    ]

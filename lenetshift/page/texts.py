@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..figures.figures import signed
-from ..models.table import BY_NAME, DISPLAY_NAMES, NETWORKS, side_by_side
+from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
 from ..reproduce.tables import Row, table
 from ..study.experiments import position_bias
 
@@ -46,7 +46,7 @@ def finding(value: Mapping[str, Any]) -> list[str]:
     """The results in at most three sentences: how robust LeNet-5 is, how robust the others are, and whether
     the place alone decides an answer."""
     grid, n = value["config"]["grid"], value["data"]["n_test"]
-    unbiased = [spec.name for spec in NETWORKS if spec.name in value["models"]]
+    unbiased = [spec.name for spec in BASE_MODELS if spec.name in value["models"]]
     sentences = []
     if unbiased:
         name = BY_NAME[unbiased[0]].sentence

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...metrics import Counts
-from ...models.table import ALL_MODELS, NETWORKS
+from ...models.table import ALL_MODELS, BASE_MODELS
 from . import position_bias
 from .runs import BIASED, Run, per_seed
 
@@ -27,7 +27,7 @@ def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
 
     The cells of Table 1 are decided by :func:`lenetshift.study.experiments.claims.cells`.
     """
-    models = [Run("table", spec.name, 0, spec.name, (EPOCHS,)) for spec in NETWORKS]
+    models = [Run("table", spec.name, 0, spec.name, (EPOCHS,)) for spec in BASE_MODELS]
     rule = tuple((digit, dx, dy) for digit, (dx, dy) in position_bias.RULE.items())
     biased = Run("table", position_bias.MODEL, 0, "lenet5", (EPOCHS,), training=BIASED, rule=rule)
     return per_seed(seeds, [*models, biased])
