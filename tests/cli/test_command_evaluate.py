@@ -464,7 +464,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--mean", "0", "0", "--std", "1", "1"], "--model: Net fails: RuntimeError: "),
         ([*MODEL, "--mean", "inf", "--std", "1"], "--mean: got 'inf', expected a finite number"),
         ([*MODEL, "--method", "quick"], "--method: invalid choice: 'quick'"),
-        ([*MODEL, "--method", "fused"], "--method: got 'fused', but only the package's four mode"),
+        ([*MODEL, "--method", "fused"], "--method: got 'fused', but only an unchanged float32 LeNet5"),
         ([*MODEL, "--batch-size", "0"], "--batch-size: got 0, expected an int in 1..2147483647"),
         ([*MODEL, "--images", "0"], "--images: got 0, expected 1..40"),
         ([*MODEL, "--images", "41"], "--images: got 41, expected 1..40"),
