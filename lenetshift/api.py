@@ -16,7 +16,8 @@ from .models.perceptrons import MLP, PooledMLP
 from .models.train import train
 from .ops import isa
 from .predict.answers import Answers
-from .predict.evaluator import ShiftEvaluator, predict_shifts
+from .predict.evaluator import ShiftEvaluator
+from .predict.predict_shifts import predict_shifts
 from .reproduce.settings import Config
 from .shifts import ShiftGrid
 

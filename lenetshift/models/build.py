@@ -9,16 +9,17 @@ import torch
 from torch import nn
 
 from ..checks.describe import shown
+from ..checks.errors import ArgumentError
 from ..checks.numbers import check_seed
 from ..data.seeds import generator
 from . import lenet5, perceptrons
 from .digit_model import DigitModel
 from .lenet5 import C3Conv
-from .table import NETWORKS
+from .table import BASE_MODELS
 
 MODELS: dict[str, Callable[[str], DigitModel]] = {
     spec.name: getattr(lenet5, spec.made_by, None) or getattr(perceptrons, spec.made_by)
-    for spec in NETWORKS
+    for spec in BASE_MODELS
 }
 """Name -> class, in the order of :data:`lenetshift.models.table.ALL_MODELS`."""
 
@@ -31,14 +32,24 @@ def build_model(name: str, activation: str = "tanh", *, seed: int | None = None)
     Args:
         name: one of ``MODEL_NAMES``.
         activation: ``"tanh"`` or ``"relu"``.
-        seed: 0..2**32 - 1; the weights are then a function of name and seed only, drawn on the
-            CPU from a generator of their own. None draws from torch's global generator.
+        seed: 0..2**32 - 1; the weights then depend on name and seed only, and are drawn on the CPU from
+            their own generator. None draws from torch's global generator.
 
     Raises:
         ValueError: an unknown name or activation, or a seed out of range.
+
+    Example:
+        >>> import lenetshift
+        >>> model = lenetshift.build_model("pooled_mlp", "relu", seed=0)
+        >>> model
+        PooledMLP(
+          activation='relu'
+          (hidden): Linear(in_features=49, out_features=512, bias=True)
+          (output): Linear(in_features=512, out_features=10, bias=True)
+        )
     """
     if not isinstance(name, str) or name not in MODELS:
-        raise ValueError(f"name: got {shown(name)}, expected one of {', '.join(MODEL_NAMES)}")
+        raise ArgumentError("name", shown(name), f"one of {', '.join(MODEL_NAMES)}")
     if seed is None:
         return MODELS[name](activation)
     seed = check_seed(seed)
@@ -48,13 +59,13 @@ def build_model(name: str, activation: str = "tanh", *, seed: int | None = None)
 
 
 def without_weights(name: str, activation: str) -> nn.Module:
-    """A model on the meta device: shapes only, no memory, no random numbers."""
+    """A model on the meta device: it has shapes, but no memory, and draws no random numbers."""
     with torch.device("meta"):
         return MODELS[name](activation)
 
 
 def draw_weights(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw what the layers draw when they are made, in the same order."""
+    """Draw the initial weights that the layers draw when they are made, in the same order."""
     for layer in model.modules():
         if isinstance(layer, C3Conv):
             layer.reset_parameters(generator)

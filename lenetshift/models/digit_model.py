@@ -1,9 +1,9 @@
-"""What the report's four models share.
+"""What the report's models have in common.
 
-All take images ``[N, 1, 28, 28]`` in [0, 1] and give logits ``[N, 10]``. The report (Tanaka 2024) leaves
-some choices open. Here the activation is tanh, LeNet-5's own kind (ReLU on request); the two perceptrons
-have one hidden layer of 512 units; pooling is a plain average, without the trainable coefficients of 1998;
-and the output layer is linear, for cross-entropy.
+All take images ``[N, 1, 28, 28]`` in [0, 1] and return logits ``[N, 10]``. The report (Tanaka 2024) leaves
+some choices open. Here the activation is tanh as in LeNet-5 (or ReLU); the two perceptrons have one hidden
+layer of 512 units; pooling is a plain average, without the trainable coefficients of 1998; and the output
+layer is linear, for cross-entropy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..ops.activations import ACTIVATIONS
 
 
 class DigitModel(nn.Module):
-    """What the four models share: an activation known by name."""
+    """A model with an activation that is known by its name."""
 
     def __init__(self, activation: str) -> None:
         super().__init__()

@@ -9,30 +9,26 @@ from torch import Tensor, nn
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Where a model expects its input: where its first floating parameter or buffer is; the CPU for a model
-    without any."""
+    """Where a model expects its input: the device of its first floating-point parameter or buffer, or the CPU
+    if it has none."""
     return next((tensor.device for tensor in _floating(model)), torch.device("cpu"))
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
-    """The dtype of its first floating parameter or buffer; float32 for a model without any."""
+    """The dtype of its first floating-point parameter or buffer; float32 if it has none."""
     return next((tensor.dtype for tensor in _floating(model)), torch.float32)
 
 
 def input_dtypes(model: nn.Module) -> list[torch.dtype]:
-    """The floating dtypes in which a model may expect its input, the likeliest first.
+    """The floating-point dtypes that a model may accept, the likeliest first.
 
-    Float32 or float64 where all parameters and buffers have it. A model of several, or of half precision
-    alone, may convert what it is given: float32 first, then its own dtypes in the order of their first use.
+    Only float32 or float64 if all parameters and buffers have it. A model with several dtypes, or only half
+    precision, may convert its input: float32 first, then its own dtypes in the order of their first use.
     """
     own = list(dict.fromkeys(tensor.dtype for tensor in _floating(model)))
-    if not own:
-        return [torch.float32]
-    return (
-        own
-        if own in ([torch.float32], [torch.float64])
-        else list(dict.fromkeys([torch.float32, *(d for d in own if d.itemsize > 1)]))
-    )
+    if own == [torch.float64]:
+        return own
+    return list(dict.fromkeys([torch.float32, *(d for d in own if d.itemsize > 1)]))
 
 
 def _floating(model: nn.Module) -> Iterator[Tensor]:

@@ -16,48 +16,67 @@ from .lenet5 import C3Conv
 from .table import BY_NAME
 
 LARGEST_SUM = 1e30
-"""Where the bound of a model's sums ends. What is left up to float32's largest number, 3.4e38, is
-for the factors of the kernels' Toom-Cook forms, below 1e3 for each layer."""
+"""The largest bound of a model's sums. The room up to float32's largest number, 3.4e38, is for the
+factors of the kernels' Toom-Cook forms, below 1e3 for each layer."""
 
-_METHODS = {
-    layer: {
-        name: getattr(layer, name)
-        for name in ("__call__", "forward", "_conv_forward")
-        if hasattr(layer, name)
-    }
+_METHODS = ("__call__", "forward", "_conv_forward")
+
+_AT_IMPORT = {
+    layer: [getattr(layer, method, None) for method in _METHODS]
     for layer in (*MODELS.values(), C3Conv, nn.Conv2d, nn.Linear)
 }
-"""What the classes compute with: replaced in a class, the fused ops would overlook it."""
+"""The methods that the classes compute with: the fused ops would ignore one that is replaced later."""
 
 
 def own_name(model: nn.Module) -> str | None:
-    """Name of the model of this package that ``model`` still is, or None.
+    """The name of the model of this package that ``model`` still is, or None.
 
-    Exactly the four classes above have one, and only while the model computes what its class
+    Only objects of exactly the classes in ``MODELS`` have one, and only while they compute what their class
     builds, in whatever dtype: no replaced layer, setting, table or ``forward`` (of the object or of
-    a class), no parametrization, no forward hook, be it registered for every module.
+    a class), no parametrization, and no forward hook, not even one registered for every module.
     """
     name = next((name for name, made in MODELS.items() if type(model) is made), None)
     if name is None or _global_forward_hooks or _global_forward_pre_hooks:
         return None
     activation: str = getattr(model, "activation", "")
     check_choice("activation", activation, ACTIVATIONS)
-    built = _built(name, activation)
-    unchanged = (
-        [layer for layer, _ in model.named_modules()]
-        == [layer for layer, _ in built.named_modules()]
-        and all(map(_is_as_built, model.modules(), built.modules()))
-        and [p.shape for p in model.parameters()] == [p.shape for p in built.parameters()]
-        and all(type(p) is nn.Parameter for p in model.parameters())
-        and not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    layers, built = list(model.named_modules()), _built(name, activation)
+    unchanged = len(layers) == len(built) and all(
+        _state(path, layer, settings) == expected
+        for (path, layer), (settings, expected) in zip(layers, built, strict=True)
     )
     return name if unchanged else None
 
 
-def fused_name(model: nn.Module) -> str | None:
-    """Name of the model's fused ops, or None if it has none.
+@functools.cache
+def _built(name: str, activation: str) -> list[tuple[list[str], list[object]]]:
+    """Of each layer of a new model the names of its settings, and its state with the methods at import."""
+    built, every_module = [], vars(nn.Module()).keys()
+    for path, layer in without_weights(name, activation).named_modules():
+        settings = [*(vars(layer).keys() - every_module), *_METHODS]  # which an object may hide
+        built.append((settings, _state(path, layer, settings, _AT_IMPORT.get(type(layer)))))
+    return built
 
-    The ops read parameters and activation only, so ``own_name`` must know the model, and all
+
+def _state(
+    path: str, layer: nn.Module, settings: list[str], methods: list[object] | None = None
+) -> list[object]:
+    """What a layer computes with, except the values of its parameters and the layers in it."""
+    kind, own = type(layer), vars(layer)
+    return [
+        path,
+        kind,
+        methods or [getattr(kind, method, None) for method in _METHODS],
+        [(type(own.get(setting)), own.get(setting)) for setting in settings],
+        [type(p) is nn.Parameter and p.shape for p in layer._parameters.values()],
+        bool(layer._forward_hooks or layer._forward_pre_hooks),
+    ]
+
+
+def fused_name(model: nn.Module) -> str | None:
+    """The name of the model's fused ops, or None if it has none.
+
+    The ops read only parameters and activation, so the model must have an :func:`own_name`, and all
     parameters must be float32 on one CPU or CUDA device.
     """
     name = own_name(model)
@@ -71,55 +90,31 @@ def fused_name(model: nn.Module) -> str | None:
 
 
 def packed_parameters(model: nn.Module) -> list[Tensor]:
-    """A model's parameters as the ops take them: without graph and contiguous, which those of a
-    channels_last model are not, so that they come as copies."""
+    """A model's parameters as the ops take them: without graph and contiguous. Those of a channels_last model
+    are copied."""
     return [parameter.detach().contiguous() for parameter in model.parameters()]
 
 
 def sums_stay_finite(parameters: Sequence[Tensor]) -> bool:
-    """Whether all weights are finite, and no sum that a forward pass makes can overflow.
+    """Whether all weights are finite and no sum of a forward pass can overflow.
 
-    Otherwise PyTorch's answers are its own infinities and NaNs (0 * inf, inf - inf), which kernels
-    that skip blank pixels and add up otherwise do not repeat.
+    Otherwise PyTorch's outputs have infinities and NaNs (0 * inf, inf - inf) that kernels do not reproduce
+    which skip blank pixels and add in another order.
 
     Args:
         parameters: weight and bias of each layer in turn, as in ``model.parameters()``.
     """
     largest = _largest(parameters)
-    bound = 1.0  # of what the first layer sees: pixels
+    bound = 1.0  # of the first layer's input, pixels
     for i in range(0, len(parameters), 2):
         bound = max(bound, 1.0) * parameters[i].numel() * largest[i] + largest[i + 1]
     return bound <= LARGEST_SUM
 
 
 def _largest(parameters: Sequence[Tensor]) -> list[float]:
-    """The largest magnitude in each parameter; NaN where it has one."""
-    if parameters[0].device.type == "cpu":  # in NumPy: torch's threads hang in a forked child
+    """The largest magnitude in each parameter; NaN if it contains one."""
+    if parameters[0].device.type == "cpu":  # with NumPy: torch's threads hang in a forked child
         arrays = [parameter.numpy() for parameter in parameters]
         return [float(max(array.max(), -array.min())) for array in arrays]
     largest: list[float] = torch.stack([p.abs().amax() for p in parameters]).tolist()
-    return largest  # the device was waited for once
-
-
-_built = functools.cache(without_weights)  # to compare with, never handed out
-
-
-def _is_as_built(layer: nn.Module, built: nn.Module) -> bool:
-    """Whether a layer, or a model without its layers, has what its class puts into it, and the
-    methods that the class had at import."""
-    methods = _METHODS.get(type(layer), {})
-    return (
-        type(layer) is type(built)
-        and all(_equal(vars(layer).get(key), vars(built)[key]) for key in _settings(built))
-        and not any(name in vars(layer) for name in methods)
-        and all(getattr(type(layer), name) is method for name, method in methods.items())
-    )
-
-
-def _settings(layer: nn.Module) -> set[str]:
-    """The attributes that a layer has beyond those of every module: sizes, padding, table, ..."""
-    return vars(layer).keys() - vars(nn.Module()).keys()
-
-
-def _equal(setting: object, expected: object) -> bool:
-    return type(setting) is type(expected) and setting == expected
+    return largest  # waits for the device once

@@ -1,7 +1,4 @@
-"""LeNet-5 with the connection table of 1998, and the symmetric LeNet-5.
-
-``torch.ops.lenetshift``, which C3 calls, is registered when the package is imported.
-"""
+"""LeNet-5 with the connection table of 1998, and the symmetric LeNet-5."""
 
 from __future__ import annotations
 
@@ -23,8 +20,8 @@ class C3Conv(nn.Module):
     ``[N, n_inputs, H, W]`` of any floating dtype -> ``[N, len(table), H - 4, W - 4]``, computed in
     float64 for float64, else in float32.
 
-    Initialised as PyTorch initialises its convolutions: weights and bias uniform in
-    +-1/sqrt(fan_in), with each output map's own fan_in, 25 times the number of its inputs.
+    Initialised like PyTorch's convolutions: weights and bias uniform in +-1/sqrt(fan_in), with each output
+    map's own fan_in, 25 times the number of its inputs.
 
     Args:
         table: for each output map the ascending input maps that it sees.
@@ -32,10 +29,12 @@ class C3Conv(nn.Module):
     Attributes:
         weight: ``[n_connections(table), 5, 5]``, output-major, then by ascending input map.
         bias: ``[len(table)]``.
+
+    Raises:
+        ValueError: a malformed table.
     """
 
     def __init__(self, table: Table = C3_TABLE) -> None:
-        """Make the layer and draw its weights; ValueError for a malformed table."""
         super().__init__()
         self.masks = table_masks(table)
         self.table = tuple(tuple(inputs) for inputs in table)
@@ -64,7 +63,7 @@ class C3Conv(nn.Module):
 
 
 class _LeNet(DigitModel):
-    """LeNet-5 around a given third layer."""
+    """LeNet-5 with a given layer C3."""
 
     def __init__(self, make_c3: Callable[[], nn.Module], activation: str) -> None:
         super().__init__(activation)
@@ -89,11 +88,18 @@ class LeNet5(_LeNet):
     """Model 0, LeNet-5 with the connection table of 1998: 60,806 parameters, 1,516 in C3.
 
     Args:
-        activation: ``"tanh"`` or ``"relu"``.
+        activation: ``"tanh"`` or ``"relu"``; ValueError for any other.
+
+    Example:
+        >>> import lenetshift, torch
+        >>> model = lenetshift.LeNet5()
+        >>> sum(parameter.numel() for parameter in model.parameters())
+        60806
+        >>> model(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
     """
 
     def __init__(self, activation: str = "tanh") -> None:
-        """Make the layers and draw their weights; ValueError for an unknown activation."""
         super().__init__(C3Conv, activation)
 
 
@@ -101,9 +107,13 @@ class SymmetricLeNet5(_LeNet):
     """Model 2, LeNet-5 in which every C3 map sees every S2 map: 61,706 parameters, 2,416 in C3.
 
     Args:
-        activation: ``"tanh"`` or ``"relu"``.
+        activation: ``"tanh"`` or ``"relu"``; ValueError for any other.
+
+    Example:
+        >>> import lenetshift
+        >>> lenetshift.SymmetricLeNet5().c3
+        Conv2d(6, 16, kernel_size=(5, 5), stride=(1, 1))
     """
 
     def __init__(self, activation: str = "tanh") -> None:
-        """Make the layers and draw their weights; ValueError for an unknown activation."""
         super().__init__(lambda: nn.Conv2d(6, 16, 5), activation)

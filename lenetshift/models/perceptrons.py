@@ -1,4 +1,4 @@
-"""The two perceptrons: on pixels, and behind 4 x 4 average pooling."""
+"""The two perceptrons: on pixels, and after 4 x 4 average pooling."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ class MLP(DigitModel):
     """Model 1, a perceptron with one hidden layer of 512 units: 407,050 parameters.
 
     Args:
-        activation: ``"tanh"`` or ``"relu"``.
+        activation: ``"tanh"`` or ``"relu"``; ValueError for any other.
+
+    Example:
+        >>> import lenetshift
+        >>> lenetshift.MLP("relu")
+        MLP(
+          activation='relu'
+          (hidden): Linear(in_features=784, out_features=512, bias=True)
+          (output): Linear(in_features=512, out_features=10, bias=True)
+        )
     """
 
     def __init__(self, activation: str = "tanh") -> None:
-        """Make the layers and draw their weights; ValueError for an unknown activation."""
         super().__init__(activation)
         self.hidden = nn.Linear(784, 512)
         self.output = nn.Linear(512, 10)
@@ -32,11 +40,15 @@ class PooledMLP(DigitModel):
     """Model 3, 4x4 average pooling before a perceptron of 512 hidden units: 30,730 parameters.
 
     Args:
-        activation: ``"tanh"`` or ``"relu"``.
+        activation: ``"tanh"`` or ``"relu"``; ValueError for any other.
+
+    Example:
+        >>> import lenetshift
+        >>> sum(parameter.numel() for parameter in lenetshift.PooledMLP().parameters())
+        30730
     """
 
     def __init__(self, activation: str = "tanh") -> None:
-        """Make the layers and draw their weights; ValueError for an unknown activation."""
         super().__init__(activation)
         self.hidden = nn.Linear(49, 512)
         self.output = nn.Linear(512, 10)

@@ -1,6 +1,6 @@
-"""The models, a row each: what they are called, what the report says of them, how the page draws them.
+"""The models, a row each: their names, what the report says about them, how the page computes them.
 
-Whatever lists models reads it here. It imports nothing of torch, so that ``--help`` need not wait for it.
+Every list of models is made from this table. It does not import torch, for which ``--help`` would wait.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReportRow:
-    """What the report prints of a model (Tanaka 2024, Table 1): right and wrong answers to MNIST's
-    10,000 test images unmoved and to the 550,000 patterns, and the accuracies as it rounds them.
+    """What the report prints for a model (Tanaka 2024, Table 1): right and wrong answers to MNIST's
+    10,000 unmoved test images and to the 550,000 patterns, with the accuracies as it rounds them.
 
     Attributes:
         unmoved, moved: ``(correct, wrong, accuracy)``.
@@ -31,20 +31,20 @@ class ModelSpec:
     """A model of Table 1.
 
     Attributes:
-        name: in options and files, of the ops, and for :func:`lenetshift.build_model`.
-        display: in tables.
-        short: where models stand side by side.
-        sentence: within a sentence.
+        name: in options and files, in the names of ops, and for :func:`lenetshift.build_model`.
+        display: its name in tables.
+        short: its name next to other models.
+        sentence: its name within a sentence.
         caption: a line below its name.
-        drawn: how the page computes it, for ``network.js``: the ``kind`` ``"lenet"`` with the ``connections``
+        drawn: how the page computes it, for ``forward.js``: the ``kind`` ``"lenet"`` with the ``connections``
             of C3 (``"1998"`` or ``"all"``) and its ``pooling`` (``"average"`` or ``"max"``), or
-            ``"perceptron"`` with the side of the squares that its ``pooling`` averages; and an ``activation``
-            where it does not take the run's.
-        made_by: the class in :mod:`lenetshift.models.build`.
+            ``"perceptron"`` with the side of the squares that its ``pooling`` averages; and its
+            ``activation`` if that is not the run's.
+        made_by: its class, in ``lenet5.py`` or ``perceptrons.py``.
         has_fused_ops: whether ``torch.ops.lenetshift`` has ``predict_shifts_<name>`` and
             ``train_epoch_<name>``.
-        report: the report's row; None for a model that it does not have.
-        trained_as: for a model that is another one trained on other images, that one's name.
+        report: the report's row; None for a model that is not in the report.
+        trained_as: the name of the model that it is, trained on other images; None for a model of its own.
     """
 
     name: str
@@ -60,7 +60,7 @@ class ModelSpec:
 
     @property
     def architecture(self) -> str:
-        """The name of the model whose layers it has."""
+        """The name of the model that has the same layers."""
         return self.trained_as or self.name
 
 
@@ -109,7 +109,7 @@ ALL_MODELS = (
         "pooled_mlp",
         "Model 3 pooled MLP",
         "Pooled perceptron",
-        "the perceptron behind pooling",
+        "the perceptron with pooling",
         "Model 3: pooling, no convolution",
         _POOLED,
         "PooledMLP",
@@ -130,17 +130,17 @@ ALL_MODELS = (
 
 BY_NAME: dict[str, ModelSpec] = {spec.name: spec for spec in ALL_MODELS}
 
-FUSED = tuple(s.name for s in ALL_MODELS if s.has_fused_ops and s.trained_as is None)
-"""The networks that have fused ops."""
-
 ARCHITECTURES: dict[str, str] = {spec.name: spec.architecture for spec in ALL_MODELS}
-"""Each model, in the order of the tables -> the name that ``build_model`` knows its layers by."""
+"""Each model, in the order of the tables -> the name with which ``build_model`` makes its layers."""
 
 DISPLAY_NAMES: dict[str, str] = {spec.name: spec.display for spec in ALL_MODELS}
-"""What each model is called in tables and figures."""
+"""The models' names in tables and figures."""
 
-NETWORKS = tuple(spec for spec in ALL_MODELS if spec.trained_as is None)
-"""Those with layers of their own, which are trained on the images as they are."""
+BASE_MODELS = tuple(spec for spec in ALL_MODELS if spec.trained_as is None)
+"""The models with their own layers, which are trained on the images as they are."""
+
+FUSED = tuple(spec.name for spec in BASE_MODELS if spec.has_fused_ops)
+"""Those of them that have fused ops."""
 
 BIASED = "biased_lenet5"
 """LeNet-5, trained on position-biased images."""
@@ -151,8 +151,9 @@ by 3 to the left."""
 
 
 def side_by_side() -> list[ModelSpec]:
-    """All models in the order of the page: each network, and beside it those that are trained on other
-    images; networks with convolutions first."""
-    networks = sorted(NETWORKS, key=lambda spec: spec.drawn["kind"] != "lenet")
-    others = {spec: [s for s in ALL_MODELS if s.trained_as == spec.name] for spec in networks}
-    return [each for spec in networks for each in (spec, *others[spec])]
+    """All models in the order of the page: each network, followed by the models that are the same network
+    trained on other images; networks with convolutions first."""
+    base = sorted(BASE_MODELS, key=lambda spec: spec.drawn["kind"] != "lenet")
+    return [
+        s for spec in base for s in (spec, *(s for s in ALL_MODELS if s.trained_as == spec.name))
+    ]

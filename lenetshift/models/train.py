@@ -1,6 +1,6 @@
 """Training: plain mini-batch gradient descent on the mean cross-entropy.
 
-Two ways to the same weights: one fused op call an epoch for the package's own models, or the
+Two methods give the same weights: one fused op call per epoch for the package's own models, or the
 plain torch loop for any ``nn.Module``. Both see the images in the same order.
 """
 
@@ -21,18 +21,18 @@ from ..checks.numbers import check_batch_size, check_int, check_positive, check_
 from ..checks.types import check_callable, check_choice, check_type
 from ..data.dataset import Dataset, as_input
 from ..data.seeds import epoch_permutation, epoch_seed, seeded_global
-from .build import MODELS
 from .dtypes import device_of, dtype_of
 from .fused import fused_name, own_name, packed_parameters, sums_stay_finite
+from .table import BY_NAME, FUSED
 
 OnProgress = Callable[[int, int, int, float], None]
-"""``on_progress(epoch, step, n_steps, loss)``: the epoch's number, the steps done in it, the steps
-that it has, and the mean loss of those done."""
+"""``on_progress(epoch, step, n_steps, loss)``: the epoch's number, its finished steps, all its steps, and the
+mean loss of the finished ones."""
 
 EpochData = Callable[[int], Dataset]
-"""``data(epoch)``: the training set of an epoch, by its number."""
+"""``data(epoch)``: the training set of an epoch."""
 
-_STEPS_PER_REPORT = 50  # autograd: a report waits for the device, so not after every step
+_STEPS_PER_REPORT = 50  # autograd: not after every step, since a report waits for the device
 
 
 def train(
@@ -52,22 +52,22 @@ def train(
 
     Args:
         model: takes ``[B, 1, 28, 28]`` in [0, 1], gives logits ``[B, K]`` with K >= 10.
-        dataset: the training set; a last batch smaller than the others is used too.
-        data: in its place a function of the epoch's number that gives that epoch's training set,
+        dataset: the training set; a last batch that is smaller than the others is used too.
+        data: instead of ``dataset`` a function of the epoch's number that returns the epoch's training set,
             such as ``lambda epoch: jitter(dataset, grid, seed, epoch)``.
         epochs: passes over the set, 0 or more.
         learning_rate: positive.
-        batch_size: images a step, 1..2**31 - 1.
-        seed: 0..2**32 - 1. With the epoch's number it settles the order of the images, and
-            what a model draws (dropout). The package's own models draw nothing. For others
-            torch's global generators are seeded for each epoch and put back after it, one
-            thread at a time: what other threads draw from them meanwhile is not their own.
-        method: ``"fused"``, one op call an epoch, for an unchanged float32 model of the
-            package; ``"autograd"``, the plain torch loop, for any module, in its own dtype.
-            An epoch from or to weights whose sums overflow is autograd's also for
-            ``"fused"``, so that training diverges as PyTorch's does.
-        first_epoch: number of the first epoch; two calls, of 1 epoch and of 1 more from
-            ``first_epoch=1``, equal one call of 2.
+        batch_size: images per step, 1..2**31 - 1.
+        seed: 0..2**32 - 1. With the epoch's number it decides the order of the images and the random numbers
+            that a model draws (dropout). The package's own models draw none. For others torch's global
+            generators are seeded for each epoch and restored after it, one thread at a time: other threads
+            that draw from them meanwhile get seeded numbers.
+        method: ``"fused"``, one op call per epoch, for an unchanged float32 model of the
+            package; ``"autograd"``, the plain torch loop, for any module, in its own dtype. Autograd also
+            computes an epoch of ``"fused"`` that starts or ends with weights whose sums overflow, so that
+            training diverges as in PyTorch.
+        first_epoch: number of the first epoch; a call for 1 epoch and another with ``first_epoch=1`` equal
+            one call for 2 epochs.
         on_progress: called at least at the end of each epoch (see ``OnProgress``).
 
     Returns:
@@ -76,8 +76,16 @@ def train(
 
     Raises:
         ValueError: a setting out of range, an empty dataset, both or neither of ``dataset`` and
-            ``data``, an unknown method, or ``"fused"`` for a model that has no fused op, frozen
+            ``data``, an unknown method, or ``"fused"`` for a model that has no fused op, or has frozen
             parameters or backward hooks.
+
+    Example:
+        >>> import lenetshift, torch
+        >>> dataset = lenetshift.Dataset(torch.zeros(6, 28, 28, dtype=torch.uint8), torch.arange(6))
+        >>> model = lenetshift.build_model("mlp", seed=0)
+        >>> losses = lenetshift.train(model, dataset, epochs=2, learning_rate=0.1, batch_size=4, seed=0)
+        >>> [epoch.shape for epoch in losses]
+        [torch.Size([2]), torch.Size([2])]
     """
     check_type("model", model, nn.Module)
     _check_source(dataset, data)
@@ -92,7 +100,7 @@ def train(
     seeded = _draws_nothing if own_name(model) else seeded_global
 
     device = device_of(model)
-    resting = None if dataset is None else dataset.to(device)  # once, not in every epoch
+    resting = None if dataset is None else dataset.to(device)  # copied once, not in every epoch
     losses = []
     for epoch in range(first_epoch, first_epoch + epochs):
         of_epoch = resting if data is None else data(epoch)
@@ -110,23 +118,23 @@ def train(
 
 
 def _check_source(dataset: Dataset | None, data: EpochData | None) -> None:
-    """Raise ValueError unless one of the two, and no other thing, says what is trained on."""
+    """Raise ValueError unless exactly one of the two is given."""
     if data is None:
         check_type("dataset", dataset, Dataset)
-        if not len(dataset or ()) > 0:
+        if not dataset:
             raise ArgumentError("dataset", "no images", "at least one")
         return
     check_callable("data", data)
     if dataset is not None:
-        raise ArgumentError("data", f"{describe(data)} beside a dataset", "one of the two")
+        raise ArgumentError("data", f"{describe(data)} besides a dataset", "one of the two")
 
 
 def _tensors(dataset: object, epoch: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """An epoch's images and labels on the device, without a copy where they are there already."""
+    """An epoch's images and labels on the device; not copied if they are there already."""
     if not isinstance(dataset, Dataset):
-        raise ValueError(f"data: got {describe(dataset)} for epoch {epoch}, expected a Dataset")
+        raise ArgumentError("data", f"{describe(dataset)} for epoch {epoch}", "a Dataset")
     if len(dataset) == 0:
-        raise ValueError(f"data: got no images for epoch {epoch}, expected at least one")
+        raise ArgumentError("data", f"no images for epoch {epoch}", "at least one")
     on_device = dataset.to(device)
     return on_device.images.contiguous(), on_device.labels.contiguous()
 
@@ -139,15 +147,16 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
     """An epoch as one op call; ValueError if the model has no such op."""
     name = fused_name(model)
     if name is None:
-        classes = ", ".join(getattr(made, "__name__", "") for made in MODELS.values())
-        raise ValueError(
-            f"method: got 'fused' for {type(model).__name__}, expected 'autograd' for all but "
-            f"an unchanged float32 {classes}"
+        classes = ", ".join(BY_NAME[fused].made_by for fused in FUSED)
+        raise ArgumentError(
+            "method",
+            f"'fused' for {type(model).__name__}",
+            f"'autograd' for all models but an unchanged float32 {classes}",
         )
     unseen = [f"frozen {key}" for key, p in model.named_parameters() if not p.requires_grad]
     unseen += [f"a hook on {key}" for key in _backward_hooked(model)]
     if unseen:
-        raise ValueError(f"method: got 'fused' for a model with {unseen[0]}, expected 'autograd'")
+        raise ArgumentError("method", f"'fused' for a model with {unseen[0]}", "'autograd'")
     train_epoch = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
 
     def run_epoch(
@@ -171,7 +180,7 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
                     batch_size,
                     activation=model.activation,
                 )
-            finally:  # also what was done before an interrupt
+            finally:  # also the steps before an interrupt
                 _write_back(model, packed)
             if sums_stay_finite(packed):
                 report(len(losses), len(losses), float(losses.cpu().numpy().mean()))
@@ -184,7 +193,7 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
 
 
 def _write_back(model: nn.Module, values: Sequence[Tensor]) -> None:
-    """Give the parameters these values, but for those that share their memory."""
+    """Copy values into the parameters that do not share their memory."""
     for parameter, value in zip(model.parameters(), values, strict=True):
         if parameter.data_ptr() != value.data_ptr():
             parameter.detach().copy_(value)
@@ -192,12 +201,12 @@ def _write_back(model: nn.Module, values: Sequence[Tensor]) -> None:
 
 @contextmanager
 def _draws_nothing(seed: int, device: torch.device) -> Iterator[None]:
-    """In place of ``seeded_global`` for a model that draws no random numbers in training."""
+    """Replaces ``seeded_global`` for a model that draws no random numbers in training."""
     yield
 
 
 def _backward_hooked(model: nn.Module) -> list[str]:
-    """Names of the modules and parameters with hooks that only a backward pass runs."""
+    """The names of modules and parameters with hooks that only a backward pass runs."""
     every_module = ["every module"] if _global_backward_hooks or _global_backward_pre_hooks else []
     modules = [
         name or type(module).__name__

@@ -1,11 +1,11 @@
-"""``report.html``: all that a run found in one file, with an explorer that runs the networks.
+"""``report.html``: the results of a run in one file, with an explorer that runs the networks.
 
-The page needs no network and no other file. Python writes everything that can be read: sentences,
-tables, grids of answers. The modules ``*.js`` beside this file add what moves: they unpack images,
+The page needs no internet and no other file. Python writes everything that can be read: sentences,
+tables, grids of answers. The modules ``*.js`` next to this file add what moves: they unpack images,
 answers and weights, and run the same forward passes as the package.
 
-``page.py`` puts the page together, ``texts.py`` says what is read, ``blocks.py`` packs data,
-``bundle.py`` joins the modules and forbids all else.
+``page.py`` fills the template, ``texts.py`` writes sentences and tables, ``blocks.py`` packs data, and
+``bundle.py`` joins the modules and forbids every other script.
 """
 
 from __future__ import annotations

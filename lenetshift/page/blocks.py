@@ -1,4 +1,4 @@
-"""Data that travels in the page: gzip in base64, each block with its length and its check sum."""
+"""Data in the page: gzip in base64, each block with its length and checksum."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from torch import Tensor
 
 MOST_IMAGES = 10_000
 MOST_ANSWERS = 10_000 * 55
-"""Images, and answers of one model, that a page takes along: those of a full run. Larger test sets
-and grids are thinned out evenly, so that the page stays as small and as quick."""
+"""The most images, and answers of one model, in a page: those of a full run. From larger test sets and
+grids images are drawn evenly, so that the page stays as small and as fast."""
 
 MOST_BYTES = 9_000_000
-"""Of all blocks, in base64; text and pictures of numbers come on top, a few hundred kilobytes."""
+"""Of all blocks in base64; the rest of the page is a few hundred kilobytes."""
 
 _LEVEL = 6  # of zlib: level 9 saves 1 % more and takes three times as long
-_NOISE_LEVEL = 1  # weights: all but the exponents is noise, level 6 saves no more
+_NOISE_LEVEL = 1  # weights: all bits but the exponents are noise, level 6 saves no more
 
 
 @dataclass(frozen=True)
 class Block:
-    """Bytes to be unpacked in the page.
+    """Bytes that the page unpacks.
 
     Attributes:
-        name: of the element that holds them.
-        length, crc32: of the bytes unpacked.
-        packed: gzip.
+        name: the id of their element.
+        length, crc32: of the unpacked bytes.
+        packed: the bytes in gzip.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Block:
 
     @property
     def text(self) -> str:
-        """As the page holds it."""
+        """The block in base64."""
         return base64.b64encode(self.packed).decode()
 
 
@@ -53,13 +53,13 @@ def block(name: str, data: bytes, level: int = _LEVEL) -> Block:
 
 
 def packed_block(name: str, packed: bytes) -> Block:
-    """A block of bytes that are gzip already: its last eight bytes are check sum and length."""
+    """A block of bytes that are gzip already: their last eight are checksum and length."""
     crc32, length = (int.from_bytes(part, "little") for part in (packed[-8:-4], packed[-4:]))
     return Block(name, length, crc32, packed)
 
 
 def array_block(name: str, values: NDArray[Any]) -> Block:
-    """Pack an array of bytes, all of the last dimension together."""
+    """Pack an array of uint8 in C order."""
     return block(name, np.ascontiguousarray(values, dtype=np.uint8).tobytes())
 
 
@@ -72,7 +72,7 @@ def weights_block(name: str, state_dict: Mapping[str, Tensor]) -> Block:
 
 
 def shapes(state_dict: Mapping[str, Tensor]) -> list[list[Any]]:
-    """Name and shape of each parameter, as they lie in ``weights_block``."""
+    """Name and shape of each parameter, in the order of ``weights_block``."""
     return [[name, list(tensor.shape)] for name, tensor in state_dict.items()]
 
 

@@ -1,8 +1,8 @@
-"""One script out of several modules, and the policy that lets a page run that script alone.
+"""One script made of several modules, and the policy that lets the page run only that script.
 
 There is no build step: a module is plain JavaScript that a browser could load as it is. Joined, the
-modules share one scope, so a name may be declared at the top of one of them only; the browser
-refuses the script otherwise.
+modules share one scope, so only one of them may declare a name at its top; the browser refuses the script
+otherwise.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import hashlib
 import re
 from pathlib import Path
 
+from ..checks.errors import ArgumentError
+
 FOLDER = Path(__file__).parent
-"""Where template, style and modules lie."""
+"""The folder of template, style and modules."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
 
 
 def script(folder: Path = FOLDER, main: str = "main") -> str:
-    """The modules that ``main`` needs and itself, each after those that it imports.
+    """The module ``main`` and those that it needs, each after the modules that it imports.
 
     Raises:
-        ValueError: a module imports or exports in a way that joining does not know.
+        ValueError: a module imports or exports in another way than by name.
     """
     joined: dict[str, str] = {}
 
@@ -38,7 +40,7 @@ def script(folder: Path = FOLDER, main: str = "main") -> str:
         text = _EXPORT.sub("", _IMPORT.sub("", text))
         left = re.search(r"^(?:import|export)\b.*", text, re.MULTILINE)
         if left:
-            raise ValueError(f"{name}.js: got {left.group()!r}, expected a plain import or export")
+            raise ArgumentError(f"{name}.js", repr(left.group()), "a plain import or export")
         joined[name] = text.strip()
 
     add(main, ())
@@ -46,7 +48,7 @@ def script(folder: Path = FOLDER, main: str = "main") -> str:
 
 
 def sha256_source(text: str) -> str:
-    """An inline script or style as a content security policy names it."""
+    """The hash by which a content security policy allows an inline script or style."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -54,7 +56,7 @@ def sha256_source(text: str) -> str:
 def policy(script_text: str, style_text: str) -> str:
     """The page's content security policy: this script, this style, an icon, and nothing else.
 
-    Trusted types keep the script from writing HTML: whatever comes from data is text.
+    Trusted types keep the script from writing HTML: data can only become text.
     """
     return "; ".join(
         [

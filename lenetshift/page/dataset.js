@@ -1,7 +1,7 @@
-// The test images, their labels, and what every model answered to them in the run.
+// The test images, their labels, and every model's answers from the run.
 
 import { Damage, readBlock } from "./payload.js";
-import { makeNetwork } from "./network.js";
+import { makeNetwork } from "./forward.js";
 import { SIDE } from "./shift.js";
 
 /** Unpack everything that the manifest lists. */
@@ -14,12 +14,12 @@ export async function openDataset(manifest) {
 
 class Dataset {
   #images;
-  #right = null; // counted when first asked for
+  #right = null; // counted when first needed
 
   constructor(manifest, blocks) {
     const { n_images: n, dx, dy } = manifest;
-    this.length = n; // images at hand
-    this.nTest = manifest.n_test; // the first so many are those of the tables
+    this.length = n; // images in the page
+    this.nTest = manifest.n_test; // the first nTest images are those of the tables
     this.dx = dx;
     this.dy = dy;
     this.figures = manifest.figures;
@@ -46,12 +46,12 @@ class Dataset {
     return this.#images.subarray(row * SIDE * SIDE, (row + 1) * SIDE * SIDE);
   }
 
-  /** A model's answers to one image, [dy, dx] in one line. */
+  /** A model's answers to one image, [dy, dx] flattened. */
   answers(model, row) {
     return model.answers.subarray(row * this.nShifts, (row + 1) * this.nShifts);
   }
 
-  /** Where in that line shift (dx, dy) is, or -1. */
+  /** The index of shift (dx, dy) among them, or -1. */
   shiftAt(dx, dy) {
     const column = this.dx.indexOf(dx);
     const row = this.dy.indexOf(dy);
@@ -73,13 +73,13 @@ class Dataset {
     return rows.sort((a, b) => this.indices[a] - this.indices[b]);
   }
 
-  /** How many answers to an image are right, of those of all models at all shifts. */
+  /** The number of right answers to an image, of all models at all shifts. */
   difficulty(row) {
     this.#right ??= this.#countRight();
     return { right: this.#right[row], all: this.models.length * this.nShifts };
   }
 
-  /** Rows from the hardest on: those with the fewest right answers. */
+  /** Rows from the hardest to the easiest: by the number of right answers. */
   hardest(label) {
     const right = (row) => this.difficulty(row).right;
     return this.rowsOf(label).sort((a, b) => right(a) - right(b));
@@ -99,18 +99,18 @@ class Dataset {
 }
 
 function sized(blocks, name, length) {
-  if (blocks[name]?.length !== length) throw new Damage(`its part “${name}” has another size than stated`);
+  if (blocks[name]?.length !== length) throw new Damage(`its part “${name}” does not have the stated size`);
   return blocks[name];
 }
 
-/** The parameters of a model by name, out of one block of little-endian floats. */
+/** The parameters of a model by name, from one block of little-endian floats. */
 function views(bytes, model) {
   const result = {};
   let at = 0;
   for (const [name, shape] of model.parameters) {
     const length = shape.reduce((a, b) => a * b, 1);
     if (bytes === undefined || at + 4 * length > bytes.length) {
-      throw new Damage(`its part “weights-${model.name}” has another size than stated`);
+      throw new Damage(`its part “weights-${model.name}” does not have the stated size`);
     }
     result[name] = new Float32Array(bytes.buffer, bytes.byteOffset + at, length);
     at += 4 * length;

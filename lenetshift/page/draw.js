@@ -1,4 +1,4 @@
-// A digit of one's own, made into an image like MNIST's.
+// A drawn digit, made into an image like MNIST's.
 
 import { SIDE } from "./shift.js";
 
@@ -8,8 +8,8 @@ const PEN = 22; // of the pad's 280 pixels; about two of the image's
 const STEP = 7; // of the pen by one arrow key
 
 /**
- * Ink [height, width], 0..255 in any size, as MNIST has it: the box around the ink scaled so that its
- * longer side is 20 pixels, the centre of mass in the middle of 28 x 28. Null where there is no ink.
+ * Ink [height, width], 0..255 in any size, prepared like MNIST: the box around the ink is scaled so that its
+ * longer side is 20 pixels, its centre of mass is in the middle of 28 x 28. Null if there is no ink.
  */
 export function likeMnist(ink, width, height) {
   const box = boxAround(ink, width, height);
@@ -65,7 +65,7 @@ function boxAround(ink, width, height) {
   return right < 0 ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
 }
 
-/** Mean ink over a rectangle; pixels at its edge count by the part that lies within. */
+/** Mean ink over a rectangle; pixels at its edge count by the part inside. */
 function meanOver(ink, width, left, top, w, h) {
   let sum = 0;
   for (let y = Math.floor(top); y < top + h; y++) {
@@ -77,7 +77,7 @@ function meanOver(ink, width, left, top, w, h) {
   return sum / (w * h);
 }
 
-/** The pad; `onDigit(image, label)` gets every drawing as it grows, label null where none is said. */
+/** The pad; `onDigit(image, label)` gets the drawing after every stroke, label null if none is chosen. */
 export function startDrawing(onDigit) {
   const byId = (name) => document.getElementById(name);
   const pad = byId("pad");

@@ -1,12 +1,12 @@
-// The explorer: one digit in its frame, moved at will, and every model's answer to it.
+// The explorer: one digit in its frame, moved by the reader, and every model's answer to it.
 
 import { ShiftGrid } from "./grid.js";
-import { answerOf, probabilities } from "./network.js";
+import { answerOf, probabilities } from "./forward.js";
 import { SIDE, moved, paint, signed } from "./shift.js";
 
-const PAUSE = 400; // ms without a movement before a screen reader is told the answers
+const PAUSE = 400; // ms without a movement before the answers go to a screen reader
 
-/** The answer's mark: nothing where nobody has said what the digit is. */
+/** The answer's mark: empty if the digit has no label. */
 function markOf(answer, label) {
   return label === null ? "" : answer === label ? "\u2713" : "\u2717";
 }
@@ -27,8 +27,8 @@ export class Explorer {
   #dy = 0;
   #drawn = false; // whether a redraw is due
   #timer = 0;
-  #hardest = null; // the row that "Hardest" has shown last
-  #counting = 0; // the latest digit whose own answers are being computed
+  #hardest = null; // the row that "Hardest" showed last
+  #counting = 0; // the number of the latest drawing: answers to an older one are not computed further
   #panels;
   #byId = (name) => document.getElementById(name);
 
@@ -56,7 +56,7 @@ export class Explorer {
     this.#listenToControls();
   }
 
-  /** Show a test image, where it is unless a place is given. */
+  /** Show a test image, unmoved unless a place is given. */
   show(row, dx = 0, dy = 0) {
     const { labels, indices } = this.#dataset;
     this.#digit = { image: this.#dataset.image(row), label: labels[row], row };
@@ -69,7 +69,7 @@ export class Explorer {
     this.moveTo(dx, dy);
   }
 
-  /** Show a digit that is in no set; label null where nobody has said what it is. */
+  /** Show a drawn digit; label null if none is chosen. */
   showDrawing(image, label) {
     this.#digit = { image, label, row: null };
     const said = label === null ? "" : `, meant as ${label}`;
@@ -79,7 +79,7 @@ export class Explorer {
     this.#answerEverywhere(++this.#counting);
   }
 
-  /** Move the digit; places beyond those at which it has left the frame are brought back. */
+  /** Move the digit, at most until it has left the frame. */
   moveTo(dx, dy) {
     this.#dx = Math.min(SIDE, Math.max(-SIDE, dx));
     this.#dy = Math.min(SIDE, Math.max(-SIDE, dy));
@@ -91,7 +91,7 @@ export class Explorer {
     });
   }
 
-  /** Into view, with the frame ready for the arrow keys. */
+  /** Scroll into view, with the frame ready for the arrow keys. */
   focus() {
     this.#byId("frame").focus({ preventScroll: true });
     this.#byId("explorer").scrollIntoView();
@@ -145,7 +145,7 @@ export class Explorer {
     });
   }
 
-  /** Fill the grids for a digit that was in no run, a row at a time so that drawing goes on. */
+  /** Fill the grids for a drawn digit, a row at a time so that drawing goes on. */
   async #answerEverywhere(number) {
     const { dx, dy } = this.#dataset;
     for (const panel of this.#panels) {
@@ -157,7 +157,7 @@ export class Explorer {
           answers.push(answerOf(panel.model.network(moved(this.#digit.image, x, y))));
         }
       }
-      this.#fillGrid(panel, answers, "the forward pass says");
+      this.#fillGrid(panel, answers, "the forward pass in this page gives");
     }
   }
 
@@ -222,14 +222,14 @@ export class Explorer {
     on("hardest", "click", () => {
       const rows = this.#dataset.hardest(this.#label());
       if (!this.#some(rows)) return;
-      // From the hardest on while it is clicked; from anywhere else in the set, the hardest.
+      // Repeated clicks go on from the hardest image; the first click shows the hardest.
       const goesOn = this.#hardest === this.#digit.row;
       const rank = goesOn ? (rows.indexOf(this.#digit.row) + 1) % rows.length : 0;
       this.#hardest = rows[rank];
       this.show(this.#hardest);
       const { right, all } = this.#dataset.difficulty(this.#hardest);
       this.#byId("pick-said").textContent =
-        `Number ${rank + 1} from the hardest on: ${right} of ${all} answers in the run are right.`;
+        `Number ${rank + 1} of the hardest: ${right} of ${all} answers in the run are right.`;
     });
     for (const button of document.querySelectorAll("button.go")) {
       const { dx, dy } = button.dataset;
@@ -255,7 +255,7 @@ export class Explorer {
 
   #showIndex(index) {
     const row = this.#dataset.rowOf.get(index);
-    this.#byId("pick-said").textContent = row === undefined ? `This page has no test image ${index}.` : "";
+    this.#byId("pick-said").textContent = row === undefined ? `This page does not contain test image ${index}.` : "";
     if (row !== undefined) this.show(row);
   }
 

@@ -1,4 +1,4 @@
-// Figures: Python wrote the answers, here the moved images are drawn above them.
+// Figures: Python wrote the answers; this draws the moved images above them.
 
 import { moved, paint } from "./shift.js";
 

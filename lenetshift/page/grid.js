@@ -1,4 +1,4 @@
-// Grids of shifts for mouse and keyboard: one cell at a time is in the order of Tab, arrows go on.
+// Grids of shifts for mouse and keyboard: Tab reaches one cell, the arrow keys move on from it.
 
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
@@ -6,7 +6,7 @@ const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowD
 export class ShiftGrid {
   /**
    * @param table the element
-   * @param onChoose called with (row, column) of a cell that is clicked, or entered with Enter or Space
+   * @param onChoose called with (row, column) of a cell that is clicked, or chosen with Enter or Space
    * @param onReach the same for a cell that the arrow keys reach, or null
    */
   constructor(table, onChoose, onReach = null) {
@@ -46,14 +46,14 @@ export class ShiftGrid {
     return this.rows[row + down]?.[column + right] ?? cell;
   }
 
-  /** Make a cell the one that Tab reaches. */
+  /** Let Tab reach this cell. */
   enter(cell) {
     this.current.tabIndex = -1;
     cell.tabIndex = 0;
     this.current = cell;
   }
 
-  /** Mark the cell at a place as the present one, and only it; null for none. */
+  /** Mark only the cell with this index as the current one; null for none. */
   mark(index) {
     this.marked?.removeAttribute("aria-selected");
     this.marked?.classList.remove("here");

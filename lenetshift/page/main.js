@@ -1,4 +1,4 @@
-// The page's start: unpack, draw, listen; or say what is wrong.
+// Starts the page: unpack, draw, listen; or report what is wrong.
 
 import { Damage, readManifest } from "./payload.js";
 import { openDataset } from "./dataset.js";
@@ -6,14 +6,14 @@ import { drawFigures } from "./figures.js";
 import { startMaps } from "./maps.js";
 import { Explorer } from "./explorer.js";
 import { likeMnist, startDrawing } from "./draw.js";
-import { answerOf } from "./network.js";
+import { answerOf } from "./forward.js";
 import { moved } from "./shift.js";
 
-function tell(error) {
+function report(error) {
   const box = document.getElementById("problem");
   box.textContent =
     error instanceof Damage
-      ? `This page is damaged: ${error.message}. Tables and numbers stand as they are; for the explorer, take a fresh copy.`
+      ? `This page is damaged: ${error.message}. The tables and numbers are not affected; for the explorer, get a new copy.`
       : `The explorer cannot start: ${error.message}`;
   box.hidden = false;
   document.getElementById("loading").hidden = true;
@@ -33,7 +33,7 @@ async function start() {
   document.getElementById("loading").hidden = true;
   document.getElementById("bench").hidden = false;
   explorer.show(dataset.rowOf.get(dataset.figures[0]) ?? 0);
-  // For scripts, such as the test that holds the page against the package.
+  // For scripts, such as the test that compares the page with the package.
   globalThis.lenetshift = Object.freeze({
     rows: dataset.length,
     models: dataset.models.map((model) => model.name),
@@ -48,4 +48,4 @@ async function start() {
   document.documentElement.dataset.state = "ready";
 }
 
-start().catch(tell);
+start().catch(report);

@@ -5,7 +5,7 @@ import { moved, paint, signed } from "./shift.js";
 
 const PAGE = 48; // thumbnails at a time: three rows of sixteen on a wide screen
 
-/** `onTake(row, dx, dy)` takes an image into the explorer. */
+/** `onTake(row, dx, dy)` shows an image in the explorer. */
 export function startMaps(dataset, onTake) {
   const byId = (name) => document.getElementById(name);
   const grids = new Map();
@@ -66,7 +66,7 @@ export function startMaps(dataset, onTake) {
     byId(name).addEventListener("click", () => {
       page += step;
       turn();
-      // A button that has just been switched off cannot keep the focus.
+      // A disabled button cannot keep the focus.
       if (byId(name).disabled) byId("wrong-title").focus();
     });
   }

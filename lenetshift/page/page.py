@@ -1,4 +1,4 @@
-"""The page itself: texts, tables and blocks put into the template."""
+"""Fills the template with texts, tables and blocks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from . import blocks, texts
 from .blocks import Block
 from .bundle import FOLDER, policy, script
 
-_WIDEST_STRIP = 15  # pictures that fit beside each other on a phone
+_WIDEST_STRIP = 15  # pictures that fit next to each other on a phone
 _STRIP_MODELS = ("lenet5", "mlp", position_bias.MODEL)
 
 _IDX_HEADER = 16  # bytes before the pixels of an IDX file of images
@@ -34,7 +34,7 @@ _IDX_HEADER = 16  # bytes before the pixels of an IDX file of images
 
 @dataclass(frozen=True)
 class _Data:
-    """What the explorer has at hand: the blocks, and what says how to read them."""
+    """The explorer's data: the blocks, and the manifest that says how to read them."""
 
     manifest: dict[str, Any]
     blocks: list[Block]
@@ -96,7 +96,7 @@ def render_page(
 def _strip(
     job: Job, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """The finding in one picture: a digit moved along dy = 0, and what some models call it."""
+    """The finding in one picture: a digit moved along dy = 0, and the answers of some models."""
     grid = job.config.grid
     if not 3 <= grid.n_dx <= _WIDEST_STRIP:
         return None
@@ -116,7 +116,7 @@ def _strip(
 
 
 def _drawn(name: str) -> dict[str, Any]:
-    """How ``network.js`` computes a model."""
+    """How ``forward.js`` computes a model."""
     drawn = dict(BY_NAME[name].drawn)
     if drawn.get("connections") == "1998":
         drawn["connections"] = C3_TABLE
@@ -126,7 +126,7 @@ def _drawn(name: str) -> dict[str, Any]:
 
 
 def _data(job: Job, checkpoints: Mapping[str, Checkpoint]) -> _Data:
-    """Images, answers and weights; thinned out evenly where all of them would be too much."""
+    """Images, answers and weights; with evenly drawn images if all would be too many."""
     weights = [
         blocks.weights_block(f"weights-{name}", checkpoint.state_dict)
         for name, checkpoint in checkpoints.items()
@@ -198,7 +198,7 @@ def _is_mnist(job: Job) -> bool:
 
 
 def _packaged(job: Job, rows: Sequence[int]) -> bool:
-    """Whether these are all images of the packaged test set, whose file is gzip already."""
+    """Whether these are all images of the packaged test set, whose file is compressed already."""
     indices = [job.rows[row] for row in rows]
     return _is_mnist(job) and indices == list(range(len(job.test)))
 

@@ -1,6 +1,6 @@
-// Data out of the page: base64, gzip, and the proof that a block is what it was.
+// Data from the page: base64, gzip, and checks that each block is as it was written.
 
-/** What is wrong with the page, in words for whoever reads it. */
+/** What is wrong with the page, in words for its reader. */
 export class Damage extends Error {}
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -9,7 +9,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** CRC-32 of bytes, as gzip and zlib have it. */
+/** CRC-32 of bytes, as in gzip and zlib. */
 function crc32(bytes) {
   let value = 0xffffffff;
   for (const byte of bytes) value = CRC_TABLE[(value ^ byte) & 255] ^ (value >>> 8);
@@ -45,8 +45,8 @@ function fromBase64(name, text) {
 }
 
 /**
- * The bytes of a block. Gzip ends with check sum and length, which the browser's decompressor holds
- * against what it unpacks; here they are held against the manifest.
+ * The bytes of a block. Gzip ends with checksum and length, which the browser's decompressor compares
+ * with what it unpacks; here they are compared with the manifest.
  */
 export async function readBlock(name, { length, crc32: expected }) {
   const packed = fromBase64(name, elementText(name));
@@ -63,7 +63,7 @@ export async function readBlock(name, { length, crc32: expected }) {
     const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
     if (bytes.length === length) return bytes;
   } catch {
-    // told below
+    // reported below
   }
   throw new Damage(`its part “${name}” cannot be unpacked`);
 }

@@ -3,7 +3,7 @@
 export const SIDE = 28;
 
 /**
- * The image moved by (dx, dy) pixels, dx > 0 to the right, dy > 0 down: what leaves the frame is
+ * The image moved by (dx, dy) pixels, dx > 0 to the right, dy > 0 down: pixels that leave the frame are
  * lost, uncovered pixels are black.
  */
 export function moved(image, dx, dy) {
@@ -20,7 +20,7 @@ export function moved(image, dx, dy) {
 
 /** Draw an image on a canvas of 28 x 28 pixels, ink white on black. */
 export function paint(canvas, image) {
-  // So small a picture is drawn faster without the graphics card.
+  // Such a small picture is drawn faster without the graphics card.
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const pixels = context.createImageData(SIDE, SIDE);
   for (let i = 0; i < image.length; i++) pixels.data.fill(image[i], 4 * i, 4 * i + 3);
@@ -28,7 +28,7 @@ export function paint(canvas, image) {
   context.putImageData(pixels, 0, 0);
 }
 
-/** A whole number as a shift: with a sign unless it is 0, the minus a true one. */
+/** A whole number as a shift: with a sign unless it is 0, and a typographic minus. */
 export function signed(value) {
   return value > 0 ? `+${value}` : value < 0 ? `\u2212${-value}` : "0";
 }

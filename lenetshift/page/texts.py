@@ -1,4 +1,4 @@
-"""What is read in the page, from what ``results.json`` and a dossier hold."""
+"""The sentences and tables of the page, from ``results.json`` and a dossier."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..figures.figures import signed
-from ..models.table import BY_NAME, DISPLAY_NAMES, NETWORKS, side_by_side
+from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
 from ..reproduce.tables import Row, table
 from ..study.experiments import position_bias
 
 SHORT_NAMES: dict[str, str] = {spec.name: spec.short for spec in side_by_side()}
-"""The models where they stand side by side, in that order."""
+"""Each model -> its name next to other models, in the order of the page."""
 
 _SPACE = "\N{NO-BREAK SPACE}"
 
@@ -22,7 +22,7 @@ def percent(fraction: float) -> str:
 
 
 def place(dx: int, dy: int) -> str:
-    """A shift, such as "(+3, 0)", never broken over two lines."""
+    """A shift, such as "(+3, 0)", without a line break."""
     return f"({signed(dx)},{_SPACE}{signed(dy)})"
 
 
@@ -34,7 +34,7 @@ def span(first_and_last: Sequence[int]) -> str:
 
 
 def n_shifts(value: Mapping[str, Any]) -> int:
-    """How many shifts the grid has."""
+    """The number of shifts in the grid."""
     grid = value["config"]["grid"]
     size = 1
     for first, last in (grid["dx"], grid["dy"]):
@@ -43,22 +43,22 @@ def n_shifts(value: Mapping[str, Any]) -> int:
 
 
 def finding(value: Mapping[str, Any]) -> list[str]:
-    """What was found, in at most three sentences: how robust LeNet-5 is, how robust the others are,
-    and whether the place alone decides."""
+    """The results in at most three sentences: how robust LeNet-5 is, how robust the others are, and whether
+    the place alone decides an answer."""
     grid, n = value["config"]["grid"], value["data"]["n_test"]
-    unbiased = [spec.name for spec in NETWORKS if spec.name in value["models"]]
+    unbiased = [spec.name for spec in BASE_MODELS if spec.name in value["models"]]
     sentences = []
     if unbiased:
         name = BY_NAME[unbiased[0]].sentence
         unmoved, moved = _accuracies(value, unbiased[0])
         sentences.append(
-            f"{name[0].upper()}{name[1:]} reads {unmoved} of {n:,} test images as they are, and "
-            f"{moved} of the {n * n_shifts(value):,} patterns that arise when each is moved by dx "
+            f"{name[0].upper()}{name[1:]} classifies {unmoved} of {n:,} unmoved test images correctly, and "
+            f"{moved} of the {n * n_shifts(value):,} patterns in which each is moved by dx "
             f"{span(grid['dx'])} and dy {span(grid['dy'])} pixels."
         )
     others = [f"from {_fall(value, name)} for {BY_NAME[name].sentence}" for name in unbiased[1:]]
     if others:
-        sentences.append(f"The same movement takes accuracy {_listed(others)}.")
+        sentences.append(f"The same shifts take accuracy {_listed(others)}.")
     if position_bias.MODEL in value["models"]:
         sentences.append(_biased_finding(value))
     return sentences
@@ -89,7 +89,7 @@ def _biased_finding(value: Mapping[str, Any]) -> str:
         for share in shares
     ]
     decides = all(share["fraction"] > 0.5 for share in shares)
-    answers = "answers by the place" if decides else "does not answer by the place alone"
+    answers = "answers by position" if decides else "does not answer by position alone"
     return f"{trained} {answers}: of all test images, {_listed(said)}."
 
 
@@ -105,19 +105,18 @@ def rule(value: Mapping[str, Any]) -> str:
 
 
 def what_to_try(value: Mapping[str, Any]) -> str:
-    """The sentence beside the biased model: what to do to see its bias."""
+    """The sentence next to the biased model: how to see its bias."""
     if position_bias.MODEL not in value["models"]:
         return ""
     moves = value["config"]["bias_rule"].items()
     places = [f"{place(dx, dy)}, where it learned its {digit}s" for digit, (dx, dy) in moves]
     if not places:
         return ""
-    beside = " Then look at LeNet-5, which saw them all in the middle." * (
-        "lenet5" in value["models"]
-    )
+    then = " Then look at LeNet-5, which was trained on all digits in the middle."
+    then *= "lenet5" in value["models"]
     return (
-        "Try this: take any digit that the position-biased LeNet-5 reads well and move it by "
-        f"{_listed(places)}.{beside}"
+        "Try this: take any digit that the position-biased LeNet-5 classifies correctly and move it by "
+        f"{_listed(places)}.{then}"
     )
 
 
@@ -144,7 +143,7 @@ def models(value: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Table 1: per model our counts, the report's, and a study's verdicts; and notes."""
+    """Table 1: for each model our counts, the report's, and a study's verdicts; and notes."""
     rows, _, note = table(value)
     by_model: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -172,7 +171,7 @@ def _cell(row: Row, column: str) -> dict[str, Any]:
 
 
 def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """A study's verdicts on one row, unmoved and moved; empty where it has none."""
+    """A study's verdicts on one row, unmoved and moved; empty if it has none."""
     if dossier is None or dossier["table"] is None:
         return []
     cells = {cell["column"]: cell for cell in dossier["table"]["cells"] if cell["model"] == model}
@@ -232,7 +231,7 @@ def settings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def surroundings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What the run ran on, name and value."""
+    """The run's environment, name and value."""
     for name, item in value["environment"].items():
         if name == "data_sha256":
             for part, digest in item.items():

@@ -16,10 +16,10 @@ from .shared.canvas import Frame
 
 
 def frame_of(pictures: Tensor, grid: ShiftGrid, fill: Fill, crop: tuple[int, int] | None) -> Frame:
-    """What a network sees of the images; ValueError if crop, fill or grid do not fit them.
+    """What the network sees of moved images; ValueError if crop, fill or grid do not fit the images.
 
     Args:
-        pictures: uint8 or floating, ``[N, H, W]`` or ``[N, C, H, W]``.
+        pictures: uint8 or floating-point, ``[N, H, W]`` or ``[N, C, H, W]``.
         grid, fill, crop: as for :func:`lenetshift.predict_shifts`.
     """
     size = (pictures.shape[-2], pictures.shape[-1])
@@ -32,23 +32,22 @@ def frame_of(pictures: Tensor, grid: ShiftGrid, fill: Fill, crop: tuple[int, int
 
 
 class Patterns:
-    """What a network is asked about.
+    """All images under all shifts, for a network.
 
     Args:
-        images: uint8 or floating ``[N, C, H, W]``.
+        images: uint8 or floating-point ``[N, H, W]`` or ``[N, C, H, W]``.
         frame: the grid, and what the network sees of a moved image.
-        device, dtype: what the network takes.
+        device, dtype: those of the network's input.
     """
 
     def __init__(
         self, images: Tensor, frame: Frame, device: torch.device, dtype: torch.dtype
     ) -> None:
-        """Keep them."""
         self.images, self.frame, self.device, self.dtype = images, frame, device, dtype
         self.n_shifts = len(frame.grid)
 
     def __len__(self) -> int:
-        """Number of images."""
+        """The number of images."""
         return len(self.images)
 
     @cached_property
@@ -57,40 +56,44 @@ class Patterns:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """What images must have in common to be treated alike: channels, size and dtype."""
+        """Channels, size and dtype: what decides how images are evaluated."""
         return (*self.images.shape[1:], self.images.dtype)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of a pattern: channels, rows, columns."""
+        """Channels, rows and columns of a pattern."""
         channels = 1 if self.images.dim() == 3 else self.images.shape[1]
         return (channels, *self.frame.window)
 
     @property
     def bytes_each(self) -> int:
-        """Of a moved image as it is made."""
-        dtype = self.images.dtype if self.frame.is_plain else self.dtype
+        """Bytes of a moved image as :meth:`moved` returns it."""
+        dtype = self.images.dtype if self.frame.is_translation else self.dtype
         return math.prod(self.shape) * dtype.itemsize
 
     def as_input(self, images: Tensor) -> Tensor:
-        """Images or patterns as the network takes them: its dtype, 0..1, ``[B, C, h, w]``."""
+        """Images or patterns as the network's input: its dtype, 0..1, ``[B, C, h, w]``."""
         return as_input(images, self.dtype)
 
     def unmoved(self, images: slice | Tensor) -> Tensor:
-        """Some images so, on the network's device: ``[n, C, H, W]``."""
+        """Some images as input, unmoved, on the network's device: ``[n, C, H, W]``."""
         return self.as_input(self.images[images].to(self.device))
 
+    def first_pattern(self) -> Tensor:
+        """The first image under the first shift, as input: ``[1, C, h, w]``."""
+        return self.frame.patterns(self.unmoved(slice(0, 1)), *torch.zeros(3, 1).long())
+
     def moved(self, images: slice, shifts: slice) -> Tensor:
-        """Some patterns.
+        """Some images under some shifts.
 
         Args:
-            images: which.
-            shifts: which of the grid's, all dx of the first dy first.
+            images: which images.
+            shifts: which shifts, numbered with all dx of the first dy first.
 
         Returns:
-            ``[images, shifts, ...]``, for :meth:`as_input` when flattened.
+            ``[images, shifts, ...]``; :meth:`as_input` takes it flattened.
         """
-        if self.frame.is_plain:
+        if self.frame.is_translation:
             moved: Tensor = torch.ops.lenetshift.translate(
                 self.images[images].to(self.device), self._shifts[shifts]
             )

@@ -1,4 +1,4 @@
-"""The plain way: every pattern through the network, in batches of one size, as in one's own loop."""
+"""The plain method: every pattern goes through the model, in batches of one size, as in a loop."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ import torch
 from torch import Tensor, nn
 
 from ..checks.describe import describe
+from ..checks.errors import ArgumentError
+from .answers import Collected
 from .patterns import Patterns
+from .progress import ImageCounter
 from .shared.canvas import contiguous
 
 Transform = Callable[[Tensor], Tensor]
 
 BATCH_VALUES = {"cpu": 1 << 16, "cuda": 1 << 21}
-"""Pixels of a batch: on a CPU the maps of a small batch stay in the cache, a large one fills a GPU.
+"""Pixels per batch: a small batch keeps its maps in a CPU's cache, a large one fills a GPU.
 ``benchmarks/batch_sizes.py`` measures it."""
 
 SIZES = {"cpu": (4, 64), "cuda": (16, 4096)}
 """The smallest and the largest batch."""
 
 MOVED_BYTES = 8 << 20
-"""Moved images that are made at once."""
+"""Bytes of moved images that are made at once."""
 
 
 def default_batch_size(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> int:
-    """Patterns a forward pass: a power of two that follows from a pattern's shape, dtype and device alone.
+    """Patterns per forward pass: a power of two that depends on a pattern's shape, dtype and device only.
 
     Args:
         shape: ``(C, h, w)`` of a pattern.
-        dtype: of it; twice the bytes, half the batch.
-        device: of the network.
+        dtype: of a pattern; for twice the bytes, half the batch.
+        device: of the model.
     """
     kind = device.type if device.type in SIZES else "cuda"
     values = max(1, shape[-2] * shape[-1] * dtype.itemsize // 4)
@@ -40,30 +43,29 @@ def default_batch_size(shape: tuple[int, ...], dtype: torch.dtype, device: torch
     return min(most, max(least, 1 << (wanted.bit_length() - 1)))
 
 
-class Ask:
-    """A model as a function of patterns, its transform before it and its output checked.
+class PlainModel:
+    """A model as a function of patterns: transformed first, in batches of one size, the output checked.
 
     Args:
         model: in eval mode; takes ``[B, C, h, w]``, gives ``[B, K]``.
-        transform: what stands before it, on ``[B, C, h, w]``; None is nothing.
-        batch_size: patterns a forward pass, neither more nor less.
+        transform: applied to ``[B, C, h, w]`` first; None is nothing.
+        batch_size: patterns per forward pass, neither more nor less.
     """
 
     def __init__(self, model: nn.Module, transform: Transform | None, batch_size: int) -> None:
-        """Keep them."""
         self.model, self.transform, self.batch_size = model, transform, batch_size
-        self._n_classes: int | None = None  # once it has answered
+        self._n_classes: int | None = None  # known after the first batch
 
     def __call__(self, patterns: Tensor) -> Tensor:
-        """The logits ``[n, K]`` of patterns ``[n, C, h, w]`` in 0..1, n >= 1, which it may write to.
+        """The logits ``[n, K]`` of patterns ``[n, C, h, w]`` in 0..1, n >= 1, which the model may write to.
 
         Raises:
-            ValueError: the transform or the model gives something else.
+            ValueError: the output of the transform or the model has another shape.
         """
         parts = []
         for part in patterns.split(self.batch_size):
             n = len(part)
-            if n < self.batch_size:  # filled with repetitions, whose answers are dropped
+            if n < self.batch_size:  # filled up with repetitions, whose logits are dropped
                 part = part[torch.arange(self.batch_size, device=part.device) % n]
             parts.append(self._answer(contiguous(part))[:n])
         return parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -76,21 +78,21 @@ class Ask:
         except Exception as error:
             if self._n_classes is None and hasattr(error, "add_note"):  # from Python 3.11 on
                 error.add_note(
-                    f"The model was asked about {n} patterns at once; if it takes another number only, "
-                    "say so with batch_size=."
+                    f"The model was given {n} patterns at once; if it takes only another number, pass "
+                    "that as batch_size=."
                 )
             raise
         fits = isinstance(output, Tensor) and output.dim() == 2 and len(output) == n
         if not fits or output.shape[1] == 0 or output.is_complex():
             real = "real " if fits and output.is_complex() else ""
-            raise ValueError(
-                f"model: got output {describe(output)} for {n} images, "
-                f"expected {real}[{n}, K] with K >= 1"
+            raise ArgumentError(
+                "model", f"output {describe(output)} for {n} images", f"{real}[{n}, K] with K >= 1"
             )
         if self._n_classes not in (None, output.shape[1]):
-            raise ValueError(
-                f"model: got output {describe(output)} for {n} images, "
-                f"expected [{n}, {self._n_classes}] as for those before"
+            raise ArgumentError(
+                "model",
+                f"output {describe(output)} for {n} images",
+                f"[{n}, {self._n_classes}] as for the images before",
             )
         self._n_classes = output.shape[1]
         return output.detach()
@@ -104,29 +106,35 @@ class Ask:
             or seen.dim() != 4
             or (len(seen), *seen.shape[2:]) != (n, height, width)
         ):
-            raise ValueError(
-                f"transform: got output {describe(seen)} for {n} images, "
-                f"expected [{n}, C, {height}, {width}]"
+            raise ArgumentError(
+                "transform",
+                f"output {describe(seen)} for {n} images",
+                f"[{n}, C, {height}, {width}]",
             )
         return seen
 
 
-def answers(ask: Ask, patterns: Patterns) -> Iterator[tuple[int, Tensor]]:
-    """Ask about all patterns.
+def answer(
+    model: PlainModel, patterns: Patterns, collected: Collected, counter: ImageCounter
+) -> None:
+    """Collect the answers to all patterns, and report the images that are finished."""
+    for first, logits in _logits(model, patterns):
+        collected.put(first, logits)
+        counter.reached((first + len(logits)) // patterns.n_shifts)
 
-    Yields:
-        The number of the first pattern, and the logits ``[B, K]`` of it and those that follow.
-    """
+
+def _logits(model: PlainModel, patterns: Patterns) -> Iterator[tuple[int, Tensor]]:
+    """The number of the first pattern of a batch, and the logits ``[B, K]`` of the batch."""
     first, waiting = 0, None
-    for moved in _moved(patterns, ask.batch_size):
+    for moved in _moved(patterns, model.batch_size):
         at_hand = moved if waiting is None else torch.cat([waiting, moved])
-        n = len(at_hand) - len(at_hand) % ask.batch_size
-        for at in range(0, n, ask.batch_size):
-            yield first, ask(patterns.as_input(at_hand[at : at + ask.batch_size]))
-            first += ask.batch_size
+        n = len(at_hand) - len(at_hand) % model.batch_size
+        for at in range(0, n, model.batch_size):
+            yield first, model(patterns.as_input(at_hand[at : at + model.batch_size]))
+            first += model.batch_size
         waiting = at_hand[n:]
     if waiting is not None and len(waiting):
-        yield first, ask(patterns.as_input(waiting))
+        yield first, model(patterns.as_input(waiting))
 
 
 def _moved(patterns: Patterns, batch_size: int) -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""How a long job reports: a bar on a terminal, plain lines anywhere else."""
+"""Progress of long jobs: a bar on a terminal, lines anywhere else."""
 
 from __future__ import annotations
 
@@ -11,11 +11,28 @@ from typing import Any, Protocol, TextIO
 from ..checks.text import one_line
 
 
+class ImageCounter:
+    """Reports each answered image once, also when a second method answers it again.
+
+    Args:
+        on_progress: called with the number of images since its last call; None for nobody.
+    """
+
+    def __init__(self, on_progress: Callable[[int], None] | None) -> None:
+        self._on_progress, self._reported = on_progress, 0
+
+    def reached(self, n: int) -> None:
+        """Report that the first ``n`` images are answered."""
+        if self._on_progress and n > self._reported:
+            self._on_progress(n - self._reported)
+            self._reported = n
+
+
 class Reporter(Protocol):
-    """What a long job reports its progress to."""
+    """What a long job reports to."""
 
     def stage(self, name: str) -> None:
-        """Report what is being done now."""
+        """Report the stage that begins."""
 
     def advance(self, units: float) -> None:
         """Count finished units of work."""
@@ -27,20 +44,19 @@ class Reporter(Protocol):
 class Progress:
     """One bar over the whole job on a terminal, with a line above it per finished stage.
 
-    Anywhere else (a pipe, a file) there are the lines only, without carriage returns. A stream that
-    cannot be written to, or no longer, costs what would have been said there, and not the job.
+    Anywhere else (a pipe, a file) there are only the lines, without carriage returns. If the stream cannot be
+    written to, or no longer, its text is lost, but the job goes on.
 
     Args:
-        total: units of work in the whole job; None where nobody knows.
+        total: units of work in the whole job; None if unknown.
         stream: where to report; by default standard error.
-        shown: whether there is a bar at all.
+        shown: whether a terminal gets a bar.
     """
 
     def __init__(
         self, total: float | None, stream: TextIO | None = None, *, shown: bool = True
     ) -> None:
-        """Start reporting."""
-        self._stream = sys.stderr if stream is None else stream  # None where it is closed
+        self._stream = sys.stderr if stream is None else stream  # None if it is closed
         self._bar: Any = None
         if shown and _is_terminal(self._stream):
             from tqdm import tqdm  # type: ignore[import-untyped]
@@ -59,11 +75,11 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the bar away, whatever happened."""
+        """Remove the bar, also after an error."""
         self._draw(lambda bar: bar.close())
 
     def stage(self, name: str) -> None:
-        """Say what is being done now (on the bar only)."""
+        """Name the stage that begins (on the bar only)."""
         self._draw(lambda bar: bar.set_description(name))
 
     def advance(self, units: float) -> None:
@@ -81,7 +97,7 @@ class Progress:
                 self._stream.flush()
 
     def _draw(self, draw: Callable[[Any], object]) -> None:
-        """Change the bar, if there is one still: its terminal may be gone."""
+        """Change the bar if there still is one: its terminal may be gone."""
         if self._bar is None:
             return
         try:
@@ -92,8 +108,7 @@ class Progress:
 
 
 def _is_terminal(stream: Any) -> bool:
-    """Whether a stream is a terminal: not where it is closed, nor where something without the methods of a
-    stream stands in its place."""
+    """Whether a stream is a terminal: not if it is closed, and not if it lacks the methods of a stream."""
     try:
         return bool(stream.isatty())
     except (AttributeError, OSError, ValueError):

@@ -18,7 +18,7 @@ from ..models.build import build_model
 from ..models.table import ARCHITECTURES, BY_NAME
 from ..models.train import train
 from ..ops import isa
-from ..predict.evaluator import predict_shifts
+from ..predict.predict_shifts import predict_shifts
 from ..predict.progress import Reporter
 from ..storage.proofs import Expectation
 from ..study.experiments import position_bias

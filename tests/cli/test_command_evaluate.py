@@ -374,7 +374,7 @@ def test_a_model_may_use_the_package(folder: Path, small: Path) -> None:
     options = ("--model", "own.py:Net", "--data", small, "--no-intervals")
     done = python("-m", "lenetshift", "evaluate", *options, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "fused: LeNet5 has an op of its own" in done.stdout
+    assert "fused: LeNet5 has its own op" in done.stdout
 
 
 BAD_MODELS = {
@@ -457,7 +457,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--mean", "0", "0", "--std", "1", "1"], "--model: Net fails: RuntimeError: "),
         ([*MODEL, "--mean", "inf", "--std", "1"], "--mean: got 'inf', expected a finite number"),
         ([*MODEL, "--method", "quick"], "--method: invalid choice: 'quick'"),
-        ([*MODEL, "--method", "fused"], "--method: got 'fused', but only the package's four mode"),
+        ([*MODEL, "--method", "fused"], "--method: got 'fused', but only an unchanged float32 LeNet5"),
         ([*MODEL, "--batch-size", "0"], "--batch-size: got 0, expected an int in 1..2147483647"),
         ([*MODEL, "--images", "0"], "--images: got 0, expected 1..40"),
         ([*MODEL, "--images", "41"], "--images: got 41, expected 1..40"),

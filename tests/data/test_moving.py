@@ -130,7 +130,7 @@ class TestDataOfAnEpoch:
             ({"data": 3}, "data: got int, expected a"),
             (
                 {"dataset": make_dataset(2), "data": lambda epoch: make_dataset(2)},
-                "data: got function beside a dataset, expected one of the two",
+                "data: got function besides a dataset, expected one of the two",
             ),
             ({"data": lambda epoch: None}, "data: got NoneType for epoch 0, expected a Dataset"),
             (

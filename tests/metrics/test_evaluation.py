@@ -57,7 +57,7 @@ def test_holds_the_answers_and_how_they_came_about(digits: lenetshift.Dataset) -
     assert torch.equal(evaluation.labels, digits.labels)
     assert evaluation.grid == GRID
     assert evaluation.reason.startswith(f"{evaluation.method}: ")
-    assert evaluate(digits, method="plain").reason == "plain: as asked"
+    assert evaluate(digits, method="plain").reason == "plain: as requested"
     assert 0 < evaluation.seconds < 60
     assert len(evaluation) == 50
     assert evaluate(digits).logits is None

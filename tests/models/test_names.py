@@ -20,17 +20,18 @@ def test_every_list_of_models_is_the_tables() -> None:
     everyone = [spec.name for spec in names.ALL_MODELS]
     assert list(DISPLAY_NAMES) == list(ARCHITECTURES) == everyone
     assert sorted(texts.SHORT_NAMES) == sorted(everyone)
-    assert list(MODELS) == [spec.name for spec in names.NETWORKS]
+    assert list(MODELS) == [spec.name for spec in names.BASE_MODELS]
     assert list(table.PRINTED) == [s.name for s in names.ALL_MODELS if s.report is not None]
 
 
 def test_the_biased_network_stands_beside_the_unbiased_one() -> None:
-    assert [spec.name for spec in names.side_by_side()] == [
-        *("lenet5", "biased_lenet5", "symmetric_lenet5", "mlp", "pooled_mlp"),
-    ]
+    in_order = [spec.name for spec in names.side_by_side()]
+    assert sorted(in_order) == sorted(names.BY_NAME)
+    assert in_order[:2] == ["lenet5", "biased_lenet5"]
+    assert in_order[-2:] == ["mlp", "pooled_mlp"]  # networks with convolutions come first
 
 
-@pytest.mark.parametrize("spec", names.NETWORKS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", names.BASE_MODELS, ids=lambda spec: spec.name)
 def test_a_row_names_a_class_and_its_ops(spec: names.ModelSpec) -> None:
     model = build_model(spec.name, seed=0)
     assert (type(model).__name__, own_name(model)) == (spec.made_by, spec.name)

@@ -14,7 +14,7 @@ from lenetshift.checks.core import core
 from lenetshift.data.load import load_mnist
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.models.train import train
-from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.shifts import ShiftGrid
 
 pytestmark = pytest.mark.slow

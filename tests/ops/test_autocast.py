@@ -11,7 +11,7 @@ from lenetshift.c3_table import C3_TABLE, table_masks
 from lenetshift.data.dataset import Dataset
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.models.train import train
-from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.shifts import ShiftGrid
 
 MASKS = table_masks(C3_TABLE)

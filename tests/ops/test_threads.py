@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
-from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.shifts import ShiftGrid
 
 

@@ -12,21 +12,7 @@ import lenetshift
 
 PACKAGE = Path(lenetshift.__file__).parent
 
-WITHOUT_EXAMPLE = {
-    "MLP",
-    "Answers",
-    "Config",
-    "Evaluation",
-    "LeNet5",
-    "PooledMLP",
-    "ShiftEvaluator",
-    "SymmetricLeNet5",
-    "build_model",
-    "evaluate_shifts",
-    "predict_shifts",
-    "summarize",
-    "train",
-}
+WITHOUT_EXAMPLE = {"Config", "Evaluation", "evaluate_shifts", "summarize"}
 """Public names that still lack one."""
 
 

@@ -259,7 +259,7 @@ def test_too_much_data_is_thinned_out_evenly(small, tmp_path, monkeypatch, limit
     assert indices == lenetshift.data.dataset.evenly_spaced(n, 40).tolist()
     predictions = checkpoints["pooled_mlp"].evaluated()[indices]
     assert unpacked(page, "answers-pooled_mlp") == predictions.numpy().tobytes()
-    assert f"This page has {n} of the 40 test images" in text
+    assert f"This page contains {n} of the 40 test images" in text
     if limit == "MOST_BYTES":
         assert sum(len(page.texts[name]) for name in manifest(page)["blocks"]) <= most
 
@@ -313,16 +313,16 @@ def test_three_sentences_say_what_was_found(small, tmp_path):
         share["fraction"] = fraction
     sentences = [text.replace("\N{NO-BREAK SPACE}", " ") for text in texts.finding(value)]
     assert [text.replace("\N{MINUS SIGN}", "-") for text in sentences] == [
-        "LeNet-5 reads 96.5 % of 40 test images as they are, and 57.7 % of the 2,200 patterns that "
-        "arise when each is moved by dx -5 to +5 and dy -2 to +2 pixels.",
-        "The same movement takes accuracy from 92.5 % to 40.0 % for the perceptron without "
-        "convolution and from 87.8 % to 40.6 % for the perceptron behind pooling.",
-        "Trained with every 3 moved by (+3, 0) and every 2 by (-3, 0), LeNet-5 answers by the place: "
+        "LeNet-5 classifies 96.5 % of 40 unmoved test images correctly, and 57.7 % of the 2,200 patterns "
+        "in which each is moved by dx -5 to +5 and dy -2 to +2 pixels.",
+        "The same shifts take accuracy from 92.5 % to 40.0 % for the perceptron without "
+        "convolution and from 87.8 % to 40.6 % for the perceptron with pooling.",
+        "Trained with every 3 moved by (+3, 0) and every 2 by (-3, 0), LeNet-5 answers by position: "
         "of all test images, 91.3 % are called 3 when moved by (+3, 0) and 96.8 % are called 2 when "
         "moved by (-3, 0).",
     ]
     value["position_bias"][0]["fraction"] = 0.4
-    assert "does not answer by the place alone" in texts.finding(value)[-1]
+    assert "does not answer by position alone" in texts.finding(value)[-1]
 
 
 def test_modules_are_joined_after_what_they_import(tmp_path):

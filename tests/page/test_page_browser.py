@@ -10,12 +10,13 @@ from page_answers import GRID, check_answers, logits_of, network
 
 import lenetshift
 from lenetshift.data.load import load_mnist
+from lenetshift.models.table import side_by_side
 from lenetshift.reference import translate
 from lenetshift.reproduce import __main__ as reproduce
 
 pytestmark = pytest.mark.slow
 
-MODELS = ["lenet5", "biased_lenet5", "symmetric_lenet5", "mlp", "pooled_mlp"]
+MODELS = [spec.name for spec in side_by_side()]
 N_COMPARED = 200
 
 
@@ -264,7 +265,7 @@ def test_choosing_an_image(page, results, images):
     check_shown(page, results, images[12], int(labels[120]), (0, 0))
     page.fill("#number", "121")  # not in the subset
     page.press("#number", "Enter")
-    assert page.inner_text("#pick-said") == "This page has no test image 121."
+    assert page.inner_text("#pick-said") == "This page does not contain test image 121."
     page.select_option("#label", "7")
     sevens = [index for index in range(0, 10_000, 10) if labels[index] == 7]
     following = [index for index in sevens if index > 120]
@@ -303,7 +304,7 @@ def test_the_hardest_images(page, results, images):
         index = int(page.input_value("#number"))
         if index in indices:  # the figures' four are there beside the subset
             assert right[indices.tolist().index(index)] == order[rank]
-            said = f"Number {rank + 1} from the hardest on: {order[rank]} of 275 answers in the run"
+            said = f"Number {rank + 1} of the hardest: {order[rank]} of 275 answers in the run"
             assert page.inner_text("#pick-said") == f"{said} are right."
 
 

@@ -1,7 +1,7 @@
-"""What works in a loop of one's own works here: networks as people write and wrap them.
+"""What works in a loop works here: networks as people write and wrap them.
 
-Each is asked every way and compared with the loop; after that it is what it was: its values, its modes, and
-that it can be called, trained, copied and saved.
+Each is evaluated by every method and compared with the loop. After that it is what it was: its values, its
+modes, and it can be called, trained, copied and saved.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def hand_loop(
 
 
 class Written(nn.Module):
-    """Two convolutions, of which the second is not padded, and what stands between and behind them."""
+    """Two convolutions with given functions between and after them."""
 
     def __init__(
         self,
@@ -326,7 +326,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "lazy": (Lazy, SHARE),
     "a lock": (WithLock, SHARE),
     "counter": (lambda: Written(counted), GO_PLAIN),
-    # what goes another way for other pixels, or leaves PyTorch
+    # what branches on pixels, or leaves PyTorch
     "branches on pixels": (lambda: Written(head=branches_on_pixels), GO_PLAIN),
     "numpy": (lambda: Written(through_numpy), GO_PLAIN),
     "tolist": (lambda: Written(head=through_a_list), GO_PLAIN),

@@ -1,4 +1,4 @@
-"""Sharing is an attempt: what is in its way is told, and nothing wrong is taken for right."""
+"""Sharing is an attempt: obstacles are reported, and wrong features are never used."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lenetshift import ShiftGrid, load_mnist
-from lenetshift.predict.evaluator import ShiftEvaluator, predict_shifts
-from lenetshift.predict.shared import SharedWay, choice, kernels, maps, way
+from lenetshift.predict.evaluator import ShiftEvaluator
+from lenetshift.predict.predict_shifts import predict_shifts
+from lenetshift.predict.shared import SharedModel, attempt, kernels, maps
+from lenetshift.predict.shared import model as shared_model
 from lenetshift.predict.shared.recorder import record
 
 GRID = ShiftGrid(range(-1, 2), range(-1, 2))
@@ -33,20 +35,22 @@ def network(*behind: nn.Module) -> nn.Sequential:
     "error",
     [RuntimeError("a\nb"), AssertionError(), KeyError("x"), RecursionError(), TypeError("t")],
 )
-@pytest.mark.parametrize("part", ["_check_hooks", "record", "SharedWay", "_check_saving", "check"])
-def test_whatever_an_attempt_raises_the_plain_way_is_taken(
+@pytest.mark.parametrize(
+    "part", ["_check_hooks", "record", "SharedModel", "_check_saving", "compare"]
+)
+def test_whatever_an_attempt_raises_the_plain_method_is_used(
     part: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(choice, part, fail)
+    monkeypatch.setattr(attempt, part, fail)
     answers = ShiftEvaluator(network(), GRID).answer(IMAGES)
     assert answers.method == "plain"
     assert answers.reason.startswith("plain: the attempt to share its features failed (")
     assert type(error).__name__ in answers.reason
     assert "\n" not in answers.reason
-    if part == "_check_saving":  # whoever asks for sharing gets it, be it slower
+    if part == "_check_saving":  # method="shared" shares even if that is slower
         return
     with pytest.raises(ValueError, match=r"^method: got 'shared', but the attempt to share"):
         ShiftEvaluator(network(), GRID, method="shared").answer(IMAGES)
@@ -59,29 +63,29 @@ def test_what_ends_a_program_ends_the_attempt(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(choice, "record", fail)
+    monkeypatch.setattr(attempt, "record", fail)
     with pytest.raises(type(error)):
         ShiftEvaluator(network(), GRID).answer(IMAGES)
 
 
-def test_sharing_that_fails_later_gives_way_to_the_plain_one(
+def test_sharing_that_fails_later_is_replaced_by_the_plain_method(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, images = network(), IMAGES.repeat(100, 1, 1)
     plain = ShiftEvaluator(model, GRID, method="plain").answer(images, return_logits=True)
-    monkeypatch.setattr(way, "BLOCK_BYTES", 1 << 18)
+    monkeypatch.setattr(shared_model, "BLOCK_BYTES", 1 << 18)
     evaluator = ShiftEvaluator(model, GRID)
     asked = evaluator.answer(images[:12])
     assert asked.method == "shared"
-    answer, calls = SharedWay.answer, []
+    answer, calls = SharedModel.answer, []
 
-    def third_fails(self: SharedWay, part: Tensor) -> Any:
+    def third_fails(self: SharedModel, part: Tensor) -> Any:
         calls.append(len(part))
         if len(calls) == 3:
             raise RuntimeError("by design")
         return answer(self, part)
 
-    monkeypatch.setattr(SharedWay, "answer", third_fails)
+    monkeypatch.setattr(SharedModel, "answer", third_fails)
     done: list[int] = []
     answers = evaluator.answer(images, return_logits=True, on_progress=done.append)
     assert answers.reason == "plain: sharing its features failed (RuntimeError: by design)"
@@ -91,7 +95,7 @@ def test_sharing_that_fails_later_gives_way_to_the_plain_one(
 
 
 class Normalised(nn.Module):
-    """torchvision's way: what is not a tensor is let through."""
+    """As in torchvision: what is not a tensor is passed on."""
 
     def forward(self, x: Any) -> Any:
         if torch.is_tensor(x):
@@ -153,11 +157,11 @@ def test_a_recording_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> N
     """The graph of another network: shared and unshared agree, but not with the model."""
     other = network(nn.Tanh())
     monkeypatch.setattr(
-        choice, "record", lambda model, images, prefix: record(other, images, prefix)
+        attempt, "record", lambda model, images, prefix: record(other, images, prefix)
     )
     answers = ShiftEvaluator(network(), GRID).answer(IMAGES)
     assert answers.reason == (
-        "plain: what it runs for two images gives different answers for a batch"
+        "plain: the operations recorded for two images give different answers for a batch"
     )
 
 
@@ -170,7 +174,9 @@ class Batchwise(nn.Module):
 
 def test_what_only_large_batches_do_is_seen() -> None:
     answers = ShiftEvaluator(network(Batchwise()), GRID).answer(IMAGES)
-    assert answers.reason.startswith("plain: what it runs for two images gives different answers")
+    assert answers.reason.startswith(
+        "plain: the operations recorded for two images give different answers"
+    )
 
 
 def test_a_cut_map_taller_than_its_window_is_padded_at_the_window() -> None:
@@ -224,10 +230,10 @@ def test_memory_is_looked_at_before_it_is_taken(monkeypatch: pytest.MonkeyPatch)
     model = nn.Sequential(nn.Conv2d(1, 2400, 1), nn.AdaptiveMaxPool2d(1), nn.Flatten())
     images = torch.zeros(1, 64, 64, dtype=torch.uint8)
     grid = ShiftGrid(range(-40, 41, 8), range(-40, 41, 8))
-    assert way.MOST_BYTES < 2400 * (64 + 80) ** 2 * 4
+    assert shared_model.MOST_BYTES < 2400 * (64 + 80) ** 2 * 4
     with pytest.raises(ValueError, match=r"^method: got 'shared', but .* would take 3\d\d MiB"):
         ShiftEvaluator(model, grid, method="shared", batch_size=1).answer(images)
-    assert max(made) < way.MOST_BYTES
+    assert max(made) < shared_model.MOST_BYTES
 
 
 class Merged(nn.Module):
@@ -254,7 +260,7 @@ class Merged(nn.Module):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("within", [False, True])
-def test_an_effect_of_the_mode_is_there_while_it_is_asked_and_gone_after(
+def test_an_effect_of_the_mode_lasts_as_long_as_the_evaluation(
     training: bool, within: bool
 ) -> None:
     torch.manual_seed(0)
@@ -365,7 +371,7 @@ def test_a_reason_keeps_nothing_of_the_recording_alive() -> None:
     made: list[weakref.ref[Tensor]] = []
     evaluator = ShiftEvaluator(network(Remembered()), GRID)
     answers = evaluator.answer(IMAGES)
-    assert answers.reason.endswith("makes a number of the pixels of all its images")
+    assert answers.reason.endswith("computes a number from the pixels of all images")
     gc.collect()
     assert made
     assert not any(ref() is not None for ref in made)

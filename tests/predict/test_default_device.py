@@ -14,7 +14,7 @@ import lenetshift
 from lenetshift import ShiftGrid
 from lenetshift.data.dataset import Dataset, dataset_sha256
 from lenetshift.data.seeds import epoch_permutation
-from lenetshift.models.build import MODEL_NAMES
+from lenetshift.models.table import FUSED
 from lenetshift.reference import sgd_epoch, shifted_logits, translate
 from lenetshift.reproduce.__main__ import main
 
@@ -43,7 +43,7 @@ def on_the_default_device(device: str | None, f: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("method", ["fused", "autograd"])
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_models_train_and_answer(name: str, method: str) -> None:
     data = make_data(30)
 
@@ -69,7 +69,7 @@ def test_models_train_and_answer(name: str, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["shared", "plain"])
 @pytest.mark.parametrize("settings", [{}, {"fill": 9}, {"fill": "circular"}, {"crop": (28, 28)}])
-def test_networks_answer_every_way(method: str, settings: dict[str, Any]) -> None:
+def test_networks_answer_by_every_method(method: str, settings: dict[str, Any]) -> None:
     images = make_data(3).images
     if "crop" in settings:
         images = nn.functional.pad(images, (2, 2, 2, 2))

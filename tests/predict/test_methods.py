@@ -1,4 +1,4 @@
-"""Which way an evaluation goes, and why; networks whose features cannot be shared go the plain way."""
+"""Which method an evaluation uses, and why; networks whose features cannot be shared use the plain one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGES = torch.rand(3, 2, 12, 12, generator=torch.Generator().manual_seed(0))
 
 
 class Written(nn.Module):
-    """A network whose maps go through a function of one's own between two convolutions."""
+    """A network with a given function between two convolutions."""
 
     def __init__(self, middle: Callable[[nn.Module, Tensor], Any], size: int = 8) -> None:
         super().__init__()
@@ -90,11 +90,11 @@ def make_networks() -> dict[str, tuple[nn.Module, str]]:
         ),
         "ceil_mode": (
             before_dense(nn.AvgPool2d(3, 2, ceil_mode=True)),
-            "layer 1 lets its last windows stick out of the frame (ceil_mode)",
+            "layer 1 lets its last windows extend beyond the frame (ceil_mode)",
         ),
         "uneven": (
             before_dense(nn.AdaptiveAvgPool2d(3)),
-            "layer 1 pools 10 places into 3, so unevenly",
+            "layer 1 pools 10 places into 3, which is uneven",
         ),
         "group norm": (
             before_dense(nn.GroupNorm(2, 4)),
@@ -102,19 +102,19 @@ def make_networks() -> dict[str, tuple[nn.Module, str]]:
         ),
         "instance norm": (
             Written(lambda net, x: F.instance_norm(x)),
-            "view joins or mixes the images of its batch",
+            "view mixes the images of the batch",
         ),
         "squeeze and excite": (
             Written(squeeze_and_excite),
-            "mul joins a map with numbers that each window has for itself",
+            "mul combines a map with numbers that differ from window to window",
         ),
         "place": (
             Written(lambda net, x: x + net.place),
-            "add joins a map with numbers that differ from place to place",
+            "add combines a map with numbers that differ from place to place",
         ),
         "rows": (
             before_dense(nn.Linear(10, 10)),
-            "layer 1 gives its batch a shape that joins images",
+            "layer 1 reshapes the batch so that images merge",
         ),
         "transposed": (
             before_dense(nn.ConvTranspose2d(4, 4, 2)),
@@ -126,27 +126,27 @@ def make_networks() -> dict[str, tuple[nn.Module, str]]:
         ),
         "strides": (
             Written(lambda net, x: F.conv2d(x, torch.ones(4, 4, 6, 6)) + x[:, :, ::2, ::2], 3),
-            "add joins maps of different strides or sizes",
+            "add combines maps of different strides or sizes",
         ),
         "polyphase": (
             Written(polyphase, 3),
-            "gather joins a map with numbers that each window has for itself",
+            "gather combines a map with numbers that differ from window to window",
         ),
         "control flow": (
             Written(brighter),
-            "item makes a number of the pixels of all its images",
+            "item computes a number from the pixels of all images",
         ),
         "item": (
             Written(lambda net, x: x / x.abs().max().item()),
-            "item makes a number of the pixels of all its images",
+            "item computes a number from the pixels of all images",
         ),
         "batch": (
             Written(lambda net, x: x - x.mean(0, keepdim=True)),
-            "mean joins or mixes the images of its batch",
+            "mean mixes the images of the batch",
         ),
         "batch norm": (
             before_dense(nn.BatchNorm2d(4, track_running_stats=False)),
-            "layer 1 normalises by its batch",
+            "layer 1 normalises over the batch",
         ),
         "nothing": (
             nn.Sequential(nn.Flatten(), nn.Linear(288, 5), nn.Tanh(), nn.Linear(5, 3)),
@@ -154,7 +154,7 @@ def make_networks() -> dict[str, tuple[nn.Module, str]]:
         ),
         "dense images": (
             nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 3)),
-            "around 93% of the patterns lies something else than what the first layer pads them with, "
+            "93% of the patterns have something around them other than the first layer's padding, "
             "so sharing would save nothing",
         ),
     }
@@ -173,23 +173,23 @@ def test_the_reason_names_the_line_of_code() -> None:
     model, _ = NETWORKS["squeeze and excite"]
     reason = ShiftEvaluator(model, GRID).answer(IMAGES).reason
     line = inspect.getsourcelines(squeeze_and_excite)[1] + 1
-    assert f"mul (test_methods.py, line {line}) joins" in reason
+    assert f"mul (test_methods.py, line {line}) combines" in reason
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_that_cannot_share_goes_the_plain_way_and_says_why(name: str) -> None:
+def test_a_network_that_cannot_share_uses_the_plain_method_and_says_why(name: str) -> None:
     model, reason = NETWORKS[name]
     model.eval()
     answers = ShiftEvaluator(model, GRID).answer(IMAGES, return_logits=True)
     assert answers.method == "plain"
     assert without_lines(answers.reason).startswith(f"plain: {reason}")
     asked = ShiftEvaluator(model, GRID, method="plain").answer(IMAGES, return_logits=True)
-    assert asked.reason == "plain: as asked"
+    assert asked.reason == "plain: as requested"
     torch.testing.assert_close(answers.logits, asked.logits)
 
 
 @pytest.mark.parametrize("name", [n for n in NETWORKS if n not in ("nothing", "dense images")])
-def test_the_shared_way_where_it_is_impossible_is_refused_with_the_reason(name: str) -> None:
+def test_the_shared_method_is_refused_with_the_reason(name: str) -> None:
     model, reason = NETWORKS[name]
     with pytest.raises(ValueError, match=r"^method: got 'shared', but ") as error:
         ShiftEvaluator(model.eval(), GRID, method="shared").answer(IMAGES)
@@ -207,13 +207,13 @@ def test_answers_tell_the_number_of_classes() -> None:
     assert ShiftEvaluator(MLP(), GRID, method="fused").answer(digits).n_classes == 10
 
 
-def test_a_hooked_model_goes_the_plain_way() -> None:
+def test_a_hooked_model_uses_the_plain_method() -> None:
     model = before_dense(nn.Tanh()).eval()
     seen = []
     model[1].register_forward_hook(lambda module, args, output: seen.append(len(output)))
     answers = ShiftEvaluator(model, GRID).answer(IMAGES)
     assert answers.method == "plain"
-    assert answers.reason == "plain: the model has forward hooks, which are to see every pattern"
+    assert answers.reason == "plain: the model has forward hooks, which must see every pattern"
     assert sum(seen) >= 3 * len(GRID)
 
 
@@ -226,7 +226,7 @@ def test_a_transform_is_part_of_the_network() -> None:
         IMAGES
     )
     assert without_lines(answers.reason) == (
-        "plain: sub joins a map with numbers that each window has for itself"
+        "plain: sub combines a map with numbers that differ from window to window"
     )
     answers = ShiftEvaluator(model, GRID, transform=lambda x: x.clamp(0.2, 0.8)).answer(IMAGES)
     assert answers.method == "shared"
@@ -238,10 +238,10 @@ def test_a_normalised_image_has_no_blank_for_padding_to_meet() -> None:
     blank_margins[:, :, 4:8, 4:8] = IMAGES[:, :, 4:8, 4:8]
     assert ShiftEvaluator(model, GRID).answer(blank_margins).method == "shared"
     answers = ShiftEvaluator(model, GRID, transform=Normalize(0.5, 0.5)).answer(blank_margins)
-    assert answers.reason.startswith("plain: around 100% of the patterns lies something else")
+    assert answers.reason.startswith("plain: 100% of the patterns have something around them other")
 
 
-def test_what_the_check_finds_wrong_is_told_and_the_plain_way_taken(
+def test_what_the_check_finds_wrong_is_reported_and_the_plain_method_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def faulty(images: maps.Map, *args: Any) -> maps.Map:
@@ -264,15 +264,27 @@ def test_what_the_check_finds_wrong_is_told_and_the_plain_way_taken(
 def test_fused_ops_are_for_the_packages_models_and_images() -> None:
     model, digits = LeNet5(), torch.randint(0, 256, (2, 28, 28), dtype=torch.uint8)
     answers = ShiftEvaluator(model, GRID).answer(digits)
-    assert (answers.method, answers.reason) == ("fused", "fused: LeNet5 has an op of its own")
+    assert (answers.method, answers.reason) == ("fused", "fused: LeNet5 has its own op")
     for evaluator, images, obstacle in [
-        (ShiftEvaluator(before_dense(), GRID, method="fused"), IMAGES, "only the package's four"),
-        (ShiftEvaluator(model, GRID, method="fused", fill=1), digits, "a fused op moves 0 into"),
-        (ShiftEvaluator(model, GRID, method="fused", crop=(20, 20)), digits, "a fused op moves 0"),
+        (
+            ShiftEvaluator(before_dense(), GRID, method="fused"),
+            IMAGES,
+            "only an unchanged float32 LeNet5, MLP, ",
+        ),
+        (
+            ShiftEvaluator(model, GRID, method="fused", fill=1),
+            digits,
+            "a fused op takes no crop, and no fill but 0",
+        ),
+        (
+            ShiftEvaluator(model, GRID, method="fused", crop=(20, 20)),
+            digits,
+            "a fused op takes no crop",
+        ),
         (
             ShiftEvaluator(model, GRID, method="fused", transform=torch.neg),
             digits,
-            "a fused op has no transform",
+            "a fused op takes no transform",
         ),
         (
             ShiftEvaluator(model, GRID, method="fused"),
@@ -285,7 +297,7 @@ def test_fused_ops_are_for_the_packages_models_and_images() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_packages_models_can_go_every_way(dtype: torch.dtype) -> None:
+def test_the_packages_models_take_every_method(dtype: torch.dtype) -> None:
     model = LeNet5().to(dtype)
     digits = torch.zeros(4, 28, 28, dtype=torch.uint8)
     digits[:, 2:26, 1:25] = torch.randint(0, 256, (4, 24, 24), dtype=torch.uint8)

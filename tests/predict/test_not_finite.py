@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from lenetshift.data.dataset import Dataset
-from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.build import build_model
 from lenetshift.models.fused import packed_parameters, sums_stay_finite
+from lenetshift.models.table import FUSED
 from lenetshift.models.train import train
-from lenetshift.predict.evaluator import predict_shifts
+from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.reference import translate
 from lenetshift.shifts import ShiftGrid
 
@@ -38,7 +39,7 @@ def plain_logits(model: nn.Module, images: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_predictions_are_those_of_the_module(name: str, activation: str, bad: float) -> None:
     images = make_images(3)
     n_parameters = len(list(build_model(name).parameters()))
@@ -56,7 +57,7 @@ def test_predictions_are_those_of_the_module(name: str, activation: str, bad: fl
 
 @pytest.mark.parametrize("learning_rate", [0.1, 1e30])
 @pytest.mark.parametrize("start", [0.0, *BAD])
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_training_diverges_as_by_autograd(name: str, start: float, learning_rate: float) -> None:
     dataset = Dataset(make_images(20), torch.arange(20) % 10)
     model = build_model(name, seed=1)
@@ -79,7 +80,7 @@ def test_training_diverges_as_by_autograd(name: str, start: float, learning_rate
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_ordinary_weights_go_through_the_fused_ops(name: str) -> None:
     parameters = packed_parameters(build_model(name, seed=0))
     assert sums_stay_finite(parameters)

@@ -1,4 +1,4 @@
-"""What a recording must see: everything that could make the network answer otherwise for other images."""
+"""A recording must see everything that could change the network's answers for other images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lenetshift import ShiftGrid
 from lenetshift.predict.evaluator import ShiftEvaluator
-from lenetshift.predict.shared import choice
+from lenetshift.predict.shared import attempt
 
 GRID = ShiftGrid(range(-1, 2), range(-1, 2))
 
@@ -219,7 +219,7 @@ def test_a_transform_with_a_hook_sees_every_pattern() -> None:
     transform.register_forward_hook(lambda module, args, output: seen.append(len(output)))
     answers = ShiftEvaluator(Net(), GRID, transform=transform).answer(images())
     assert answers.reason == (
-        "plain: the transform has forward hooks, which are to see every pattern"
+        "plain: the transform has forward hooks, which must see every pattern"
     )
     assert sum(seen) >= 40 * 9
 
@@ -256,7 +256,7 @@ def test_large_attributes_are_not_copied() -> None:
     model = Net()
     model.table = [torch.zeros(1 << 20)]  # type: ignore[assignment]
     shared = []
-    record = choice.record
+    record = attempt.record
 
     def noting(network: nn.Module, *args: Any, **kwargs: Any) -> Any:
         graph = record(network, *args, **kwargs)
@@ -266,7 +266,7 @@ def test_large_attributes_are_not_copied() -> None:
         return graph
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choice, "record", noting)
+        patch.setattr(attempt, "record", noting)
         ShiftEvaluator(model, GRID).answer(images())
     assert shared == [True]
 
@@ -282,4 +282,4 @@ def test_large_attributes_are_not_copied() -> None:
 )
 def test_what_stops_at_some_image_is_refused_before_it_meets_it(after: Any) -> None:
     answers = ShiftEvaluator(Net(after), GRID, batch_size=16).answer(images(12))
-    assert "works across the images of its batch" in answers.reason
+    assert "works across the images of the batch" in answers.reason

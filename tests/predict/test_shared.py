@@ -1,4 +1,4 @@
-"""The shared way gives the plain way's answers, for whatever network can be shared."""
+"""The shared method gives the answers of the plain one, for every network that can be shared."""
 
 import subprocess
 import sys
@@ -108,7 +108,7 @@ def hand_loop(evaluation: Evaluation) -> Tensor:
     suppress_health_check=list(HealthCheck),
 )
 @given(evaluations())
-def test_random_networks_answer_every_way_as_in_a_loop(evaluation: Evaluation) -> None:
+def test_random_networks_answer_as_in_a_loop_by_every_method(evaluation: Evaluation) -> None:
     expected = hand_loop(evaluation)
     for method in ("shared", "plain", "auto"):
         evaluator = ShiftEvaluator(
@@ -149,19 +149,23 @@ def test_what_is_lost_at_the_frame_is_lost() -> None:
     assert f"{4 * n_lossy / (5 * 78):.1%} of the patterns" in shared.reason
 
 
-def test_a_model_is_left_as_it_was() -> None:
+@pytest.mark.parametrize("method", ["shared", "plain"])
+def test_a_model_is_left_as_it_was(method: str) -> None:
     model = small_network(0).train()
-    model[1].eval()
+    model[1].eval()  # a frozen batch norm
     before = {name: value.clone() for name, value in model.state_dict().items()}
     attributes = [set(vars(module)) for module in model.modules()]
     modes = [module.training for module in model.modules()]
     random_state = torch.get_rng_state()
-    assert ShiftEvaluator(model, method="shared").answer(digits(3)).method == "shared"
+    answers = ShiftEvaluator(model, method=method).answer(digits(3))
+    assert answers.method == method
     assert [module.training for module in model.modules()] == modes
     assert [set(vars(module)) for module in model.modules()] == attributes
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), random_state)
+    again = ShiftEvaluator(model.eval(), method=method).answer(digits(3))
+    assert torch.equal(again.predictions, answers.predictions)
 
 
 def test_the_images_are_left_as_they_were() -> None:

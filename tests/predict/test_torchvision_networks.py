@@ -1,4 +1,4 @@
-"""Every classification network of torchvision, with random weights, asked every way.
+"""Every classification network of torchvision, with random weights, by every method.
 
 Needs ``pip install --no-deps torchvision pillow``; its compiled operations are not used, and may be of
 another build than torch.

@@ -1,4 +1,4 @@
-"""Networks drawn at random from what the shared way takes, as people write them."""
+"""Networks drawn at random from what the shared method supports, as people write them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whether an operation treats the images of a batch one by one.
 
-Later batches are larger than those that are tried, so this is read from the operations, not from numbers. The
-first dimension of everything that depends on the pixels counts images, or images times something, and no
-operation works along it.
+Later batches are larger than those that are tried, so the operations decide this, not the values. The first
+dimension of everything that depends on the pixels counts images, or images times something, and no operation
+may work along it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ TAKES_SIZES = {
     *("expand", "repeat", "slice", "empty", "zeros", "ones", "full", "empty_strided"),
     *("new_empty", "new_zeros", "new_ones", "new_full", "new_empty_strided", "native_group_norm"),
 }
-"""What may be told the size of the batch: it gives a shape, not numbers that differ from image to image."""
+"""Operations that may take the batch size: they use it for a shape, not for values that differ from image to
+image."""
 
 NORMS = {
     "native_batch_norm",
@@ -28,40 +29,40 @@ NORMS = {
     "native_layer_norm",
     "native_group_norm",
 }
-"""Besides their result they give statistics for the backward pass."""
+"""Besides their result they return statistics for the backward pass."""
 
 NO_END = 2**31
-"""A slice's end beyond every batch; PyTorch writes 2**63 - 1 for none."""
+"""The end of a slice that is larger than any batch; PyTorch writes 2**63 - 1 for no end."""
 
 DIMENSIONS = ("dim", "dims", "dim0", "dim1", "dim2")
 
 FLATTENS = {"roll", "cumsum", "cumprod", "take", "masked_scatter", "repeat_interleave"}
-"""What works on all values in one row where no dimension is named."""
+"""Operations that work on all values in one row if no dimension is named."""
 
 
 def check_by_image(node: Node, shapes_for_three: tuple[tuple[int, ...], ...]) -> None:
-    """Look at an operation whose result has a part for each image.
+    """Check an operation whose result has a part for each image.
 
     Args:
-        node: it, of two images.
-        shapes_for_three: of its results for three.
+        node: the operation, recorded for two images.
+        shapes_for_three: the shapes of its results for three.
 
     Raises:
-        NotShared: it looks at its batch as a whole.
+        NotShared: it does not treat the images one by one.
     """
     follows = any(isinstance(leaf, PerImage) for leaf in leaves((node.args, node.kwargs)))
     if follows and node.kind not in TAKES_SIZES:
-        raise NotShared(f"{node.name} computes with the size of its batch")
+        raise NotShared(f"{node.name} computes with the batch size")
     if node.kind in NORMS and _arguments(node).get("training"):
-        raise NotShared(f"{node.name} normalises by its batch")
+        raise NotShared(f"{node.name} normalises over the batch")
     results = 1 if node.kind in NORMS else len(node.shapes)
     for two, three in zip(node.shapes[:results], shapes_for_three[:results], strict=True):
         follow = two and two[0] * THREE == three[0] * TWO and two[1:] == three[1:]
         kept = node.kind in RESHAPES or not node.given or two[:1] in ((0,), node.given[:1])
         if not follow or not kept:
-            raise NotShared(f"{node.name} joins or mixes the images of its batch")
+            raise NotShared(f"{node.name} mixes the images of the batch")
     if _along_images(node):
-        raise NotShared(f"{node.name} works across the images of its batch")
+        raise NotShared(f"{node.name} works across the images of the batch")
 
 
 def _arguments(node: Node) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _along_images(node: Node) -> bool:
     if node.kind in ("index", "index_put"):
         return bool(given["indices"]) and given["indices"][0] is not None
     if node.kind in ("unsqueeze", "squeeze", "constant_pad_nd", "expand", "permute"):
-        return False  # seen by their shape
+        return False  # their shapes show it
     named: list[Any] = [given[name] for name in DIMENSIONS if given.get(name) is not None]
     if node.kind in ("slice_scatter", "select_scatter", "split", "split_with_sizes", "cat"):
         named = named or [0]

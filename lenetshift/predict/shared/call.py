@@ -1,4 +1,4 @@
-"""One operation of a network, as a rule is given it."""
+"""One operation of a network, as a rule receives it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Call:
     """An operation of the network.
 
     Attributes:
-        function: it.
-        name: of ATen without namespace and overload, of another library with its namespace.
-        parameters: the names of its arguments.
-        shape: of its result for a batch of two images; empty unless that is one tensor.
+        function: runs it.
+        name: without overload, and for ATen without namespace.
+        parameters: the names of its parameters.
+        shape: the shape of its result for two images; empty unless the result is one tensor.
     """
 
     function: Callable[..., Any]
@@ -28,6 +28,6 @@ class Call:
         return self.function(*args, **kwargs)
 
     def argument(self, name: str, args: Any, kwargs: Any, default: Any = None) -> Any:
-        """One of its arguments by name, the default where it is not given."""
+        """One of its arguments by name; the default if it is not given."""
         at = self.parameters.index(name) if name in self.parameters else len(args)
         return args[at] if at < len(args) else kwargs.get(name, default)

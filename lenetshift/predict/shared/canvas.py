@@ -19,13 +19,13 @@ H, W = 2, 3  # the dimensions of y and x of images and canvases
 
 @dataclass(frozen=True)
 class Frame:
-    """What of an image a network sees, and what comes into it when the image is moved.
+    """Which part of a moved image the network sees, and what fills uncovered pixels.
 
     Args:
         grid: the shifts.
         image: height and width of the images.
-        window: height and width of what the network sees, the image's middle; by default all.
-        fill: what lies beyond the image, in 0..1, one number a channel; or ``"circular"``.
+        window: height and width of the part, in the middle of the image.
+        fill: what lies beyond the image, in 0..1, one number per channel; or ``"circular"``.
     """
 
     grid: ShiftGrid
@@ -40,20 +40,20 @@ class Frame:
         return Axis(len(shifts), shifts.step, self.window[dim], margin=margin)
 
     @property
-    def is_plain(self) -> bool:
-        """Whether images move whole, and 0 comes in: what the op ``translate`` does."""
+    def is_translation(self) -> bool:
+        """Whether the op ``translate`` gives the moved images: no crop, filled with 0."""
         return self.window == self.image and isinstance(self.fill, Tensor) and not self.fill.any()
 
     def axes(self, margin: int = 0) -> tuple[Axis, Axis]:
-        """The windows of the canvas along y and x, and the margin around them."""
+        """The canvas's windows along y and x, with a margin around them."""
         return self._axis(0, margin), self._axis(1, margin)
 
     def canvases(self, images: Tensor, margin: int = 0) -> Tensor:
         """Canvases ``[N, C, height, width]``, channels last, of images ``[N, C, H, W]`` in 0..1.
 
         Args:
-            images: floating.
-            margin: pixels around the windows, along axes with several of them.
+            images: floating-point.
+            margin: pixels around the windows, along axes with several windows.
         """
         spans = []
         for dim, axis in enumerate(self.axes(margin)):
@@ -84,10 +84,10 @@ class Frame:
         return canvases
 
     def patterns(self, images: Tensor, n: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        """What the network sees of images ``n`` at row ``i`` and column ``j`` of the grid.
+        """What the network sees of images ``n`` under the shifts at row ``i`` and column ``j`` of the grid.
 
         Args:
-            images: floating ``[N, C, H, W]`` in 0..1.
+            images: floating-point ``[N, C, H, W]`` in 0..1.
             n, i, j: int64 ``[B]``.
 
         Returns:
@@ -99,13 +99,14 @@ class Frame:
 
 
 def lines(canvases: Tensor, dim: int, axis: Axis) -> Tensor:
-    """A view of every window's lines: dimension ``dim`` counts windows, a new last one its lines."""
+    """A view of all windows along ``dim``, which then counts windows; a new last dimension has their
+    lines."""
     return canvases.narrow(dim, axis.around, axis.cells).unfold(dim, axis.size, axis.step or 1)
 
 
 def contiguous(batch: Tensor) -> Tensor:
-    """A batch ``[N, C, h, w]`` in PyTorch's ordinary layout: with one channel, ``Tensor.contiguous`` accepts
-    any stride of it, and convolutions then take the batch for channels_last."""
+    """A batch ``[N, C, h, w]`` in PyTorch's default layout. For a single channel ``Tensor.contiguous``
+    accepts any stride, and convolutions may then take the batch for channels_last."""
     channels, height, width = batch.shape[1:]
     if batch.stride() == (channels * height * width, height * width, width, 1):
         return batch
@@ -113,7 +114,7 @@ def contiguous(batch: Tensor) -> Tensor:
 
 
 def channels_last(tensor: Tensor) -> Tensor:
-    """A copy ``[N, C, height, width]`` in channels_last, as ``contiguous`` gives it not for C = 1."""
+    """A copy ``[N, C, height, width]`` in channels_last, also for C = 1, unlike ``Tensor.contiguous``."""
     copy = torch.empty(
         tensor.shape,
         dtype=tensor.dtype,

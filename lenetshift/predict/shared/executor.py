@@ -1,4 +1,4 @@
-"""One pass of a network over canvases: its graph, operation by operation, on maps."""
+"""One pass of a network over canvases: its graph runs on maps, operation by operation."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from .rules import RULES
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """What a pass over canvases gives.
+    """The result of a pass over canvases.
 
     Attributes:
         logits: ``[N, n_y, n_x, K]``, in the order of the windows on the canvas.
-        spoiled_y: bool ``[N, n_y]``, windows above or below which something else lies than a
-            padding puts there: their logits are wrong.
+        spoiled_y: bool ``[N, n_y]``, windows with something else above or below them than a padding puts
+            there: their logits are wrong.
         spoiled_x: bool ``[N, n_x]``, the same to their left and right.
         products: multiply-adds of the convolutions on the canvases.
         plain_products: those of the same windows one by one.
-        peak_bytes: most memory that the values held at once, where it was bounded; else 0.
+        peak_bytes: the most memory that values took at once, if it was bounded; otherwise 0.
     """
 
     logits: Tensor
@@ -50,17 +50,19 @@ class Pass:
     peak_bytes: int
 
 
-def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = math.inf) -> Pass:
+def run_pass(
+    graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = math.inf
+) -> Pass:
     """Run a network on all windows of ``canvases [N, C, height, width]``.
 
     Args:
         graph: the network.
         canvases: images with something around them.
         y, x: where the windows lie.
-        most_bytes: what the values may hold at once; looked at before it is taken.
+        most_bytes: the most memory that values may take at once; checked before it is taken.
 
     Raises:
-        NotShared: it does something that windows cannot share; the message says what.
+        NotShared: an operation cannot be shared between windows; the message names it.
         MarginTooSmall: the canvases hold too little around their windows.
     """
     tally = Tally(most_bytes)
@@ -79,7 +81,7 @@ def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = ma
     output = results[graph.output.node]
     logits = whole.taken_apart(output if graph.output.item is None else output[graph.output.item])
     if not isinstance(logits, Tensor) or len(logits) != images.rows:
-        raise NotShared("it gives no row of numbers for each image")
+        raise NotShared("it does not give a row of numbers for each image")
     n = len(canvases)
     spoiled_y, spoiled_x = (
         canvases.new_zeros(n, axis.windows, dtype=torch.bool) if spoiled is None else spoiled
@@ -96,7 +98,7 @@ def run(graph: Graph, canvases: Tensor, y: Axis, x: Axis, most_bytes: float = ma
 
 
 def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held: _Held) -> Any:
-    """An operation's result: by its rule where it is given maps, else as it stands."""
+    """An operation's result: by its rule if an argument is a map, otherwise by running it."""
     args, kwargs = graph.arguments(node, results, images.rows)
     given = list(leaves((args, kwargs)))
     try:
@@ -122,7 +124,7 @@ def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held
 def _by_rule(call: Call, args: Any, kwargs: Any, given: list[Any], has_rows: bool) -> Any:
     maps = any(isinstance(value, Map) for value in given)
     if has_rows and maps:
-        raise NotShared("joins a map with numbers that each window has for itself")
+        raise NotShared("combines a map with numbers that differ from window to window")
     rule = RULES.get(call.name)
     if rule is None and maps:
         raise NotShared("cannot be shared between windows")
@@ -135,17 +137,17 @@ def _by_rule(call: Call, args: Any, kwargs: Any, given: list[Any], has_rows: boo
 
 
 def _has_rows(graph: Graph, node: Node, results: dict[int, Any]) -> bool:
-    """Whether an operation is given numbers that depend on the pixels and have left the map."""
+    """Whether an argument depends on the pixels and is no longer a map."""
     return any(
-        isinstance(value, Tensor) and (used.node == IMAGES.node or graph.nodes[used.node].moving)
+        isinstance(value, Tensor) and (used.node == IMAGES.node or graph.nodes[used.node].varies)
         for used in values_in(node)
         for value in leaves(picked(results, used))
     )
 
 
 def _foreseen(node: Node, given: list[Any], images: Map) -> int:
-    """What an operation's result will take, about: as many features as it has, at the places of the map that
-    it is given; or its rows."""
+    """About how many bytes an operation's result will take: its features at the cells of the largest map
+    among the arguments, or its rows."""
     maps = [value for value in given if isinstance(value, Map)]
     if not maps:
         return math.prod(node.shape) // TWO * images.rows * images.tensor.element_size()
@@ -156,17 +158,17 @@ def _foreseen(node: Node, given: list[Any], images: Map) -> int:
 
 
 def _settled(value: Any) -> Any:
-    """A map whose windows are one place each, as a row for each of them."""
+    """A map whose windows have one place each as rows; any other value as it is."""
     single = isinstance(value, Map) and value.y.size == value.x.size == 1
     return windows(value) if single else value
 
 
 class _Held:
-    """Memory behind results that are kept, that of views once.
+    """The memory of results that are kept; a tensor and its views count once.
 
     Attributes:
         bytes: now.
-        peak: most of it at once.
+        peak: the most at once.
     """
 
     def __init__(self) -> None:

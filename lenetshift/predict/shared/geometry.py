@@ -1,10 +1,10 @@
 """Where the windows of a map lie: one axis at a time, in cells of the map.
 
-Window ``m`` of an axis is the moved image number ``m``; its value ``i`` stands in cell
+Window ``m`` of an axis is the moved image number ``m``; its value ``i`` is in cell
 ``margin + m * step + i * dilation``. On the canvas itself a cell is a pixel and the dilation is 1.
-A stride does not thin the map out: it is kept as dilation (the "algorithme à trous" of Holschneider
+A stride does not subsample the map: it is kept as dilation (the "algorithme à trous" of Holschneider
 et al. 1989; Giusti et al. 2013 and Li et al. 2014 for networks), so that every window finds its own
-values, and only what no window needs is left out.
+values. Only cells that no window needs are left out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ class NotShared(Exception):
 
 
 class MarginTooSmall(Exception):
-    """A padding meets a canvas that holds too little around its windows: ``missing`` pixels."""
+    """A padding needs ``missing`` more pixels around the windows of a canvas."""
 
     def __init__(self, missing: int) -> None:
-        """Say how many."""
         super().__init__(f"{missing} more pixels are needed around the windows")
         self.missing = missing
 
@@ -31,13 +30,13 @@ class Axis:
     """The windows of a map along one axis.
 
     Args:
-        windows: how many.
-        step: cells from one window to the next; 0 for a single one.
+        windows: their number.
+        step: cells from one window to the next; 0 for a single window.
         size: values of a window.
         dilation: cells from one value to the next.
-        margin: cells before the first and after the last window; None once a layer has looked at
-            more than one cell, when what lies around a window is no longer the image's.
-        cut: whether the map ends where its only window ends, as an ordinary batch of images does.
+        margin: cells before the first and after the last window; None once a layer has combined several
+            cells: what lies around a window is then no longer the image.
+        cut: whether the map ends where its only window ends, as in an ordinary batch of images.
     """
 
     windows: int
@@ -54,19 +53,19 @@ class Axis:
 
     @property
     def cells(self) -> int:
-        """From the first window's first value to the last one's last, the margin left out."""
+        """Cells from the first window's first value to the last window's last, without the margin."""
         return (self.windows - 1) * self.step + (self.size - 1) * self.dilation + 1
 
     @property
     def around(self) -> int:
-        """The margin, 0 where there is none."""
+        """The margin; 0 if there is none."""
         return self.margin or 0
 
     def thinned(self, size: int, stride: int) -> tuple[Axis, int]:
         """The axis of a layer that takes every ``stride``-th place of a window, ``size`` in all.
 
         Returns:
-            It, and every how many cells of this map it needs: the stride of the layer on the map.
+            The axis, and the stride of the layer on this map: of how many cells it needs one.
         """
         spacing = self.dilation * stride if size > 1 else 0
         every = math.gcd(self.step, spacing) or 1
@@ -80,10 +79,11 @@ class Axis:
         return self.thinned((self.size - (kernel - 1) * dilation - 1) // stride + 1, stride)
 
     def padded(self, before: int, after: int) -> Axis:
-        """The axis when a window takes in what lies around it; MarginTooSmall if that is too little.
+        """The axis after each window is extended by what lies around it.
 
         Raises:
             NotShared: the map no longer holds the image around a window.
+            MarginTooSmall: it holds too little of it.
         """
         size = self.size + before + after
         if size == self.size:

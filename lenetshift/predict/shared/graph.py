@@ -15,13 +15,13 @@ TWO, THREE = 2, 3
 """The sizes of the batches that are recorded."""
 
 NO_FAULT = 2.0**-30
-"""Largest relative difference in float64: far above its rounding, which is some 2**-45 after ten layers, and
-far below what a feature of another window makes."""
+"""Largest relative difference in float64: far above the rounding error, about 2**-45 after ten layers, and
+far below the effect of a feature of another window."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """The result of an operation: its number in the list, and which of several results."""
+    """The result of an operation: the operation's number, and which of several results."""
 
     node: int
     item: int | None = None
@@ -33,13 +33,13 @@ IMAGES = Value(-1)
 
 @dataclass(frozen=True)
 class PerImage:
-    """A whole number that follows the size of the batch."""
+    """A whole number that depends linearly on the batch size."""
 
     offset: int
     slope: int
 
     def at(self, batch: int) -> int:
-        """For a batch of that size."""
+        """Its value for a batch of that size."""
         return self.offset + self.slope * batch
 
 
@@ -49,13 +49,13 @@ class Node:
 
     Attributes:
         op: of ATen or another library, without side effects.
-        args, kwargs: its arguments: :class:`Value`, :class:`PerImage`, tensors that are the network's own,
-            numbers and lists of these.
-        shapes: of its results for the batch that was recorded, two images in a graph.
-        given: the shape of the first of its arguments that depends on the pixels; empty if none does.
-        length: products or terms behind each of its numbers, where it sums; else 0.
-        moving: whether its result depends on the pixels.
-        name: what a reader of the model would call it.
+        args, kwargs: its arguments: :class:`Value`, :class:`PerImage`, tensors of the network itself, numbers
+            and lists of these.
+        shapes: the shapes of its results for the recorded batch, two images in a graph.
+        given: the shape of its first argument that depends on the pixels; empty if none does.
+        length: products or terms in each number of the result, if it sums; otherwise 0.
+        varies: whether its result depends on the pixels.
+        name: what reasons call it.
     """
 
     op: Callable[..., Any]
@@ -64,27 +64,27 @@ class Node:
     shapes: tuple[tuple[int, ...], ...]
     given: tuple[int, ...]
     length: int
-    moving: bool
+    varies: bool
     name: str
 
     @functools.cached_property
     def kind(self) -> str:
-        """As :func:`kind_of`."""
+        """The operation's :func:`kind_of`."""
         return kind_of(self.op)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of its only result; empty where there are several."""
+        """The shape of its only result; empty if there are several."""
         return self.shapes[0] if len(self.shapes) == 1 else ()
 
     @functools.cached_property
     def parameters(self) -> tuple[str, ...]:
-        """The names of its arguments."""
+        """The names of its parameters."""
         return tuple(a.name for a in self.op._schema.arguments)  # type: ignore[attr-defined]
 
 
 def kind_of(op: Any) -> str:
-    """An operation's name without overload, for libraries other than ATen with their namespace."""
+    """An operation's name without overload, and for ATen without namespace."""
     name: str = op._schema.name.removeprefix("aten::")
     return "view_dtype" if (name, op._overloadname) == ("view", "dtype") else name
 
@@ -94,10 +94,10 @@ class Graph:
     """A network.
 
     Attributes:
-        nodes: its operations in the order in which they run; those that no other needs, and those whose
-            results are always the same, are left out.
-        output: what it returns.
-        wide: whether it computes in float64, whatever it was recorded in.
+        nodes: its operations in the order in which they run, without those that nothing needs and those
+            whose results are always the same.
+        output: the value that it returns.
+        wide: whether it computes in float64, whatever its own dtype.
         last_use: for each operation the values that nothing needs after it.
     """
 
@@ -107,7 +107,7 @@ class Graph:
     last_use: dict[int, tuple[int, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Find the last uses."""
+        """Fill in ``last_use``."""
         last = {v.node: n for n, node in enumerate(self.nodes) for v in values_in(node)}
         uses: dict[int, tuple[int, ...]] = {}
         for used, n in last.items():
@@ -133,22 +133,23 @@ class Graph:
         return arguments(node, results, batch, _in_float64 if self.wide else None)
 
     def operation(self, node: Node) -> Callable[..., Any]:
-        """What runs an operation."""
+        """The function that runs an operation."""
         if not self.wide:
             return node.op
         return lambda *args, **kwargs: mapped(node.op(*args, **kwargs), _in_float64)
 
     def in_float64(self) -> Graph:
-        """The same in float64, wherever it computes with floating numbers. Its own tensors are converted when
-        they are used, one operation at a time: nothing is kept twice."""
+        """The network in float64, wherever it computes with floating-point numbers. Its own tensors are
+        converted when they are used, one operation at a time, so that no second copy is kept."""
         return replace(self, wide=True)
 
     def rounding(self, dtype: torch.dtype) -> float:
-        """The relative error that rounding may bring into the output.
+        """The relative error of the output that rounding explains.
 
-        Each sum of n terms is rounded once to the dtype and, term by term, in the format in which it is
-        summed, whose errors grow as the root of n; one layer's error is added to the next one's. Four times
-        that, for sums that cancel. Whole numbers are exact, and in float64 every fault is far above rounding.
+        Each sum of n terms is rounded once to the dtype and, term by term, to the format in which it is
+        summed, whose errors grow as the square root of n; the errors of the layers add up. Four times that
+        sum allows for cancellation. Whole numbers are exact, and in float64 every fault is far above
+        rounding.
         """
         if not dtype.is_floating_point:
             return 0.0
@@ -161,7 +162,7 @@ class Graph:
 
 
 def mapped(tree: Any, function: Callable[[Any], Any]) -> Any:
-    """A function of each leaf of an operation's arguments."""
+    """An operation's arguments with a function applied to each leaf."""
     if isinstance(tree, (list, tuple)):
         return type(tree)([mapped(branch, function) for branch in tree])
     if isinstance(tree, dict):
@@ -190,7 +191,7 @@ def values_in(node: Node) -> Iterator[Value]:
 def arguments(
     node: Node, results: dict[int, Any], batch: int = 0, own: Callable[[Any], Any] | None = None
 ) -> tuple[Any, dict[str, Any]]:
-    """An operation's arguments for a batch of that size, the network's own through a function."""
+    """An operation's arguments for a batch of that size, with ``own`` applied to the constants."""
 
     def filled(leaf: Any) -> Any:
         if isinstance(leaf, Value):

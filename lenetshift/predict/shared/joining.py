@@ -1,8 +1,8 @@
 """From recordings of a network to its graph.
 
-A network is recorded with two images, with two others, and with three. What is the same in all belongs to the
-network; whole numbers that differ with the number of images follow it. Whatever differs with the pixels shows
-that numbers left the tensors on a way that no recorder sees.
+A network is recorded with two images, with two others, and with three. What is the same in all three belongs
+to the network; a whole number may depend on the number of images. An argument that depends on the pixels
+shows that the network has taken numbers out of tensors unseen.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from .graph import (
 
 
 def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
-    """The graph behind recordings of two images, of two with other pixels, and of three.
+    """The graph that recordings of two images, of two others, and of three have in common.
 
     Raises:
-        NotShared: they are not the same network, or it looks at its batch as a whole.
+        NotShared: they have no such graph, or it does not treat the images one by one.
     """
     two, other_pixels, three = (recording.needed() for recording in (two, other_pixels, three))
     for other, why in ((other_pixels, "other pixels"), (three, "three images than for two")):
         if two.operations != other.operations or two.output != other.output:
-            raise NotShared(f"it runs other operations for {why}")
+            raise NotShared(f"it runs different operations for {why}")
     nodes: list[Node] = []
-    follow: set[int] = {IMAGES.node}  # have a part for each image
+    by_image: set[int] = {IMAGES.node}  # results with a part for each image
     for n, (a, b, c) in enumerate(zip(two.nodes, other_pixels.nodes, three.nodes, strict=True)):
-        given = f"{a.name} is given something else for"
+        given = f"{a.name} gets different arguments for"
         _joined((a.args, a.kwargs), (b.args, b.kwargs), f"{given} other pixels")
         args, kwargs = _joined(
             (a.args, a.kwargs),
@@ -56,8 +56,8 @@ def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
         )
         node = replace(a, args=args, kwargs=kwargs)
         sizes = any(isinstance(leaf, PerImage) for leaf in leaves((args, kwargs)))
-        if sizes or any(value.node in follow for value in values_in(node)):
-            follow.add(n)
+        if sizes or any(value.node in by_image for value in values_in(node)):
+            by_image.add(n)
             check_by_image(node, c.shapes)
         nodes.append(node)
     return _folded(nodes, two.output)
@@ -68,8 +68,8 @@ class Recording:
     """What a network ran for some images.
 
     Attributes:
-        nodes: its operations in the order in which they ran.
-        output: which result it returned.
+        nodes: the operations in the order in which they ran.
+        output: the value that the network returned.
     """
 
     nodes: Sequence[Node]
@@ -77,11 +77,11 @@ class Recording:
 
     @property
     def operations(self) -> list[Any]:
-        """Without their arguments."""
+        """The operations without their arguments."""
         return [node.op for node in self.nodes]
 
     def needed(self) -> Recording:
-        """The operations that the output needs, numbered anew."""
+        """The operations that the output needs, renumbered."""
         needed, stack = set(), [self.output.node]
         while stack:
             n = stack.pop()
@@ -92,7 +92,7 @@ class Recording:
 
 
 def _joined(two: Any, other: Any, differs: str, by_image: bool = False) -> Any:
-    """Arguments that two recordings have in common; ``by_image``: one of two images, one of three."""
+    """The arguments that two recordings have in common; ``by_image``: one of two images, one of three."""
     if (
         isinstance(two, (list, tuple))
         and isinstance(other, (list, tuple))
@@ -122,12 +122,12 @@ def _same(two: Any, three: Any) -> bool:
 
 
 def _folded(nodes: Sequence[Node], output: Value) -> Graph:
-    """The graph without the operations whose results are always the same: these stand in their places."""
+    """The graph, with results that are always the same in place of the operations that compute them."""
     results: dict[int, Any] = {}
     kept = []
     for n, node in enumerate(nodes):
         parts = list(leaves((node.args, node.kwargs)))
-        fixed = not node.moving and not any(
+        fixed = not node.varies and not any(
             isinstance(leaf, PerImage) or (isinstance(leaf, Value) and leaf.node not in results)
             for leaf in parts
         )
@@ -144,7 +144,7 @@ def _folded(nodes: Sequence[Node], output: Value) -> Graph:
 def _renumbered(
     nodes: Sequence[Node], kept: Sequence[int], output: Value, results: dict[int, Any]
 ) -> tuple[Any, Value]:
-    """Some of the nodes, with results of others in their places."""
+    """Some of the nodes, renumbered, with ``results`` in place of others."""
     number = {IMAGES.node: IMAGES.node, **{old: new for new, old in enumerate(kept)}}
 
     def changed(leaf: Any) -> Any:

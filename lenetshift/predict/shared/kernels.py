@@ -1,6 +1,7 @@
-"""Rules for kernels that slide over a window: convolutions, poolings, padding.
+"""Rules for kernels that slide over a window: convolution, pooling, padding.
 
-Arguments are those of the ATen operations."""
+The arguments are those of the ATen operations.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from .maps import (
 from .places import TakenApart
 
 PADS = "pads its input, so its features depend on where the frame lies"
-INDICES = Unshared("uses the places of largest values, which differ from window to window")
+INDICES = Unshared("uses the indices of the largest values, which differ from window to window")
 Lines = tuple[int, int]  # before and after
 
 
@@ -43,7 +44,7 @@ def convolution(
 ) -> Map:
     """``convolution``."""
     if not isinstance(maps, Map) or not isinstance(weight, Tensor):
-        raise NotShared("takes its kernel from the image")
+        raise NotShared("computes its kernel from the image")
     if transposed or weight.dim() != 4:
         raise NotShared("cannot be shared between windows")
     rows, columns = ((n, n) for n in _pair(padding))
@@ -55,7 +56,7 @@ def convolution(
 def c3_convolution(call: Call, maps: Any, weight: Tensor, bias: Tensor, masks: Any) -> Map:
     """``torch.ops.lenetshift.c3_conv``: a convolution whose missing connections are zeros."""
     if not isinstance(maps, Map):
-        raise NotShared("takes its kernel from the image")
+        raise NotShared("computes its kernel from the image")
     n_inputs = maps.tensor.shape[1]
     pairs = [(o, i) for o, mask in enumerate(masks) for i in range(n_inputs) if mask >> i & 1]
     dense = weight.new_zeros(len(masks), n_inputs, 5, 5)
@@ -76,14 +77,14 @@ def constant_padding(call: Call, maps: Any, pad: Any, value: Any = 0) -> Any:
     if any(beside):
         if any((*rows, *columns)) or len(pad) > 2 * (maps.tensor.dim() - 1):
             raise NotShared(PADS)
-        return maps.with_tensor(call(maps.tensor, pad, value))  # features alone
+        return maps.with_tensor(call(maps.tensor, pad, value))  # features only
     if min(pad, default=0) < 0:
         raise NotShared(PADS)
     return _padded(maps, rows, columns, value)
 
 
 def other_padding(call: Call, *args: Any, **kwargs: Any) -> Any:
-    """Padding with what the image itself holds."""
+    """Padding with values of the image itself."""
     raise NotShared(PADS)
 
 
@@ -131,7 +132,7 @@ def adaptive_avg_pool2d(call: Call, maps: Any, output_size: Any) -> Map:
 
 
 def pool_features(call: Call, maps: Any, kernel_size: Any, *args: Any, **kwargs: Any) -> Any:
-    """``avg_pool3d`` over features alone, as in ``local_response_norm``."""
+    """``avg_pool3d`` over features only, as in ``local_response_norm``."""
     stride = call.argument("stride", (maps, kernel_size, *args), kwargs) or kernel_size
     padding = call.argument("padding", (maps, kernel_size, *args), kwargs) or 0
     at_places = (*_pair(kernel_size), *_pair(stride), *(n + 1 for n in _pair(padding)))
@@ -160,25 +161,25 @@ def _checked_pooling(
         raise NotShared(PADS)
     for axis, k, s, d in zip((maps.y, maps.x), kernel, stride, dilation, strict=True):
         if ceil_mode and (axis.size - (k - 1) * d - 1) % s:
-            raise NotShared("lets its last windows stick out of the frame (ceil_mode)")
+            raise NotShared("lets its last windows extend beyond the frame (ceil_mode)")
     return maps
 
 
 def _even_kernel(maps: Any, output_size: Any) -> tuple[int, int]:
-    """The kernel of an adaptive pooling whose windows are all alike."""
+    """The kernel of an adaptive pooling whose windows all have the same size."""
     if not isinstance(maps, Map):
         raise TakenApart
     wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
     kernel = []
     for axis, size in zip((maps.y, maps.x), wanted, strict=True):
         if axis.size % size:
-            raise NotShared(f"pools {axis.size} places into {size}, so unevenly")
+            raise NotShared(f"pools {axis.size} places into {size}, which is uneven")
         kernel.append(axis.size // size)
     return kernel[0], kernel[1]
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    """Rows and columns, the last two numbers, where PyTorch lets one stand for both."""
+    """The numbers for rows and columns, the last two; PyTorch also accepts one for both."""
     if isinstance(value, Sequence):
         return (value[-2:][0], value[-1])
     return value, value

@@ -1,8 +1,8 @@
-"""A map: the features of every window of some canvases, and what layers make of it.
+"""A map: the features of every window of some canvases, and how layers change it.
 
 The algorithm: run the layer on every window. The schedule: run it once on the canvas, dilated
 (:mod:`.geometry`), in ``channels_last``, in which PyTorch's convolutions are fastest here. Poolings
-are joins of slices, which take a tenth of the time of PyTorch's own.
+join slices, which takes a tenth of the time of PyTorch's own poolings.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Y, X = -2, -1  # the dimensions of rows and columns
 
 @dataclass
 class Tally:
-    """What a pass of the network over canvases notes down beside its features.
+    """What a pass of the network over canvases counts besides its features.
 
     Attributes:
         spoiled_y: bool ``[N, n_y]``, windows with something else above or below them than a padding
             puts there; ``spoiled_x`` is ``[N, n_x]``, left and right. None: nothing was padded.
         products: multiply-adds of the convolutions on the canvases.
         plain_products: those of the same windows, one by one.
-        most_bytes: what its values may hold at once.
+        most_bytes: the most memory that its values may take at once.
     """
 
     most_bytes: float = math.inf
@@ -42,10 +42,10 @@ class Tally:
     plain_products: int = 0
 
     def check_bytes(self, n_bytes: float) -> None:
-        """Before so much memory is taken.
+        """Check an amount of memory before it is taken.
 
         Raises:
-            NotShared: it is more than the values may hold.
+            NotShared: it is more than allowed.
         """
         if n_bytes > self.most_bytes:
             raise NotShared(f"would take {2 * int(n_bytes) >> 20} MiB for one image's canvas")
@@ -56,10 +56,10 @@ class Map:
     """Features of every window.
 
     Attributes:
-        tensor: ``[N, ..., height, width]`` of N canvases, at least as large as the windows need. Between
-            them are the features: ``C`` channels, several dimensions after a ``view``, or none.
+        tensor: ``[N, ..., height, width]`` of N canvases, at least as large as the windows need. The
+            dimensions in between are the features: ``C`` channels, several after a ``view``, or none.
         y, x: where the windows lie.
-        tally: that of the pass which made the map.
+        tally: that of the pass.
     """
 
     tensor: Tensor
@@ -69,7 +69,7 @@ class Map:
 
     @property
     def rows(self) -> int:
-        """Number of windows in all: N * n_y * n_x."""
+        """The total number of windows: N * n_y * n_x."""
         return len(self.tensor) * self.y.windows * self.x.windows
 
     @property
@@ -79,15 +79,15 @@ class Map:
 
     @functools.cached_property
     def taken_apart(self) -> Tensor:
-        """:func:`windows` of it; kept, since whoever takes one place apart takes others, too."""
+        """:func:`windows` of it; cached, since several operations may need it."""
         return windows(self)
 
     def with_tensor(self, tensor: Tensor) -> Map:
-        """The same windows of another tensor."""
+        """The same map with another tensor."""
         return replace(self, tensor=tensor)
 
     def without_margin(self) -> Map:
-        """Nothing around the windows, nor beyond what they need."""
+        """The map without cells that no window needs."""
         tensor = self.tensor
         for dim, axis in ((Y, self.y), (X, self.x)):
             if tensor.shape[dim] != axis.cells:
@@ -97,14 +97,14 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class Flat:
-    """A flattened map, its windows not yet taken apart: a dense layer on it is a convolution."""
+    """A flattened map whose windows are not yet taken apart: a dense layer on it is a convolution."""
 
     map: Map
 
 
 @dataclass(frozen=True)
 class Unshared:
-    """A result that cannot be shared, and why whatever uses it cannot be either."""
+    """A result that cannot be shared, and the reason for operations that use it."""
 
     reason: str
 
@@ -120,7 +120,7 @@ def aligned(maps: Sequence[Map]) -> list[Map]:
         return list(maps)
     bare = [m.without_margin() for m in maps]
     if any((m.y, m.x) != (bare[0].y, bare[0].x) for m in bare):
-        raise NotShared("joins maps of different strides or sizes")
+        raise NotShared("combines maps of different strides or sizes")
     return bare
 
 
@@ -129,7 +129,7 @@ def _extent(maps: Map) -> torch.Size:
 
 
 def windows(maps: Map) -> Tensor:
-    """Every window by itself: ``[N * n_y * n_x, ..., h, w]``."""
+    """Every window in a row of its own: ``[N * n_y * n_x, ..., h, w]``."""
     maps = maps.without_margin()
     tensor, y, x = maps.tensor, maps.y, maps.x
     n_values = maps.rows * math.prod(maps.features) * y.size * x.size
@@ -176,23 +176,20 @@ def pool2d(
     x, every_x = maps.x.slid(kernel[1], stride[1], dilation[1])
     tensor = _joined(tensor, Y, join, kernel[0], dilation[0] * maps.y.dilation, every_y, y.cells)
     tensor = _joined(tensor, X, join, kernel[1], dilation[1] * maps.x.dilation, every_x, x.cells)
-    if kernel == (
-        1,
-        1,
-    ):  # nothing was joined: a view, but a pooling's result is a tensor of its own
+    if kernel == (1, 1):  # nothing was joined: a view, but a pooling's result has its own memory
         tensor = tensor.clone(memory_format=torch.preserve_format)
     return Map(tensor, y, x, maps.tally)
 
 
 def summable(tensor: Tensor) -> Tensor:
-    """Values in a dtype in which PyTorch sums them: half precision in float32, whole numbers in int64."""
+    """Values in the dtype in which PyTorch sums them: half precision in float32, whole numbers in int64."""
     if not tensor.is_floating_point():
         return tensor.long()
     return tensor.float() if tensor.dtype in HALF_FLOATS else tensor
 
 
 def cropped(maps: Map, rows: range, columns: range) -> Map:
-    """The windows' given rows and columns, positions in ascending order."""
+    """Some rows and columns of every window, in ascending order."""
     maps = maps.without_margin()
     tensor, axes = maps.tensor, []
     for dim, axis, taken in ((Y, maps.y, rows), (X, maps.x, columns)):
@@ -203,10 +200,10 @@ def cropped(maps: Map, rows: range, columns: range) -> Map:
 
 
 def padded(maps: Map, rows: tuple[int, int], columns: tuple[int, int], value: float) -> Map:
-    """The windows with ``value`` around them, so many (before, after) rows and columns.
+    """The windows padded with ``value`` by (before, after) rows and columns.
 
-    Where the map is cut it is padded. Elsewhere the windows take in what the canvas holds there,
-    and those where this is something else than ``value`` are noted down as spoiled.
+    A map that is cut is padded. Otherwise the windows are extended by what the canvas holds there, and
+    those for which this is not ``value`` are noted as spoiled.
 
     Raises:
         NotShared: the map no longer holds the image around a window.
@@ -236,13 +233,13 @@ def with_channels(maps: Map) -> Map:
     """
     if len(maps.features) != 1:
         raise NotShared(
-            "slides over a map of other dimensions than [images, channels, rows, columns]"
+            "slides over a map whose dimensions are not [images, channels, rows, columns]"
         )
     return maps
 
 
 def _spoiled(tensor: Tensor, dim: int, axis: Axis, before: int, after: int, value: float) -> Tensor:
-    """bool ``[N, windows]``: whether a window's neighbouring lines hold anything but ``value``."""
+    """bool ``[N, windows]``: whether lines next to a window hold anything but ``value``."""
     other = (tensor != value).any(1)  # [N, height, width]
     lines = other.any(X - dim + 1).cumsum(1)  # over the other axis -> [N, cells]
     counts = F.pad(lines, (1, 0))  # counts[:, k]: lines before k that hold something else
@@ -259,7 +256,7 @@ def _note(tally: Tally, name: str, spoiled: Tensor) -> None:
 
 
 def _every(tensor: Tensor, dim: int, first: int, every: int, n: int) -> Tensor:
-    """``n`` cells along ``dim`` from ``first`` on, ``every`` so many: a view."""
+    """A view of ``n`` cells along ``dim``: every ``every``-th from ``first`` on."""
     chosen = slice(first, first + (n - 1) * every + 1, every)
     return tensor[..., chosen] if dim == X else tensor[..., chosen, :]
 
@@ -267,9 +264,9 @@ def _every(tensor: Tensor, dim: int, first: int, every: int, n: int) -> Tensor:
 def _joined(
     tensor: Tensor, dim: int, join: Join, kernel: int, dilation: int, every: int, n: int
 ) -> Tensor:
-    """Join of ``kernel`` cells, ``dilation`` apart, at ``n`` places, ``every`` so many cells.
+    """Joins of ``kernel`` cells that are ``dilation`` apart, at ``n`` places that are ``every`` cells apart.
 
-    By doubling: joins of 2, 4, ... cells everywhere, then those that make up the kernel.
+    By doubling: joins of 2, 4, ... cells everywhere, then of those that make up the kernel.
     """
     total: Tensor | None = None
     first, reach = 0, dilation  # the cells that ``tensor`` has joined span ``reach``

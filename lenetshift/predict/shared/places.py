@@ -1,7 +1,7 @@
 """Rules for operations that make each value from the values at the same place of a window.
 
-A map's dimensions are images, features (one: the channels; several or none after a ``view``), rows and
-columns. What works along the features alone leaves every place where it is.
+A map's dimensions are images, features (one, the channels; several or none after a ``view``), rows and
+columns. An operation along features only leaves every place where it is.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .graph import TWO, leaves, mapped, same_numbers
 from .maps import Flat, Map, aligned
 
 LAYOUTS = ("memory_format", "layout", "pin_memory", "non_blocking")
-"""Arguments that say how a result lies in memory."""
+"""Arguments for the memory of a result, which may be left out."""
 
 
 def each_place(call: Call, *args: Any, **kwargs: Any) -> Any:
-    """Any operation at each place by itself, on one map or more and on constants."""
+    """An operation at each place by itself, on one or more maps and on constants."""
     kwargs = {name: value for name, value in kwargs.items() if name not in LAYOUTS}
     given = list(leaves((args, kwargs)))
     if not any(isinstance(value, Map) for value in given):
@@ -39,7 +39,7 @@ def each_place(call: Call, *args: Any, **kwargs: Any) -> Any:
 
 
 def _on_flat(call: Call, args: Any, kwargs: Any, given: list[Any]) -> Any:
-    """On flattened maps: as before they were flattened, where everything else is a number."""
+    """The same on flattened maps, if everything else is a number: before they are flattened."""
     features = {value.map.features for value in given if isinstance(value, Flat)}
     others = [value for value in given if isinstance(value, Tensor)]
     if any(value.dim() for value in others) or len(features) > 1:
@@ -60,21 +60,21 @@ def _flattened(value: Any) -> Any:
 
 
 class TakenApart(Exception):
-    """A rule does not apply: the operation is to run on each window by itself."""
+    """A rule does not apply: the operation runs on each window by itself."""
 
 
 def on_map(maps: Map, result: Any) -> Any:
-    """What an operation gave on a map's tensor, as maps."""
+    """The results of an operation on a map's tensor, as maps."""
     return mapped(
         result, lambda value: maps.with_tensor(value) if isinstance(value, Tensor) else value
     )
 
 
 def everywhere(constant: Tensor, n_dims: int) -> Tensor:
-    """A constant beside maps of so many dimensions, its value the same for all images and places.
+    """A constant to be combined with maps of ``n_dims`` dimensions, with a single image and place.
 
     Raises:
-        NotShared: it is not.
+        NotShared: its values differ between images or places.
     """
     value = constant
     for dim in (-1, -2, -n_dims):
@@ -82,13 +82,13 @@ def everywhere(constant: Tensor, n_dims: int) -> Tensor:
             first = value.narrow(dim, 0, 1)
             if not same_numbers(value, first.expand_as(value)):
                 where = "from place to place" if dim != -n_dims else "from image to image"
-                raise NotShared(f"joins a map with numbers that differ {where}")
+                raise NotShared(f"combines a map with numbers that differ {where}")
             value = first
     return value
 
 
 def unchanged(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """What is the identity, memory layout aside."""
+    """Operations that change the memory layout at most."""
     return value
 
 
@@ -98,7 +98,7 @@ def features_of(maps: Map) -> range:
 
 
 def dims_of(call: Call, args: Any, kwargs: Any, n_dims: int) -> tuple[int, ...]:
-    """The dimensions that an operation works along, counted from 0; all where it names none."""
+    """The dimensions that an operation works along, counted from 0; all if it names none."""
     for name in ("dim", "dims", "axis"):
         if name in call.parameters:
             dims = call.argument(name, args, kwargs)
@@ -114,7 +114,7 @@ def along(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
         raise TakenApart
     dims = dims_of(call, (value, *args), kwargs, value.tensor.dim())
     if 0 in dims:
-        raise NotShared("works across the images of its batch")
+        raise NotShared("works across the images of the batch")
     if not all(d in features_of(value) for d in dims):
         raise TakenApart
     return on_map(value, call(value.tensor, *args, **kwargs))
@@ -134,7 +134,7 @@ def joined_features(call: Call, tensors: Any, dim: int = 0) -> Any:
         raise TakenApart
     n_dims = maps[0].tensor.dim() + ("stack" in call.name)
     if not 0 < dim % n_dims < n_dims - 2:
-        raise NotShared("joins a map with something else than the features of another")
+        raise NotShared("concatenates a map with something other than another map's features")
     brought = iter(aligned(maps))
     first = aligned(maps)[0]
     parts = []
@@ -143,7 +143,9 @@ def joined_features(call: Call, tensors: Any, dim: int = 0) -> Any:
             parts.append(next(brought).tensor)
         else:
             if not isinstance(value, Tensor) or value.dim() != maps[0].tensor.dim():
-                raise NotShared("joins a map with something else than the features of another")
+                raise NotShared(
+                    "concatenates a map with something other than another map's features"
+                )
             constant = everywhere(value, value.dim())
             places = (len(first.tensor), *constant.shape[1:-2], *first.tensor.shape[-2:])
             parts.append(constant.expand(places))
@@ -151,9 +153,9 @@ def joined_features(call: Call, tensors: Any, dim: int = 0) -> Any:
 
 
 def batch_norm(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """``batch_norm``, whose constants have a number for each channel."""
+    """``batch_norm``, whose constants have one number per channel."""
     if call.argument("training", (value, *args), kwargs, False):
-        raise NotShared("normalises by its batch")
+        raise NotShared("normalises over the batch")
     if not isinstance(value, Map) or len(features_of(value)) != 1:
         raise TakenApart
     out, *_ = call(value.tensor, *args, **kwargs)
@@ -161,7 +163,7 @@ def batch_norm(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def over_window(call: Call, *args: Any, **kwargs: Any) -> Any:
-    """Normalisation over more than a place."""
+    """Normalisation over more than one place."""
     raise NotShared("normalises over the whole window")
 
 
@@ -171,7 +173,7 @@ def in_pieces(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
         raise TakenApart
     dim = call.argument("dim", (value, *args), kwargs, 0) % value.tensor.dim()
     if dim == 0:
-        raise NotShared("takes some images of its batch")
+        raise NotShared("selects some images of the batch")
     if dim not in features_of(value):
         raise TakenApart
     return on_map(value, call(value.tensor, *args, **kwargs))
@@ -189,7 +191,7 @@ def moved_dims(call: Call, value: Any, *dims: Any) -> Any:
         a, b = (d % n_dims for d in dims)
         order[a], order[b] = order[b], order[a]
     if order[0] != 0:
-        raise NotShared("mixes the images of its batch with something else")
+        raise NotShared("mixes the images of the batch with other dimensions")
     if order[-2:] != [n_dims - 2, n_dims - 1]:
         raise TakenApart
     return value.with_tensor(value.tensor.permute(order))
@@ -215,6 +217,6 @@ def expanded(call: Call, value: Any, size: Any, implicit: bool = False) -> Any:
 
 
 def constant_like(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """``new_zeros`` and its kind: they take nothing of a tensor but dtype and device."""
+    """``new_zeros`` and the like, which use only the dtype and device of a tensor."""
     tensor = value.map.tensor if isinstance(value, Flat) else value.tensor
     return call(tensor, *args, **kwargs)

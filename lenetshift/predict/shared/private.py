@@ -1,4 +1,4 @@
-"""A copy of a network that may be run and written to: what a forward keeps or counts stays in it."""
+"""A copy of a network to be run: what a forward pass keeps or counts stays in the copy."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from torch import Tensor, nn
 
 MOST_COPIED = 1 << 20
-"""Bytes of an array or tensor in a module's list or dict; larger ones are shared."""
+"""Bytes of an array or tensor in a module's list or dict that is copied; larger ones are shared."""
 
 
 def private_copy(network: nn.Module) -> nn.Module:
-    """The network with modules, buffers and attributes of its own, and the same parameters.
+    """The network with its modules, buffers and attributes copied, and the same parameters.
 
     Compiled modules are replaced by what they were compiled from. What cannot be copied (a lock, an
-    open file) is shared. Parameters are not copied, for the sake of memory: nothing may write to them.
+    open file) is shared. Parameters are shared to save memory: nothing may write to them.
     """
     memo = _tensors(network)
     try:
@@ -34,7 +34,7 @@ def private_copy(network: nn.Module) -> nn.Module:
 
 
 def _tensors(network: nn.Module) -> dict[int, Any]:
-    """Copies of the network's tensors by id; of parameters themselves."""
+    """For ``deepcopy``: copies of the network's tensors by id; parameters stay themselves."""
     memo: dict[int, Any] = {}
     for module in network.modules():
         groups = (vars(module), module._parameters, module._buffers)
@@ -50,7 +50,7 @@ def _tensors(network: nn.Module) -> dict[int, Any]:
 
 
 def _within(value: Any, depth: int) -> Iterator[Any]:
-    """Tensors and arrays in lists, tuples and dicts, some deep."""
+    """Tensors and arrays in lists, tuples and dicts nested up to ``depth``."""
     if isinstance(value, (Tensor, np.ndarray)):
         yield value
     elif isinstance(value, (list, tuple, dict)) and depth:
@@ -79,7 +79,7 @@ def _copied(network: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
 def _compiled_from(module: nn.Module) -> nn.Module | None:
     """What a module was compiled from by torch.compile; None if it was not."""
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # nobody compiles without it
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # imported by whatever compiles
     if dynamo is None or not isinstance(module, dynamo.OptimizedModule):
         return None
     original: nn.Module = module._orig_mod

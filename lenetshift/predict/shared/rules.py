@@ -1,8 +1,8 @@
-"""Which rule an ATen operation has. What has none cannot be shared.
+"""Which rule an ATen operation has. An operation without a rule cannot be shared.
 
-A rule is given the operation and its arguments, in which maps stand in the places of images. It gives a
-map or a flattened map, or rows for the windows one by one; or it raises NotShared, or TakenApart where
-the operation is to run on each window by itself.
+A rule receives the operation and its arguments, with maps in place of images. It returns a map, a flattened
+map, or a row for each window. It raises NotShared if that is impossible, and TakenApart if the operation must
+run on each window by itself.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _EACH_PLACE = """
     bitwise_and bitwise_or bitwise_not bitwise_xor nan_to_num isnan isinf copysign hypot masked_fill
     heaviside xlogy _to_copy fill zero copy zeros_like ones_like full_like deg2rad rad2deg sinc
 """
-# Every value is made of the values at the same place.
+# Each value of the result depends on the values at the same place.
 
 _ALONG = """
     flip roll cumsum cumprod logsumexp var std prod argmax argmin any all norm linalg_vector_norm
     max min count_nonzero topk sort median index_select glu logcumsumexp
 """
-# They work along dimensions that they name: of features at each place, of others window by window.
+# They work along dimensions that they name: along features at each place, else window by window.
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_EACH_PLACE.split(), places.each_place),

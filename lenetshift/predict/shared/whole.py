@@ -1,7 +1,7 @@
-"""Rules for operations on a whole window: what leaves the map and goes on for each pattern alone.
+"""Rules for operations on a whole window, after which each pattern goes on alone.
 
-From there on a tensor has a row for each window of each image, ``[N * n_y * n_x, ...]``, and every
-operation is run as it stands.
+From then on a tensor has a row for each window of each image, ``[N * n_y * n_x, ...]``, and every
+operation runs as recorded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .places import TakenApart, along, dims_of, features_of
 
 
 def taken_apart(value: Any) -> Any:
-    """A map's or flattened map's windows, a row each; anything else as it is."""
+    """The windows of a map or flattened map, a row each; any other value as it is."""
     if isinstance(value, Map):
         return value.taken_apart
     if isinstance(value, Flat):
@@ -44,10 +44,10 @@ def of_windows(call: Call, *args: Any, **kwargs: Any) -> Any:
 
 
 def viewed(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """``view``, ``unsqueeze`` and whatever else gives the same values another shape."""
+    """``view``, ``unsqueeze`` and other operations that give the same values another shape."""
     maps = value.map if isinstance(value, Flat) else value
     if call.shape[:1] != (TWO,):
-        raise NotShared("gives its batch a shape that joins images")
+        raise NotShared("reshapes the batch so that images merge")
     features, window = maps.features, (maps.y.size, maps.x.size)
     shape = call.shape[1:]
     if shape[-2:] == window and math.prod(shape[:-2]) == math.prod(features):
@@ -73,7 +73,7 @@ def mm(call: Call, value: Any, weight: Any) -> Any:
 
 
 def linear(call: Call, value: Any, weight: Any, bias: Tensor | None = None) -> Any:
-    """``linear``, where it stays one operation."""
+    """``linear``, if it was recorded as one operation."""
     if not isinstance(weight, Tensor):
         raise TakenApart
     return _dense(value, weight.t(), bias)
@@ -128,7 +128,7 @@ def sliced(
     dim %= n_dims
     if dim == 0:
         if call.shape[:1] != (TWO,) or step != 1 or start:
-            raise NotShared("takes some images of its batch")
+            raise NotShared("selects some images of the batch")
         return value
     taken = slice(start, end, step)
     if dim in features_of(value):
@@ -140,17 +140,17 @@ def sliced(
 
 
 def indexed(call: Call, value: Any, indices: Any) -> Any:
-    """``x[numbers]``: of features alone."""
+    """``x[numbers]``: of features only."""
     if not isinstance(value, Map):
         raise TakenApart
     at = {k for k, index in enumerate(indices) if index is not None}
     if not at <= set(features_of(value)):
-        raise NotShared("takes places by their numbers")
+        raise NotShared("indexes the places of a window")
     return value.with_tensor(call(value.tensor, indices))
 
 
 def scattered(call: Call, value: Any, source: Any, dim: int = 0, *at: Any) -> Any:
-    """``slice_scatter`` and ``select_scatter``: into features alone."""
+    """``slice_scatter`` and ``select_scatter``: into features only."""
     if not isinstance(value, Map) or not isinstance(source, Map):
         raise NotShared("writes to some places of a window")
     if dim % value.tensor.dim() not in features_of(value):
@@ -161,5 +161,5 @@ def scattered(call: Call, value: Any, source: Any, dim: int = 0, *at: Any) -> An
         *(source.y, source.x),
         source.tensor.shape[-2:],
     ):
-        raise NotShared("joins maps of different strides or sizes")
+        raise NotShared("combines maps of different strides or sizes")
     return value.with_tensor(call(value.tensor, source.tensor, dim, *at))

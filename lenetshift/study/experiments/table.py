@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...metrics import Counts
-from ...models.table import ALL_MODELS, DISPLAY_NAMES, NETWORKS
+from ...models.table import ALL_MODELS, BASE_MODELS, DISPLAY_NAMES
 from . import position_bias
 from .criteria import Measures, Part, Quantity, above, below, larger, measured, not_larger
 from .drawing import COLOURS, page
@@ -42,7 +42,7 @@ AGREES, DEVIATES = "agrees", "deviates"
 
 def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
     """The four models, and LeNet-5 on position-biased images, for every seed."""
-    models = [Run("table", spec.name, 0, spec.name, (EPOCHS,)) for spec in NETWORKS]
+    models = [Run("table", spec.name, 0, spec.name, (EPOCHS,)) for spec in BASE_MODELS]
     biased = Run(
         "table", position_bias.MODEL, 0, "lenet5", (EPOCHS,),
         training=BIASED, rule=position_bias.RULE_ROWS,

@@ -1,4 +1,4 @@
-// Forward passes of the package's four networks, in single precision: an image in, ten logits out.
+// Forward passes of the package's networks in single precision: from an image to ten logits.
 
 import { SIDE } from "./shift.js";
 
@@ -18,11 +18,11 @@ function activate(values, activation) {
 
 /**
  * 5 x 5 convolution by a connection table: input maps [n, side, side] -> [table.length, out, out],
- * out = side - 4. `weight` has one kernel a connection, output by output, inputs ascending.
+ * out = side - 4. `weight` has one kernel per connection, output by output, inputs ascending.
  */
 function convolve(input, side, weight, bias, table, output) {
   const out = side - KERNEL + 1;
-  let k = 0; // where the kernel's row begins in `weight`
+  let k = 0; // start of the kernel's row in `weight`
   for (let map = 0; map < table.length; map++) {
     const to = map * out * out;
     output.fill(bias[map], to, to + out * out);
@@ -46,7 +46,7 @@ function convolve(input, side, weight, bias, table, output) {
   }
 }
 
-/** What a pooling makes of the values of a square: where it begins, how a value comes in, the end. */
+/** A pooling over the values of a square: initial value, step for a value, final step. */
 const POOLINGS = {
   average: [0, (sum, value) => sum + value, (sum, count) => sum / count],
   max: [-Infinity, Math.max, (most) => most],
@@ -111,7 +111,7 @@ function lenet(p, activation, { connections, pooling }) {
   };
 }
 
-/** A perceptron with one hidden layer, behind average pooling of `size` x `size`. */
+/** A perceptron with one hidden layer, after average pooling of `size` x `size`. */
 function perceptron(p, activation, size) {
   const pixels = new Float32Array(SIDE * SIDE);
   const pooled = new Float32Array((SIDE / size) ** 2);
@@ -128,8 +128,8 @@ function perceptron(p, activation, size) {
 }
 
 /**
- * The forward pass of a network: a function from an image (784 bytes) to its logits, which the next
- * call overwrites.
+ * The forward pass of a network: a function from an image (784 bytes) to its logits. The next call
+ * overwrites them.
  */
 export function makeNetwork(drawn, parameters, activationName) {
   const activation = ACTIVATIONS[drawn.activation ?? activationName];
@@ -143,7 +143,7 @@ export function makeNetwork(drawn, parameters, activationName) {
   }
 }
 
-/** The largest logit's place, the first of equals; NaN counts as largest, as in PyTorch. */
+/** The index of the largest logit, the first of equals; NaN counts as largest, as in PyTorch. */
 export function answerOf(logits) {
   let best = 0;
   for (let i = 1; i < logits.length; i++) {

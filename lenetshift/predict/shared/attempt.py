@@ -1,4 +1,4 @@
-"""Whether a network's features can be shared, and whether that saves anything."""
+"""The attempt to share a network's features: whether it works, and whether it saves anything."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from .canvas import Frame
-from .check import Plain, check
+from .comparison import compare
 from .geometry import NotShared
+from .model import SharedModel
 from .recorder import record
-from .way import SharedWay
 
 LEAST_IMAGES = 2
-"""Tried at once: what works for a single pattern only is no rule."""
+"""Tried at once: a single image would not show how the images of a batch affect each other."""
 
 MODEL_PREFIX = "model."
-"""Where a network with a transform before it keeps the model."""
+"""The beginning of the modules' names in a network that transforms its input first."""
 
 
 class _Transformed(nn.Module):
-    """A transform and the model behind it, as one network."""
+    """A transform and the model after it, as one network."""
 
     def __init__(self, transform: Callable[[Tensor], Tensor], model: nn.Module) -> None:
         super().__init__()
@@ -33,26 +33,26 @@ class _Transformed(nn.Module):
         return result
 
 
-def shared_way(
+def try_sharing(
     model: nn.Module,
     transform: Callable[[Tensor], Tensor] | None,
     frame: Frame,
     images: Tensor,
-    ask: Plain,
+    plain: Callable[[Tensor], Tensor],
     even_if_slower: bool,
-) -> SharedWay:
-    """The shared way of asking a model, tried and checked on some images.
+) -> SharedModel:
+    """The shared model of a model, tried on some images and compared with the plain method.
 
     Args:
         model: in eval mode.
-        transform: what stands before it.
-        frame: of the images.
-        images: floating ``[n, C, H, W]`` in 0..1, a sample of one or more.
-        ask: the plain way.
-        even_if_slower: whether to take it where it saves no multiplication.
+        transform: applied to the patterns first; None is nothing.
+        frame: what the network sees of moved images.
+        images: floating-point ``[n, C, H, W]`` in 0..1, a sample of one or more.
+        plain: the logits of patterns by the plain method.
+        even_if_slower: whether features are shared even if that saves no multiplication.
 
     Raises:
-        NotShared: why it is not to be taken.
+        NotShared: why features are not shared.
     """
     _check_hooks("model", model)
     if isinstance(transform, nn.Module):
@@ -61,11 +61,11 @@ def shared_way(
     patterns = frame.patterns(images, *_three_patterns(frame, images))
     network = model if transform is None else _Transformed(transform, model)
     graph = record(network, patterns, prefix=MODEL_PREFIX)
-    way = SharedWay(graph, frame, images)
+    shared = SharedModel(graph, frame, images)
     if not even_if_slower:
-        _check_saving(way)
-    check(graph, way, images, ask)
-    return way
+        _check_saving(shared)
+    compare(shared, images, plain)
+    return shared
 
 
 def _check_hooks(name: str, model: nn.Module) -> None:
@@ -75,24 +75,24 @@ def _check_hooks(name: str, model: nn.Module) -> None:
         or everywhere._global_forward_hooks
         or everywhere._global_forward_pre_hooks
     ):
-        raise NotShared(f"the {name} has forward hooks, which are to see every pattern")
+        raise NotShared(f"the {name} has forward hooks, which must see every pattern")
 
 
 def _three_patterns(frame: Frame, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Three different ones: image, row and column of the grid."""
+    """The indices of three different patterns: image, row and column of the grid."""
     n_dy, n_dx = frame.grid.shape
     n, i, j = [0, 1, len(images) - 1], [0, n_dy // 2, n_dy - 1], [0, n_dx // 2, n_dx - 1]
     return tuple(torch.tensor(at, device=images.device) for at in (n, i, j))  # type: ignore[return-value]
 
 
-def _check_saving(way: SharedWay) -> None:
-    tried = way.tried
+def _check_saving(shared: SharedModel) -> None:
+    tried = shared.tried
     if tried.products < tried.plain_products:
         return
     cut = tried.cut.float().mean().item()
     if cut > 0.5:
         raise NotShared(
-            f"around {cut:.0%} of the patterns lies something else than what the first layer pads "
-            "them with, so sharing would save nothing"
+            f"{cut:.0%} of the patterns have something around them other than the first layer's "
+            "padding, so sharing would save nothing"
         )
     raise NotShared("its convolutions have nothing that the shifts could share")

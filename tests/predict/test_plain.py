@@ -1,4 +1,4 @@
-"""The plain way: batches of one size, in PyTorch's ordinary layout, whatever the images are."""
+"""The plain method: batches of one size, in PyTorch's default layout, for all images."""
 
 from __future__ import annotations
 

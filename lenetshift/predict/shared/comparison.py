@@ -1,4 +1,4 @@
-"""The comparison of the shared with the plain way, before the first is trusted."""
+"""The comparison of shared features with the plain method, before they are used."""
 
 from __future__ import annotations
 
@@ -12,82 +12,81 @@ from ...shifts import ShiftGrid
 from .canvas import Frame
 from .geometry import NotShared
 from .graph import NO_FAULT, Graph
-from .recorder import agree
-from .way import SharedWay
+from .model import SharedModel
+from .rounding import agree
 
 RANDOM = 2
-"""Patterns of each image that are drawn at random, and as many of those that were cut."""
+"""Patterns per image that are drawn at random, and as many again from those that were cut."""
 
 FEW = 3
-"""Images on which the graph without sharing is asked, as it is and in float64."""
+"""Images for which the graph is also run without sharing, in its own dtype and in float64."""
 
 AT_ONCE = 4
-"""Of their patterns, for the sake of memory."""
-
-Plain = Callable[[Tensor], Tensor]
-"""What the model answers to patterns."""
+"""Patterns that the graph is run on at once, to save memory."""
 
 
-class Differs(NotShared):
-    """The shared way gave different answers from the plain one on the first images."""
+class LogitsDiffer(NotShared):
+    """Shared features give other logits than the plain method for the first images."""
 
 
-def check(graph: Graph, way: SharedWay, images: Tensor, ask: Plain) -> None:
-    """Compare some patterns of some images: unmoved, the corners, some that were cut, at random.
+def compare(shared: SharedModel, images: Tensor, plain: Callable[[Tensor], Tensor]) -> None:
+    """Compare the logits of some patterns: unmoved, at the grid's corners, cut, and at random.
 
-    Three comparisons, each as sharp as rounding admits. The graph without sharing against the model: the
-    same operations on the same patterns. Shared features against the graph without sharing, in float64, in
-    which rounding hides nothing. And the shared way against the model as they are.
+    Three comparisons, each as strict as rounding permits: the graph without sharing against the model, that
+    is the same operations on the same patterns; shared features against the graph without sharing, in
+    float64, where rounding hides no fault; and shared features against the model in the model's dtype.
 
     Args:
-        graph: of the network.
-        way: the shared way, tried on the images.
-        images: floating ``[n, C, H, W]`` in 0..1.
-        ask: the plain way.
+        shared: tried on the images.
+        images: floating-point ``[n, C, H, W]`` in 0..1.
+        plain: the logits of patterns by the plain method.
 
     Raises:
-        Differs: the shared way is wrong.
-        NotShared: or cannot be told from wrong.
+        LogitsDiffer: shared features give wrong logits.
+        NotShared: that cannot be decided.
     """
-    frame = way.frame
-    chosen = _chosen(frame.grid, way.tried.cut).to(images.device)
+    frame, graph = shared.frame, shared.graph
+    chosen = _chosen(frame.grid, shared.tried.cut).to(images.device)
     n, i, j = chosen.unbind(1)
     patterns = frame.patterns(images, n, i, j)
-    plain = ask(patterns.clone())
+    expected = plain(patterns.clone())
     few = n < FEW
     alone = torch.cat([graph.run(part) for part in patterns[few].split(AT_ONCE)])
-    if not agree(alone, plain[few], _same_operations(graph, plain.dtype)).all():
-        raise NotShared("what it runs for two images gives different answers for a batch")
+    if not agree(alone, expected[few], _same_operations(graph, expected.dtype)).all():
+        raise NotShared("the operations recorded for two images give different answers for a batch")
     wide = graph.in_float64()
     try:
         exact = torch.cat([wide.run(part.double()) for part in patterns[few].split(AT_ONCE)])
         rounded = replace(frame, fill=_as_filled(frame.fill, images.dtype))
-        shared = SharedWay(wide, rounded, images[:FEW].double()).tried.logits
+        wide_logits = SharedModel(wide, rounded, images[:FEW].double()).tried.logits
     except NotShared:
         raise
     except Exception as error:
         raise NotShared(f"it cannot be checked in float64 ({type(error).__name__})") from error
-    _compare(frame, shared[n[few], i[few], j[few]], exact, chosen[few], NO_FAULT)
-    _compare(frame, way.tried.logits[n, i, j], plain, chosen, graph.rounding(plain.dtype))
+    _check_logits(frame, wide_logits[n[few], i[few], j[few]], exact, chosen[few], NO_FAULT)
+    logits, relative = shared.tried.logits[n, i, j], graph.rounding(expected.dtype)
+    _check_logits(frame, logits, expected, chosen, relative)
 
 
 def _same_operations(graph: Graph, dtype: torch.dtype) -> float:
-    """How far the same operations may differ: a compiled network may sum in another order; in half precision
-    that is not seen behind the last rounding."""
+    """The relative difference allowed for the same operations: a compiled network may sum in another order.
+    In half precision the last rounding hides that."""
     if not dtype.is_floating_point:
         return 0.0
     return 2 * torch.finfo(dtype).eps if dtype.itemsize < 4 else graph.rounding(dtype)
 
 
 def _as_filled(fill: Tensor | str, dtype: torch.dtype) -> Tensor | str:
-    """The fill as images of a dtype hold it."""
+    """The fill as images of a dtype represent it, in float64."""
     return fill if isinstance(fill, str) else fill.to(dtype).double()
 
 
-def _compare(frame: Frame, shared: Tensor, plain: Tensor, chosen: Tensor, relative: float) -> None:
+def _check_logits(
+    frame: Frame, shared: Tensor, plain: Tensor, chosen: Tensor, relative: float
+) -> None:
     if shared.shape != plain.shape:
-        raise Differs(
-            f"shared features give {shared.shape[1]} numbers a pattern, the model {plain.shape[1]}"
+        raise LogitsDiffer(
+            f"shared features give {shared.shape[1]} numbers per pattern, the model {plain.shape[1]}"
         )
     agreed = agree(shared, plain, relative).expand(shared.shape).all(1)
     if agreed.all():
@@ -96,7 +95,7 @@ def _compare(frame: Frame, shared: Tensor, plain: Tensor, chosen: Tensor, relati
     worst = int(differences.masked_fill(agreed, -1).argmax())
     _, i, j = chosen[worst].tolist()
     largest = plain.double().nan_to_num(0, 0, 0).abs().max().item()
-    raise Differs(
+    raise LogitsDiffer(
         f"shared features give different answers: moved by (dx, dy) = ({frame.grid.dx[j]}, "
         f"{frame.grid.dy[i]}), logits differ by {differences[worst]:.1e}, "
         f"expected at most {relative * largest:.1e}"

@@ -1,0 +1,120 @@
+"""The function ``predict_shifts``."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+from torch import Tensor, nn
+
+from ..checks.arrays import Array
+from ..checks.images import Fill
+from ..shifts import ShiftGrid
+from .evaluator import ShiftEvaluator
+from .plain import Transform
+
+
+@overload
+def predict_shifts(
+    model: nn.Module,
+    images: Array,
+    grid: ShiftGrid = ...,
+    *,
+    method: str = ...,
+    fill: Fill = ...,
+    crop: tuple[int, int] | None = ...,
+    transform: Transform | None = ...,
+    batch_size: int | None = ...,
+    return_logits: Literal[False] = ...,
+) -> Tensor: ...
+
+
+@overload
+def predict_shifts(
+    model: nn.Module,
+    images: Array,
+    grid: ShiftGrid = ...,
+    *,
+    method: str = ...,
+    fill: Fill = ...,
+    crop: tuple[int, int] | None = ...,
+    transform: Transform | None = ...,
+    batch_size: int | None = ...,
+    return_logits: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+
+
+def predict_shifts(
+    model: nn.Module,
+    images: Array,
+    grid: ShiftGrid = ShiftGrid(),  # noqa: B008 (immutable)
+    *,
+    method: str = "auto",
+    fill: Fill = 0,
+    crop: tuple[int, int] | None = None,
+    transform: Transform | None = None,
+    batch_size: int | None = None,
+    return_logits: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Classify every image moved by every shift of the grid.
+
+    Pixels that leave the frame are lost, and ``fill`` takes the place of uncovered pixels. The model runs in
+    eval mode, without gradients, on its own device, in batches of one size. Images are converted to
+    float32, or to the dtype of the model's parameters if the model does not take float32.
+
+    Args:
+        model: takes ``[B, C, h, w]``, pixels in 0..1 after the ``transform``; gives logits ``[B, K]``. It is
+            left as it was, including its training mode. Several threads may evaluate one model, but not while
+            another trains it: a module has one mode for all threads.
+        images: ``[N, H, W]`` (one channel) or ``[N, C, H, W]``, uint8 (divided by 255) or floating-point
+            (used as they are, finite); a tensor or an array, contiguous or not.
+        grid: the shifts, in pixels: |dx| < W and |dy| < H.
+        method: ``"auto"``, or the only method allowed: ``"fused"``, the op of a model of the package;
+            ``"shared"``, features that the shifts share; ``"plain"``, one pattern after another. They give
+            the same answers except for rounding. ``"auto"`` works whenever ``"plain"`` does;
+            :meth:`ShiftEvaluator.answer` also returns the method and the reason for it.
+        fill: the value of uncovered pixels, in the images' own units (0..255 for uint8): a number, or one per
+            channel; or ``"circular"``: what left on the other side (Zhang 2019; Chaman and Dokmanić 2021).
+        crop: ``(h, w)``: the network sees only the middle of the image, and the image moves behind it, at
+            most so far that no pixel is uncovered.
+        transform: applied to ``[B, C, h, w]`` in 0..1 before the model, such as
+            :class:`lenetshift.Normalize`; may change only the number of channels.
+        batch_size: patterns in every forward pass of the plain method; the last batch is filled up with
+            repetitions, whose answers are dropped. By default it depends on the patterns' shape and dtype and
+            on the device. Needed for a network that takes only one batch size.
+        return_logits: whether to return the model's outputs as well.
+
+    Returns:
+        ``predictions [N, n_dy, n_dx]``, the index of the largest output, the first of equal ones, uint8 for
+        K <= 256, otherwise int32; or ``(predictions, logits)``, logits ``[N, n_dy, n_dx, K]`` in the dtype of
+        the model's output. On the device of ``images``. (Without images, K is 0 for a model that has no fused
+        op.)
+
+    Raises:
+        ValueError: an argument, or an output of model or transform, is not as described; or the method is not
+            possible, with the reason.
+
+    Example:
+        A model that answers with the column of the brightest pixel, and an image with one bright pixel:
+
+        >>> import lenetshift, torch
+        >>> model = torch.nn.Sequential(torch.nn.MaxPool2d((8, 1)), torch.nn.Flatten())
+        >>> image = torch.zeros(1, 8, 8, dtype=torch.uint8)
+        >>> image[0, 2, 4] = 255
+        >>> grid = lenetshift.ShiftGrid(dx=range(-1, 2), dy=range(2))
+        >>> lenetshift.predict_shifts(model, image, grid)
+        tensor([[[3, 4, 5],
+                 [3, 4, 5]]], dtype=torch.uint8)
+    """
+    evaluator = ShiftEvaluator(
+        model,
+        grid,
+        method=method,
+        fill=fill,
+        crop=crop,
+        transform=transform,
+        batch_size=batch_size,
+    )
+    answers = evaluator.answer(images, return_logits=return_logits)
+    if answers.logits is None:
+        return answers.predictions
+    return answers.predictions, answers.logits
