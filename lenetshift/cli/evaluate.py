@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..checks.errors import UsageError
+from ..checks.errors import NotAvailable, UsageError
 from ..checks.text import in_a_line, one_line
 from ..data.dataset import Dataset
 from ..data.load import load_mnist
 from ..data.normalize import Normalize
 from ..figures.figures import draw_accuracy_maps
-from ..metrics.evaluation import METRICS, Evaluation, evaluate_shifts
+from ..metrics import Interval
+from ..metrics.evaluate_shifts import evaluate_shifts
+from ..metrics.evaluation import Evaluation, Row
 from ..shifts import ShiftGrid
 from . import interrupts
 from .grids import grid_of
@@ -62,14 +64,17 @@ def run(args: argparse.Namespace) -> int:
         transform=transform, batch_size=args.batch_size, return_logits=args.scores,
         progress=not args.no_progress,
     )  # fmt: skip
+    rows, interrupted = evaluation.rows(), False
     try:
-        intervals = {} if args.no_intervals else _intervals(evaluation, args.level)
-        interrupted = False
+        if not args.no_intervals:
+            rows = [
+                row._replace(interval=_interval(evaluation, row.name, args.level)) for row in rows
+            ]
     except KeyboardInterrupt:
-        intervals, interrupted = {}, True
+        interrupted = True
         say("interrupted: without intervals")
-    value = _value(args, name, evaluation, intervals)
-    text = _text(name, evaluation, intervals, args.level)
+    value = _value(args, name, evaluation, rows)
+    text = _text(name, evaluation, rows, args.level)
     pictures = {} if args.plot is None else {args.plot: partial(_draw, args.plot, name, evaluation)}
     give(args.json, value, text, pictures)
     if interrupted:
@@ -150,24 +155,19 @@ def _evaluated(
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
 
 
-def _intervals(evaluation: Evaluation, level: float) -> dict[str, list[float]]:
-    """Metric -> both ends of its interval; without those that this evaluation has none of."""
-    intervals = {}
-    for name in METRICS:
-        try:
-            intervals[name] = list(evaluation.interval(name, level))
-        except ValueError:  # it lacks what the metric needs, or images
-            pass
-        except Exception as error:  # too little memory, for one: the figures are there all the same
-            say(f"note: no interval of {name}: {in_a_line(error)}")
-    return intervals
+def _interval(evaluation: Evaluation, metric: str, level: float) -> Interval | None:
+    """A metric's interval; None if this evaluation has none."""
+    try:
+        return evaluation.interval(metric, level)
+    except NotAvailable:
+        return None
+    except Exception as error:  # such as too little memory: the values are there all the same
+        say(f"note: no interval of {metric}: {in_a_line(error)}")
+        return None
 
 
 def _value(
-    args: argparse.Namespace,
-    name: str,
-    evaluation: Evaluation,
-    intervals: Mapping[str, Sequence[float]],
+    args: argparse.Namespace, name: str, evaluation: Evaluation, rows: Sequence[Row]
 ) -> dict[str, Any]:
     """What the JSON holds."""
     return {
@@ -177,7 +177,7 @@ def _value(
         "data": None if args.data is None else str(args.data),
         **evaluation.to_dict(),
         "level": args.level,
-        "intervals": {metric: intervals.get(metric) for metric in METRICS},
+        "intervals": {row.name: row.interval and list(row.interval) for row in rows},
     }
 
 
@@ -190,18 +190,10 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     draw_accuracy_maps(path, {title: accuracies}, evaluation.grid)
 
 
-def _text(
-    name: str, evaluation: Evaluation, intervals: Mapping[str, Sequence[float]], level: float
-) -> str:
+def _text(name: str, evaluation: Evaluation, rows: Sequence[Row], level: float) -> str:
     """The evaluation in lines, each metric with its interval."""
-    lines = [name]
-    values = evaluation.to_dict()["metrics"]
-    for line in str(evaluation).splitlines():
-        metric = line[:32].strip().replace(" ", "_")
-        if metric in intervals and values[metric] is not None:
-            low, high = (100 * end for end in intervals[metric])
-            line += f"  [{low:.1f}, {high:.1f}]"
-        lines.append(one_line(line))  # the way's reason names parts of the network
-    if intervals:
+    heading = map(one_line, evaluation.heading())  # the way's reason names parts of the network
+    lines = [name, *heading, *map(str, rows)]
+    if any(row.interval for row in rows):
         lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
     return "\n".join(lines)
