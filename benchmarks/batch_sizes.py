@@ -1,4 +1,4 @@
-"""Which batch size is best for the plain way: networks x sizes of images x batch sizes.
+"""The best batch size of the plain way, for several networks and image sizes.
 
     python batch_sizes.py [--threads N]
 
@@ -39,7 +39,7 @@ class Block(nn.Module):
 
 
 def resnet(*stem: nn.Module, width: int) -> nn.Module:
-    """A stem, then three stages of one block, half as large and twice as wide each."""
+    """A stem, then three stages of one block, each half as large and twice as wide."""
     layers: list[nn.Module] = [*stem]
     for stage in range(3):
         channels = width << stage
@@ -68,7 +68,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
 
 
 def seconds(model: nn.Module, patterns: Tensor, batch_size: int) -> float:
-    """A pattern's time, in batches of that size."""
+    """The time for one pattern, in batches of that size."""
     start = time.perf_counter()
     for batch in patterns.split(batch_size):
         model(batch)

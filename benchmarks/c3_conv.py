@@ -22,7 +22,7 @@ from lenetshift.checks.core import core
 
 MASKS = table_masks(C3_TABLE)
 TOLERANCE = 1e-5  # of the largest value; sums of up to 100,000 float32 products in the gradients
-MULTIPLY_ADDS = 150_000  # an image, forward; each of the two gradients is as many
+MULTIPLY_ADDS = 150_000  # per image, forward; each of the two gradients takes as many
 
 Convolution = Callable[[Tensor, Tensor, Tensor], Tensor]
 Work = Callable[[], tuple[Tensor, ...]]
@@ -75,7 +75,7 @@ def run(context: Context, direction: str, batch_size: int) -> dict[str, Any]:
 
 
 def peers(context: Context) -> dict[str, tuple[Any, ...]]:
-    """Name -> how F.conv2d is run: the function, the memory format, whether as a CUDA graph."""
+    """Name -> how F.conv2d runs: the function, the memory format, and whether it is a CUDA graph."""
     default, last = torch.contiguous_format, torch.channels_last
     torch._dynamo.reset()
     compiled = torch.compile(conv2d, fullgraph=True, dynamic=False)
@@ -120,7 +120,7 @@ def forward_backward(
 
 
 def core_call(x: Tensor, weight: Tensor, bias: Tensor, upstream: Tensor | None) -> Work:
-    """The compiled kernels without torch around them; all memory is there already."""
+    """The compiled kernels without torch around them; all memory is allocated in advance."""
     c3 = core.C3(*x.shape, table=MASKS, value_bytes=x.element_size())
     n_threads = torch.get_num_threads()
     output = x.new_empty(x.shape[0], 16, 10, 10)

@@ -1,4 +1,4 @@
-"""What the cases share: the settings of a run, the shape of a result, the check before timing."""
+"""Shared by all cases: the settings of a run, the form of a result, the check before timing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Say = Callable[[str], None]
 
 
 class NotEqualError(Exception):
-    """A peer's results and ours differ by more than the stated tolerance."""
+    """A peer's results differ from ours by more than the stated tolerance."""
 
 
 @dataclass
 class Context:
-    """Settings of a run, and the data that cases share."""
+    """The settings of a run, and the data that the cases share."""
 
     device: torch.device
     threads: int
@@ -31,7 +31,7 @@ class Context:
     peak_gflops: float
     copy_gb_s: float | None  # of a GPU
     say: Say
-    unavailable: dict[str, str] = field(default_factory=dict)  # peer -> why it is not measured
+    unavailable: dict[str, str] = field(default_factory=dict)  # peer -> why it was not measured
 
     @property
     def clock(self) -> Clock:
@@ -58,8 +58,10 @@ class Context:
 
 
 def note_unavailable(context: Context, peer: str, error: Exception) -> None:
-    """Say once that a peer is missing or why it fails, and keep it for the result file. A peer that
-    runs but answers otherwise than we do is no such case: NotEqualError is raised again."""
+    """Report once that a peer is missing or why it fails, and record that for the result file.
+
+    A peer whose answers differ from ours is not missing: NotEqualError is raised again.
+    """
     if isinstance(error, NotEqualError):
         raise error
     lines = str(error).strip().splitlines() or [""]
@@ -131,7 +133,7 @@ def forward_multiply_adds(model: str) -> int:
 
 
 def first_layer_multiply_adds(model: str) -> int:
-    """Those of the layer that sees the pixels, which needs no gradient of its input."""
+    """The multiply-adds of the first layer, which needs no gradient of its input."""
     lenet5 = 117_600
     return {
         "lenet5": lenet5,
@@ -142,7 +144,7 @@ def first_layer_multiply_adds(model: str) -> int:
 
 
 def format_seconds(seconds: float) -> str:
-    """Three digits and a unit."""
+    """A duration with three digits and a unit."""
     if seconds <= 0 or not math.isfinite(seconds):
         return str(seconds)
     for unit, size in (("s", 1.0), ("ms", 1e-3)):

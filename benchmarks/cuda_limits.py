@@ -1,4 +1,4 @@
-"""What the GPU can do at most, measured: the limits that CUDA times are read against."""
+"""The GPU's measured limits, to which CUDA times are compared."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What the compiler says of the CUDA kernels, as a markdown table: no card is needed.
+"""The compiler's report on the CUDA kernels, as a Markdown table. It needs no card.
 
 ``python benchmarks/cuda_report.py [--architectures 75 90 ...]``
 
 Registers, local memory (stack frames, and spills stored and loaded), shared memory, and the
 theoretical occupancy: the share of a multiprocessor's warps that can be resident at once, and what
-limits it. Exits with 1 where a kernel uses local memory, is not bounded to the threads that a block
+limits it. Exits with status 1 if a kernel uses local memory, is not bounded to the threads that a block
 has, or is unknown to the table of dynamic shared memory. As in the build, every architecture's code
 is made of PTX of 7.5.
 """
@@ -57,7 +57,7 @@ DYNAMIC_SHARED = {
 
 
 def dynamic_shared(kernel: str) -> int:
-    """The bytes that a kernel is launched with; RuntimeError where the table does not have it."""
+    """The bytes that a kernel is launched with; RuntimeError if the table does not have it."""
     known = [n_bytes for start, n_bytes in DYNAMIC_SHARED.items() if kernel.startswith(start)]
     if len(known) != 1:
         raise RuntimeError(f"DYNAMIC_SHARED: {len(known)} entries for {kernel}, expected 1")
@@ -77,7 +77,7 @@ class Multiprocessor:
     shared_of_block: int = 1024
 
     def occupancy(self, threads: int, registers: int, shared: int) -> tuple[float, str]:
-        """The share of the warps that can be resident, and what limits it."""
+        """The share of warps that can be resident, and what limits it."""
         warps = -(-threads // 32)
         registers_of_warp = -(-registers * 32 // 256) * 256
         shared_of_block = -(-(shared + self.shared_of_block) // 128) * 128
@@ -127,7 +127,7 @@ def run(*command: str) -> str:
 
 
 def short_name(demangled: str) -> str:
-    """A kernel's name without namespaces, result and parameters."""
+    """A kernel's name without namespaces, result type and parameters."""
     name = re.sub(r"lenetshift::|cuda::|\(anonymous namespace\)::|^void ", "", demangled)
     depth = 0
     for i, character in enumerate(name):
@@ -168,7 +168,7 @@ def files() -> dict[str, str]:
 
 
 def kernels_of(ptx: str, architecture: int) -> list[Kernel]:
-    """Assembles for an architecture and reads what ptxas says."""
+    """Assembles for an architecture and parses the output of ptxas."""
     with tempfile.TemporaryDirectory() as folder:
         source, cubin = Path(folder) / "kernels.ptx", Path(folder) / "kernels.cubin"
         source.write_text(ptx)
@@ -204,7 +204,7 @@ def kernels_of(ptx: str, architecture: int) -> list[Kernel]:
 
 
 def report(architectures: Sequence[int]) -> tuple[str, list[str]]:
-    """The table, and what is wrong."""
+    """The table, and a list of faults."""
     lines = [
         "| file | kernel | architecture | registers | stack bytes | spilled bytes | shared bytes | "
         "occupancy | limited by |",

@@ -1,4 +1,4 @@
-"""Our time in every instruction set that this machine has."""
+"""Our time with every instruction set that this machine has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lenetshift.checks.core import core
 
 
 def run(context: Context) -> list[dict[str, Any]]:
-    """A row a case and instruction set; the one in use before is in use after."""
+    """A row for each case and instruction set; the instruction set in use is restored."""
     context.say("instruction sets")
     chosen = core.isa()
     rows = []
@@ -43,7 +43,7 @@ def run(context: Context) -> list[dict[str, Any]]:
 
 
 def works(context: Context) -> dict[str, Callable[[], object]]:
-    """Ours, of a few cases."""
+    """Our function in a few cases."""
     train, test = context.mnist
     found: dict[str, Callable[[], object]] = {}
     for name in ("lenet5", "mlp"):

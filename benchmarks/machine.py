@@ -1,4 +1,4 @@
-"""What the measurements ran on: the machine, the versions, and the peak that it reaches."""
+"""The machine that ran the measurements, its versions, and its peak speed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str | None]:
-    """Version of Python and of each package that takes part; None: not installed."""
+    """The versions of Python and of each package that is used; None if it is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in VERSIONED:
         try:
@@ -44,7 +44,7 @@ def versions() -> dict[str, str | None]:
 
 
 def load() -> float:
-    """Processes that wanted a CPU in the last minute, on average, this one among them."""
+    """The average number of processes that wanted a CPU in the last minute, this one included."""
     return round(os.getloadavg()[0], 1)
 
 

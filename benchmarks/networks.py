@@ -1,4 +1,4 @@
-"""Networks of other people's, as they write them, for ``own.py``: all take ``[B, 1, 28, 28]``."""
+"""Well-known networks as their authors wrote them, for ``own.py``. All take ``[B, 1, 28, 28]``."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def lenet5(pool: Callable[[int], nn.Module], head: nn.Module, n_features: int) -
 
 
 def padded_convnet() -> nn.Module:
-    """A convnet that pads everywhere: its features cannot be shared."""
+    """A convolutional network that pads in every layer: its features cannot be shared."""
     return nn.Sequential(
         *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),

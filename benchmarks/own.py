@@ -1,10 +1,9 @@
-"""``own/<network>``: networks of other people's under the report's 55 shifts.
+"""``own/<network>``: well-known networks under the report's 55 shifts.
 
-Ours is the public call, from uint8 images to predictions, the choice of the way and its check
-included. Peers are the plain way (``method="plain"``) and a loop as one writes it by hand, each at
-the batch size that is fastest for it on a sample. All answers of a part of the images are compared
-first. This file is the process in which memory is measured, too: ``python own.py NETWORK THREADS
-N_IMAGES`` prints JSON.
+Ours is the public call, from uint8 images to predictions, including the choice of the method and its check.
+Peers are the plain way (``method="plain"``) and a hand-written loop, each at the batch size that is fastest
+for it on a sample. All answers for some of the images are compared first. This file is the process in which
+memory is measured, too: ``python own.py NETWORK THREADS N_IMAGES`` prints JSON.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ LEAST_RATIO = {
     "lenet5_global_average": 4.0,
     "padded_convnet": 0.97,
 }
-"""What is asked of each: times faster than the best peer."""
+"""The target for each: how many times faster than the best peer."""
 
 Run = Callable[[Tensor], Tensor]
 
@@ -109,7 +108,7 @@ Candidates = dict[str, Callable[[], object]]
 def whole_calls(
     model: nn.Module, peers: dict[str, Run], images: Tensor
 ) -> tuple[Candidates, int, int]:
-    """What is timed, and how many images ours and the peers' are about: a new evaluation a call."""
+    """What is timed, and the number of images for us and for the peers: each call is a new evaluation."""
     ours, theirs = images[:OUR_PART], images[:PEER_PART]
     candidates: Candidates = {"ours": lambda: lenetshift.predict_shifts(model, ours, GRID)}
     candidates |= {peer: functools.partial(run, theirs) for peer, run in peers.items()}
@@ -119,7 +118,7 @@ def whole_calls(
 def pieces_of_one(
     model: nn.Module, peers: dict[str, Run], images: Tensor
 ) -> tuple[Candidates, int, int]:
-    """The same of one evaluation, the next piece a call; after the last comes the first."""
+    """The same for one evaluation: each call does the next piece, and the first one after the last."""
 
     def next_piece(run: Callable[[Tensor], object]) -> Callable[[], object]:
         pieces = itertools.cycle(images.split(PIECE))
@@ -130,13 +129,13 @@ def pieces_of_one(
 
 
 def plain_way(model: nn.Module, batch_size: int) -> Run:
-    """Ours, pattern by pattern."""
+    """Our plain method, pattern by pattern."""
     evaluator = ShiftEvaluator(model, GRID, method="plain", batch_size=batch_size)
     return lambda images: evaluator.answer(images).predictions
 
 
 def by_hand(model: nn.Module, batch_size: int) -> Run:
-    """A loop over batches of patterns, translated beforehand as bytes."""
+    """A loop over batches of patterns, which are translated in advance as bytes."""
 
     @torch.inference_mode()
     def run(images: Tensor) -> Tensor:
@@ -156,7 +155,7 @@ def logits_by_hand(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def extra_mb(name: str, context: Context) -> float:
-    """Peak of resident memory in an evaluation of all test images, less that before."""
+    """The increase of peak resident memory in an evaluation of all test images."""
     count = 500 if context.quick else 10_000
     command = [sys.executable, __file__, name, str(context.threads), str(count)]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -35,7 +35,7 @@ def eager(model: nn.Module, batch_size: int) -> Run:
 
 
 def compiled(model: nn.Module, batch_size: int) -> Run:
-    """torch.compile for this one shape, weights frozen so that it may lay them out anew."""
+    """torch.compile for this one shape, with frozen weights so that it can change their layout."""
     options = {"freezing": True} if next(model.parameters()).device.type == "cpu" else None
     return eager(torch.compile(model, fullgraph=True, dynamic=False, options=options), batch_size)
 
@@ -87,7 +87,7 @@ def openvino(model: nn.Module, batch_size: int) -> Run:
 
 
 def openvino_streams(model: nn.Module, batch_size: int) -> Run:
-    """OpenVINO, a stream of batches on each thread; as many requests under way as it asks for."""
+    """OpenVINO, a stream of batches on each thread; with as many concurrent requests as it recommends."""
     compiled_model = _openvino_model(model, batch_size, "THROUGHPUT")
     n_requests = compiled_model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     requests = [compiled_model.create_infer_request() for _ in range(n_requests)]
@@ -127,7 +127,7 @@ def _openvino_model(model: nn.Module, batch_size: int, hint: str) -> Any:
 
 @functools.lru_cache(maxsize=1)
 def onnx_model(model: nn.Module) -> bytes:
-    """The model in ONNX, its first dimension named "batch"; exported once a model."""
+    """The model in ONNX, its first dimension named "batch"; exported once for each model."""
     import onnx  # noqa: F401 (torch.onnx needs both: a missing one is named here)
     import onnxscript  # noqa: F401
 

@@ -43,7 +43,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
     test = context.mnist[1]
     images = test.images
     twin = dense_twin(model)
-    torch._dynamo.reset()  # what torch.compile made for the model before
+    torch._dynamo.reset()  # what torch.compile made for the previous model
     predictions, logits = lenetshift.predict_shifts(model, images, GRID, return_logits=True)
     # On a GPU all patterns fit and a pass is short: the part is the whole.
     on_cpu = context.device.type == "cpu"
@@ -120,7 +120,7 @@ def parts(images: Tensor, n_parts: int) -> Iterator[Tensor]:
 
 
 def timed(context: Context, answer: Run, patterns: Tensor) -> tuple[Tensor, float]:
-    """Logits, and the seconds that they took."""
+    """The logits, and the seconds that they took."""
     logits = []
     seconds = context.clock(lambda: logits.append(answer(patterns)), 1)
     return logits[0], seconds
@@ -140,7 +140,7 @@ def verify(what: str, predictions: Tensor, ours: Tensor, theirs: Tensor) -> floa
 
 
 def extra_mb(context: Context, name: str, model: nn.Module, images: Tensor) -> float:
-    """Memory that the evaluation takes beside images and predictions."""
+    """The memory that the evaluation takes in addition to images and predictions."""
     if context.device.type == "cpu":
         return scaling.against_images(name, context.threads, (len(images),))[0]["extra_mb"]
     torch.cuda.synchronize()
@@ -151,7 +151,7 @@ def extra_mb(context: Context, name: str, model: nn.Module, images: Tensor) -> f
 
 
 def multiply_adds_per_image(name: str) -> tuple[int, str]:
-    """How many the fraction of the peak is of, and what they are."""
+    """The number of multiply-adds that the fraction of the peak refers to, and what they are."""
     if name in ("lenet5", "symmetric_lenet5"):
         c3 = 1500 if name == "lenet5" else 2400
         per_pattern = 48_000 + 10_080 + 840  # C5, F6, output

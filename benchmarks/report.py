@@ -1,6 +1,6 @@
 """Tables of a result file. ``python benchmarks/report.py FILE ...`` writes them into the README here,
-between its markers: a CPU file into the CPU part, a CUDA file into the CUDA part; and what is fastest
-to say of all files into the README of the repository."""
+between its markers: a CPU file into the CPU part, a CUDA file into the CUDA part; and a summary of all
+files into the README of the repository."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def heading(results: dict[str, Any]) -> str:
 
 
 def line(case: dict[str, Any]) -> str:
-    """A case in a line, as it is done."""
+    """A finished case in one line."""
     text = f"  ours {format_seconds(case['ours_s'])} (spread {case['ours_spread']:.0%})"
     if case["best_peer"]:
         text += f"; fastest samples: {case['ratio_of_fastest']:.2f} x"
@@ -64,7 +64,7 @@ def line(case: dict[str, Any]) -> str:
 
 
 def tables(results: dict[str, Any]) -> str:
-    """Everything, in Markdown."""
+    """All tables, in Markdown."""
     parts = ["\n".join(f"{text}  " for text in heading(results).splitlines())]
     if results["cases"]:
         parts += [summary(results["cases"]), every_peer(results["cases"])]
@@ -83,7 +83,7 @@ def tables(results: dict[str, Any]) -> str:
 
 
 def summary(cases: Sequence[dict[str, Any]]) -> str:
-    """Ours beside the best peer."""
+    """Our time and that of the best peer."""
     rows = []
     for case in cases:
         best = case["best_peer"]
@@ -107,7 +107,7 @@ def summary(cases: Sequence[dict[str, Any]]) -> str:
 
 
 def every_peer(cases: Sequence[dict[str, Any]]) -> str:
-    """Each peer of each case, slowest last."""
+    """Each peer in each case, the slowest last."""
     rows = []
     for case in cases:
         for name in sorted(case["peers"], key=case["peers"].get):
@@ -133,7 +133,7 @@ def every_peer(cases: Sequence[dict[str, Any]]) -> str:
 
 
 def instruction_sets(rows: Sequence[dict[str, Any]]) -> str:
-    """Ours, a column an instruction set."""
+    """Our time, with a column for each instruction set."""
     names = list(dict.fromkeys(row["isa"] for row in rows))
     seconds = {(row["case"], row["isa"]): row["ours_s"] for row in rows}
     cases = dict.fromkeys(row["case"] for row in rows)

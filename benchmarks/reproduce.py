@@ -1,4 +1,4 @@
-"""``reproduce``: the main job as a user starts it, interpreter start and figures included."""
+"""``reproduce``: the main command as a user runs it, including interpreter start and figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from timing import Timing
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Time the job; there is no peer. ``rss_mb`` is the process's peak."""
+    """Time the command; it has no peer. ``rss_mb`` is the process's peak."""
     samples, peaks = [], []
     for _ in range(1 if context.quick else 3):
         seconds, peak_mb = job(context)

@@ -1,4 +1,4 @@
-"""Verify, then time: lenetshift beside its peers. ``python benchmarks/run.py --help``."""
+"""Verify, then time lenetshift and its peers. ``python benchmarks/run.py --help``."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="cases, or the beginnings of their names, of: " + ", ".join([*CASES, *EXTRAS]),
+        help="cases, or prefixes of their names, from: " + ", ".join([*CASES, *EXTRAS]),
     )
     made.add_argument(
         "--keep",
         action="store_true",
-        help="keep what --json's FILE has of cases that are not chosen; the tables say so",
+        help="keep the cases in --json's FILE that are not chosen; the tables say so",
     )
     made.add_argument(
         "--quick", action="store_true", help="a twentieth of the data, fewer repetitions"
@@ -83,17 +83,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the chosen cases; 0, or 1 where a case fails, or 2 where nothing can be run."""
+    """Run the chosen cases. Returns 0, 1 if a case fails, or 2 if nothing can be run."""
     made = parser()
     args = made.parse_args(arguments)
     every = [*CASES, *EXTRAS]
     for name in args.only or ():
         if not any(case.startswith(name) for case in every):
-            made.error(f"argument --only: {name!r} begins none of {', '.join(every)}")
+            made.error(f"argument --only: {name!r} is not a prefix of any of {', '.join(every)}")
     if args.threads is not None and args.threads < 1:
         made.error(f"argument --threads: got {args.threads}, expected 1 or more")
     if args.keep and not (args.json and args.json.exists()):
-        made.error(f"argument --keep: --json names no file that is there: {args.json}")
+        made.error(f"argument --keep: --json does not name an existing file: {args.json}")
     if args.device == "cuda" and not torch.cuda.is_available():
         print("argument --device: cuda is not available: PyTorch finds no device", file=sys.stderr)
         return 2
@@ -171,8 +171,8 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
 
 
 def with_kept(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
-    """Results with the cases and extras of an earlier run that this one has not measured; ValueError
-    where that was on another machine."""
+    """Results, with the cases and extras of an earlier run that this run did not measure; ValueError if that
+    run was on another machine."""
     for name in ("machine", "device", "threads", "isa"):
         if earlier[name] != results[name]:
             raise ValueError(
@@ -193,7 +193,7 @@ def with_kept(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any
 
 
 def write(results: dict[str, Any], file: Path | None) -> None:
-    """The results so far: a run takes long."""
+    """Print the results so far: a run takes a long time."""
     if file:
         file.write_text(json.dumps(results, indent=1) + "\n")
 

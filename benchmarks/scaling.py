@@ -1,6 +1,6 @@
 """Time against the number of shifts and of images, and the memory that an evaluation needs.
 
-The images come round again as often as needed. Each number of images has a process of its own, which
+The images are repeated as often as needed. Each number of images has a process of its own, which
 this file is too: ``python scaling.py MODEL THREADS ISA N_IMAGES`` prints JSON.
 """
 
@@ -28,7 +28,7 @@ GRIDS = (
     lenetshift.ShiftGrid(range(-2, 3), range(1)),  # 5
     lenetshift.ShiftGrid(),  # 55, the report's
     lenetshift.ShiftGrid(range(-10, 11), range(-10, 11)),  # 441
-    lenetshift.ShiftGrid(range(-27, 28), range(-27, 28)),  # 3025, all there are
+    lenetshift.ShiftGrid(range(-27, 28), range(-27, 28)),  # 3025, all that exist
 )
 N_IMAGES_FOR_SHIFTS = 2000
 MODELS = ("lenet5", "symmetric_lenet5", "mlp", "pooled_mlp")
@@ -45,7 +45,7 @@ def run(context: Context) -> dict[str, Any]:
         last = images[-1]
         context.say(
             f"  {name}: {last['n_images']:,} images in {last['seconds']:.2f} s, "
-            f"{last['extra_mb']:.0f} MB beside images and predictions"
+            f"{last['extra_mb']:.0f} MB in addition to images and predictions"
         )
     return {"shifts": shifts, "images": images}
 
@@ -123,10 +123,10 @@ def resident(field: str) -> float:
 
 @figure_settings()
 def draw(scaling: dict[str, Any], path: Path) -> None:
-    """The two curves a model, log-log, each beside proportional growth."""
+    """Two curves for each model, log-log, each with a line of proportional growth."""
     from matplotlib.figure import Figure
 
-    styles = {  # Okabe and Ito's colours, and markers for those who see none
+    styles = {  # Okabe and Ito's colours, and markers for readers who do not see colours
         "lenet5": ("#0072B2", "o"),
         "symmetric_lenet5": ("#56B4E9", "s"),
         "mlp": ("#D55E00", "^"),

@@ -1,4 +1,4 @@
-"""``study/table``: the experiment ``table`` for four seeds, a fifth of a study's, as a user starts it.
+"""``study/table``: the experiment ``table`` for four seeds, a fifth of those of a study, as a user runs it.
 
 The peer is the same in plain PyTorch: the usual training loop, then every pattern through the network a
 batch at a time; as many processes as we have, a thread each. Both end in accuracies, which may differ
@@ -37,7 +37,7 @@ Accuracies = dict[str, tuple[float, float]]
 
 
 def run(context: Context) -> dict[str, Any]:
-    """Time both once: they take minutes."""
+    """Time both once, since they take minutes."""
     ours_s, ours = our_study(context)
     peer_s, theirs = plain_study(context)
     for name, pair in ours.items():
@@ -70,7 +70,7 @@ def our_study(context: Context) -> tuple[float, Accuracies]:
 
 
 def plain_study(context: Context) -> tuple[float, Accuracies]:
-    """The same without this package's kernels."""
+    """The same experiment without this package's kernels."""
     models = (*table.MODELS, position_bias.MODEL)
     start = time.perf_counter()
     done = joblib.Parallel(n_jobs=context.threads, batch_size=1)(

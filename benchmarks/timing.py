@@ -1,6 +1,6 @@
 """Interleaved repetitions: ours, peer A, peer B, ours, peer A, ...
 
-What disturbs the machine for a while then disturbs everyone, not one of them. Many virtual machines
+A disturbance of the machine then affects all of them, not one. Many virtual machines
 may use their cores only for a part of the time, and are stopped for whole tenths of a second once
 they have used that up: so samples are short, with rests between, and a round waits for a machine
 that runs.
@@ -51,7 +51,7 @@ class Timing:
         return (max(self.samples) - min(self.samples)) / self.median
 
     def scaled(self, factor: float) -> Timing:
-        """The same samples times a factor."""
+        """The same samples, multiplied by a factor."""
         return Timing(tuple(sample * factor for sample in self.samples))
 
 
@@ -76,10 +76,10 @@ def cuda_clock(run: Run, n: int) -> float:
 
 
 MOST_STALLED = 0.05
-"""Share of the time in which the machine may stand still when a round begins."""
+"""The largest share of time that the machine may stand still when a round begins."""
 
 PATIENCE_S = 20.0
-"""A round waits so long for that at most."""
+"""The longest that a round waits for that."""
 
 
 def stalled(for_s: float = 0.2) -> float:
@@ -95,7 +95,7 @@ def stalled(for_s: float = 0.2) -> float:
 
 
 def settle() -> None:
-    """Wait for a machine that runs."""
+    """Wait until the machine runs."""
     deadline = time.perf_counter() + PATIENCE_S
     while stalled() > MOST_STALLED and time.perf_counter() < deadline:
         time.sleep(1)

@@ -36,7 +36,7 @@ PART = 5  # the repetitions on a CPU run every fifth image
 FIRST_STEPS, FIRST_TOLERANCE, EPOCH_TOLERANCE = 50, 1e-4, 0.02
 
 Epoch = Callable[[], Tensor]
-"""Trains from the same start each time; gives the loss of every step."""
+"""Trains from the same start each time and returns the loss of every step."""
 
 
 def run(context: Context, name: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
 
 
 def our_epoch(start: nn.Module, data: lenetshift.Dataset) -> Epoch:
-    """lenetshift.train, fused."""
+    """lenetshift.train with the fused op."""
 
     def epoch() -> Tensor:
         settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE, "seed": SEED}
@@ -167,7 +167,7 @@ def peers(context: Context) -> dict[str, Callable[[nn.Module, lenetshift.Dataset
 
 
 class MaskedConv2d(nn.Conv2d):
-    """A dense convolution of which only the table's connections count and learn."""
+    """A dense convolution in which only the connections of the table have an effect and learn."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__(6, 16, 5)
@@ -182,7 +182,7 @@ class MaskedConv2d(nn.Conv2d):
 
 
 def plain_twin(model: nn.Module) -> nn.Module:
-    """The same model of plain PyTorch layers, with the same weights, that learns the same."""
+    """The same model with the same weights, made of plain PyTorch layers."""
     twin = copy.deepcopy(model)
     if isinstance(model, lenetshift.LeNet5):
         with torch.no_grad():
@@ -191,7 +191,7 @@ def plain_twin(model: nn.Module) -> nn.Module:
 
 
 def verify(what: str, ours: Tensor, theirs: Tensor) -> float:
-    """Largest difference of a step's loss; NotEqualError if the curves part."""
+    """The largest difference between the losses of a step; NotEqualError if the curves diverge."""
     differences = (ours - theirs).abs()
     first, worst = differences[:FIRST_STEPS].max().item(), differences.max().item()
     if not (first <= FIRST_TOLERANCE and worst <= EPOCH_TOLERANCE):

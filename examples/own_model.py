@@ -1,9 +1,9 @@
-"""A network of your own, asked about every shift: PyTorch's MNIST example, trained for one epoch.
+"""A network of your own, evaluated under every shift: PyTorch's MNIST example, trained for one epoch.
 
     python examples/own_model.py                     # a minute or two on two cores
-    python examples/own_model.py --n-train 3000      # seconds, and a poorer network
+    python examples/own_model.py --n-train 3000      # seconds, and a worse network
 
-What is of this package stands in ``evaluate``; all else is ordinary PyTorch.
+Only ``evaluate`` uses this package; the rest is ordinary PyTorch.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def train(model: nn.Module, data: lenetshift.Dataset) -> None:
 
 
 def evaluate(model: nn.Module, data: lenetshift.Dataset, out: Path) -> None:
-    """The answers to every image under every shift, printed and drawn."""
+    """Print and draw the answers to every image under every shift."""
     grid = lenetshift.ShiftGrid(dx=range(-5, 6), dy=range(-2, 3))
     start = time.perf_counter()
     evaluation = lenetshift.evaluate_shifts(

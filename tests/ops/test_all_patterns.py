@@ -1,4 +1,4 @@
-"""All 550,000 patterns of the real test set: the fused answers are PyTorch's, near-ties aside."""
+"""All 550,000 patterns of the real test set: the fused answers equal PyTorch's, except near-ties."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lenetshift.shifts import ShiftGrid
 pytestmark = pytest.mark.slow
 
 GRID = ShiftGrid()
-IMAGES_AT_ONCE = 50  # times 55 shifts: the batch that PyTorch likes
+IMAGES_AT_ONCE = 50  # times 55 shifts: a fast batch size for PyTorch
 
 MOST_NEAR_TIES = 3  # of a model's 550,000 patterns; one in 2.2 million was seen
 
 
 def pytorch_predictions(model: nn.Module, images: Tensor) -> Tensor:
-    """Translate, then ask the module, in float32."""
+    """Translate, then run the module, in float32."""
     answers = [
         reference.shifted_logits(model, part, GRID, torch.float32).argmax(-1)
         for part in images.split(IMAGES_AT_ONCE)
@@ -35,13 +35,13 @@ def pytorch_predictions(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def float32_error(model: nn.Module, exact: nn.Module, images: Tensor) -> float:
-    """The largest error of a PyTorch float32 logit over a sample of the patterns."""
+    """The largest error of a float32 logit of PyTorch in a sample of the patterns."""
     single = reference.shifted_logits(model, images, GRID, torch.float32)
     return float((single - reference.shifted_logits(exact, images, GRID)).abs().max())
 
 
 def gaps(exact: nn.Module, images: Tensor, different: Tensor) -> list[float]:
-    """Of patterns (image, row, column), how far apart the two largest logits are."""
+    """The difference between the two largest logits of patterns (image, row, column)."""
     found = []
     for image, row, column in different.tolist():
         shift = ShiftGrid(GRID.dx[column : column + 1], GRID.dy[row : row + 1])
@@ -53,14 +53,14 @@ def gaps(exact: nn.Module, images: Tensor, different: Tensor) -> list[float]:
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_every_pattern(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of every instruction set that this machine has."""
+    """With every instruction set of this machine."""
     training, test = load_mnist()
     model = build_model(name, seed=0)
     train(model, training, epochs=1, learning_rate=0.1, batch_size=64, seed=0)
     exact = copy.deepcopy(model).double()
     expected = pytorch_predictions(model, test.images)
-    # Both of the two largest logits may be off by float32's error, half as much again in images
-    # beyond the sample.
+    # Each of the two largest logits may have float32's error, and 1.5 times that in images
+    # outside the sample.
     allowed = 2 * 1.5 * float32_error(model, exact, test.images[:100])
     fused = {}
     before = core.isa()

@@ -126,7 +126,7 @@ def test_compile_without_graph_break() -> None:
 
 
 def test_most_input_maps() -> None:
-    """The last map of the largest table counts; one more map is refused."""
+    """The last map of the largest table has an effect; one more map is an error."""
     table = ((0, MAX_INPUTS - 1), (MAX_INPUTS - 1,))
     masks = table_masks(table)
     check_c3_conv(partial(run_c3, masks), 2, table, MAX_INPUTS, (5, 6), torch.float32, tiled=True)

@@ -1,4 +1,4 @@
-"""``c3_conv`` where a vector's lanes hold parts of a map: few images, odd and large maps."""
+"""``c3_conv`` when the lanes of a vector hold parts of one map: few images, odd and large maps."""
 
 from __future__ import annotations
 

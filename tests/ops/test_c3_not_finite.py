@@ -1,4 +1,4 @@
-"""``c3_conv`` with infinities and NaNs: what PyTorch's convolutions of the connected maps give."""
+"""``c3_conv`` with infinities and NaNs: the results of PyTorch's convolutions of the connected maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHAPES = {"input": (N, 3, HEIGHT, WIDTH), "weight": (6, 5, 5), "bias": (3,)}
 
 
 def plain(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A map without connection has no influence, as it has in a dense convolution: 0 * inf."""
+    """A map without a connection has no effect; in a dense convolution it would: 0 * inf."""
     first, maps = 0, []
     for o, inputs in enumerate(TABLE):
         kernels = weight[first : first + len(inputs)].unsqueeze(0)
@@ -86,7 +86,7 @@ def test_large_values_overflow_where_the_sum_does(isa: str, where: str) -> None:
 
 
 def test_every_image_by_itself_and_any_number_of_threads() -> None:
-    """Finite results keep their bits beside an image that is not finite."""
+    """Finite results keep their bits next to an image that is not finite."""
     values, _ = make_values(torch.float32)
     masks = table_masks(TABLE)
     finite = torch.ops.lenetshift.c3_conv(*values.values(), masks)

@@ -1,6 +1,6 @@
-"""The threads of the ops: calls in the midst of calls, calls at once, more threads than there are.
+"""The threads of the ops: nested calls, concurrent calls, more threads than cores.
 
-Each test runs a process of its own, since threads once started stay, and since what it guards
+Each test runs in a process of its own, because started threads remain, and because the faults it guards
 against may hang or crash.
 """
 
@@ -70,7 +70,7 @@ def same(a, b):
 
 
 def run(code: str, *arguments: object, timeout: float = 120) -> list[str]:
-    """The words that a process prints."""
+    """The words that the process prints."""
     process = subprocess.run(
         [sys.executable, "-c", OPS + code, *map(str, arguments)],
         capture_output=True,
@@ -112,7 +112,7 @@ for call, *arguments in calls:
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
 def test_calls_in_the_midst_of_a_call(n_threads: int) -> None:
-    """A signal handler calls ops, itself or in a thread that it waits for, while an op runs."""
+    """While an op runs, a signal handler calls ops, directly or in a thread that it waits for."""
     words = run(NESTED, n_threads)
     lines = [words[i : i + 6] for i in range(0, len(words), 6)]
     assert len(lines) == 12
@@ -165,7 +165,7 @@ os._exit(0)
 def test_a_call_that_waits_for_its_turn_can_be_interrupted() -> None:
     word, seconds = run(WAITING)
     assert word == "interrupted"
-    assert 0.4 < float(seconds) < 5  # it looks up every 20 ms; the rest is for a busy machine
+    assert 0.4 < float(seconds) < 5  # it checks every 20 ms; the rest is for a busy machine
 
 
 FORKED = """
@@ -223,7 +223,7 @@ print(len(before) - n_before, sum(after[worker] != before[worker] for worker in 
 
 
 def test_only_wanted_threads_wake() -> None:
-    """After a call with many threads, calls with two wake one beside the caller."""
+    """After a call with many threads, calls with two threads wake only one besides the caller."""
     started, woken = map(int, run(WOKEN))
     assert started >= 7  # on one core; 15 on two
     assert woken == 1
@@ -264,7 +264,7 @@ print(same(small(), expected), n_tasks() - n_before)
 
 @pytest.mark.parametrize("n_started", [1, 2, 3])
 def test_threads_that_cannot_be_started(n_started: int) -> None:
-    """Calls run on the threads that there are, and on more as soon as there can be more."""
+    """Calls run on the threads that exist, and on more as soon as more can be started."""
     words = run(FAILING, n_started)
     assert words == ["none", "True", "0", "True", str(6 - n_started)]
 
@@ -283,7 +283,7 @@ print(same(*results), *seconds)
 
 
 def test_far_more_threads_than_cores() -> None:
-    """They cost some time, but no multiple of it."""
+    """They cost some time, but not several times as much."""
     equal, few, many = run(CROWD, timeout=600)
     assert equal == "True"
     assert float(many) < 5 * float(few)
@@ -304,7 +304,7 @@ time.sleep(0.2 + random.random() / 4)
 
 
 def test_python_ends_while_daemon_threads_are_inside_ops() -> None:
-    """Each takes the interpreter's lock now and again, which at the end is not to be had any more."""
+    """Each takes the interpreter's lock now and then, which is not available any more when Python ends."""
     for _ in range(8):
         assert run(AT_EXIT) == []
 
@@ -350,7 +350,7 @@ for name, call in CALLS.items():
 
 
 def test_ops_can_be_interrupted() -> None:
-    """Well before its end: a signal comes after a quarter of its time, and Python is asked for it every
+    """Well before the op ends: the signal comes after a quarter of its time, and Python is asked every
     twentieth of a second."""
     words = run(INTERRUPTED, timeout=300)
     parts = {words[i]: words[i + 1 : i + 3] for i in range(0, len(words), 3)}

@@ -1,5 +1,6 @@
-"""The CUDA ops on a real card: the emulation's matrix of cases, larger ones, and what only a card
-has. ``pytest -m cuda``.
+"""The CUDA ops on a card: the matrix of cases of the emulation, larger cases, and those that need a card.
+
+``pytest -m cuda`` runs them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.cuda  # conftest.py leaves these out where they cannot 
 
 
 class CardKernels:
-    """The ops, on tensors of the card."""
+    """The ops on tensors on the card."""
 
     def __init__(self) -> None:
         self.place: Callable[[Tensor], Tensor] = lambda tensor: tensor.detach().to(CUDA)
@@ -158,7 +159,7 @@ def test_train_many_images(kernels: Kernels, name: str, batch_size: int) -> None
 
 
 def test_current_stream() -> None:
-    """An op follows the work of its own stream."""
+    """An op waits for earlier work on its own stream."""
     images = load_mnist()[1].images[:2000].to(CUDA)
     shifts = SHIFTS.to(CUDA)
     stream = torch.cuda.Stream(CUDA)
@@ -175,7 +176,7 @@ def test_current_stream() -> None:
     reason="torch captures no graph without its caching allocator",
 )
 def test_cuda_graph() -> None:
-    """An op takes part in a CUDA graph: a replay reads what its input holds by then."""
+    """An op can be captured in a CUDA graph: a replay reads the current contents of its input."""
     images, shifts = load_mnist()[1].images[:2000].to(CUDA), SHIFTS.to(CUDA)
     still, graph = images.clone(), torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

@@ -1,4 +1,4 @@
-"""What CMake says of a choice of LENETSHIFT_CUDA: nothing is built."""
+"""What CMake prints for each value of LENETSHIFT_CUDA. Nothing is built."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not CMAKE, reason="needs cmake")
 
 
 def configure(folder: Path, choice: str) -> subprocess.CompletedProcess[str]:
-    """CMake's run where no nvcc is to be found."""
+    """Run CMake where it cannot find nvcc."""
     nowhere = folder / "nowhere"
     nowhere.mkdir()
     path = [
@@ -26,7 +26,7 @@ def configure(folder: Path, choice: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_PATH"}
     choices = [
         f"-DLENETSHIFT_CUDA={choice}",
-        # A folder that is named is searched instead of /usr/local/cuda, and PATH alone beside it.
+        # CMake searches this folder instead of /usr/local/cuda, and PATH.
         f"-DCUDAToolkit_ROOT={nowhere}",
         "-DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF",
     ]
@@ -40,7 +40,7 @@ def configure(folder: Path, choice: str) -> subprocess.CompletedProcess[str]:
 
 
 def words(text: str) -> str:
-    """CMake breaks lines where it likes."""
+    """CMake breaks lines anywhere."""
     return " ".join(text.split())
 
 

@@ -46,7 +46,7 @@ folder = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """The references are small; threads would only wait for each other."""
+    """The references are small: threads would only wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -59,7 +59,7 @@ def emulator(build: str) -> Emulator:
 
 
 class TestAddress(Matrix):
-    """Accesses beyond an array, misaligned ones, and what C++ leaves undefined."""
+    """Accesses beyond an array, misaligned accesses, and undefined behaviour of C++."""
 
     @pytest.fixture
     def kernels(self) -> Kernels:
@@ -75,7 +75,7 @@ class TestThread(Matrix):
 
 
 def changed(target: Path, changes: dict[str, tuple[str, str]], *units: str) -> list[Path]:
-    """CUDA files in a copy of csrc in which, by file name, a text is replaced."""
+    """CUDA files in a copy of csrc in which a text of some files is replaced."""
     shutil.copytree(CUDA.parent, target / "csrc")
     for name, (text, replacement) in changes.items():
         file = target / "csrc" / "cuda" / name
@@ -109,8 +109,8 @@ def small_limits() -> Emulator:
 
 
 class TestSmallLimits:
-    """What otherwise takes thousands of images or large ones: several chunks, several images to a
-    slot, sizes in 64 bits."""
+    """Cases that otherwise need thousands of images or large ones: several chunks, several images in a slot,
+    sizes in 64 bits."""
 
     @pytest.fixture
     def kernels(self) -> Kernels:
@@ -157,7 +157,7 @@ class TestSmallLimits:
     ],
 )
 def test_c3_conv_workspace_is_bounded(shape: tuple[int, ...], n_outputs: int) -> None:
-    """Tables with every connection; 0 bytes would mean that a size has overflown."""
+    """Tables with every connection; 0 bytes would mean that a size has overflowed."""
     masks = torch.full((n_outputs,), 2 ** shape[1] - 1)
     numbers = torch.zeros(1, dtype=torch.int64)
     kernels = EmulatedKernels(emulator("address"))
@@ -227,8 +227,8 @@ def train(name: str) -> Callable[[Kernels], None]:
 
 
 RACE, BEYOND, BEYOND_SHARED = "data race", "heap-buffer-overflow", "global-buffer-overflow"
-# What catches it and says what; what finds it; the unit; the file where that is another; the text
-# and its replacement.
+# What catches it and the expected message; what finds it; the unit; the file if it is another; the
+# text and its replacement.
 FAULTS = {
     "c3_conv: write beyond the output": (
         ("address", BEYOND), c3, "conv/c3_conv.cu", "",

@@ -1,4 +1,4 @@
-"""The compile report of the CUDA kernels: it knows every kernel, and sees what it is there to see."""
+"""The compile report of the CUDA kernels: it knows every kernel and finds the faults that it looks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digits in the kernels' sources are those that the scripts in tools/ print."""
+"""The digits in the kernels' sources equal those that the scripts in tools/ print."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_header_is_what_its_script_prints(script: str, header: str) -> None:
 
 
 def test_no_other_source_has_digits_of_its_own() -> None:
-    """Nine digits are a constant of a formula, which some script prints."""
+    """A number of nine digits is a constant of a formula, which one of the scripts prints."""
     headers = {ROOT / "csrc" / "tanh_digits.h", ROOT / "csrc" / "cpu" / "math" / "exp_digits.h"}
     sources = {
         path for ending in ("h", "cpp", "cu") for path in (ROOT / "csrc").rglob(f"*.{ending}")

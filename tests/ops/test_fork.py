@@ -1,5 +1,5 @@
 """The package in worker processes: forked children of a process that has used torch's threads, where
-these hang; workers that are forked by a server, or begun anew; a DataLoader's."""
+these hang; workers that a server forks or that start anew; workers of a DataLoader."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-# Each step is given in turn: a hang names itself by being the last.
+# Each step is printed first, so that the last one printed is the one that hangs.
 SCRIPT = """
 import os, signal, sys, torch
 torch.set_num_threads(2)
-torch.rand(1_000_000).sort()  # the threads that a child does not have
+torch.rand(1_000_000).sort()  # a child does not have these threads
 import lenetshift
 from lenetshift.data.dataset import dataset_sha256
 
@@ -99,8 +99,8 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("how", ["fork", "forkserver", "spawn"])
 def test_workers_give_the_same_answers(how: str, tmp_path: Path) -> None:
-    """Of a pool, and of a DataLoader."""
-    script = tmp_path / "workers.py"  # workers that are begun anew import it
+    """Workers of a pool and of a DataLoader."""
+    script = tmp_path / "workers.py"  # workers that start anew import it
     script.write_text(WORKERS)
     command = [sys.executable, script, how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

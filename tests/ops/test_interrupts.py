@@ -28,7 +28,7 @@ COMMAND = [
 
 
 def interrupted(after_s: float, folder: Path) -> tuple[int, str]:
-    """The status and what was said of a run that gets SIGINT after some seconds."""
+    """The exit status and the output of a run that gets SIGINT after some seconds."""
     with subprocess.Popen(
         [*COMMAND, "--resume", "--out", str(folder)],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -43,7 +43,7 @@ def interrupted(after_s: float, folder: Path) -> tuple[int, str]:
 BEFORE_OUR_HANDLER = {
     "lenetshift/__init__.py", "lenetshift/cli/__init__.py", "lenetshift/cli/interrupts.py",
 }  # fmt: skip
-"""What may be running while no handler of ours is there yet: some thousandths of a second."""
+"""The code that may run before our handler is installed: some milliseconds."""
 
 
 @pytest.mark.slow
@@ -57,8 +57,8 @@ def test_at_any_moment(tmp_path) -> None:
         files = set(re.findall(r"/(lenetshift/[\w/]+\.py)", errors))
         if status == -signal.SIGINT and "interrupted" not in errors and files <= BEFORE_OUR_HANDLER:
             continue  # Python itself was starting
-        # Python ends by the signal itself, which a shell takes for 130, where the exception has passed
-        # through code made of a string, such as a dataclass's.
+        # Python ends by the signal itself, which a shell reports as 130, if the exception passed through
+        # code that was compiled from a string, such as that of a dataclass.
         assert status in (0, interrupts.STATUS, -signal.SIGINT), (k, errors)
         assert "Traceback" not in errors, (k, errors)
         assert status == 0 or "interrupted" in errors, (k, errors)
@@ -101,7 +101,7 @@ print("went on")
     ("before", "expected"),
     [
         ("default_int_handler", (interrupts.STATUS, "", "interrupted\n")),
-        ("SIG_IGN", (0, "went on\n", "")),  # as a shell's job in the background
+        ("SIG_IGN", (0, "went on\n", "")),  # like a background job of a shell
     ],
 )
 def test_while_the_package_is_imported(before, expected) -> None:

@@ -1,4 +1,4 @@
-"""Which kernels run: the choice, the override, and that nothing leaks between ISAs."""
+"""Which kernels run: the default, the override, and no leaks between instruction sets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_python(code: str, isa: str | None) -> subprocess.CompletedProcess[str]:
 
 
 def test_forced_isa_runs(isa: str) -> None:
-    """The lanes are a constant of the code that runs, not of the table that names it."""
+    """The number of lanes is a constant in the code that runs, not in the table that names it."""
     assert lenetshift.isa() == isa
     assert core.lanes() == LANES[isa]
 

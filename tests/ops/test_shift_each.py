@@ -52,7 +52,7 @@ def test_is_translate_by_the_diagonal() -> None:
 
 def test_strided() -> None:
     images = torch.randn(2 * len(SHIFTS), 8, 10)[::2, :, ::3]
-    shifts = torch.stack([SHIFTS, SHIFTS.flip(0)], dim=2)[:, :, 1]  # no more contiguous than those
+    shifts = torch.stack([SHIFTS, SHIFTS.flip(0)], dim=2)[:, :, 1]  # not contiguous either
     assert not images.is_contiguous()
     assert not shifts.is_contiguous()
     assert torch.equal(shift_each(images, shifts), reference.shift_each(images, shifts))

@@ -1,4 +1,4 @@
-"""One model asked by several threads: each sees eval mode, and the model has its own mode back."""
+"""Several threads use one model: each sees eval mode, and the mode of the model is restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lenetshift.shifts import ShiftGrid
 
 
 class Recorder(nn.Module):
-    """Notes its mode, per thread, and lets the thread go on when it is told to."""
+    """Records its mode for each thread, and blocks the thread until it is released."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """``train_epoch_<model>`` against the float64 reference, for every ISA; threads; interruption.
 
-The tolerances follow from float32's eps (2^-23). A rounded sum of k terms is off by some
-sqrt(k) * eps of its terms, a weight is rounded once a step.
+The tolerances follow from float32's eps (2^-23). The error of a rounded sum of k terms is about
+sqrt(k) * eps of its terms; a weight is rounded once in each step.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ N_DATA = 500
 # (batch size, images): one image a step, around a vector's lanes, several lane groups with a rest,
 # more than the 64 images that the MLP lists at once, one batch for all.
 BATCHES = [(1, 5), (7, 20), (16, 48), (17, 60), (64, 150), (100, 230), (500, 120)]
-# How a float64 epoch runs: name, activation, hidden units, batch size, images, kind of images.
+# The arguments of a float64 epoch: name, activation, hidden units, batch size, images, kind of images.
 Case = tuple[str, str, int, int, int, str]
 
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    """Puts torch's number of threads back."""
+    """Restores torch's number of threads."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -42,7 +42,7 @@ def threads() -> Iterator[None]:
 
 @cache
 def dataset(kind: str) -> tuple[Tensor, Tensor]:
-    """MNIST, four fifths of whose pixels are 0, or random images without a blank."""
+    """MNIST, in which four fifths of the pixels are 0, or random images without blank pixels."""
     if kind == "mnist":
         train, _ = load_mnist()
         return train.images[:N_DATA].clone(), train.labels[:N_DATA].clone()
@@ -75,7 +75,7 @@ def learning_rate(kind: str) -> float:
 def fused_epoch(
     name: str, model: nn.Module, kind: str, order: Tensor, batch_size: int
 ) -> tuple[Tensor, list[Tensor]]:
-    """Losses and new parameters; the model stays as it is."""
+    """Losses and new parameters; the model is not changed."""
     images, labels = dataset(kind)
     parameters = [parameter.detach().clone() for parameter in model.parameters()]
     op = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
@@ -87,7 +87,7 @@ def fused_epoch(
 
 @cache
 def exact_epoch(case: Case) -> tuple[Tensor, list[Tensor]]:
-    """The same in float64."""
+    """The same, in float64."""
     name, activation, n_hidden, batch_size, n, kind = case
     model = make_model(name, activation, n_hidden).double()
     losses = reference.sgd_epoch(
@@ -140,7 +140,7 @@ def test_any_number_of_hidden_units(isa: str, name: str, n_hidden: int) -> None:
 
 
 def test_blank_images_and_repeats(isa: str) -> None:
-    """Images without a pixel; an image many times in a batch."""
+    """Images without ink, and the same image many times in a batch."""
     images = torch.zeros(4, 28, 28, dtype=torch.uint8)
     images[3, 27, 27] = 255  # the last pixel
     labels = torch.tensor([0, 3, 9, 9])
@@ -199,13 +199,13 @@ def test_loss_curve_is_that_of_eager(name: str) -> None:
     eager_error = (eager.double() - exact).abs().max()
     error = (losses.double() - exact).abs().max()
     assert losses[-20:].mean() < 0.7 * losses[:20].mean()
-    # Two float32 roundings of one path differ as independent draws do: within a factor of 4.
+    # Two float32 roundings of one computation differ like independent samples: within a factor of 4.
     assert error <= 4 * eager_error, f"{error:.1e} against eager's {eager_error:.1e}"
 
 
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_opcheck(name: str) -> None:
-    """Among other things that the schema names what the op writes: the parameters."""
+    """Includes that the schema marks the parameters as written."""
     parameters = [p.detach() for p in make_model(name, "tanh").parameters()]
     op = getattr(torch.ops.lenetshift, f"train_epoch_{name}").default
     torch.library.opcheck(op, (*dataset("mnist"), permutation(5), parameters, 0.1, 2, "relu"))

@@ -1,5 +1,5 @@
-"""Derivatives of the ops in forward mode, in ``torch.func``'s transforms and again, against plain
-PyTorch's in float64."""
+"""Derivatives of the ops in forward mode, in ``torch.func`` transforms, and of higher order, compared with
+plain PyTorch in float64."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lenetshift.models.build import MODEL_NAMES, build_model
 TABLE = ((0, 1), (0, 2), (0, 1, 2))
 MOVES = [(1, 0), (-2, 1), (0, 0), (9, 9)]
 SHIFTS = torch.tensor(MOVES)
-# What float64 leaves of sums of some hundred terms, Toom-Cook's growth included.
+# The float64 error of sums of some hundred terms, including the growth in Toom-Cook forms.
 CLOSE: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-11}
 Op = Callable[..., Tensor]
 
@@ -129,7 +129,7 @@ def test_nested_transforms(op: Op, plain: Op, inputs: Any) -> None:
 
 @every_op
 def test_batches(op: Op, plain: Op, inputs: Any) -> None:
-    """Each argument batched or not, along its first or its last dimension."""
+    """Each argument is batched along its first or its last dimension, or not."""
     batches = [torch.stack([*pair], dim=-1) for pair in zip(inputs(), inputs(1), strict=True)]
     n = len(batches)
     for chosen in range(1, 2**n):

@@ -1,4 +1,4 @@
-"""Training writes weights in place, and autograd is told: no wrong gradients from an older graph."""
+"""Training writes weights in place and tells autograd: an older graph gives no wrong gradients."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_in_modes_without_graphs(mode: Any) -> None:
     versions = [parameter._version for parameter in model.parameters()]
     with mode():
         train(model, DATASET, **SETTINGS)
-        inference_made = build_model("mlp", seed=0)  # its weights may have no counters
+        inference_made = build_model("mlp", seed=0)  # its weights may have no version counters
         train(inference_made, DATASET, **SETTINGS)
     assert all(p._version > v for p, v in zip(model.parameters(), versions, strict=True))
     for got, expected in zip(inference_made.parameters(), model.parameters(), strict=True):

@@ -1,4 +1,4 @@
-"""What happens without a CUDA device: in a build without CUDA kernels, and in one with them."""
+"""Without a CUDA device, in builds with and without CUDA kernels."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def calls() -> dict[str, Callable[[], Any]]:
 @pytest.mark.skipif(not core.has_cuda, reason="this build has no CUDA kernels")
 @pytest.mark.parametrize("name", calls())
 def test_calls_reach_the_cuda_runtime(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its arguments in the kernel's order and number, an op goes as far as CUDA's first word."""
+    """An op passes its arguments in the right order and number: CUDA itself reports the error."""
     call = calls()[name]
     real, cuda, empty = _common.run_kernel, torch.device("cuda", 0), torch.empty
 

@@ -1,4 +1,4 @@
-"""The README's table of speed is of the committed result files."""
+"""The README's table of speed matches the committed result files."""
 
 from __future__ import annotations
 

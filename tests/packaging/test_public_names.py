@@ -1,8 +1,8 @@
-"""What is public stays, or warns for a version before it goes: tests/packaging/public_names.txt lists it.
+"""Public names, listed in tests/packaging/public_names.txt, are not removed without a warning first.
 
-A line is a name; `` warns since VERSION`` stands behind one whose use warns, of which VERSION is the first
-release that does. To write the list anew, with its marks: ``python tests/packaging/test_public_names.py``.
-A metric may be missing from it until then.
+A line is a name; `` warns since VERSION`` follows a name whose use warns since release VERSION. To rewrite
+the list, with its marks: ``python tests/packaging/test_public_names.py``.
+A metric may be missing from the list until then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MARK = " warns since "
 
 
 def public_names() -> set[str]:
-    """The names that the package exports, and what its classes have of their own."""
+    """The names that the package exports, and the attributes of its classes."""
     names = set()
     for module in (lenetshift, metrics, ops):
         for name in module.__all__:
@@ -33,14 +33,14 @@ def public_names() -> set[str]:
 
 
 def attributes(value: type) -> set[str]:
-    """Methods, properties and fields, those of the package's own base classes among them."""
+    """Methods, properties and fields, including those of the package's own base classes."""
     own = [base for base in value.__mro__ if base.__module__.split(".")[0] == "lenetshift"]
     names = {name for base in own for name in (*vars(base), *inspect.get_annotations(base))}
     return {name for name in names if not name.startswith("_")}
 
 
 def listed() -> dict[str, str]:
-    """Name -> the first version that warns of its use; empty for what is to stay."""
+    """Name -> the first version that warns of its use; empty for names that stay."""
     lines = (line.partition(MARK) for line in LIST.read_text().splitlines())
     return {name: version for name, _, version in lines}
 
@@ -50,7 +50,7 @@ def numbers(version: str) -> list[int]:
 
 
 def gone_too_soon(known: dict[str, str], names: set[str], now: str) -> list[str]:
-    """Names that are missing, and of which no version before ``now`` has warned."""
+    """Names that are missing although no version before ``now`` has warned."""
     return [
         name
         for name, since in known.items()

@@ -1,4 +1,4 @@
-"""docs/python.md names what is there, and imports between the rooms of the package become no more tangled."""
+"""docs/python.md names what exists, and imports between the rooms of the package run one way."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rooms_on_the_map() -> list[str]:
 
 
 def rooms_of_the_package() -> set[str]:
-    """Folders, at any depth, with a slash at the end, and modules at the top."""
+    """Folders at any depth, with a trailing slash, and modules at the top."""
     folders = (
         path
         for path in PACKAGE.rglob("*")
@@ -51,7 +51,7 @@ def rooms_of_the_package() -> set[str]:
 
 
 def in_code() -> list[str]:
-    """What stands between backticks."""
+    """The texts between backticks."""
     return re.findall(r"`([^`\n]+)`", text())
 
 
@@ -108,7 +108,7 @@ def test_readers_are_led_to_it() -> None:
 
 
 def arrows(package: Path) -> Arrows:
-    """Which room imports which, in functions too, but not for the type checker alone.
+    """Which room imports which, also within functions, but not for the type checker alone.
 
     A room is a folder, a module at the top of the package or a ``__main__.py``, by its dotted name;
     ``__init__.py`` at the top is the package itself.
@@ -132,7 +132,7 @@ def _room(module: str, path: Path, package: Path) -> str:
 
 
 def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes within, but for what is under ``if TYPE_CHECKING:``."""
+    """All nodes within, except those under ``if TYPE_CHECKING:``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and ast.unparse(child.test) in TYPES_ALONE:
             for other in child.orelse:
@@ -158,7 +158,7 @@ def _targets(node: ast.AST, folder: tuple[str, ...], modules: dict[str, Path]) -
 
 
 def reachable(drawn: Arrows) -> dict[str, set[str]]:
-    """Room -> itself and all that its arrows lead to."""
+    """Room -> itself and all rooms that its arrows lead to."""
     reach = {room: {room} for arrow in drawn for room in arrow}
     grows = True
     while grows:
@@ -221,7 +221,7 @@ def test_floors_and_the_top() -> None:
 
 
 def test_the_package_is_what_is_measured() -> None:
-    """A bound from above says nothing of arrows that are not found."""
+    """An upper bound does not notice arrows that are not found."""
     drawn = arrows(PACKAGE)
     assert ("lenetshift.predict", "lenetshift.predict.shared") in drawn
     assert ("lenetshift.metrics", "lenetshift.checks") in drawn

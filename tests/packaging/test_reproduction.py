@@ -1,4 +1,4 @@
-"""REPRODUCTION.md is what its command makes of the kept summary; a study gives that summary."""
+"""REPRODUCTION.md is generated from the stored summary, and a study gives such a summary."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_block_that_nobody_knows(reproduction) -> None:
 
 
 def test_what_is_kept(reproduction) -> None:
-    """Of a whole study at its defaults, every experiment in it, and small."""
+    """The summary is of a whole study at its defaults, with every experiment, and it is small."""
     kept = summary.read_summary(reproduction.KEPT / summary.SUMMARY)
     assert kept["note"] == ""
     assert kept["study"] == {"seeds": 20, "experiments": list(EXPERIMENTS), "quick": False}

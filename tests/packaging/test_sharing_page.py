@@ -1,4 +1,4 @@
-"""docs/sharing.md says what the kernels' sizes give."""
+"""docs/sharing.md states the counts that follow from the kernels' sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_table_is_what_the_command_writes(sharing) -> None:
 
 
 def test_plain_counts_are_those_of_the_layers(sharing) -> None:
-    """Counted again, in a forward pass of the model itself."""
+    """Counted again in a forward pass of the model."""
     model, counted = build_model("symmetric_lenet5", seed=0), []
 
     def count(layer, inputs, output) -> None:
@@ -37,7 +37,7 @@ def test_plain_counts_are_those_of_the_layers(sharing) -> None:
 
 
 def test_one_shift_shares_nothing(sharing) -> None:
-    """But for the canvas of C3, which has every place, of which one shift reads every second."""
+    """Except the canvas of C3, which has all places, while one shift reads every second one."""
     found = sharing.counts(ShiftGrid(range(1), range(1)))
     assert found.shared["C1"] == found.plain["C1"]
     assert found.shared["C5"] == found.in_forms["C5"] == found.plain["C5"]

@@ -1,4 +1,4 @@
-"""``c3_conv`` and its gradients from anywhere, against the float64 reference."""
+"""``c3_conv`` and its gradients from any implementation, against the float64 reference."""
 
 from __future__ import annotations
 

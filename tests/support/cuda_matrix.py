@@ -24,9 +24,9 @@ from lenetshift.shifts import ShiftGrid
 
 
 class Kernels(Protocol):
-    """The CUDA ops, wherever they run. Tensors come from the CPU and go back there."""
+    """The CUDA ops, on a card or emulated. Tensors come from the CPU and return to it."""
 
-    #: Puts an input where the kernels read it.
+    #: Copies an input to where the kernels read it.
     place: Callable[[Tensor], Tensor]
 
     def c3_conv(self, input: Tensor, weight: Tensor, bias: Tensor, masks: list[int]) -> Tensor:
@@ -35,7 +35,7 @@ class Kernels(Protocol):
     def c3_conv_backward(
         self, upstream: Tensor, input: Tensor, weight: Tensor, masks: list[int], wanted: list[bool]
     ) -> list[Tensor]:
-        """The gradients of input, weight and bias, empty where not wanted."""
+        """The gradients of input, weight and bias, empty if not wanted."""
 
     def translate(self, images: Tensor, shifts: Tensor) -> Tensor:
         """The moved images."""
@@ -55,7 +55,7 @@ class Kernels(Protocol):
         grid: ShiftGrid,
         return_logits: bool = True,
     ) -> tuple[Tensor, Tensor]:
-        """Predictions, and logits (empty where not wanted)."""
+        """Predictions, and logits (empty if not wanted)."""
 
     def train(
         self,
@@ -68,7 +68,7 @@ class Kernels(Protocol):
         learning_rate: float,
         batch_size: int,
     ) -> list[Tensor]:
-        """Losses and the parameters afterwards; the model stays as it is."""
+        """Losses and the new parameters; the model is not changed."""
 
 
 # c3_conv
@@ -113,8 +113,8 @@ GRIDS = [
     ShiftGrid(range(1, 2), range(-4, 3)),
     ShiftGrid(range(25, 28), range(-27, -25)),
 ]
-# What float32 may do: this many times the difference between PyTorch's own float32 and float64, and
-# the rounding of the largest value, since the difference may happen to be small.
+# The allowed error of float32: this many times the difference between PyTorch's own float32 and float64,
+# and the rounding of the largest value, since the difference may happen to be small.
 ROUNDINGS = 8
 
 
@@ -177,7 +177,7 @@ def expected_logits(
 
 
 def check_rounding(what: str, got: Tensor, single: Tensor, exact: Tensor) -> float:
-    """That `got` is about as far from float64 as PyTorch's own float32 is; how far it may be."""
+    """Check that `got` is about as close to float64 as PyTorch's own float32; returns the allowed error."""
     eps = torch.finfo(torch.float32).eps * float(exact.abs().max())
     bound = ROUNDINGS * (float((single - exact).abs().max()) + eps)
     error = float((got - exact).abs().max())
@@ -239,7 +239,7 @@ def check_training(
 
 
 def unaligned(tensor: Tensor) -> Tensor:
-    """Its copy in a slice of a larger tensor: aligned to nothing but its values' size."""
+    """A copy in a slice of a larger tensor, aligned only to the size of its values."""
     larger = tensor.new_empty(tensor.numel() + 1)
     larger[1:] = tensor.flatten()
     return larger[1:].view(tensor.shape)
@@ -310,7 +310,7 @@ class Matrix:
         moved = torch.ops.lenetshift.translate(images, SHIFTS)
         upstream = torch.randn_like(moved)
         (expected,) = torch.autograd.grad(moved, images, upstream)
-        # To the last bit: the CPU's order of adding.
+        # To the last bit: the same order of additions as on the CPU.
         assert torch.equal(kernels.translate_backward(upstream, SHIFTS), expected)
 
     @pytest.mark.parametrize("name", LENETS)
@@ -330,7 +330,7 @@ class Matrix:
 
     @pytest.mark.parametrize("name", LENETS)
     def test_predict_real_digits(self, kernels: Kernels, name: str) -> None:
-        """Images that lose ink on different sides, or not at all, in one block of patterns."""
+        """Images that lose ink on different sides, or none, in one block of patterns."""
         check_predictions(kernels, name, "digits", 5)
 
     def test_predict_single_pixels(self, kernels: Kernels) -> None:
@@ -391,7 +391,7 @@ class Matrix:
 
     @pytest.mark.parametrize("name", MODELS)
     def test_train_blank_images_and_repeats(self, kernels: Kernels, name: str) -> None:
-        """Images without a pixel; an image many times in a batch."""
+        """Images without ink, and the same image many times in a batch."""
         images = torch.zeros(3, 28, 28, dtype=torch.uint8)
         images[2, 27, 27] = 255
         permutation = torch.tensor([2, 2, 0, 1, 2, 0])

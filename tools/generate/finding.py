@@ -1,7 +1,8 @@
 """Draws docs/finding.png, the README's picture: ``python tools/generate/finding.py RESULTS``.
 
-RESULTS is the folder of a finished ``python -m lenetshift.reproduce``. One test image moved left and right,
-what each model answers, and how many of all test images it reads right when they are moved so.
+RESULTS is the folder of a finished ``python -m lenetshift.reproduce``. It shows one test image moved left
+and right, the answer of each model, and the share of all test images that the model reads correctly under
+that shift.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lenetshift.reproduce.results import read_results
 PICTURE = Path(__file__).parents[2] / "docs" / "finding.png"
 RIGHT, WRONG = "#0072B2", "#D55E00"  # Okabe and Ito
 INDEX = 1580
-"""A test image on which every model does about as well as on most."""
+"""A test image that is typical for every model."""
 
 
 def draw(results: Path, index: int = INDEX) -> None:

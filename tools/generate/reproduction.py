@@ -1,7 +1,7 @@
 """Writes the tables of REPRODUCTION.md: ``python tools/generate/reproduction.py [DOSSIER]``.
 
-With a dossier, verifies it and keeps its summary and figures in docs/reproduction/ first; without one,
-the summary that is there is used. What stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end
+With a dossier, verifies it first and stores its summary and figures in docs/reproduction/; without one,
+uses the stored summary. What stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end
 -->`` is written anew, all else is by hand.
 """
 
@@ -23,7 +23,7 @@ KEPT = ROOT / "docs" / "reproduction"
 
 
 def keep(dossier: Path) -> None:
-    """Verify a dossier; keep its summary and its figures."""
+    """Verify a dossier, and store its summary and figures."""
     value = verify(dossier)
     KEPT.mkdir(parents=True, exist_ok=True)
     write_summary(KEPT / SUMMARY, summarize_dossier((dossier / DOSSIER).read_bytes()))
@@ -32,7 +32,7 @@ def keep(dossier: Path) -> None:
 
 
 def render(text: str) -> str:
-    """The page with every block written anew; ValueError where one is not known."""
+    """The page with every block rewritten; ValueError if a block is unknown."""
     found = blocks(read_summary(KEPT / SUMMARY), "docs/reproduction/")
 
     def block(match: re.Match[str]) -> str:

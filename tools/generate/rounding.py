@@ -1,4 +1,4 @@
-"""What the scripts here share: float32 by the standard library alone."""
+"""Shared by the scripts here: float32 with the standard library alone."""
 
 from __future__ import annotations
 

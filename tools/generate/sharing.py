@@ -57,7 +57,7 @@ class Counts:
 
 
 def counts(grid: ShiftGrid) -> Counts:
-    """Image by image; ink is not looked at, and edge lines are not counted."""
+    """Image by image; skipped blank pixels and edge lines are not counted."""
     k = sizes()
     n_dy, n_dx = grid.shape
     n, taps, tile = n_dy * n_dx, k["kTaps"], k["kMaxTile"]
@@ -109,7 +109,7 @@ def table(found: Counts) -> str:
 
 
 def draw_canvas(grid: ShiftGrid) -> None:
-    """One digit on the canvas of all shifts, and what three shifts see."""
+    """One digit on the canvas of all shifts, and the windows of three shifts."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
@@ -197,7 +197,7 @@ def draw_counts(found: Counts) -> None:
 
 
 def render(text: str) -> str:
-    """The page with its table written anew."""
+    """The page with its table rewritten."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n{table(counts(ShiftGrid()))}\n{END}{after}"

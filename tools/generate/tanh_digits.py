@@ -23,7 +23,7 @@ GRID = 20_000
 
 
 def solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
-    """Gauss's elimination with pivots."""
+    """Gaussian elimination with pivoting."""
     rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
     n = len(rows)
     for i in range(n):
@@ -77,7 +77,7 @@ def level(points: Sequence[float]) -> tuple[list[float], list[float], float]:
 
 
 def extremes(error: Callable[[float], float]) -> list[float]:
-    """Where the error is largest between two of its changes of sign."""
+    """The places between two sign changes where the error is largest."""
     best: list[tuple[float, float]] = []  # error, x
     for i in range(1, GRID + 1):
         x = LIMIT * i / GRID

@@ -92,7 +92,7 @@ def matrices(outputs: int, taps: int, points: Sequence[float]) -> tuple[Matrix, 
 
 
 def error(outputs: int, taps: int, points: Sequence[float]) -> float:
-    """Of the products, relative to the direct sum's."""
+    """The error of the products, relative to that of the direct sum."""
     g, b, a = matrices(outputs, taps, points)
     variance = [
         sum(v * v for v in row_g) * sum(v * v for v in row_b)
@@ -103,7 +103,7 @@ def error(outputs: int, taps: int, points: Sequence[float]) -> float:
 
 
 def candidates(family: Family) -> Iterator[list[float]]:
-    """Every choice of points: perhaps 0, then opposite ones."""
+    """Every choice of points: 0 or not, then pairs of opposite points."""
     n = sum(family.form) - 2 - family.zero
     if n % 2:
         raise ValueError(f"{family.name}: got {n} points beside 0, expected opposite ones")

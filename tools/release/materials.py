@@ -1,4 +1,4 @@
-"""The bill of materials of a wheel, as CycloneDX: what is in it, and what pip installs with it.
+"""The software bill of materials of a wheel (CycloneDX): its contents, and what pip installs with it.
 
     python tools/release/materials.py [PYTHON]    dist/lenetshift-VERSION.cdx.json, after wheels.py build
 
@@ -27,7 +27,7 @@ MNIST = ROOT / "lenetshift" / "mnist"
 
 
 def main() -> int:
-    """Write it; 1 where it is not valid."""
+    """Write it. Returns 1 if it is not valid."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", nargs="?", metavar="PYTHON", default=sys.executable)
     args = parser.parse_args()
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def write(python: str, folder: Path) -> str:
-    """Install, list, complete, check and write; what was written in a line."""
+    """Install, list, complete, check and write; returns one line about the result."""
     wheel = wheel_for(python)
     run([python, "-m", "venv", "--without-pip", str(folder / "venv")], ROOT)
     there = str(folder / "venv" / "bin" / "python")
@@ -60,7 +60,7 @@ def write(python: str, folder: Path) -> str:
 
 
 def completed(bill: dict[str, Any], wheel: Path) -> dict[str, Any]:
-    """With the wheel's own hash, and what it holds that is no package of Python."""
+    """Add the wheel's hash, and those contents that are not Python packages."""
     version = wheel.name.split("-")[1]
     inside = [pybind11(), *mnist()]
     bill["components"] = [c for c in bill["components"] if c["name"] != "lenetshift"] + inside
@@ -78,7 +78,7 @@ def completed(bill: dict[str, Any], wheel: Path) -> dict[str, Any]:
 
 
 def pybind11() -> dict[str, Any]:
-    """The newest release, which an isolated build takes."""
+    """The newest release, which an isolated build uses."""
     version = importlib.metadata.version("pybind11")
     return {
         "type": "library", "bom-ref": f"pybind11=={version}", "name": "pybind11", "version": version,
@@ -100,12 +100,12 @@ def mnist() -> list[dict[str, Any]]:
 
 
 def digest(path: Path) -> dict[str, str]:
-    """Of a file, as CycloneDX has it."""
+    """The hash of a file in the form of CycloneDX."""
     return {"alg": "SHA-256", "content": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
 def licence(identifier: str) -> dict[str, Any]:
-    """An SPDX licence, as CycloneDX has it."""
+    """An SPDX licence in the form of CycloneDX."""
     return {"license": {"id": identifier}}
 
 

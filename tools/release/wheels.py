@@ -1,13 +1,13 @@
-"""The source distribution and the wheels, built, proved and tried.
+"""Build, check and try the source distribution and the wheels.
 
     python tools/release/wheels.py build [PYTHON ...]    dist/: an sdist, and from it a wheel for each Python
     python tools/release/wheels.py try [PYTHON ...]      a wheel in a clean environment: the main job, tests
-    python tools/release/wheels.py try --oldest PYTHON   with the oldest release of everything that it admits
-    python tools/release/wheels.py try --all-tests ...   every test, not the values' alone
+    python tools/release/wheels.py try --oldest PYTHON   with the oldest admitted releases
+    python tools/release/wheels.py try --all-tests ...   all tests, not only those of values
 
 ``try`` without ``--oldest`` takes the newest releases that pip finds. PYTHON is a command, such as
 ``python3.12``; by default the one that runs this. ``build`` makes every wheel twice, in different folders,
-and wants the same bytes. Linux wheels for other machines than this one are built in containers by
+and expects the same bytes. Linux wheels for other machines than this one are built in containers by
 cibuildwheel (``[tool.cibuildwheel]`` in pyproject.toml).
 """
 
@@ -32,7 +32,7 @@ TESTS = (
     "test_isa.py", "test_c3_conv.py", "test_translate.py", "test_predict_shifts_lenet5.py",
     "test_predict_shifts_mlp.py", "test_shared.py", "test_train_epoch.py", "test_metrics.py",
 )  # fmt: skip
-"""Values of every op, and what the package's Python does with them."""
+"""Tests of the values of every op, and of the Python code that uses them."""
 
 
 def main() -> int:
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def build(pythons: list[str], scratch: Path) -> None:
-    """An sdist, and its wheels, into ``dist``."""
+    """Build an sdist and its wheels in ``dist``."""
     shutil.rmtree(DIST, ignore_errors=True)
     run([sys.executable, "-m", "build", "--sdist", "--outdir", str(DIST), "."], ROOT)
     (sdist,) = DIST.glob("*.tar.gz")
@@ -74,7 +74,7 @@ def build(pythons: list[str], scratch: Path) -> None:
 
 
 def wheel_of(sdist: Path, python: str, folder: Path) -> Path:
-    """A wheel, built in a folder of its own."""
+    """Build a wheel in a folder of its own."""
     variables = {
         **os.environ,
         "TMPDIR": str(folder),
@@ -104,7 +104,7 @@ def differences(first: Path, second: Path) -> str:
 
 
 def try_wheel(python: str, folder: Path, oldest: bool, tests: tuple[str, ...]) -> None:
-    """Install the wheel of a Python into a clean environment; the main job, and tests."""
+    """Install the wheel for a Python into a clean environment; run the main command and tests."""
     wheel = wheel_for(python)
     run([python, "-m", "venv", str(folder / "venv")], ROOT)
     there = str(folder / "venv" / "bin" / "python")
@@ -132,7 +132,7 @@ def try_wheel(python: str, folder: Path, oldest: bool, tests: tuple[str, ...]) -
 
 
 def wheel_for(python: str) -> Path:
-    """The wheel in ``dist`` that a Python takes; FailedError where there is none."""
+    """The wheel in ``dist`` for a Python; FailedError if there is none."""
     tag = run([python, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"], ROOT).strip()
     wheels = sorted(DIST.glob(f"*-{tag}-{tag}-*.whl"))
     if not wheels:

@@ -1,9 +1,9 @@
-"""A breach of each promise of docs/PROMISES.md, planted in a copy: the test that it names must fail.
+"""Break each promise of docs/PROMISES.md in a copy: the test that the promise names must fail.
 
     python tools/stress/breaches.py            every one
     python tools/stress/breaches.py 9 11 13    some, by their numbers
 
-Breaches in csrc are compiled, the others only copied. Promise 26 has none here: its test plants its own.
+The core is compiled again for breaches in csrc. Promise 26 is not here: its test plants its own breach.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FILES = ("CMakeLists.txt", "README.md", "pyproject.toml")
 
 @dataclass(frozen=True)
 class Breach:
-    """What is broken: a text in a file and what takes its place; and which tests must see it."""
+    """A text in a file, its replacement, and the tests that must fail."""
 
     what: str
     file: str
@@ -48,16 +48,16 @@ class Breach:
 
 BREACHES = {
     1: Breach(
-        "another class at the last shift", "csrc/cpu/images/answers.h",
+        "a wrong class at the last shift", "csrc/cpu/images/answers.h",
         "static_cast<std::uint8_t>(index[l]);", "static_cast<std::uint8_t>(index[l] ^ (offset == 54));",
         "test_predict_shifts_lenet5.py",
     ),
     2: Breach(
-        "what the check finds is not looked at", "lenetshift/predict/shared/check.py",
+        "the result of the check is ignored", "lenetshift/predict/shared/check.py",
         "if agreed.all():", "if True:", "test_methods.py", "check_finds_wrong",
     ),
     3: Breach(
-        "outputs that are not finite stay as they came out", "csrc/cpu/conv/c3_conv.h",
+        "outputs that are not finite are not computed again", "csrc/cpu/conv/c3_conv.h",
         "if (stop.raised() || !not_finite.any()) return !stop.raised();", "if (true) return !stop.raised();",
         "test_c3_not_finite.py",
     ),
@@ -71,12 +71,12 @@ BREACHES = {
         "np.logical_and.reduce", "np.logical_or.reduce", "test_metrics.py", "accuracies",
     ),
     6: Breach(
-        "the order of images is anybody's", "lenetshift/data/seeds.py",
+        "the order of images does not depend on the seed", "lenetshift/data/seeds.py",
         "torch.randperm(n, generator=generator(seed)", "torch.randperm(n, generator=None",
         "test_runs.py", "function_of_its_settings",
     ),
     7: Breach(
-        "two threads, another last bit", "lenetshift/ops/c3_conv.py",
+        "the number of threads changes the last bit", "lenetshift/ops/c3_conv.py",
         "    return output\n",
         "    import torch\n\n    return output * (1 + 2e-7 * (torch.get_num_threads() > 1))\n",
         "test_c3_conv_large_maps.py", "number_of_threads",
@@ -86,7 +86,7 @@ BREACHES = {
         "with _global_lock, torch.random.fork_rng(devices=devices):", "with _global_lock:", "test_seeds.py",
     ),
     9: Breach(
-        "calls do not take turns", "csrc/host/threads.cpp",
+        "concurrent calls do not take turns", "csrc/host/threads.cpp",
         "p.taken = has_turn_ = has_turn = n_threads_ > 1;", "has_turn_ = has_turn = n_threads_ > 1;",
         "test_core_threads.py", "several_threads_at_once",
     ),
@@ -95,7 +95,7 @@ BREACHES = {
         "in the child\n    _forked = True", "in the child\n    _forked = False", "test_fork.py", "main_job",
     ),
     11: Breach(
-        "a kernel asks nobody whether to stop", "csrc/host/stop.h",
+        "a kernel does not check whether to stop", "csrc/host/stop.h",
         "execution_.should_stop())", "false)", "test_core_threads.py", "ops_can_be_interrupted",
     ),
     12: Breach(
@@ -116,17 +116,17 @@ BREACHES = {
         "            os.fsync(file.fileno())\n", "", "test_dossier.py", "reaches_the_disk",
     ),
     16: Breach(
-        "finished runs are done again", "lenetshift/study/run_files.py",
+        "finished runs are repeated", "lenetshift/study/run_files.py",
         "    if sealed is None:\n        return None\n    try:\n        arrays",
         "    if True:\n        return None\n    try:\n        arrays",
         "test_study.py", "finished_runs_are_not_done_again",
     ),
     17: Breach(
-        "a reproduction takes a study's folder", "lenetshift/reproduce/folder.py",
+        "a reproduction uses a study's folder", "lenetshift/reproduce/folder.py",
         "    refuse(folder, STUDY)\n", "", "test_study.py", "write_over",
     ),
     18: Breach(
-        "a checkpoint's hash is not looked at", "lenetshift/storage/proofs.py",
+        "a checkpoint's hash is not checked", "lenetshift/storage/proofs.py",
         "if hashlib.sha256(body).hexdigest().encode() != digest:", "if False:",
         "test_checkpoints.py", "flipped",
     ),
@@ -140,16 +140,16 @@ BREACHES = {
         "test_untrusted.py", "pickled",
     ),
     21: Breach(
-        "archives are not bounded", "lenetshift/storage/untrusted.py",
+        "the size of unpacked archives is not limited", "lenetshift/storage/untrusted.py",
         "    if n_bytes > most:", "    if False:", "test_untrusted.py", "unpack_to_more",
     ),
     22: Breach(
-        "a cut .gz is not refused", "lenetshift/data/idx.py",
+        "a truncated .gz is not rejected", "lenetshift/data/idx.py",
         "except (gzip.BadGzipFile, EOFError, zlib.error)", "except (gzip.BadGzipFile, zlib.error)",
         "test_fuzz_corpus.py", "idx",
     ),
     23: Breach(
-        "a core of other sources is taken", "lenetshift/checks/core.py",
+        "a core that was built from other sources is used", "lenetshift/checks/core.py",
         "if sha256 is not None and getattr", "if False and getattr", "test_native.py", "other_sources",
     ),
     24: Breach(
@@ -157,18 +157,18 @@ BREACHES = {
         'std::getenv("LENETSHIFT_ISA")', "nullptr", "test_isa.py",
     ),
     25: Breach(
-        "a free-threaded Python is taken", "lenetshift/checks/core.py",
+        "a free-threaded Python is accepted", "lenetshift/checks/core.py",
         'if sysconfig.get_config_var("Py_GIL_DISABLED"):', "if False:", "test_native.py", "free_threaded",
     ),
     27: Breach(
-        "what is not an int is taken for one", "lenetshift/checks/arguments.py",
+        "a value that is not an int is accepted as one", "lenetshift/checks/arguments.py",
         "as_int = int(value) if is_int(value) else None", "as_int = int(value)", "test_checks.py",
     ),
 }  # fmt: skip
 
 
 def main() -> int:
-    """Plant what is asked for; 1 where a test did not see it."""
+    """Plant the chosen breaches. Returns 1 if no test fails with one of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("numbers", nargs="*", type=int, choices=[[], *BREACHES], metavar="NUMBER")
     numbers = parser.parse_args().numbers or list(BREACHES)
@@ -186,7 +186,7 @@ def main() -> int:
 
 
 def verdict(breach: Breach, copy: Path, build: Path) -> bool:
-    """Whether the tests fail with a breach; FailedError where it cannot be planted or they are not run."""
+    """Whether the tests fail with a breach; FailedError if it cannot be planted or no test runs."""
     shutil.rmtree(copy, ignore_errors=True)
     for name in COPIED:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""Runs on disks that are too small, of every size from nothing to enough: nothing may be lost.
+"""Run commands on disks that are too small, from no space to enough: nothing may be lost.
 
     python tools/stress/full_disk.py              40 sizes for `reproduce`, 20 for `study`
     python tools/stress/full_disk.py --sizes 4    fewer
@@ -6,7 +6,7 @@
 The disk is a tmpfs of that size (Linux; as root, or where users may have namespaces of their own). `study`
 asks for room before it begins, so its disk is filled up to that size once it has begun. A run that does not
 fit must end with one line and status 2, and leave no half-written file. Then there is room, and the run goes
-on with --resume: what it leaves must equal what a run with room enough leaves.
+on with --resume: what it leaves must equal what a run with enough space leaves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Job:
-    """A command, on how many sizes it is tried, and whether the disk is filled after it has begun."""
+    """A command, the number of sizes, and whether the disk is filled after the command has started."""
 
     command: tuple[str, ...]
     sizes: int
@@ -48,11 +48,11 @@ ENOUGH = 1 << 30
 
 
 def main() -> int:
-    """Run both; 1 where something was lost."""
+    """Run both commands. Returns 1 if something was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, help="for each command")
     args = parser.parse_args()
-    if "LENETSHIFT_OWN_MOUNTS" not in os.environ:  # whatever happens, its mounts end with it
+    if "LENETSHIFT_OWN_MOUNTS" not in os.environ:  # its mounts end with this process
         own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
         variables = {**os.environ, "LENETSHIFT_OWN_MOUNTS": "1"}
         return subprocess.run([*own, sys.executable, *sys.argv], env=variables).returncode
@@ -69,12 +69,12 @@ def main() -> int:
 
 
 def fill(job: Job, folder: Path, n_sizes: int) -> str:
-    """Run a command on disks of so many sizes; how it went."""
+    """Run a command on disks of several sizes; returns one line about the result."""
     whole, disk = folder / "whole", folder / "disk"
     disk.mkdir(parents=True)
     done = run(job.command, whole)
     if done.returncode:
-        raise FailedError(f"with room enough: {done.stderr}")
+        raise FailedError(f"with enough space: {done.stderr}")
     page = os.sysconf("SC_PAGESIZE")
     pages = sum(-(-path.stat().st_size // page) + 1 for path in whole.rglob("*")) + 2
     too_small = 0
@@ -97,7 +97,7 @@ def fill(job: Job, folder: Path, n_sizes: int) -> str:
 
 
 def attempt(job: Job, disk: Path, size: int) -> bool:
-    """A run on a disk with so much room; whether it was too little."""
+    """Run on a disk of that size; returns whether it was too small."""
     folder = disk / "run"
     filler = threading.Thread(target=leave, args=(disk, folder, size))
     if job.filled_later:
@@ -116,7 +116,7 @@ def attempt(job: Job, disk: Path, size: int) -> bool:
 
 
 def leave(disk: Path, folder: Path, size: int) -> None:
-    """Once a run has written a file, leave so many bytes for all that it writes."""
+    """After a run has written a file, leave that many bytes of free space."""
     while not any(path.is_file() for path in folder.rglob("*")):
         time.sleep(0.005)
     with open(disk / "filler", "wb") as file:
@@ -129,14 +129,14 @@ def leave(disk: Path, folder: Path, size: int) -> None:
 
 
 def run(command: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
-    """A run in a folder, to its end."""
+    """Run the command in a folder until it ends."""
     return subprocess.run(
         [sys.executable, *command, "--out", str(folder)], cwd=ROOT, capture_output=True, text=True
     )
 
 
 def mount(disk: Path, *options: str) -> None:
-    """Mount, or change, what lies there."""
+    """Mount or remount the disk."""
     subprocess.run(["mount", *options, disk], check=True)
 
 

@@ -28,12 +28,12 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 
 def main() -> int:
-    """Run what is asked for; 1 where a target breaks."""
+    """Run the chosen targets. Returns 1 if one of them breaks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", nargs="?")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--found", type=Path, help="where new inputs are kept")
-    parser.add_argument("--seed", action="store_true", help="write the first inputs and end")
+    parser.add_argument("--found", type=Path, help="folder for new inputs")
+    parser.add_argument("--seed", action="store_true", help="write the first inputs and exit")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.seed:
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def one(target: str, seconds: int, found: Path) -> int:
-    """A target in a process of its own; what came of it in a line."""
+    """Run a target in a process of its own; returns one line about the result."""
     found.joinpath(target).mkdir(parents=True, exist_ok=True)
     command = [sys.executable, __file__, target, "--here", "--seconds", str(seconds)]
     done = subprocess.run([*command, "--found", str(found)], capture_output=True, text=True)
@@ -76,7 +76,7 @@ def fuzz(target: str, seconds: int, found: Path) -> None:
 
 
 def seed() -> None:
-    """The first inputs: good files, and some that are bad in a way of their own."""
+    """The first inputs: valid files, and some that are invalid in various ways."""
     import torch
     from fuzz_targets import RUN
     from safetensors.torch import save

@@ -1,10 +1,10 @@
-"""Kill runs at random moments and go on: the end must be the same.
+"""Kill runs at random moments and resume them: the results must be the same.
 
     python tools/stress/kill.py                 100 times SIGKILL in `reproduce`, 100 times in `study`
     python tools/stress/kill.py --times 5       fewer
 
-A run is started, killed after a random time, and started again with --resume, until it has been killed so
-often; then it may end. What it leaves must equal what an undisturbed run leaves (times of day and
+A run is started, killed after a random time, and started again with --resume, until it has been killed that
+often; then it may finish. What it leaves must equal what an undisturbed run leaves (times of day and
 durations aside), and files of others in its folder must be as they were.
 """
 
@@ -30,11 +30,11 @@ STUDY = ["-m", "lenetshift.study", "--quick", "--experiments", "table", "symmetr
 
 
 class FailedError(Exception):
-    """What differs, in a line."""
+    """A difference, in one line."""
 
 
 def main() -> int:
-    """Run both; 1 where something was lost."""
+    """Run both commands. Returns 1 if something was lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=100, help="SIGKILLs for each command")
     parser.add_argument("--seed", type=int, default=0)
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def disturb(command: list[str], folder: Path, times: int, moments: random.Random) -> str:
-    """Kill a command so often; how it went."""
+    """Kill a command that many times; returns one line about the result."""
     folder.mkdir()
     start = time.monotonic()
     run(command, folder / "whole")
@@ -69,7 +69,7 @@ def disturb(command: list[str], folder: Path, times: int, moments: random.Random
             killed += 1
         elif process.returncode:
             raise FailedError(f"after {killed} kills: status {process.returncode}")
-        else:  # it came to its end before: another
+        else:  # it finished first: start another
             folders.append(folder / f"run{len(folders)}")
             put_others(folders[-1])
         process.wait()
@@ -78,7 +78,7 @@ def disturb(command: list[str], folder: Path, times: int, moments: random.Random
         compare(folder / "whole", target)
         for name, contents in others.items():
             if (target / name).read_bytes() != contents:
-                raise FailedError(f"{target / name}: a file of others was changed")
+                raise FailedError(f"{target / name}: an unrelated file was changed")
         if left := [path for path in target.rglob("*") if "partial" in path.name]:
             raise FailedError(f"left behind: {left}")
     return (
@@ -88,7 +88,7 @@ def disturb(command: list[str], folder: Path, times: int, moments: random.Random
 
 
 def put_others(folder: Path) -> dict[str, bytes]:
-    """A folder with files that are none of the run's; their contents by name."""
+    """Make a folder with unrelated files; returns their contents by name."""
     others = {
         "notes.txt": b"mine",
         "figures/mine.png": b"not a picture",
@@ -101,7 +101,7 @@ def put_others(folder: Path) -> dict[str, bytes]:
 
 
 def start_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
-    """A run in a session of its own."""
+    """Start a run in a session of its own."""
     return subprocess.Popen(
         [sys.executable, *command, "--resume", "--out", str(folder)],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -109,14 +109,14 @@ def start_process(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 
 def run(command: list[str], folder: Path) -> None:
-    """A run to its end."""
+    """Run a command until it ends."""
     process = start_process(command, folder)
     if process.wait():
-        raise FailedError(f"{folder}: a run that nobody disturbed ended with {process.returncode}")
+        raise FailedError(f"{folder}: an undisturbed run ended with status {process.returncode}")
 
 
 def compare(whole: Path, run: Path) -> None:
-    """Raise FailedError unless a folder holds what the other does."""
+    """Raise FailedError unless two folders hold the same results."""
     for path in sorted(whole.rglob("*")):
         other = run / path.relative_to(whole)
         if path.is_dir():
@@ -140,7 +140,7 @@ def compare(whole: Path, run: Path) -> None:
 
 
 def same(ours: object, theirs: object) -> bool:
-    """Equal, tensors bit by bit."""
+    """Whether two values are equal, tensors bit by bit."""
     if isinstance(ours, torch.Tensor):
         return isinstance(theirs, torch.Tensor) and torch.equal(ours, theirs)
     if isinstance(ours, dict) and isinstance(theirs, dict):

@@ -1,4 +1,4 @@
-"""Mutation of the CPU kernels: change one thing, and see whether a test of values fails.
+"""Mutation testing of the CPU kernels: change one thing and see whether a test of values fails.
 
     python tools/stress/mutate_kernels.py --number 40
 
@@ -49,12 +49,12 @@ CHANGES = (
 )
 
 EXPLAINED: dict[str, str] = {}
-"""``file: line as it stands`` -> why a change there makes no difference to values."""
+"""``file: unchanged line`` -> why a change there does not affect values."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change of one place in a file."""
+    """A change at one place in a file."""
 
     path: Path
     line: int
@@ -71,13 +71,13 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """As EXPLAINED names it."""
+        """The key in EXPLAINED."""
         line = self.path.read_text().splitlines()[self.line].strip()
         return f"{self.path.relative_to(CPU)}: {line}"
 
 
 def main() -> int:
-    """Make mutants; 1 where one survives that nobody has explained."""
+    """Make mutants. Returns 1 if one survives that is not explained."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--number", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
@@ -100,7 +100,7 @@ def main() -> int:
 
 
 def places() -> list[Mutant]:
-    """All that may be changed: in code, not in comments, tests or includes."""
+    """All possible changes: in code, not in comments, tests or includes."""
     found = []
     for path in sorted(CPU.rglob("*.h")):
         for number, line in enumerate(path.read_text().splitlines()):
@@ -115,7 +115,7 @@ def places() -> list[Mutant]:
 
 
 class Workshop:
-    """A build of the core whose portable kernels are compiled anew for each mutant."""
+    """A build of the core whose portable kernels are recompiled for each mutant."""
 
     def __init__(self, folder: Path) -> None:
         """Build it once."""
@@ -134,7 +134,7 @@ class Workshop:
         shutil.copytree(ROOT / "tests", self.site / "tests", ignore=ignore)
 
     def outcome(self, mutant: Mutant | None) -> str:
-        """What becomes of a mutant; of none, what becomes of the code as it stands."""
+        """The outcome for a mutant, or for the unchanged code if there is none."""
         source = self.folder / "csrc"
         shutil.rmtree(source, ignore_errors=True)
         shutil.copytree(ROOT / "csrc", source)

@@ -2,11 +2,11 @@
 
     python tools/stress/sanitized.py             unit tests and op tests, every instruction set here
     python tools/stress/sanitized.py --quick     fewer op tests, for every change
-    python tools/stress/sanitized.py --plant     faults, planted in copies of the sources: each must be caught
+    python tools/stress/sanitized.py --plant     plants faults in copies of the sources: each must be caught
 
 ``address`` finds accesses beyond an array, the parts of a workspace apart from each other
-(csrc/cpu/simd/redzone.h), and what C++ leaves undefined; a workspace comes filled with NaN, so that a
-value test finds what was read before it was written. ``thread`` finds races. Needs GCC, doctest, and
+(csrc/cpu/simd/redzone.h), and what C++ leaves undefined; workspaces are filled with NaN, so that a
+value test finds reads before writes. ``thread`` finds races. Needs GCC, doctest, and
 what tests need; run it with the Python of an environment that has torch and pytest.
 """
 
@@ -52,12 +52,12 @@ SMALL = (
     "torch.testing.assert_close(torch.ops.lenetshift.c3_conv(x, w, b, masks),\n"
     "    lenetshift.reference.c3_conv(x, w, b, C3_TABLE), rtol=1e-4, atol=1e-4)\n"
 )
-"""A little of every op, compared with PyTorch: what planted faults are looked for with."""
+"""A small test of every op, compared with PyTorch, which must find planted faults."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A text in a file of csrc, what takes its place, the sanitizer, and what must be said of it."""
+    """A text in a file of csrc, its replacement, the sanitizer, and the expected report."""
 
     file: str
     text: str
@@ -67,7 +67,7 @@ class Fault:
 
 
 FAULTS = {
-    "an image too far in the last lane group": Fault(
+    "one image too many in the last lane group": Fault(
         "cpu/images/answers.h", "for (int l = 0; l < n_lanes; ++l)\n    job.predictions",
         "for (int l = 0; l <= n_lanes; ++l)\n    job.predictions", "address", "AddressSanitizer",
     ),
@@ -94,12 +94,14 @@ FAULTS = {
 
 
 def main() -> int:
-    """Run what is asked for; 1 where something is found, or a planted fault is not."""
+    """Run the chosen tests. Returns 1 if a fault is found, or a planted one is not."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--plant", action="store_true", help="faults, each of which must be caught")
+    parser.add_argument(
+        "--plant", action="store_true", help="plant faults, each of which must be caught"
+    )
     parser.add_argument("--build", choices=SANITIZERS, help="one of them; by default both")
-    parser.add_argument("--folder", type=Path, help="keep builds here")
+    parser.add_argument("--folder", type=Path, help="keep the builds in this folder")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lenetshift_sanitized_") as scratch:
         folder = (args.folder or Path(scratch)).resolve()
@@ -116,7 +118,7 @@ def main() -> int:
 
 
 def check(folder: Path, build: str, tests: tuple[str, ...]) -> None:
-    """Build, and run unit tests and op tests."""
+    """Build the core, and run unit tests and op tests."""
     make(ROOT, folder, build, unit_tests=True)
     ctest = ["ctest", "--output-on-failure", "--timeout", "600"]
     said = run([*fixed_addresses(), *ctest], folder, environment(build, preload=False))
@@ -124,7 +126,7 @@ def check(folder: Path, build: str, tests: tuple[str, ...]) -> None:
     site = package(ROOT, folder)
     for name in isas(site, build):
         python(["-c", SMALL], site, build, name)
-        print(f"{build}, {name}: a little of every op is right", flush=True)
+        print(f"{build}, {name}: the small test of every op passes", flush=True)
     if tests:  # which force each instruction set themselves; -s: a report ends the process
         pytest = [
             "-m",
@@ -140,7 +142,7 @@ def check(folder: Path, build: str, tests: tuple[str, ...]) -> None:
 
 
 def plant(folder: Path, builds: list[str]) -> int:
-    """Plant each fault in a copy; how many were not caught."""
+    """Plant each fault in a copy; returns the number of faults that were not caught."""
     missed = 0
     for name, fault in FAULTS.items():
         if fault.build not in builds:
@@ -177,7 +179,7 @@ def make(source: Path, folder: Path, build: str, *, unit_tests: bool) -> None:
 
 
 def package(source: Path, folder: Path) -> Path:
-    """A folder with the package, its sanitized core, and the tests."""
+    """Make a folder with the package, its sanitized core, and the tests."""
     site = folder / "site"
     shutil.rmtree(site, ignore_errors=True)
     ignore = shutil.ignore_patterns("_core*", "__pycache__")
@@ -191,14 +193,14 @@ def package(source: Path, folder: Path) -> Path:
 
 
 def isas(site: Path, build: str) -> list[str]:
-    """The instruction sets that this machine runs, the best first."""
+    """The instruction sets of this machine, the best first."""
     best = python(["-c", "import lenetshift; print(lenetshift.isa())"], site, build, "").strip()
     names = ["avx512", "avx2", "portable"]
     return names[names.index(best) :]
 
 
 def python(arguments: list[str], site: Path, build: str, isa: str) -> str:
-    """What Python says, with the sanitizer's library before all others."""
+    """Run Python with the sanitizer's library loaded first; returns its output."""
     variables = environment(build, preload=True)
     variables |= {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "2"}
     if isa:
@@ -207,11 +209,11 @@ def python(arguments: list[str], site: Path, build: str, isa: str) -> str:
 
 
 SUPPRESSIONS = "race:libtorch_cpu.so\nrace:libc10.so\n"
-"""For ThreadSanitizer: what torch does in threads of OpenMP's, whose barriers it does not see."""
+"""For ThreadSanitizer: torch's work in OpenMP threads, whose barriers it does not see."""
 
 
 def environment(build: str, *, preload: bool) -> dict[str, str]:
-    """This process's, with the sanitizers' settings."""
+    """The environment of this process, with the settings of the sanitizers."""
     suppressions = Path(tempfile.gettempdir(), "lenetshift_tsan.supp")
     suppressions.write_text(SUPPRESSIONS)
     variables = {
@@ -230,7 +232,7 @@ def environment(build: str, *, preload: bool) -> dict[str, str]:
 
 
 def fixed_addresses() -> list[str]:
-    """ThreadSanitizer of GCC 12 knows no addresses as random as those of newer kernels."""
+    """A prefix that disables address randomization, which is too large for ThreadSanitizer of GCC 12."""
     return ["setarch", "-R"] if shutil.which("setarch") else []
 
 

@@ -1,9 +1,9 @@
-"""Load: many images, many shifts, many threads, many calls, cores that come and go. Prints a table.
+"""Load tests: many images, shifts, threads and calls, and a changing number of cores. Prints a table.
 
     python tools/stress/soak.py            some minutes
     python tools/stress/soak.py --quick    smaller, to see that it works
 
-Memory is what the process has resident beside its images and answers, at its peak.
+Memory is the peak of resident memory without images and answers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GRID = lenetshift.ShiftGrid()
 
 
 def main() -> int:
-    """Measure, and print; 1 where something grows or differs."""
+    """Measure and print. Returns 1 if something grows or differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parts = 20 if parser.parse_args().quick else 1
@@ -47,13 +47,13 @@ def main() -> int:
 
 
 def row(what: str, measured: str, good: bool) -> bool:
-    """A line of the table."""
+    """Print a line of the table."""
     print(f"| {what} | {measured} | {'' if good else '**wrong**'} |", flush=True)
     return good
 
 
 def timed(run: Callable[[], object], times: int = 3) -> float:
-    """The least of some times, in seconds."""
+    """The shortest of several times, in seconds."""
     seconds = []
     for _ in range(times):
         start = time.perf_counter()
@@ -96,7 +96,7 @@ def shifts(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
 
 @contextlib.contextmanager
 def with_threads(n: int) -> Iterator[None]:
-    """So many threads within."""
+    """Use that many threads in the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -106,7 +106,7 @@ def with_threads(n: int) -> Iterator[None]:
 
 
 def threads(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
-    """64 threads on the cores that there are."""
+    """64 threads on the available cores."""
     few = some[: 2000 // parts]
     least = timed(lambda: lenetshift.predict_shifts(model, few))
     with with_threads(64):
@@ -120,7 +120,7 @@ def threads(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
 
 
 def calls(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
-    """Ten thousand calls of everything small."""
+    """Ten thousand small calls of every op."""
     masks = lenetshift.c3_table.table_masks(lenetshift.C3_TABLE)
     x, w, b = torch.rand(4, 6, 14, 14), torch.rand(60, 5, 5, requires_grad=True), torch.rand(16)
     shifts, few = GRID.shifts(), some[:8]
@@ -151,7 +151,7 @@ def calls(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
 
 
 def one_core(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
-    """Two threads that share a core, against one."""
+    """Two threads that share a core, compared with one."""
     few, cores = some[: 2000 // parts], os.sched_getaffinity(0)
     for task in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(task), {min(cores)})
@@ -174,7 +174,7 @@ def one_core(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
 
 
 def train_a_little(n_hundreds: int) -> None:
-    """Some steps of LeNet-5, whose threads wait for each other twice a step."""
+    """Training steps of LeNet-5, whose threads wait for each other twice in each step."""
     train_set, _ = lenetshift.load_mnist()
     lenetshift.train(
         lenetshift.build_model("lenet5", seed=0), train_set.subset(100 * n_hundreds),
@@ -183,7 +183,7 @@ def train_a_little(n_hundreds: int) -> None:
 
 
 def coming_and_going(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
-    """A core that is taken away and given back every few hundredths of a second."""
+    """A core that is removed and returned every few hundredths of a second."""
     few, cores = some[: 4000 // parts], sorted(os.sched_getaffinity(0))
     expected = lenetshift.predict_shifts(model, few)
     steady = timed(lambda: lenetshift.predict_shifts(model, few))
@@ -213,13 +213,13 @@ def coming_and_going(model: torch.nn.Module, some: torch.Tensor, parts: int) -> 
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(int(task), cores)
     return row(
-        "half of the time one core less",
+        "one core less half of the time",
         f"{seconds / steady:.2f} x the time with all ({len(cores)}), the same answers", right,
     )  # fmt: skip
 
 
 def quota(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
-    """A control group whose share of time changes every few tenths of a second, as in a container."""
+    """A control group whose CPU quota changes every few tenths of a second, as in a container."""
     what = "a quota between half a core and all cores (cgroup), changing"
     few, period_us = some[: 4000 // parts], 100_000
     expected = lenetshift.predict_shifts(model, few)
@@ -254,15 +254,15 @@ def quota(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
     fair = cores / (sum(granted) / len(granted))
     return row(
         what,
-        f"{seconds / steady:.2f} x the time without, {fair:.2f} x were the share of it; the same answers",
+        f"{seconds / steady:.2f} x the time without, {fair:.2f} x would be proportional; the same answers",
         seconds / steady < 2 * fair,
     )
 
 
 @contextlib.contextmanager
 def control_group() -> Iterator[Callable[[int, int], None]]:
-    """This process in a control group of its own; gives what sets the microseconds of all cores together
-    in a period of so many. OSError where control groups cannot be made."""
+    """Move this process into a control group of its own, and yield a function that sets its quota of
+    microseconds in each period. OSError if control groups cannot be made."""
     root = Path("/sys/fs/cgroup")
     old = (root / "cpu" / "cpu.cfs_quota_us").exists()  # version 1
     parent = root / "cpu" if old else root

@@ -21,7 +21,7 @@ ROOT = HERE.parents[2]
 CUDA = ROOT / "csrc" / "cuda"
 CALLS = sorted(HERE.glob("*_calls.cpp"))
 
-#: What a build is for: accesses beyond an array, and what C++ leaves undefined; races.
+#: What each build finds: accesses beyond an array and undefined behaviour; races.
 BUILDS = {
     "address": ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
     "thread": ("-g1", "-fsanitize=thread"),
@@ -33,7 +33,7 @@ class EmulationError(RuntimeError):
 
 
 def compiler() -> str | None:
-    """The C++ compiler, or None. clang's sanitizers would do, but its fibres are untested."""
+    """The C++ compiler, or None. The sanitizers of clang would work, but its fibres are untested."""
     return shutil.which(os.environ.get("CXX", "g++"))
 
 
@@ -49,9 +49,9 @@ _objects = tempfile.TemporaryDirectory(prefix="lenetshift_emulation_")
 
 @functools.cache
 def _compiled(unit: Path, build: str, optimise: str) -> str:
-    """The object file of a C++ or CUDA file; made once a process."""
+    """The object file of a C++ or CUDA file; compiled once in a process."""
     flags = ["-std=c++17", "-DLENETSHIFT_CUDA_EMULATION", "-w", optimise, *BUILDS[build]]
-    # A copy of csrc is complete in itself.
+    # A copy of csrc is complete.
     csrc = next((folder for folder in unit.parents if folder.name == "csrc"), CUDA.parent)
     include = [f"-I{HERE}", f"-I{csrc}"]
     handle, name = tempfile.mkstemp(".o", f"{build}_{unit.name}_", _objects.name)
@@ -61,7 +61,7 @@ def _compiled(unit: Path, build: str, optimise: str) -> str:
 
 
 def sources(folder: Path = CUDA) -> list[Path]:
-    """The CUDA files with kernels, in a folder and those within."""
+    """The CUDA files with kernels, in a folder and its subfolders."""
     return [file for file in sorted(folder.rglob("*.cu")) if file.name != "device.cu"]
 
 
@@ -71,7 +71,7 @@ class Emulator:
     Args:
         folder: where the program is put.
         build: a name of BUILDS.
-        changed: CUDA files in a copy of csrc, that take the place of those of the same name.
+        changed: CUDA files in a copy of csrc, that replace those of the same name.
     """
 
     def __init__(self, folder: Path, build: str, changed: Sequence[Path] = ()) -> None:
@@ -86,7 +86,7 @@ class Emulator:
             if not any(other.match(f"csrc/cuda/{file.relative_to(CUDA)}") for other in changed)
         ]
         units = [(unit, build, "-O1") for unit in (*kept, *CALLS, HERE / "program.cpp")]
-        # What is changed runs little: compiling takes longer.
+        # Changed files run only a few cases: compiling takes longer than running.
         units += [(unit, build, "-O0") for unit in changed]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda unit: _compiled(*unit), units))
@@ -150,7 +150,7 @@ class Emulator:
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Starts the program, which then takes one call after the other."""
-        # ThreadSanitizer does not run where the kernel lays out addresses too randomly.
+        # ThreadSanitizer does not run if the kernel randomizes addresses too much.
         fixed = ["setarch", "-R"] if shutil.which("setarch") else []
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  it ends with this object
         self._process = subprocess.Popen(

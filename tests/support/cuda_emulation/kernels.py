@@ -1,4 +1,4 @@
-"""The emulated kernels, to be called with tensors: Kernels of cuda_matrix.py."""
+"""The emulated kernels as ``Kernels`` of cuda_matrix.py: called with tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .emulator import Emulator
 
 
 def unwritten(shape: torch.Size, dtype: torch.dtype) -> np.ndarray:
-    """What a kernel must overwrite: NaN."""
+    """An output that a kernel must overwrite: NaN."""
     return torch.full(shape, torch.nan, dtype=dtype).numpy()
 
 
@@ -42,7 +42,7 @@ class EmulatedKernels:
     def run(
         self, op: str, numbers: list[int], inputs: list[Tensor], outputs: list[np.ndarray]
     ) -> list[Tensor]:
-        """Calls an op of *_calls.cpp; its arrays afterwards."""
+        """Calls an op of *_calls.cpp; returns its arrays."""
         arrays = [self.place(tensor.detach().contiguous()).numpy() for tensor in inputs]
         results = self.emulator(op, numbers, arrays + outputs, self.reverse)
         return [torch.from_numpy(array) for array in results]
