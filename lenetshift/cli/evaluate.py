@@ -17,7 +17,7 @@ from ..checks.text import in_a_line, one_line
 from ..data.dataset import Dataset
 from ..data.load import load_mnist
 from ..data.normalize import Normalize
-from ..figures.figures import draw_accuracy_maps
+from ..figures.accuracy_map import draw_accuracy_maps
 from ..metrics import Interval
 from ..metrics.evaluate_shifts import evaluate_shifts
 from ..metrics.evaluation import Evaluation, Row

@@ -10,7 +10,7 @@ from typing import Any
 from ..checks.arguments import is_int
 from ..checks.errors import UsageError
 from ..data.load import load_mnist
-from ..figures.figures import draw_shift_figure
+from ..figures.moved_image import draw_shift_figure
 from ..models.table import DISPLAY_NAMES
 from ..predict.evaluator import predict_shifts
 from .grids import grid_of

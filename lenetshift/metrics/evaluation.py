@@ -31,7 +31,9 @@ from ..checks.arguments import (
     whole_number,
 )
 from ..checks.errors import ArgumentError, NotAvailable
-from ..figures import figures
+from ..figures.accuracy_map import accuracy_size, plot_accuracy
+from ..figures.layout import new_axes
+from ..figures.moved_image import answers_size, plot_moved
 from ..predict.patterns import frame_of
 from ..shifts import ShiftGrid, span
 from . import Confusion, Consistency, Counts, ImageMean, Interval
@@ -291,8 +293,8 @@ class Evaluation:
             The axes.
         """
         if axes is None:
-            axes = figures.new_axes(*figures.accuracy_size(self.grid))
-        figures.plot_accuracy(axes, torch.from_numpy(self.accuracy_map()), self.grid)
+            axes = new_axes(*accuracy_size(self.grid))
+        plot_accuracy(axes, torch.from_numpy(self.accuracy_map()), self.grid)
         return axes
 
     def plot_image(self, i: int, axes: Axes | None = None, *, image: Array | None = None) -> Axes:
@@ -318,8 +320,8 @@ class Evaluation:
             )
         moved = under_every_shift(given, self.grid, self.fill, self.crop)
         if axes is None:
-            axes = figures.new_axes(*figures.answers_size(self.grid, *moved.shape[1:3]))
-        figures.plot_moved(axes, moved, int(self.labels[i]), self.predictions[i], self.grid)
+            axes = new_axes(*answers_size(self.grid, *moved.shape[1:3]))
+        plot_moved(axes, moved, int(self.labels[i]), self.predictions[i], self.grid)
         return axes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..figures.figures import save_figure
+from ..figures.layout import save_figure
 from ..figures.matplotlib_settings import figure_settings
 from ..models.table import DISPLAY_NAMES
 from .experiments import convolution, settings_grid

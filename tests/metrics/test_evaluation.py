@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import lenetshift
 from lenetshift import Evaluation, ShiftGrid, evaluate_shifts, metrics
+from lenetshift.figures.moved_image import plot_answers
 from lenetshift.metrics.registry import METRICS
 from lenetshift.predict.progress import Progress
 
@@ -652,7 +653,7 @@ class TestPlots:
         assert evaluation.plot_image(7, given) is given
         made = evaluation.plot_image(7)
         expected = Figure().subplots()
-        lenetshift.figures.figures.plot_answers(
+        plot_answers(
             expected, digits.images[7], int(digits.labels[7]), evaluation.predictions[7], GRID
         )
         for axes in (given, made):
