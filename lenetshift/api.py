@@ -9,7 +9,8 @@ from .data.load import load_mnist
 from .data.moving import jitter, position_biased
 from .data.normalize import Normalize
 from .metrics import summarize
-from .metrics.evaluation import Evaluation, evaluate_shifts
+from .metrics.evaluate_shifts import evaluate_shifts
+from .metrics.evaluation import Evaluation
 from .models.build import build_model
 from .models.lenet5 import LeNet5, SymmetricLeNet5
 from .models.perceptrons import MLP, PooledMLP

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checks.choices import EVALUATION_METHODS, REPORT_DX, REPORT_DY
-from ..checks.errors import UsageError
+from ..checks.errors import NotAvailable, UsageError
 from ..checks.text import in_a_line, one_line
 from . import interrupts
 from .options import (
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..api import Dataset, Evaluation, Normalize
+    from ..metrics import Interval
+    from ..metrics.evaluation import Row
 
 DESCRIPTION = (
     "Run a network on the test images of a data set under every shift of a grid, and measure how robust "
@@ -175,15 +177,17 @@ def run(args: argparse.Namespace) -> int:
         crop=None if args.crop is None else tuple(args.crop), transform=transform,
         batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
     )  # fmt: skip
-    value, intervals, interrupted = _value(args, name, evaluation), {}, False
+    rows, interrupted = evaluation.rows(), False
     try:
         if not args.no_intervals:
-            intervals = _intervals(evaluation, value["metrics"], args.level)
+            rows = [
+                row._replace(interval=_interval(evaluation, row.name, args.level)) for row in rows
+            ]
     except KeyboardInterrupt:
         interrupted = True
         say("interrupted: without intervals")
-    value["intervals"] = {metric: intervals.get(metric) for metric in value["metrics"]}
-    text = _text(name, value, evaluation)
+    value = _value(args, name, evaluation, rows)
+    text = _text(name, evaluation, rows, args.level)
     pictures = {} if args.plot is None else {args.plot: partial(_draw, args.plot, name, evaluation)}
     give(args.json, value, text, pictures)
     if interrupted:
@@ -256,23 +260,21 @@ def _evaluated(name: str, *arguments: Any, **settings: Any) -> Evaluation:
         raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
 
 
-def _intervals(
-    evaluation: Evaluation, metrics: Iterable[str], level: float
-) -> dict[str, list[float]]:
-    """Metric -> both ends of its interval, if this evaluation has one."""
-    intervals = {}
-    for name in metrics:
-        try:
-            intervals[name] = list(evaluation.interval(name, level))
-        except ValueError:  # it lacks what the metric needs, or images
-            pass
-        except Exception as error:  # too little memory, for one: the metrics are there all the same
-            say(f"note: no interval of {name}: {in_a_line(error)}")
-    return intervals
+def _interval(evaluation: Evaluation, metric: str, level: float) -> Interval | None:
+    """A metric's interval; None if this evaluation has none."""
+    try:
+        return evaluation.interval(metric, level)
+    except NotAvailable:
+        return None
+    except Exception as error:  # such as too little memory: the values are there all the same
+        say(f"note: no interval of {metric}: {in_a_line(error)}")
+        return None
 
 
-def _value(args: argparse.Namespace, name: str, evaluation: Evaluation) -> dict[str, Any]:
-    """The contents of the JSON, without the intervals."""
+def _value(
+    args: argparse.Namespace, name: str, evaluation: Evaluation, rows: Sequence[Row]
+) -> dict[str, Any]:
+    """What the JSON holds."""
     return {
         "model": name if args.model is None else ":".join(args.model),
         "weights": None if args.weights is None else str(args.weights),
@@ -280,6 +282,7 @@ def _value(args: argparse.Namespace, name: str, evaluation: Evaluation) -> dict[
         "data": None if args.data is None else str(args.data),
         **evaluation.to_dict(),
         "level": args.level,
+        "intervals": {row.name: row.interval and list(row.interval) for row in rows},
     }
 
 
@@ -287,7 +290,7 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     """Draw the accuracy at every shift."""
     import torch
 
-    from ..figures.figures import draw_accuracy_maps
+    from ..figures.accuracy_map import draw_accuracy_maps
 
     parts = {"unmoved": evaluation.unmoved, "moved": evaluation.moved}
     shown = [f"{part} {100 * of['accuracy']:.1f} %" for part, of in parts.items() if of]
@@ -296,24 +299,10 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     draw_accuracy_maps(path, {title: accuracies}, evaluation.grid)
 
 
-def _text(name: str, value: Mapping[str, Any], evaluation: Evaluation) -> str:
+def _text(name: str, evaluation: Evaluation, rows: Sequence[Row], level: float) -> str:
     """The evaluation in lines, each metric with its interval."""
-    from ..shifts import span
-
-    grid = evaluation.grid
-    lines = [
-        name,
-        f"{len(evaluation):,} images, {len(grid)} shifts (dx {span(grid.dx)}, dy {span(grid.dy)})",
-        str(evaluation.reason),
-    ]
-    for metric, fraction in value["metrics"].items():
-        line = f"  {metric.replace('_', ' '):30}{'-' if fraction is None else f'{100 * fraction:.1f} %':>8}"
-        interval = value["intervals"][metric]
-        if fraction is not None and interval:
-            low, high = (100 * end for end in interval)
-            line += f"  [{low:.1f}, {high:.1f}]"
-        lines.append(line)
-    if any(value["intervals"].values()):
-        level = 100 * value["level"]
-        lines.append(f"In brackets: {level:g} % intervals of this one network, over images.")
-    return "\n".join(map(one_line, lines))  # the reason names parts of the network
+    heading = map(one_line, evaluation.heading())  # the way's reason names parts of the network
+    lines = [name, *heading, *map(str, rows)]
+    if any(row.interval for row in rows):
+        lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
+    return "\n".join(lines)

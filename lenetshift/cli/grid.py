@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Query the model about the image, and draw."""
     from ..api import ShiftGrid, load_mnist, predict_shifts
-    from ..figures.figures import draw_shift_figure
+    from ..figures.moved_image import draw_shift_figure
     from .machine import check_isa, check_matplotlib
     from .networks import load_checkpoint_model
 

@@ -1,4 +1,4 @@
-"""Matplotlib, imported and set so that nothing a person has set fails or changes a figure."""
+"""Matplotlib, imported and set up so that a user's settings neither break nor change a figure."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SETTINGS: dict[Any, Any] = {
 
 
 def import_matplotlib() -> ModuleType:
-    """Matplotlib, also where MPLBACKEND names a backend that is not installed.
+    """Matplotlib, also if MPLBACKEND names a backend that is not installed.
 
-    Such a name makes the import raise, and a notebook's ``!python`` passes on the notebook's own.
+    Such a name makes the import raise, and a notebook's ``!python`` passes on that of the notebook.
     No figure here needs a backend.
     """
     if "matplotlib" not in sys.modules:
@@ -44,11 +44,11 @@ def import_matplotlib() -> ModuleType:
 
 @contextmanager
 def figure_settings() -> Iterator[None]:
-    """Matplotlib's defaults and the few changes of this package, whatever a person has set.
+    """Matplotlib's defaults and the few changes of this package, whatever the user has set.
 
-    A ``matplotlibrc`` or the calling code may ask for LaTeX, or for fonts that are not there. What
-    they have set holds again afterwards. Whole figures are made and saved under these settings;
-    ``plot_*`` leaves them to the caller, whose axes it draws on.
+    A ``matplotlibrc`` or the calling code may ask for LaTeX, or for fonts that are not installed. Their
+    settings are restored afterwards. Whole figures are made and saved under these settings; ``plot_*``
+    uses the caller's settings, since it draws on the caller's axes.
     """
     matplotlib = import_matplotlib()
     with matplotlib.rc_context():

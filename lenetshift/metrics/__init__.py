@@ -1,28 +1,27 @@
 """What follows from a model's answers; no model is run here.
 
-Each metric has one definition in the package, a pure function of the prediction array and of labels,
-grid, logits or images where it needs them. Each is exact: all shifts, or all pairs of shifts, are
-counted and none are drawn.
+Each metric has one definition, a pure function of the predictions and of labels, grid, logits or images
+where it needs them. Each is exact: all shifts, or all pairs of shifts, are counted and none are drawn.
 
-Those that are one number come as an :class:`ImageMean`, the mean over images whose
-:meth:`~ImageMean.interval` resamples images; counts, maps and matrices come as arrays.
+Metrics that are one number are :class:`ImageMean` objects, means over images; their
+:meth:`~ImageMean.interval` resamples images. They are listed where they are defined
+(``metrics/registry.py``). Counts, maps and matrices are arrays.
 """
 
 from __future__ import annotations
 
-from lenetshift.metrics.accuracy import (
-    accuracy_map,
-    class_maps,
-    moved_accuracy,
-    unmoved_accuracy,
-    worst_case_accuracy,
-)
-from lenetshift.metrics.confusion import Confusion, confusion
-from lenetshift.metrics.counts import Counts, Summary, summarize
-from lenetshift.metrics.image_mean import ImageMean, Interval
-from lenetshift.metrics.ink import accuracy_without_loss, lost_ink
-from lenetshift.metrics.scores import score_change
-from lenetshift.metrics.stability import Consistency, agreement, consistency, flip_rate
+# With * come the metrics that are one number: __all__ lists those that are public.
+from .accuracy import *  # noqa: F403
+from .accuracy import accuracy_map, class_maps
+from .confusion import Confusion, confusion
+from .counts import Counts, Summary, summarize
+from .image_mean import ImageMean, Interval
+from .ink import *  # noqa: F403
+from .ink import lost_ink
+from .registry import METRICS as _METRICS
+from .scores import *  # noqa: F403
+from .stability import *  # noqa: F403
+from .stability import Consistency, consistency
 
 __all__ = [
     "Confusion",
@@ -32,16 +31,14 @@ __all__ = [
     "Interval",
     "Summary",
     "accuracy_map",
-    "accuracy_without_loss",
-    "agreement",
     "class_maps",
     "confusion",
     "consistency",
-    "flip_rate",
     "lost_ink",
-    "moved_accuracy",
-    "score_change",
     "summarize",
-    "unmoved_accuracy",
-    "worst_case_accuracy",
+]
+__all__ += [
+    metric.function.__name__
+    for metric in _METRICS.values()
+    if not metric.function.__name__.startswith("_")
 ]

@@ -16,9 +16,9 @@ class Confusion:
     """How often images of each class get each answer.
 
     Attributes:
-        classes: int64 ``[K]``, the labels and answers that occur, ascending.
-        counts: int64 ``[n_dy, n_dx, K, K]``: at each shift, images of class ``classes[i]`` (rows)
-            that are answered ``classes[j]`` (columns).
+        classes: int64 ``[K]``, the labels and answers that occur, in ascending order.
+        counts: int64 ``[n_dy, n_dx, K, K]``: at each shift, the number of images of class
+            ``classes[i]`` (rows) that are answered ``classes[j]`` (columns).
     """
 
     classes: NDArray[np.int64]
@@ -34,6 +34,10 @@ def confusion(predictions: Array, labels: Array) -> Confusion:
 
     Raises:
         ValueError: dtypes or shapes are not as described.
+
+    >>> found = confusion(np.array([[[3, 3, 8]], [[5, 5, 5]]]), np.array([3, 5]))
+    >>> found.classes.tolist(), found.counts[0, 2].tolist()  # at the last shift
+    ([3, 5, 8], [[0, 0, 1], [0, 1, 0], [0, 0, 0]])
     """
     answers = check_predictions(predictions).astype(np.int64)
     truth = check_labels(labels, len(answers))

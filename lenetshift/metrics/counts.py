@@ -23,7 +23,7 @@ class Counts(TypedDict):
 
 
 class Summary(TypedDict):
-    """What ``summarize`` returns; JSON as it stands."""
+    """What ``summarize`` returns; it can be written as JSON."""
 
     unmoved: Counts | None
     moved: Counts
@@ -40,12 +40,19 @@ def summarize(predictions: Array, labels: Array, grid: ShiftGrid) -> Summary:
 
     Returns:
         ``"unmoved"``: counts over the N images at shift (0, 0), or None if the grid lacks it;
-        ``"moved"``: counts over all N * n_dy * n_dx patterns, the unmoved ones among them as in
-        the report; ``"accuracy_map"``: accuracy per shift, n_dy rows of n_dx. Accuracy is a
-        fraction, 0 to 1.
+        ``"moved"``: counts over all N * n_dy * n_dx patterns, unmoved ones included as in the
+        report; ``"accuracy_map"``: accuracy per shift, n_dy rows of n_dx. Accuracy is a fraction, 0
+        to 1.
 
     Raises:
         ValueError: dtypes or shapes are not as described.
+
+    >>> predictions = np.array([[[3, 3, 8]], [[5, 5, 5]]])  # two images, dx = -1, 0, 1
+    >>> summary = summarize(predictions, np.array([3, 5]), ShiftGrid(range(-1, 2), range(1)))
+    >>> summary["unmoved"]
+    {'correct': 2, 'wrong': 0, 'accuracy': 1.0}
+    >>> summary["moved"]["wrong"], summary["accuracy_map"]
+    (1, [[1.0, 1.0, 0.5]])
     """
     check_type("grid", grid, ShiftGrid)
     right = is_right(check_predictions(predictions, grid.shape), labels)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.errors import NotAvailable
 from ..checks.numbers import check_fraction, check_int, check_seed
 
 N_RESAMPLES = 1999
@@ -19,16 +20,16 @@ LEAST_RESAMPLES = 39
 """The fewest of which one lies beyond each end of an interval of 95 %: ``0.025 * (39 + 1) = 1``."""
 
 _DRAWN_AT_ONCE = 1 << 16
-"""Images, or counts of images, drawn at once: 512 KiB of each array, which stays in the cache. With
-1 << 20 each image takes two to three times as long."""
+"""How many images, or counts of images, are drawn at once: 512 KiB of each array, which stays in the
+cache. With 1 << 20, each image takes two to three times as long."""
 
 _DRAWS_PER_COUNT = 25
-"""To draw one count of a multinomial takes as long as to draw so many single images, look their
-values up and add them (NumPy 2.4, x86: 35 to 90 ns a count, 2.3 to 2.7 ns an image)."""
+"""Drawing one count of a multinomial takes as long as drawing this many single images, looking up their
+values and adding them (NumPy 2.4, x86: 35 to 90 ns per count, 2.3 to 2.7 ns per image)."""
 
 _ROUNDING = 1e-13
-"""How far apart, as a fraction of the largest value, sums in another order may bring equal means: some
-hundred roundings. Means of other images are farther apart, 1 / (N * shifts) or more."""
+"""How far equal means may differ because they are summed in another order, as a fraction of the largest
+value: some hundred roundings. Means of other images differ more, by 1 / (N * shifts) or more."""
 
 
 class Interval(NamedTuple):
@@ -42,13 +43,17 @@ class Interval(NamedTuple):
 class ImageMean:
     """A number that is a weighted mean over images.
 
-    The patterns of an image stand and fall together, so that a pattern is no observation of its
-    own: images are. Each has one value, the mean over its own patterns or pairs of patterns.
+    The patterns of an image depend on one another, so the observations are the images. Each image has
+    one value, the mean over its own patterns or pairs of patterns.
 
     Attributes:
-        values: float64 ``[N]``, one an image.
-        weights: float64 ``[N]``, how much each counts: the patterns or pairs that its value is a
-            mean of, up to a common factor. Where that is 0 the value has no meaning.
+        values: float64 ``[N]``, one per image.
+        weights: float64 ``[N]``, how much each counts: the number of patterns or pairs that its value
+            is a mean of, up to a common factor. A value of weight 0 has no meaning.
+
+    >>> mean = ImageMean(np.array([1.0, 0.5, 0.0]), np.array([1.0, 1.0, 2.0]))
+    >>> mean.value, mean.n_images
+    (0.375, 3)
     """
 
     values: NDArray[np.float64]
@@ -56,7 +61,7 @@ class ImageMean:
 
     @property
     def value(self) -> float:
-        """``sum(weights * values) / sum(weights)``, a fraction where the values are; NaN if no image
+        """``sum(weights * values) / sum(weights)``, a fraction if the values are; NaN if no image
         counts."""
         values, weights = self._counted()
         return _weighted_mean(values, weights) if len(values) else float("nan")
@@ -71,37 +76,42 @@ class ImageMean:
     ) -> Interval:
         """A confidence interval by bootstrap over the images that count.
 
-        It is about this trained model and says how far the value would be another with other
-        images from the same source. Another seed's model is another draw: no interval over images
-        speaks of a training method.
+        It is about this trained model: it says how much the value would vary with other images from
+        the same source. A model trained from another seed has another value, so no interval over
+        images describes a training method.
 
         The images, each with all its patterns, are resampled with replacement (the cluster
         bootstrap), and the interval is bias-corrected and accelerated (BCa; Efron 1987, Journal
         of the American Statistical Association 82). It depends on which values and weights there
-        are and how often, not on their order. If all images have the same value, all resamples do,
-        and the interval has no width: the bootstrap cannot see what no image has shown.
+        are and how often, not on their order. If all images have the same value, so have all
+        resamples, and the interval has no width: the bootstrap cannot see what no image has shown.
 
-        Time and memory grow as the number of images does. Where there are few distinct values,
-        such as right and wrong, a million images take a tenth of a second; where all values are
-        distinct, some ten seconds.
+        Time and memory grow with the number of images. With few distinct values, such as right and
+        wrong, a million images take a tenth of a second; with distinct values only, some ten seconds.
 
         Args:
-            level: of confidence, in 0..1 and neither.
-            n_resamples: how many times the images are resampled, 39 or more. The higher the level,
-                the more it takes: about ``n_resamples * (1 - level) / 2`` of them lie beyond each
-                end. Where that is less than one, the ends are close to the extreme resamples and
-                the interval is too narrow. 1,999 are enough for levels up to 0.999.
+            level: of confidence, between 0 and 1, both excluded.
+            n_resamples: how many times the images are resampled, 39 or more. A higher level needs
+                more: about ``n_resamples * (1 - level) / 2`` of them lie beyond each end. If that is
+                less than one, the ends are close to the extreme resamples and the interval is too
+                narrow. 1,999 are enough for levels up to 0.999.
             seed: 0..2**32 - 1, of the resampling.
 
         Raises:
-            ValueError: an argument out of range, or fewer than two images that count.
+            NotAvailable: fewer than two images count.
+            ValueError: an argument is out of range.
+
+        >>> right = np.arange(1000) < 700
+        >>> low, high = ImageMean(right.astype(float), np.ones(1000)).interval()
+        >>> f"{low:.3f} to {high:.3f}"
+        '0.671 to 0.727'
         """
         level = check_fraction("level", level)
         n_resamples = check_int("n_resamples", n_resamples, LEAST_RESAMPLES)
         rng = np.random.default_rng(check_seed(seed))
         values, weights = self._counted()
         if len(values) < 2:
-            raise ValueError(
+            raise NotAvailable(
                 f"images: got {len(values)} that the metric counts, expected 2 or more to resample"
             )
         if (values == values[0]).all():  # BCa's correction would be 0 / 0
@@ -123,7 +133,7 @@ class ImageMean:
 
 
 def over_images(values: NDArray[Any], counted: NDArray[Any] | None = None) -> ImageMean:
-    """A mean over images: all alike, or weighted by ``counted`` (bools choose).
+    """A mean over images, with equal weights or with the weights ``counted`` (bools choose).
 
     Args:
         values: ``[N]``.
@@ -146,69 +156,65 @@ def _resampled_means(
 ) -> NDArray[np.float64]:
     """The weighted means of as many images, drawn with replacement, ``[n_resamples]``.
 
-    Which of two ways is taken depends on the images alone: the counts of all distinct images at
-    once, a multinomial, or image after image where nearly all are distinct.
+    The images alone decide how they are drawn: as counts of all distinct images at once, a multinomial,
+    or one by one if nearly all are distinct.
 
     Args:
         values: ``[K]``, of the distinct images.
         weights: ``[K]``, positive.
         counts: ``[K]``, how many images there are of each.
         n_resamples: how many times to draw.
-        rng: gives the same images whatever ``_DRAWN_AT_ONCE`` is.
+        rng: draws the same images whatever ``_DRAWN_AT_ONCE`` is.
     """
+    n = int(counts.sum())
     alike = bool((weights == weights[0]).all())  # then their sum is known
-    terms = (values,) if alike else (values * weights, weights)
-    few = _DRAWS_PER_COUNT * len(counts) <= counts.sum()
-    sums = (_sums_of_counts if few else _sums_of_images)(terms, counts, n_resamples, rng)
-    means: NDArray[np.float64] = sums[0] / (counts.sum() if alike else sums[1])
+    terms: tuple[NDArray[np.float64], ...] = (values,) if alike else (values * weights, weights)
+    if _DRAWS_PER_COUNT * len(counts) <= n:
+        sums_of, width = _sums_of_counts, len(counts)
+    else:
+        sums_of, width = _sums_of_images, n
+        terms = tuple(np.repeat(term, counts) for term in terms)  # [N] each
+    rows = max(1, _DRAWN_AT_ONCE // width)
+    batches = [min(rows, n_resamples - first) for first in range(0, n_resamples, rows)]
+    sums = np.concatenate([sums_of(terms, counts, batch, rng) for batch in batches], axis=1)
+    means: NDArray[np.float64] = sums[0] / (n if alike else sums[1])
     return means
 
 
 def _sums_of_counts(
     terms: tuple[NDArray[np.float64], ...],
     counts: NDArray[np.int64],
-    n_resamples: int,
+    rows: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """The sum of each term over each resample, ``[len(terms), n_resamples]``: how often each distinct
-    image is drawn, times its term."""
+    """The sum of each term ``[K]`` over each of ``rows`` resamples, ``[len(terms), rows]``: how often
+    each distinct image is drawn, times its term."""
     n = counts.sum()
-    sums = np.empty((len(terms), n_resamples))
-    rows = max(1, _DRAWN_AT_ONCE // len(counts))
-    for first in range(0, n_resamples, rows):
-        batch = slice(first, min(first + rows, n_resamples))
-        drawn = rng.multinomial(n, counts / n, batch.stop - first)  # [rows, K]
-        for term, of_term in zip(terms, sums, strict=True):
-            of_term[batch] = (drawn * term).sum(1)  # not @: BLAS adds in an order of its own
-    return sums
+    drawn = rng.multinomial(n, counts / n, rows)  # [rows, K]
+    return np.array([(drawn * term).sum(1) for term in terms])  # not @: BLAS adds in its own order
 
 
 def _sums_of_images(
     terms: tuple[NDArray[np.float64], ...],
     counts: NDArray[np.int64],
-    n_resamples: int,
+    rows: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """The same, by drawing single images."""
-    terms = tuple(np.repeat(term, counts) for term in terms)  # [N] each
+    """The same for terms ``[N]``, by drawing single images."""
     n = len(terms[0])
-    sums = np.zeros((len(terms), n_resamples))
-    rows, columns = max(1, _DRAWN_AT_ONCE // n), min(_DRAWN_AT_ONCE, n)
-    for first in range(0, n_resamples, rows):
-        batch = slice(first, min(first + rows, n_resamples))
-        for start in range(0, n, columns):  # more than one only if rows is 1
-            drawn = rng.integers(0, n, (batch.stop - first, min(columns, n - start)))
-            for term, of_term in zip(terms, sums, strict=True):
-                of_term[batch] += term.take(drawn).sum(1)
+    sums = np.zeros((len(terms), rows))
+    for start in range(0, n, _DRAWN_AT_ONCE):  # more than once only if rows is 1
+        drawn = rng.integers(0, n, (rows, min(_DRAWN_AT_ONCE, n - start)))
+        sums += [term.take(drawn).sum(1) for term in terms]
     return sums
 
 
 def _share_below(means: NDArray[np.float64], value: float, rounding: float) -> float:
-    """The fraction of means below the value, those that equal it counted half, as SciPy does; more
-    than 0 and less than 1.
+    """The fraction of means below the value, more than 0 and less than 1. As in SciPy, means that equal
+    the value count half.
 
-    If all lie on one side the bias correction would be infinite. Half a resample is then put on the
-    other: the least that a count with halves can find there.
+    If all lie on one side, the bias correction would be infinite. Half a resample is then put on the
+    other side: the least that a count with halves can find there.
     """
     n_below = np.count_nonzero(means < value - rounding)
     n_above = np.count_nonzero(means > value + rounding)
@@ -238,7 +244,7 @@ def _acceleration(left_out: NDArray[np.float64], counts: NDArray[np.int64]) -> f
 
 
 def _bca_shares(below: float, acceleration: float, level: float) -> tuple[float, float]:
-    """Which fraction of the resamples lies below each end (Efron and Tibshirani 1993, equation 14.10).
+    """The fraction of the resamples that lies below each end (Efron and Tibshirani 1993, equation 14.10).
 
     Args:
         below: the fraction of resamples below the value, more than 0 and less than 1.
@@ -251,8 +257,8 @@ def _bca_shares(below: float, acceleration: float, level: float) -> tuple[float,
 
     def share(z: float) -> float:
         slowed = 1 - acceleration * z
-        # It falls to 0 at 1 / acceleration, 6 standard deviations out or more: the end has left all
-        # resamples behind by then, and would come back from the other side.
+        # This reaches 0 at z = 1 / acceleration, 6 standard deviations out or more. By then the end
+        # is beyond all resamples; past it, it would come back from the other side.
         return normal.cdf(bias + z / slowed if slowed > 0 else math.copysign(math.inf, z))
 
     return share(bias + tail), share(bias - tail)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks.arrays import Array, as_array
+from ..checks.errors import NotAvailable
 from ..checks.images import check_fill, check_images
 from ..checks.predictions import check_lost_ink
 from ..checks.shifts import check_grid_fits
@@ -15,6 +16,7 @@ from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from .accuracy import is_right
 from .image_mean import ImageMean, over_images
+from .registry import metric
 
 _PIXELS_AT_ONCE = 1 << 20
 
@@ -27,15 +29,14 @@ def lost_ink(
 ) -> NDArray[np.float32]:
     """The fraction of each image's ink that each shift moves out of the frame.
 
-    Ink is what differs from the fill: the sum of ``|pixel - fill|`` over all channels. Where none is
-    lost the fraction is exactly 0, so also for an image without ink, and everywhere for a circular
-    fill.
+    Ink is what differs from the fill: the sum of ``|pixel - fill|`` over all channels. The fraction is
+    exactly 0 if none is lost, also for an image without ink and for every shift with a circular fill.
 
     Args:
         images: ``[N, H, W]`` or ``[N, C, H, W]``, uint8 or floating and finite, a tensor or an
             array.
         grid: the shifts, in pixels.
-        fill: what uncovered pixels hold, in the images' units: a number, or one a channel; or
+        fill: what uncovered pixels hold, in the images' units: a number, or one per channel; or
             ``"circular"``.
 
     Returns:
@@ -43,6 +44,11 @@ def lost_ink(
 
     Raises:
         ValueError: an argument is not as described.
+
+    >>> images = np.array([[[0, 2], [0, 6]]], np.uint8)
+    >>> lost_ink(images, ShiftGrid(range(2), range(2)))
+    array([[[0.  , 1.  ],
+            [0.75, 1.  ]]], dtype=float32)
     """
     check_type("grid", grid, ShiftGrid)
     pictures = check_images(images)
@@ -60,7 +66,7 @@ def lost_ink(
         part = as_array(pictures[first : first + at_once])
         assert part is not None
         channels = part.reshape(len(part), -1, height, width)
-        # The fractions are the same of all pixels times a number: one with which sums stay finite.
+        # Scaling all pixels leaves the fractions as they are; this scale keeps the sums finite.
         largest = max(float(np.abs(values).max()) for values in (channels, blank_pixel))
         scale = 1.0 if largest < _LARGEST_PIXEL else 1 / _LARGEST_PIXEL
         ink = np.abs(channels * scale - blank_pixel * scale).sum(1)  # [n, H, W]
@@ -71,7 +77,7 @@ def lost_ink(
 def _lost_fractions(ink: NDArray[np.float64], grid: ShiftGrid) -> NDArray[np.float64]:
     """``[n, n_dy, n_dx]`` of ink ``[n, H, W]``, 0 or more each.
 
-    Only sums of what is lost, no differences: they are 0 where nothing is, whatever the rounding.
+    Only what is lost is summed and nothing subtracted, so that rounding never makes ink of nothing.
     """
     rows = ink.sum(2)
     lost = np.empty((len(ink), *grid.shape))
@@ -93,11 +99,15 @@ def _kept(shift: int, n: int) -> slice:
     return slice(max(0, -shift), n - max(0, shift))
 
 
+@metric(
+    "accuracy without loss", "fraction answered right of the patterns that lose no ink",
+    "labels", "lost_ink",
+)  # fmt: skip
 def accuracy_without_loss(predictions: Array, labels: Array, lost: Array | None) -> ImageMean:
     """The fraction answered right of those patterns that lose no ink at all.
 
-    What is lost is not the classifier's fault: this is its accuracy where all of the image is there.
-    An image counts by its patterns without loss.
+    Lost ink is not the classifier's fault: this is its accuracy for shifts that keep all of the image.
+    The weight of an image is the number of its patterns without loss.
 
     Args:
         predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
@@ -105,9 +115,19 @@ def accuracy_without_loss(predictions: Array, labels: Array, lost: Array | None)
         lost: floating ``[N, n_dy, n_dx]``, 0 to 1, of :func:`lost_ink`.
 
     Raises:
+        NotAvailable: ``lost`` is None.
         ValueError: dtypes, shapes or values are not as described.
+
+    >>> predictions, labels = np.array([[[3, 3, 8]], [[5, 5, 5]]]), np.array([3, 5])
+    >>> lost = np.array([[[0, 0, 0.5]], [[0.25, 0, 0.5]]])
+    >>> accuracy_without_loss(predictions, labels, lost).value
+    1.0
     """
     right = is_right(predictions, labels)
+    if lost is None:
+        raise NotAvailable(
+            f"lost: got NoneType, expected floating {list(right.shape)} as of lost_ink"
+        )
     whole = check_lost_ink("lost", lost, right.shape) == 0
     n_whole = whole.sum((1, 2))
     n_right = (right & whole).sum((1, 2))

@@ -7,21 +7,26 @@ from numpy.typing import NDArray
 
 from ..checks.arrays import Array, as_array
 from ..checks.describe import describe_array
-from ..checks.errors import ArgumentError
+from ..checks.errors import ArgumentError, NotAvailable
 from ..checks.predictions import check_labels
 from ..checks.types import check_type
 from ..shifts import ShiftGrid
 from .image_mean import ImageMean, over_images
+from .registry import metric
 from .stability import n_neighbours
 
 _LOGITS_AT_ONCE = 1 << 20
 
 
+@metric(
+    "score change", "mean change of the true class's softmax for each pixel that the image moves",
+    "labels", "neighbours", "logits",
+)  # fmt: skip
 def score_change(logits: Array | None, labels: Array, grid: ShiftGrid) -> ImageMean:
     """The mean absolute change of the true class's score per pixel that the image moves.
 
-    The score is the softmax of the logits, 0 to 1. The change is taken between neighbouring shifts,
-    all pairs of them, and divided by the pixels between them, the grid's step; after the mean
+    The score is the softmax of the logits, 0 to 1. The change between two neighbouring shifts, for all
+    pairs of them, is divided by the pixels between them, the grid's step. This follows the mean
     absolute change of Azulay and Weiss (2019, "Why do deep convolutional networks generalize so
     poorly to small image transformations?", JMLR 20).
 
@@ -31,10 +36,19 @@ def score_change(logits: Array | None, labels: Array, grid: ShiftGrid) -> ImageM
         grid: the shifts that the logits belong to, two or more.
 
     Raises:
-        ValueError: dtypes, shapes or values are not as described.
+        NotAvailable: there are no logits or a single shift, or a label is not a class of the model.
+        ValueError: dtypes or shapes are not as described.
+
+    >>> logits = np.array([[[[0.0, 0.0], [0.0, 9.0], [0.0, 9.0]]]])  # 0.5, then nearly 0 twice
+    >>> round(score_change(logits, np.array([0]), ShiftGrid(range(-1, 2), range(1))).value, 3)
+    0.25
     """
     check_type("grid", grid, ShiftGrid)
     values = as_array(logits)
+    n_dy, n_dx = grid.shape
+    expected = f"floating [N, {n_dy}, {n_dx}, K], N, K >= 1"
+    if logits is None:
+        raise NotAvailable(f"logits: got NoneType, expected {expected}")
     if (
         values is None
         or values.dtype.kind != "f"
@@ -42,18 +56,14 @@ def score_change(logits: Array | None, labels: Array, grid: ShiftGrid) -> ImageM
         or values.shape[1:3] != grid.shape
         or values.size == 0
     ):
-        n_dy, n_dx = grid.shape
-        raise ValueError(
-            f"logits: got {describe_array(logits)}, expected floating [N, {n_dy}, {n_dx}, K], N, K >= 1"
-        )
+        raise ArgumentError("logits", describe_array(logits), expected)
     n, n_classes = len(values), values.shape[3]
     truth = check_labels(labels, n)
     low, high = truth.min(), truth.max()
-    if not (low >= 0 and high < n_classes):
-        raise ArgumentError(
-            "labels",
-            f"values in {low}..{high}",
-            f"0..{n_classes - 1}: only a class of the model has a score",
+    if low < 0 or high >= n_classes:
+        raise NotAvailable(
+            f"labels: got values in {low}..{high}, expected 0..{n_classes - 1}: "
+            "only a class of the model has a score"
         )
     n_pairs = n_neighbours(grid.shape)
     changes = np.empty(n)

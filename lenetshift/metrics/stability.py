@@ -1,6 +1,6 @@
 """Whether the answer stays the same when the image moves, right or wrong.
 
-A network that always says 7 is perfectly stable: none of these says anything without the accuracy.
+A network that always says 7 is perfectly stable: these metrics say nothing without the accuracy.
 """
 
 from __future__ import annotations
@@ -11,27 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks.arrays import Array
+from ..checks.errors import NotAvailable
 from ..checks.predictions import check_predictions
-from ..checks.shifts import check_has_centre
 from ..checks.types import check_type
 from ..shifts import ShiftGrid
-from .accuracy import moved_accuracy, right_when_unmoved
+from .accuracy import centre_of, moved_accuracy, right_when_unmoved
 from .image_mean import ImageMean, over_images
+from .registry import metric
 
 
+@metric("flip rate", "fraction of pairs of neighbouring shifts whose answers differ", "neighbours")
 def flip_rate(predictions: Array) -> ImageMean:
-    """The fraction of neighbouring shifts whose answers differ, over all such pairs.
+    """The fraction of neighbouring shifts whose answers differ, over all pairs of neighbours.
 
-    Neighbours are one step apart in dx, or one in dy: one pixel in a grid whose ranges have step 1,
-    and only there is this the flip rate of a move by one pixel. Such pairs are what Azulay and Weiss
-    compare (2019, "Why do deep convolutional networks generalize so poorly to small image
-    transformations?", JMLR 20), with a pair drawn for each image where all are counted here.
+    Neighbours are one step apart in dx, or one in dy. Only if both ranges of the grid have step 1 is
+    this the flip rate of a move by one pixel. Azulay and Weiss compare such pairs (2019, "Why do deep
+    convolutional networks generalize so poorly to small image transformations?", JMLR 20); they draw
+    one pair for each image, here all are counted.
 
     Args:
         predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array; n_dy * n_dx >= 2.
 
     Raises:
+        NotAvailable: there is a single shift.
         ValueError: dtype or shape is not as described.
+
+    >>> flip_rate(np.array([[[3, 3, 8]], [[5, 5, 5]]])).value
+    0.25
     """
     answers = check_predictions(predictions)
     n_pairs = n_neighbours(answers.shape[1:])
@@ -44,18 +50,39 @@ def n_neighbours(shape: tuple[int, ...]) -> int:
     """How many pairs of neighbours a grid of ``(n_dy, n_dx)`` shifts has.
 
     Raises:
-        ValueError: there are none.
+        NotAvailable: there are none.
     """
     n_dy, n_dx = shape
     n_pairs = n_dy * (n_dx - 1) + (n_dy - 1) * n_dx
     if n_pairs == 0:
-        raise ValueError("grid: got a single shift, expected two or more to compare")
+        raise NotAvailable("grid: got a single shift, expected two or more to compare")
     return n_pairs
+
+
+@metric(
+    "consistency", "probability that two shifts, drawn independently, give the same answer",
+    name="consistency",
+)  # fmt: skip
+def _consistency_overall(predictions: Array) -> ImageMean:
+    """``consistency(...).overall``."""
+    answers = check_predictions(predictions)
+    return over_images(_same_twice(answers.reshape(len(answers), -1)))
+
+
+@metric(
+    "consistency when right", "the same for the images answered right at shift (0, 0)",
+    "labels", "centre", name="consistency_when_right",
+)  # fmt: skip
+def _consistency_when_right(predictions: Array, labels: Array, grid: ShiftGrid) -> ImageMean:
+    """``consistency(...).right_when_unmoved``."""
+    return over_images(
+        _consistency_overall(predictions).values, right_when_unmoved(predictions, labels, grid)
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Consistency:
-    """How often two shifts give the same answer, beside how often the answer is right.
+    """How often two shifts give the same answer, and how often the answer is right.
 
     Attributes:
         accuracy: over all patterns (:func:`~lenetshift.metrics.moved_accuracy`).
@@ -73,8 +100,8 @@ def consistency(predictions: Array, labels: Array, grid: ShiftGrid) -> Consisten
     """The probability that two shifts, drawn independently, give the same answer to an image.
 
     Zhang (2019, "Making Convolutional Networks Shift-Invariant Again", ICML, section 4) draws a pair
-    for each image; here all ``(n_dy * n_dx)**2`` pairs count, a shift paired with itself among them,
-    from the counts of each answer: ``sum over k of (n_k / (n_dy * n_dx))**2``.
+    for each image. Here all ``(n_dy * n_dx)**2`` pairs count, also those of a shift with itself, from
+    the counts of each answer: ``sum over k of (n_k / (n_dy * n_dx))**2``.
 
     Args:
         predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
@@ -83,15 +110,22 @@ def consistency(predictions: Array, labels: Array, grid: ShiftGrid) -> Consisten
 
     Raises:
         ValueError: dtypes or shapes are not as described.
+
+    >>> grid = ShiftGrid(range(-1, 2), range(1))
+    >>> two = consistency(np.array([[[5, 5, 8]], [[5, 3, 5]]]), np.array([5, 5]), grid)
+    >>> round(two.overall.value, 3)  # each image: (2 / 3)**2 + (1 / 3)**2
+    0.556
+    >>> two.right_when_unmoved.n_images  # the first alone
+    1
     """
     check_type("grid", grid, ShiftGrid)
     answers = check_predictions(predictions, grid.shape)
-    same = _same_twice(answers.reshape(len(answers), -1))
+    overall = _consistency_overall(answers)
     right = right_when_unmoved(answers, labels, grid) if grid.has_centre else None
     return Consistency(
         accuracy=moved_accuracy(answers, labels),
-        overall=over_images(same),
-        right_when_unmoved=None if right is None else over_images(same, right),
+        overall=overall,
+        right_when_unmoved=None if right is None else over_images(overall.values, right),
     )
 
 
@@ -108,6 +142,10 @@ def _same_twice(answers: NDArray[np.integer]) -> NDArray[np.float64]:
     return same
 
 
+@metric(
+    "agreement", "fraction of moved patterns that get the answer of their unmoved image",
+    "centre", "neighbours",
+)  # fmt: skip
 def agreement(predictions: Array, grid: ShiftGrid) -> ImageMean:
     """The fraction of moved patterns that get the answer of their unmoved image, right or wrong.
 
@@ -121,12 +159,15 @@ def agreement(predictions: Array, grid: ShiftGrid) -> ImageMean:
         grid: the shifts that the predictions belong to, (0, 0) and others.
 
     Raises:
-        ValueError: dtype or shape is not as described, or the grid has no such shifts.
+        NotAvailable: the grid lacks (0, 0), or has no other shift.
+        ValueError: dtype or shape is not as described.
+
+    >>> grid = ShiftGrid(range(-1, 2), range(1))
+    >>> agreement(np.array([[[5, 5, 8]], [[5, 3, 5]]]), grid).value
+    0.25
     """
-    check_type("grid", grid, ShiftGrid)
-    check_has_centre("grid", grid)
+    row, column = centre_of(grid)
     answers = check_predictions(predictions, grid.shape)
     n_neighbours(grid.shape)
-    row, column = grid.index(0, 0)
     same = answers == answers[:, row, column][:, None, None]
     return over_images((same.sum((1, 2)) - 1) / (len(grid) - 1))

@@ -15,7 +15,7 @@ import numpy as np
 from ..c3_table import C3_TABLE
 from ..data.dataset import evenly_spaced
 from ..data.load import MNIST_FOLDER, MNIST_SHA256
-from ..figures.figures import signed
+from ..figures.layout import signed
 from ..figures.matplotlib_settings import import_matplotlib
 from ..models.table import BY_NAME
 from ..reproduce.checkpoints import Checkpoint

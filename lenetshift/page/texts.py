@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..figures.figures import signed
+from ..figures.layout import signed
 from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
 from ..reproduce.tables import Row, table
 from ..study.experiments import position_bias

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from ..figures.figures import draw_accuracy_maps, draw_shift_figure
+from ..figures.accuracy_map import draw_accuracy_maps
+from ..figures.moved_image import draw_shift_figure
 from ..models.table import DISPLAY_NAMES
 from ..storage.files import write_json, write_npz, write_text
 from ..study.experiments import position_bias

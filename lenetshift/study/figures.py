@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..figures.figures import save_figure
+from ..figures.layout import save_figure
 from ..figures.matplotlib_settings import figure_settings
 from .experiments import EXPERIMENTS
 

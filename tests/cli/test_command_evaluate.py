@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import lenetshift
-from lenetshift.metrics.evaluation import METRICS
+from lenetshift.metrics.registry import METRICS
 
 NET = """
 import sys

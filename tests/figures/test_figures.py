@@ -16,7 +16,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lenetshift.figures import figures
+from lenetshift.figures.accuracy_map import accuracy_figure, draw_accuracy_maps, plot_accuracy
+from lenetshift.figures.layout import save_figure, signed
+from lenetshift.figures.moved_image import draw_shift_figure, plot_answers, shift_figure
 from lenetshift.shifts import ShiftGrid
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -39,7 +41,7 @@ def square():
 def answers(predictions=PREDICTIONS, grid=GRID, label=4):
     """Axes with ``plot_answers`` on them."""
     axes = Figure().subplots()
-    figures.plot_answers(axes, square(), label, predictions, grid)
+    plot_answers(axes, square(), label, predictions, grid)
     return axes
 
 
@@ -59,7 +61,7 @@ def cells(paths):
 
 
 def test_signed():
-    assert [figures.signed(n) for n in (-3, 0, 2)] == ["\u22123", "0", "+2"]
+    assert [signed(n) for n in (-3, 0, 2)] == ["\u22123", "0", "+2"]
 
 
 def test_each_answer_stands_below_its_image_with_a_mark():
@@ -120,7 +122,7 @@ def test_shifts_are_numbered_at_their_images():
 
 def test_moved_images_are_shown_pixel_for_pixel(tmp_path):
     path = tmp_path / "a.png"
-    figures.draw_shift_figure(path, square(), 4, PREDICTIONS, GRID, "T", "N")
+    draw_shift_figure(path, square(), 4, PREDICTIONS, GRID, "T", "N")
     with Image.open(path) as png:
         pixels = np.asarray(png.convert("L"))
     for row, column in np.ndindex(2, 3):
@@ -135,13 +137,13 @@ def test_moved_images_are_shown_pixel_for_pixel(tmp_path):
 def test_grey_is_shown_as_it_is():
     axes = Figure().subplots()
     grey, grid = torch.full((28, 28), 60, dtype=torch.uint8), ShiftGrid(range(1), range(1))
-    figures.plot_answers(axes, grey, 4, torch.tensor([[4]]), grid)
+    plot_answers(axes, grey, 4, torch.tensor([[4]]), grid)
     assert axes.images[0].get_clim() == (0, 255)
 
 
 def test_frames_in_the_picture(tmp_path):
     path = tmp_path / "a.png"
-    figures.draw_shift_figure(path, square(), 4, PREDICTIONS, GRID, "T", "N")
+    draw_shift_figure(path, square(), 4, PREDICTIONS, GRID, "T", "N")
     with Image.open(path) as png:
         colours = np.asarray(png.convert("RGB")).astype(int)
 
@@ -162,7 +164,7 @@ def test_frames_in_the_picture(tmp_path):
 
 
 def test_shift_figure_says_what_it_shows():
-    figure = figures.shift_figure(square(), 4, PREDICTIONS, GRID, "Costs $1 or $2", "A subset.")
+    figure = shift_figure(square(), 4, PREDICTIONS, GRID, "Costs $1 or $2", "A subset.")
     title, counted, note = figure.texts
     assert (title.get_text(), title.get_parse_math()) == ("Costs $1 or $2", False)
     assert "right at 4 of 6 shifts" in counted.get_text()
@@ -171,7 +173,7 @@ def test_shift_figure_says_what_it_shows():
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["✓ right answer", "✗ wrong answer", "unmoved image"]
     assert len(figure.axes) == 1
-    assert len(figures.shift_figure(square(), 4, PREDICTIONS, GRID, "T").texts) == 2
+    assert len(shift_figure(square(), 4, PREDICTIONS, GRID, "T").texts) == 2
 
 
 def test_all_is_inside_the_page_for_small_and_large_grids():
@@ -179,9 +181,9 @@ def test_all_is_inside_the_page_for_small_and_large_grids():
     for grid in (ShiftGrid(range(1), range(1)), ShiftGrid()):
         zeros = torch.zeros(grid.shape)
         drawn = (
-            figures.shift_figure(square(), 4, zeros.long(), grid, title, "A subset."),
-            figures.accuracy_figure({"a": zeros}, grid, "A subset."),
-            figures.accuracy_figure({"a": zeros, "b": zeros, "c": zeros}, grid),
+            shift_figure(square(), 4, zeros.long(), grid, title, "A subset."),
+            accuracy_figure({"a": zeros}, grid, "A subset."),
+            accuracy_figure({"a": zeros, "b": zeros, "c": zeros}, grid),
         )
         for figure in drawn:
             page, tight = figure.bbox, figure.get_tightbbox()
@@ -196,7 +198,7 @@ def test_all_is_inside_the_page_for_small_and_large_grids():
 
 def test_each_cell_of_an_accuracy_map_has_its_per_cent_at_its_shift():
     axes = Figure().subplots()
-    colours = figures.plot_accuracy(axes, FRACTIONS, GRID)
+    colours = plot_accuracy(axes, FRACTIONS, GRID)
     assert [text.get_text() for text in axes.texts] == ["20", "97", "50", "8", "49", "99"]
     assert axes.texts[2].get_position() == (1, 0)
     assert axes.texts[3].get_position() == (-1, 1)
@@ -212,7 +214,7 @@ def test_each_cell_of_an_accuracy_map_has_its_per_cent_at_its_shift():
 def test_the_cells_of_a_grid_with_steps_are_centred_on_its_shifts():
     axes = Figure().subplots()
     grid = ShiftGrid(range(-4, 5, 4), range(1, 4, 2))
-    colours = figures.plot_accuracy(axes, FRACTIONS, grid)
+    colours = plot_accuracy(axes, FRACTIONS, grid)
     left, right, bottom, top = colours.get_extent()
     cell_width, cell_height = (right - left) / 3, (bottom - top) / 2
     for index, text in enumerate(axes.texts):
@@ -223,7 +225,7 @@ def test_the_cells_of_a_grid_with_steps_are_centred_on_its_shifts():
 
 def test_accuracy_figure_has_a_panel_for_each_model_and_one_scale():
     names = ["one", "two", r"$\no such formula$"]
-    figure = figures.accuracy_figure(dict.fromkeys(names, FRACTIONS), GRID)
+    figure = accuracy_figure(dict.fromkeys(names, FRACTIONS), GRID)
     *panels, scale = figure.axes
     assert [panel.get_title(loc="left") for panel in panels] == names
     assert [bool(panel.get_xlabel()) for panel in panels] == [False, True, True]
@@ -237,7 +239,7 @@ def test_accuracy_figure_has_a_panel_for_each_model_and_one_scale():
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 11), (9, 30)])
 def test_a_single_panel_is_as_wide_as_its_page(shape):
     grid = ShiftGrid(range(shape[1]), range(shape[0]))
-    figure = figures.accuracy_figure({"one": np.zeros(shape)}, grid)
+    figure = accuracy_figure({"one": np.zeros(shape)}, grid)
     panel, scale = figure.axes
     assert panel.get_position().x1 < scale.get_position().x0
     if shape[1] > 5:  # one of a few cells is not drawn larger than its heading
@@ -245,15 +247,15 @@ def test_a_single_panel_is_as_wide_as_its_page(shape):
 
 
 def test_files_hold_what_the_figure_says(tmp_path):
-    figures.draw_accuracy_maps(tmp_path / "m.png", {"a": FRACTIONS}, GRID, "A subset.")
+    draw_accuracy_maps(tmp_path / "m.png", {"a": FRACTIONS}, GRID, "A subset.")
     with Image.open(tmp_path / "m.png") as png:
         assert png.text["Title"] == "Accuracy at every shift"
         assert png.text["Description"].endswith("by (dx, dy). A subset.")
         assert png.text["Software"] == "lenetshift"
-    figure = figures.shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N")
+    figure = shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N")
     first, second = tmp_path / "1.svg", tmp_path / "2.svg"
-    figures.save_figure(first, figure)
-    figures.draw_shift_figure(second, square(), 4, PREDICTIONS, GRID, "T", "N")
+    save_figure(first, figure)
+    draw_shift_figure(second, square(), 4, PREDICTIONS, GRID, "T", "N")
     assert first.read_bytes() == second.read_bytes()  # no random names
     assert b"dc:date" not in first.read_bytes()
     namespace = "{http://purl.org/dc/elements/1.1/}"
@@ -276,11 +278,11 @@ def test_bad_input(tmp_path):
     ):
         good = {"path": path, "image": image, "predictions": zeros}
         with pytest.raises(ValueError, match=f"^{message}$"):
-            figures.draw_shift_figure(**{**good, **changed}, label=1, grid=GRID, title="")
+            draw_shift_figure(**{**good, **changed}, label=1, grid=GRID, title="")
     with pytest.raises(ValueError, match=r"^maps\['b'\]: got shape \[1, 3\], expected \[2, 3\]$"):
-        figures.draw_accuracy_maps(path, {"a": zeros, "b": zeros[:1]}, GRID)
+        draw_accuracy_maps(path, {"a": zeros, "b": zeros[:1]}, GRID)
     with pytest.raises(ValueError, match=r"^maps: got none"):
-        figures.draw_accuracy_maps(path, {}, GRID)
+        draw_accuracy_maps(path, {}, GRID)
     assert not list(tmp_path.iterdir())
 
 
@@ -294,7 +296,8 @@ sys.path.append({str(ROOT / "benchmarks")!r})
 import scaling
 from lenetshift import ShiftGrid
 from lenetshift.storage.environment import environment
-from lenetshift.figures.figures import draw_accuracy_maps, draw_shift_figure
+from lenetshift.figures.accuracy_map import draw_accuracy_maps
+from lenetshift.figures.moved_image import draw_shift_figure
 
 assert "matplotlib" not in sys.modules
 environment(torch.device("cpu"))
@@ -359,7 +362,7 @@ def test_the_settings_of_a_person_change_nothing(tmp_path, drawn_plainly, rc, ba
 
 def test_the_settings_of_the_calling_code_change_nothing_and_stay(tmp_path):
     def draw(path):
-        figures.draw_accuracy_maps(path, {"a": FRACTIONS}, GRID)
+        draw_accuracy_maps(path, {"a": FRACTIONS}, GRID)
         return path.read_bytes()
 
     def settings():  # to ask for the backend would choose one
@@ -375,7 +378,7 @@ def test_the_settings_of_the_calling_code_change_nothing_and_stay(tmp_path):
 def test_plotting_on_own_axes_takes_their_settings():
     with matplotlib.rc_context({"font.size": 31}):
         axes = Figure().subplots()
-        figures.plot_accuracy(axes, FRACTIONS, GRID)
+        plot_accuracy(axes, FRACTIONS, GRID)
         assert axes.texts[0].get_fontsize() == 31
 
 

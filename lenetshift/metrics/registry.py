@@ -1,0 +1,79 @@
+"""The metrics that are one number. Each is listed where it is defined, by :func:`metric`.
+
+Printouts, JSON, intervals, the command ``evaluate``, ``lenetshift.metrics.__all__`` and the table in
+``docs/using.md`` read :data:`METRICS`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from .image_mean import ImageMean
+
+Definition = TypeVar("Definition", bound=Callable[..., ImageMean])
+
+Need = Literal["labels", "centre", "neighbours", "lost_ink", "logits"]
+
+NEEDS: dict[Need, str] = {
+    "labels": "labels",
+    "centre": "the shift (0, 0)",
+    "neighbours": "two shifts or more",
+    "lost_ink": "images that are not cropped",
+    "logits": "logits",
+}
+"""What a metric can need besides predictions, in words."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that is a mean over images.
+
+    Attributes:
+        name: as JSON has it.
+        title: as a printout has it.
+        description: what it is, in a line of Markdown.
+        needs: what it needs besides predictions. Without it the function raises ``NotAvailable``.
+        function: the definition. Its parameters are named after attributes of ``Evaluation``.
+    """
+
+    name: str
+    title: str
+    description: str
+    needs: tuple[Need, ...]
+    function: Callable[..., ImageMean]
+
+    def of(self, evaluation: object) -> ImageMean:
+        """The metric of an :class:`~lenetshift.Evaluation`."""
+        names = inspect.signature(self.function).parameters
+        return self.function(*(getattr(evaluation, _ATTRIBUTES.get(name, name)) for name in names))
+
+
+_ATTRIBUTES = {"lost": "lost_ink"}
+"""Parameter -> attribute of ``Evaluation``, if their names differ."""
+
+METRICS: dict[str, Metric] = {}
+"""The metrics by name, in the order in which they are printed: that of their definitions."""
+
+
+def metric(
+    title: str, description: str, *needs: Need, name: str | None = None
+) -> Callable[[Definition], Definition]:
+    """List the function below as a metric.
+
+    The function raises :class:`~lenetshift.checks.errors.NotAvailable` if it lacks something that it
+    needs; any other exception is a fault. It is public unless its name begins with an underscore.
+
+    Args:
+        title, description, needs: as in :class:`Metric`.
+        name: as in :class:`Metric`; None for the function's own.
+    """
+
+    def listed(function: Definition) -> Definition:
+        key = name or function.__name__
+        METRICS[key] = Metric(key, title, description, needs, function)
+        return function
+
+    return listed

@@ -1,0 +1,116 @@
+"""The list of metrics: what each needs, what is public, and its table in ``docs/using.md``.
+
+To write the table anew: ``python tests/metrics/test_registry.py``. A metric may be missing from it until
+then; what it has must be right.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lenetshift import Evaluation, ShiftGrid, metrics
+from lenetshift.checks.errors import NotAvailable
+from lenetshift.metrics.registry import METRICS, NEEDS
+
+PAGE = Path(__file__).parents[2] / "docs" / "using.md"
+BEGIN, END = "<!-- metrics: begin -->\n", "<!-- metrics: end -->\n"
+
+MODULES = [
+    importlib.import_module(f"lenetshift.metrics.{module.name}")
+    for module in pkgutil.iter_modules(metrics.__path__)
+]
+
+
+def table() -> str:
+    """The metrics in Markdown."""
+    rows = (
+        (f"`{m.name}`", m.description, ", ".join(NEEDS[need] for need in m.needs) or "nothing")
+        for m in METRICS.values()
+    )
+    lines = [("metric", "what it is", "needs besides predictions"), ("---",) * 3, *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def test_the_table_says_what_the_definitions_say() -> None:
+    written = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0].splitlines()
+    assert [line for line in table().splitlines() if line in written] == written
+
+
+def evaluation(*lacking: str) -> Evaluation:
+    """One that lacks these needs and no others."""
+    first = int("centre" in lacking)
+    n = 1 if "neighbours" in lacking else 3
+    shape = (2, 1, n)
+    return Evaluation(
+        np.zeros(shape, np.uint8),
+        np.array([0, 1]),
+        ShiftGrid(range(first, first + n), range(1)),
+        logits=None if "logits" in lacking else np.zeros((*shape, 2)),
+        lost_ink=None if "lost_ink" in lacking else np.zeros(shape),
+    )
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_needs_what_it_says_and_nothing_else(name: str) -> None:
+    can_lack = set(NEEDS) - {"labels"}
+    needs = can_lack.intersection(METRICS[name].needs)
+    others = evaluation(*can_lack - needs)
+    assert np.isfinite(others.metric(name).value)
+    assert all(len(end) for end in [others.heading(), others.rows()])
+    for need in needs:
+        lacks = evaluation(need)
+        with pytest.raises(NotAvailable):
+            lacks.metric(name)
+        (row,) = (row for row in lacks.rows() if row.name == name)
+        assert row.value is None
+        assert str(row).endswith(" -")
+    takes_labels = "labels" in inspect.signature(METRICS[name].function).parameters
+    assert takes_labels == ("labels" in METRICS[name].needs)
+
+
+def test_an_error_that_is_a_fault_is_not_left_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(predictions: Any) -> Any:
+        raise ValueError("a fault")
+
+    broken = METRICS["flip_rate"].__class__("flip_rate", "flip rate", "", (), fails)
+    monkeypatch.setitem(METRICS, "flip_rate", broken)
+    for shown in (str, Evaluation.to_dict, Evaluation.rows):
+        with pytest.raises(ValueError, match="a fault"):
+            shown(evaluation())
+
+
+def test_names_and_titles_are_of_one_metric_each_and_public_ones_are_offered() -> None:
+    """``lenetshift.metrics`` has imported every module that defines one."""
+    text = "".join(inspect.getsource(module) for module in MODULES)
+    assert len(re.findall(r"^@metric\(", text, re.MULTILINE)) == len(METRICS)
+    assert len({m.title for m in METRICS.values()}) == len(METRICS)
+    for m in METRICS.values():
+        name = m.function.__name__
+        assert (name in metrics.__all__) == (not name.startswith("_"))
+        assert name.startswith("_") or getattr(metrics, name) is m.function
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples(module: Any) -> None:
+    assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("name", metrics.__all__)
+def test_every_public_function_has_an_example(name: str) -> None:
+    value = getattr(metrics, name)
+    assert not inspect.isfunction(value) or ">>> " in (value.__doc__ or "")
+
+
+if __name__ == "__main__":
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    PAGE.write_text(before + BEGIN + table() + END + after, encoding="utf-8")
