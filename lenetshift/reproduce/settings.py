@@ -45,6 +45,12 @@ class Config:
 
     Raises:
         ValueError: a setting out of range, in one line that names it.
+
+    Example:
+        >>> import lenetshift
+        >>> config = lenetshift.Config(epochs=1, seed=3)
+        >>> config.learning_rate, config.batch_size
+        (0.1, 64)
     """
 
     seed: int = SEED
