@@ -125,8 +125,8 @@ def _odd_classes(labels: Tensor, n_classes: int) -> str | None:
     answer all."""
     if n_classes == 1:
         return (
-            "model: got a single output (K = 1), of which the largest is always number 0, expected one "
-            "a class: two columns for two classes"
+            "model: got a single output (K = 1), whose largest is always number 0, expected one for each "
+            "class: two for two classes"
         )
     values = np.unique(labels.numpy())
     never = values[(values < 0) | (values >= n_classes)].tolist()

@@ -126,7 +126,7 @@ def accuracy_without_loss(predictions: Array, labels: Array, lost: Array | None)
     right = is_right(predictions, labels)
     if lost is None:
         raise NotAvailable(
-            f"lost: got NoneType, expected floating {list(right.shape)} as of lost_ink"
+            f"lost: got NoneType, expected floating {list(right.shape)}, as lost_ink returns"
         )
     whole = check_lost_ink("lost", lost, right.shape) == 0
     n_whole = whole.sum((1, 2))
