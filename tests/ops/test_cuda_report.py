@@ -16,6 +16,8 @@ from test_cuda_emulation import changed, emulator
 sys.path.append(str(ROOT / "benchmarks"))
 import cuda_report
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler")
 def test_dynamic_shared_memory_is_that_of_the_launches() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # Each step is printed first, so that the last one printed is the one that hangs.
 SCRIPT = """
 import os, signal, sys, torch

@@ -185,6 +185,7 @@ def test_thread_count_changes_no_bit(
             assert torch.equal(one, many)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODEL_NAMES)
 def test_loss_curve_is_that_of_eager(name: str) -> None:
     """Over 200 steps float32 errors grow with the training; eager PyTorch's own deviation from
@@ -238,6 +239,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 @pytest.mark.parametrize("name", ["lenet5", "mlp", "pooled_mlp"])
 def test_interrupt(name: str) -> None:

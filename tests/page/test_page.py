@@ -471,6 +471,7 @@ def changes(value):
         yield (*where, "left out"), changed
 
 
+@pytest.mark.slow
 def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, capsys, monkeypatch) -> None:
     made(tmp_path, "--quick", "--models", "biased_lenet5", "--epochs", 1, "--dx", -3, 3)
     path = tmp_path / "results.json"

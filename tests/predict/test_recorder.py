@@ -133,6 +133,7 @@ NETWORKS: dict[str, Net] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blank", [False, True])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_is_rare_or_needs_a_large_batch_is_not_overlooked(name: str, blank: bool) -> None:

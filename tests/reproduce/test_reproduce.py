@@ -299,6 +299,7 @@ def _without_seconds(value):
     return value
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_to_the_same_results(small, tmp_path):
     options = ["--data", small, "--models", "pooled_mlp,mlp", "--epochs", "3"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

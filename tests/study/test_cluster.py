@@ -24,6 +24,8 @@ from lenetshift.study.processes import on_this_machine
 from lenetshift.study.publish import dossier_of, publish
 from lenetshift.study.studies import carry_out, open_study
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed")
 
 PLAN = Plan(2, ("table", "symmetry"), quick=True)

@@ -489,6 +489,7 @@ def workers_of(process: subprocess.Popen) -> list[int]:
     return workers if len(workers) == 2 else []
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_reported(tmp_path) -> None:
     process = start(tmp_path / "out", "--experiments", "table", "--jobs", 2)
     os.kill(wait_for(lambda: workers_of(process), process)[0], signal.SIGKILL)
@@ -499,6 +500,7 @@ def test_a_killed_worker_is_reported(tmp_path) -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_workers_end_with_their_study(stop, tmp_path) -> None:
     """The signal reaches the study alone. The end of its standard error, which the workers and the
@@ -514,10 +516,11 @@ def test_workers_end_with_their_study(stop, tmp_path) -> None:
                 os.kill(pid, signal.SIGKILL)
     assert process.returncode == (-stop if stop == signal.SIGKILL else 128 + stop), errors
     if stop != signal.SIGKILL:
-        line = "interrupted: the same command with --resume goes on from the finished runs"
+        line = "interrupted: the same command with --resume continues after the finished runs"
         assert errors.splitlines() == ["100 of 100 runs to do", line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_is_finished_survives(stop, jobs, tmp_path, original) -> None:

@@ -200,6 +200,7 @@ def verdict(breach: Breach, copy: Path, build: Path) -> bool:
         "-m",
         "pytest",
         "-q",
+        "--slow",
         "-x",
         "-p",
         "no:cacheprovider",
