@@ -107,6 +107,7 @@ def hand_loop(evaluation: Evaluation) -> Tensor:
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+@pytest.mark.slow
 @given(evaluations())
 def test_random_networks_answer_as_in_a_loop_by_every_method(evaluation: Evaluation) -> None:
     expected = hand_loop(evaluation)

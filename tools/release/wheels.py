@@ -127,7 +127,7 @@ def try_wheel(python: str, folder: Path, oldest: bool, tests: tuple[str, ...]) -
         "-n",
         "auto",
     ]  # not this folder's package
-    said = run([*pytest, *tests], folder / "tests" if tests else ROOT)
+    said = run([*pytest, *(tests or ["--slow"])], folder / "tests" if tests else ROOT)
     print(f"{wheel.name}: {said.splitlines()[-1]}", flush=True)
 
 

@@ -132,6 +132,7 @@ def check(folder: Path, build: str, tests: tuple[str, ...]) -> None:
             "-m",
             "pytest",
             "-q",
+            "--slow",
             "-x",
             "-s",
             "-p",
