@@ -45,14 +45,14 @@ def test_the_table_says_what_the_definitions_say() -> None:
 
 
 def evaluation(*lacking: str) -> Evaluation:
-    """One that lacks these needs and no others."""
-    first = int("centre" in lacking)
+    """One of a square of shifts that lacks these needs and no others."""
     n = 1 if "neighbours" in lacking else 3
-    shape = (2, 1, n)
+    shape = (2, n, n)
+    around_0 = range(-(n // 2), n - n // 2)
     return Evaluation(
         np.zeros(shape, np.uint8),
         np.array([0, 1]),
-        ShiftGrid(range(first, first + n), range(1)),
+        ShiftGrid(range(1, n + 1) if "centre" in lacking else around_0, around_0),
         logits=None if "logits" in lacking else np.zeros((*shape, 2)),
         lost_ink=None if "lost_ink" in lacking else np.zeros(shape),
     )

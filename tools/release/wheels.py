@@ -30,7 +30,8 @@ from build import ROOT, FailedError, run
 DIST = ROOT / "dist"
 TESTS = (
     "test_isa.py", "test_c3_conv.py", "test_translate.py", "test_predict_shifts_lenet5.py",
-    "test_predict_shifts_mlp.py", "test_shared.py", "test_train_epoch.py", "test_metrics.py",
+    "test_predict_shifts_mlp.py", "test_shared.py", "test_train_epoch.py", "test_image_mean.py",
+    "test_metrics.py",
 )  # fmt: skip
 """Tests of the values of every op, and of the Python code that uses them."""
 
