@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .version import __version__ as __version__
 
 
-def is_command() -> bool:
+def _is_command() -> bool:
     """Whether this process is a command of the package: a console script, or ``python -m`` of one of its
     modules, whose ``sys.argv[0]`` is "-m" while the module is located
     (docs.python.org/3/using/cmdline.html)."""
@@ -25,7 +25,10 @@ def is_command() -> bool:
     return Path(program).stem in ("lenetshift", "lenetshift-reproduce")
 
 
-if TYPE_CHECKING or not is_command():
+IS_COMMAND = _is_command()
+"""Found out here, since ``sys.argv`` is another one when the command runs."""
+
+if TYPE_CHECKING or not IS_COMMAND:
     from .api import *  # noqa: F403
     from .api import __all__ as __all__
 else:

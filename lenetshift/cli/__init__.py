@@ -1,7 +1,7 @@
 """The command ``lenetshift``."""
 
-from .. import is_command
+from .. import IS_COMMAND
 from . import interrupts
 
-if is_command():
+if IS_COMMAND:
     interrupts.leave_at_once()

@@ -27,7 +27,7 @@ from lenetshift.checks.errors import UsageError
 from lenetshift.cli import bench, command
 from lenetshift.cli.checkup import probing
 from lenetshift.cli.options import OneLineParser
-from lenetshift.figures import figures
+from lenetshift.figures import moved_image
 from lenetshift.models.table import ARCHITECTURES
 
 WITHOUT_TORCH = """
@@ -586,7 +586,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_figure_in_numbers(
     def fail(*_: object) -> None:
         raise RuntimeError("no\nglyph")
 
-    monkeypatch.setattr(figures, "draw_shift_figure", fail)
+    monkeypatch.setattr(moved_image, "draw_shift_figure", fail)
     options = ("--checkpoint", write_checkpoint(tmp_path, "mlp"), "--data", small, "--index", 7)
     options += ("--out", tmp_path / "a.png", "--json", tmp_path / "a.json")
     status, text, errors = run(capsys, "grid", *options)
