@@ -1,6 +1,7 @@
 // What every CUDA file of this project includes: the CUDA runtime, and launches that report
-// errors. The same files also compile as plain C++ against tests/support/cuda_emulation/emulation.h, where
-// the threads of a block are fibres of the CPU, so that tests run them without a card.
+// errors. The same files also compile as plain C++ against
+// tests/support/cuda_emulation/emulation.h, where the threads of a block are fibres of the CPU, so
+// that tests run them without a card.
 //
 // How kernels are written so that both work:
 // - They use only the keywords and functions of CUDA that

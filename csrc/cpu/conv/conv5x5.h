@@ -44,8 +44,8 @@ namespace lenetshift {
 namespace LENETSHIFT_ISA {
 namespace {
 
-// From tools/generate/toom_cook_points.py. A layer's sum has three to four times the rounding error of the
-// direct sum; with 0, +-1, +-2, +-1/2 and 4 it would have seven times.
+// From tools/generate/toom_cook_points.py. A layer's sum has three to four times the rounding error
+// of the direct sum; with 0, +-1, +-2, +-1/2 and 4 it would have seven times.
 constexpr Points<8> kConvPoints = {{1, -1, 2, -2, 0.625, -0.625, 0.25, -0.25}, Fractions::in_taps};
 using ConvForm = Form<5, kTaps, kConvPoints>;
 constexpr int kTileOutputs = ConvForm::outputs, kTileInputs = ConvForm::inputs;

@@ -15,8 +15,8 @@
 //   gradient of d    B^T ((G w) . (A^T grad_y))
 //   gradient of w    G^T ((B d) . (A^T grad_y))
 //
-// The points decide the rounding error: tools/generate/toom_cook_points.py searches for those that the
-// kernels use, and prints their errors. Opposite points x, -x share all their work except one
+// The points decide the rounding error: tools/generate/toom_cook_points.py searches for those that
+// the kernels use, and prints their errors. Opposite points x, -x share all their work except one
 // addition. (A. Toom 1963, S. Cook 1966; S. Winograd, "Arithmetic Complexity of Computations",
 // 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, arXiv
 // 1509.09308, in two dimensions; on the choice of points B. Barabasz et al., "Error Analysis and
