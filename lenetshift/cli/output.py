@@ -17,7 +17,7 @@ from ..storage.files import reason, write_json
 
 def check_writable(files: Mapping[str, Path | str | None]) -> None:
     """Raise UsageError unless the file of each option can be written, and no two are the same; "-" is
-    standard output, None is no file."""
+    standard output, None stands for no file."""
     options: dict[str, str] = {}
     for option, path in files.items():
         if not isinstance(path, Path):
