@@ -14,7 +14,7 @@ from .output import check_writable
 
 if TYPE_CHECKING:
     from ..reproduce.checkpoints import Checkpoint
-    from ..reproduce.jobs import Job
+    from ..reproduce.reproduction import Reproduction
     from ..reproduce.settings import Config
 
 DESCRIPTION = (
@@ -23,7 +23,7 @@ DESCRIPTION = (
 )
 EXAMPLE = "page results --study study --out report.html"
 STATUS = USUAL_STATUS
-NEEDS = ("lenetshift.api", "lenetshift.page", "lenetshift.reproduce.jobs")
+NEEDS = ("lenetshift.api", "lenetshift.page", "lenetshift.reproduce.reproduction")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +57,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Job:
+def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Reproduction:
     """The job that wrote the folder, on the same data."""
     import torch
 
-    from ..reproduce.jobs import prepare
+    from ..reproduce.reproduction import prepare
     from ..reproduce.results import FILE as RESULTS
 
     path = folder / RESULTS
@@ -108,7 +108,7 @@ def _config(kept: Mapping[str, Any]) -> Config:
     )
 
 
-def _evaluated(folder: Path, name: str, job: Job) -> Checkpoint:
+def _evaluated(folder: Path, name: str, job: Reproduction) -> Checkpoint:
     """A model's checkpoint, with its predictions for the job's images."""
     from ..reproduce.checkpoints import checkpoint_path, read_checkpoint
 

@@ -135,10 +135,10 @@ def run(args: argparse.Namespace) -> int:
     """Do the job and print Table 1."""
     from ..page import render_page
     from ..predict.progress import Progress
-    from ..reproduce import jobs, tables
-    from ..reproduce.folder import open_folder
+    from ..reproduce import reproduction, tables
     from ..reproduce.products import write_products
-    from ..reproduce.results import results
+    from ..reproduce.results import compute_results
+    from ..storage.folder import RESULTS, open_folder
     from ..study.experiments import position_bias
     from .dossiers import dossier_about
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
@@ -148,12 +148,12 @@ def run(args: argparse.Namespace) -> int:
     config, device = config_of(args), pick_device(args.device)
     check_isa()
     models = in_order(MODELS, args.models)
-    job = jobs.prepare(
+    job = reproduction.prepare(
         config, models, args.method, device, args.out, data=args.data, quick=args.quick
     )
     dossier = dossier_about(args.study, job.sha256)
     check_matplotlib()
-    with open_folder(args.out):
+    with open_folder(args.out, RESULTS):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
             if position_bias.MODEL in job.models and index not in job.figures:
                 say(
@@ -161,8 +161,8 @@ def run(args: argparse.Namespace) -> int:
                     f"{len(job.test):,} of {args.data}"
                 )
         with Progress(job.units) as progress:
-            checkpoints = jobs.run(job, progress, resume=args.resume)
-        value = results(job, checkpoints)
+            checkpoints = reproduction.carry_out(job, progress, resume=args.resume)
+        value = compute_results(job, checkpoints)
         # Before the files: a disk may be full.
         print(tables.format_text(*tables.table(value)))
         print(tables.format_position_bias(value), flush=True)

@@ -19,7 +19,7 @@ from ..figures.layout import signed
 from ..figures.matplotlib_settings import import_matplotlib
 from ..models.table import BY_NAME
 from ..reproduce.checkpoints import Checkpoint
-from ..reproduce.jobs import Job
+from ..reproduce.reproduction import Reproduction
 from ..study.experiments import position_bias
 from ..study.experiments.table import MISPRINT
 from . import blocks, texts
@@ -41,7 +41,7 @@ class _Data:
 
 
 def render_page(
-    job: Job,
+    job: Reproduction,
     checkpoints: Mapping[str, Checkpoint],
     value: Mapping[str, Any],
     dossier: Mapping[str, Any] | None = None,
@@ -94,7 +94,7 @@ def render_page(
 
 
 def _strip(
-    job: Job, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, Any]
+    job: Reproduction, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """The finding in one picture: a digit moved along dy = 0, and the answers of some models."""
     grid = job.config.grid
@@ -125,7 +125,7 @@ def _drawn(name: str) -> dict[str, Any]:
     return drawn
 
 
-def _data(job: Job, checkpoints: Mapping[str, Checkpoint]) -> _Data:
+def _data(job: Reproduction, checkpoints: Mapping[str, Checkpoint]) -> _Data:
     """Images, answers and weights; with evenly drawn images if all would be too many."""
     weights = [
         blocks.weights_block(f"weights-{name}", checkpoint.state_dict)
@@ -166,7 +166,7 @@ def _data(job: Job, checkpoints: Mapping[str, Checkpoint]) -> _Data:
     return _Data(manifest, packed)
 
 
-def _rows(job: Job, n: int) -> list[int]:
+def _rows(job: Reproduction, n: int) -> list[int]:
     """Which of the job's rows the page has: ``n`` of the tables' images, then the figures'."""
     drawn = evenly_spaced(n, job.n_test).tolist()
     shown = [job.rows.index(index) for index in job.figures]
@@ -174,7 +174,7 @@ def _rows(job: Job, n: int) -> list[int]:
 
 
 def _images_and_answers(
-    job: Job, checkpoints: Mapping[str, Checkpoint], rows: Sequence[int]
+    job: Reproduction, checkpoints: Mapping[str, Checkpoint], rows: Sequence[int]
 ) -> list[Block]:
     indices = [job.rows[row] for row in rows]
     if _packaged(job, rows):
@@ -193,11 +193,11 @@ def _images_and_answers(
     ]
 
 
-def _is_mnist(job: Job) -> bool:
+def _is_mnist(job: Reproduction) -> bool:
     return dict(job.sha256) == MNIST_SHA256
 
 
-def _packaged(job: Job, rows: Sequence[int]) -> bool:
+def _packaged(job: Reproduction, rows: Sequence[int]) -> bool:
     """Whether these are all images of the packaged test set, whose file is compressed already."""
     indices = [job.rows[row] for row in rows]
     return _is_mnist(job) and indices == list(range(len(job.test)))

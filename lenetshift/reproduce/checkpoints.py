@@ -1,43 +1,51 @@
-"""Checkpoints: the only files that a run reads back.
+"""Checkpoints: the only files that a reproduction reads back.
 
-They hold everything that is costly (weights, losses, predictions); all other files are derived from
-them. Whatever is read back proves itself first: the file by the SHA-256 at its end, its entries by
-name, type and shape. What proves wrong is refused in one line. Nothing in a file can run code:
-they are read by :mod:`lenetshift.storage.untrusted`.
+They hold everything that is costly: weights, losses, predictions. All other files are derived from them.
+Whatever is read back is checked first: the file by the SHA-256 at its end, its entries by name, type and
+shape. A file that fails is refused in one line. Nothing in a file can run code: it is read by
+:mod:`lenetshift.storage.untrusted`.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..checks.errors import StorageError
+from ..checks.describe import describe
+from ..checks.errors import ArgumentError, StorageError
 from ..checks.text import one_line
 from ..checks.types import check_choice
 from ..models.build import build_model
 from ..models.table import ARCHITECTURES
 from ..ops.activations import ACTIVATIONS
 from ..storage.files import read_file, read_file_if_any, write_atomically
-from ..storage.proofs import (
-    Expectation,
-    check_entries,
-    check_kept,
-    check_progress,
-    check_seal,
-    check_weights,
-    seal,
-)
-from ..storage.untrusted import load_tensors
+from ..storage.sealed import check_same, check_stored, pack_tensors, unpack_tensors
+from ..study.experiments.runs import RunState
 
 SCHEMA = 2
 """Version of the layout of ``results.json``, ``predictions.npz`` and the checkpoints."""
 
+_ENTRIES: dict[str, tuple[type, ...]] = {
+    "schema": (int,),
+    "model": (str,),
+    "settings": (dict,),
+    "state_dict": (dict,),
+    "losses": (list,),
+    "training_seconds": (float,),
+    "predictions": (Tensor, type(None)),
+    "evaluation_seconds": (float, type(None)),
+    "note": (str,),
+}
+"""The types of a checkpoint's entries: all must be there, and no other."""
+
+_MOST_DEPTH = 20
+"""Of settings: a list may hold itself, and comparing it would not end."""
 
 _GUESSING = math.log(10)
 """The mean cross-entropy of ten equal probabilities."""
@@ -45,29 +53,19 @@ _GUESSING = math.log(10)
 _ASTRAY = 10 * _GUESSING
 
 
-@dataclass
-class Checkpoint:
-    """All that is known of one model: enough to go on, and to derive every result.
+@dataclass(kw_only=True)
+class Checkpoint(RunState):
+    """Everything known of one model's run: enough to go on, and to derive every result.
 
     Attributes:
         model: the model's name.
-        settings: what decides the outcome, name to plain value; a run only goes on from a
+        settings: what decides the outcome, name to plain value; a reproduction only goes on from a
             checkpoint whose settings equal its own.
-        state_dict: the weights after ``len(losses)`` epochs.
-        losses: one float32 tensor [n_steps] per finished epoch.
-        training_seconds: wall time of the finished epochs.
-        predictions: uint8 [n_rows, n_dy, n_dx], or None when the model is not yet evaluated.
-        evaluation_seconds: wall time of the evaluation, or None.
-        note: says that the data were a subset; empty for a full run.
+        note: says that the data are a subset; empty for the whole data.
     """
 
     model: str
     settings: dict[str, Any]
-    state_dict: dict[str, Tensor]
-    losses: list[Tensor] = field(default_factory=list)
-    training_seconds: float = 0.0
-    predictions: Tensor | None = None
-    evaluation_seconds: float | None = None
     note: str = ""
 
     def evaluated(self) -> Tensor:
@@ -77,9 +75,9 @@ class Checkpoint:
         return self.predictions
 
     def divergence(self) -> str:
-        """How training went astray, such as "loss nan at step 3 of epoch 1"; empty where it did not.
-        It did where a number is not finite, and where the loss ends far beyond that of guessing: a
-        model whose weights have grown that large answers what its last steps made of it."""
+        """How training diverged, such as "loss nan at step 3 of epoch 1"; empty if it did not.
+        It did if a number is not finite, or if the loss ends far above that of guessing: the answers of
+        weights that large depend on the last steps alone."""
         for epoch, losses in enumerate(self.losses, 1):
             steps = (~losses.isfinite()).nonzero()
             if len(steps):
@@ -95,6 +93,25 @@ class Checkpoint:
         return ""
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """What a reproduction can go on from.
+
+    Attributes:
+        settings: the reproduction's own.
+        weights: tensors of the names, shapes and dtypes of the model's; their values do not matter.
+        epochs: how many are trained.
+        n_steps: the steps of an epoch.
+        answers: the shape of the predictions, (n_rows, n_dy, n_dx).
+    """
+
+    settings: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    epochs: int
+    n_steps: int
+    answers: tuple[int, int, int]
+
+
 def checkpoint_path(folder: Path, model: str) -> Path:
     """Where the checkpoint of ``model`` lies in a result folder."""
     return folder / "checkpoints" / f"{model}.pt"
@@ -105,63 +122,112 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
     ``torch.load(path, weights_only=True)["state_dict"]`` gives the weights.
     """
-    content = {item.name: getattr(checkpoint, item.name) for item in fields(checkpoint)}
-    content["state_dict"] = {k: v.detach().cpu() for k, v in checkpoint.state_dict.items()}
-    # To memory first: on a full disk torch's own writer hides the OSError behind another error.
-    memory = io.BytesIO()
-    torch.save({"schema": SCHEMA, **content}, memory)
-    sealed = seal(memory.getvalue())
+    weights = {name: weight.detach().cpu() for name, weight in checkpoint.state_dict.items()}
+    values = {"schema": SCHEMA, **vars(checkpoint), "state_dict": weights}
+    sealed = pack_tensors({name: values[name] for name in _ENTRIES})
     write_atomically(checkpoint_path(folder, checkpoint.model), lambda file: file.write(sealed))
 
 
 def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoint | None:
-    """Read a model's checkpoint, or None when there is none.
+    """Read a model's checkpoint, or None if there is none.
 
     Raises:
-        StorageError: the file cannot be read, is damaged, of another model or of another version, was
-            written under other settings, or lacks what a run goes on from.
+        StorageError: the file cannot be read, is damaged, of another model or another version, was
+            written under other settings, or lacks what a reproduction goes on from.
     """
     path = checkpoint_path(folder, model)
     sealed = read_file_if_any(path)
     if sealed is None:
         return None
     try:
-        check_seal(sealed)
-        content = load_tensors(sealed)
-        check_entries(content, SCHEMA, model)
-        for name in sorted(content["settings"].keys() | expected.settings.keys()):
-            then, now = content["settings"].get(name), expected.settings.get(name)
-            if then != now:
-                raise StorageError(
-                    f"{path} was written with {name} {then}, this run has {name} {now}"
-                )
-        check_progress(content, expected)
+        checkpoint = _unpack(sealed)
+        if checkpoint.model != model:
+            raise ArgumentError("model", repr(checkpoint.model), repr(model))
+        check_same("settings", checkpoint.settings, dict(expected.settings))
+        _check_state(checkpoint, expected.weights, expected.n_steps, expected.answers)
+        n_epochs = len(checkpoint.losses)
+        if n_epochs > expected.epochs:
+            raise ArgumentError("losses", f"{n_epochs} epochs", f"at most {expected.epochs}")
+        if checkpoint.predictions is not None and n_epochs != expected.epochs:
+            got = f"them after {n_epochs} of {expected.epochs} epochs"
+            raise ArgumentError("predictions", got, "them after all")
     except ValueError as error:
         raise StorageError(
             f"{path}: {one_line(error)}; delete it, or start without --resume"
         ) from error
-    return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
+    return checkpoint
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint for what it holds, whatever run wrote it.
+    """Read a checkpoint for what it holds, whatever settings it was written under.
 
     Raises:
         StorageError: the file cannot be read, is not a checkpoint of this version, or is damaged.
     """
     sealed = read_file(path)
     try:
-        check_seal(sealed)
-        content = load_tensors(sealed)
-        model: Any = content.get("model") if type(content) is dict else None
-        check_choice("model", model, ARCHITECTURES)
-        check_entries(content, SCHEMA, model)
-        activation = content["settings"].get("activation")
+        checkpoint = _unpack(sealed)
+        check_choice("model", checkpoint.model, ARCHITECTURES)
+        activation: Any = checkpoint.settings.get("activation")
         check_choice("activation", activation, ACTIVATIONS)
-        with torch.device("meta"):  # names and shapes only
-            weights = build_model(ARCHITECTURES[model], activation).state_dict()
-        check_weights(content["state_dict"], weights)
-        check_kept(content)
+        _check_state(checkpoint, weights_of(checkpoint.model, activation), None, (None, None, None))
     except ValueError as error:
         raise StorageError(f"{path}: {one_line(error)}") from error
+    return checkpoint
+
+
+def weights_of(model: str, activation: str) -> dict[str, Tensor]:
+    """The names, shapes and dtypes of a model's weights, as tensors without values."""
+    with torch.device("meta"):
+        return build_model(ARCHITECTURES[model], activation).state_dict()
+
+
+def _unpack(sealed: bytes) -> Checkpoint:
+    """The checkpoint of a file's contents; ValueError unless it has the entries of one."""
+    content = unpack_tensors(sealed)
+    if type(content) is not dict:
+        raise ValueError(f"got {describe(content)}, expected a dict")
+    for name in (*_ENTRIES, *content):
+        if name not in content:
+            raise ValueError(f"got no {name}, expected one")
+        if name not in _ENTRIES:
+            raise ValueError(f"got {name!r}, expected {', '.join(_ENTRIES)} only")
+        if not isinstance(content[name], _ENTRIES[name]):
+            types = " or ".join(expected.__name__ for expected in _ENTRIES[name])
+            raise ArgumentError(name, describe(content[name]), types)
+    if content["schema"] != SCHEMA:
+        raise ArgumentError("schema", repr(content["schema"]), repr(SCHEMA))
+    if not _is_plain(content["settings"]):
+        raise ArgumentError("settings", "values that JSON cannot hold", "plain ones")
     return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
+
+
+def _check_state(
+    state: RunState,
+    weights: Mapping[str, Tensor],
+    n_steps: int | None,
+    answers: tuple[int | None, ...],
+) -> None:
+    """Raise ValueError unless weights, losses and predictions have these shapes, None of any size."""
+    if state.state_dict.keys() != weights.keys():
+        raise ArgumentError("state_dict", str(list(state.state_dict)), str(list(weights)))
+    for name, weight in weights.items():
+        dtype = str(weight.dtype).removeprefix("torch.")
+        check_stored(f"state_dict[{name!r}]", state.state_dict[name], dtype, weight.shape)
+    for epoch, loss in enumerate(state.losses):
+        check_stored(f"losses[{epoch}]", loss, "float32", (n_steps,))
+    if (state.predictions is None) != (state.evaluation_seconds is None):
+        raise ValueError("got one of predictions and evaluation_seconds, expected both or neither")
+    if state.predictions is not None:
+        check_stored("predictions", state.predictions, "uint8", answers)
+
+
+def _is_plain(value: Any, depth: int = _MOST_DEPTH) -> bool:
+    """Whether JSON can hold a value: two such values can be compared."""
+    if type(value) is dict:
+        return depth > 0 and all(
+            type(key) is str and _is_plain(item, depth - 1) for key, item in value.items()
+        )
+    if type(value) is list:
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    return value is None or type(value) in (bool, int, float, str)

@@ -1,4 +1,4 @@
-"""All files of a finished job; ``results.json`` comes last, so a folder that has it is complete."""
+"""All files of a finished reproduction; ``results.json`` comes last, so a folder that has it is complete."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from ..models.table import DISPLAY_NAMES
 from ..storage.files import write_json, write_npz, write_text
 from ..study.experiments import position_bias
 from .checkpoints import SCHEMA, Checkpoint
-from .jobs import Job
+from .reproduction import Reproduction
 from .results import FILE
 from .tables import format_csv, format_markdown, table
 
 
 def write_products(
-    job: Job,
+    reproduction: Reproduction,
     checkpoints: Mapping[str, Checkpoint],
     value: Mapping[str, Any],
     *,
     page: str | None = None,
 ) -> None:
-    """Write all files of a finished job, ``results.json`` last.
+    """Write all files of a finished reproduction, ``results.json`` last.
 
     Args:
-        job: the job.
+        reproduction: with its data.
         checkpoints: by model's name, each evaluated.
         value: of :func:`lenetshift.reproduce.results.results`, what ``results.json`` will hold.
         page: the text of ``report.html``; None to write none.
     """
-    grid, n_test = job.config.grid, job.n_test
+    grid, n_test = reproduction.config.grid, reproduction.n_test
     rows, title, note = table(value)
-    write_text(job.out / "table1.csv", format_csv(rows, note))
-    write_text(job.out / "table1.md", format_markdown(rows, title, note))
+    write_text(reproduction.out / "table1.csv", format_csv(rows, note))
+    write_text(reproduction.out / "table1.md", format_markdown(rows, title, note))
     arrays: dict[str, Any] = {
         "schema": SCHEMA,
-        "note": job.note,
+        "note": reproduction.note,
         "config": json.dumps(value["config"]),
         "dx": list(grid.dx),
         "dy": list(grid.dy),
-        "indices": list(job.rows[:n_test]),
-        "labels": job.labels.to(torch.uint8),
+        "indices": list(reproduction.rows[:n_test]),
+        "labels": reproduction.labels.to(torch.uint8),
         **{name: checkpoint.evaluated()[:n_test] for name, checkpoint in checkpoints.items()},
     }
     biased = value["models"].get(position_bias.MODEL, {"diverged": False})
@@ -53,28 +53,28 @@ def write_products(
     for figure in value.get("figures", ()):
         index = figure["index"]
         draw_shift_figure(
-            job.out / f"figure{figure['figure']}.png",
-            job.test.images[index],
+            reproduction.out / f"figure{figure['figure']}.png",
+            reproduction.test.images[index],
             figure["label"],
             torch.tensor(figure["predictions"], device="cpu"),
             grid,
             f"Figure {figure['figure']}. Test image {index} (label {figure['label']}), "
             "answers of the position-biased LeNet-5",
-            f"{job.note} {diverged}".strip(),
+            f"{reproduction.note} {diverged}".strip(),
         )
     if "figures" in value:
-        arrays["figure_indices"] = list(job.figures)
+        arrays["figure_indices"] = list(reproduction.figures)
         arrays["figure_predictions"] = checkpoints[position_bias.MODEL].evaluated()[
-            [job.rows.index(index) for index in job.figures]
+            [reproduction.rows.index(index) for index in reproduction.figures]
         ]
-    write_npz(job.out / "predictions.npz", arrays)
+    write_npz(reproduction.out / "predictions.npz", arrays)
     maps = {}
     for name, model in value["models"].items():
         percent = [f"{100 * model[part]['accuracy']:.1f} %" for part in ("unmoved", "moved")]
         display = DISPLAY_NAMES[name] + (" (diverged)" if model["diverged"] else "")
         heading = f"{display}: unmoved {percent[0]}, moved {percent[1]}"
         maps[heading] = model["accuracy_map"]
-    draw_accuracy_maps(job.out / "accuracy_maps.png", maps, grid, job.note)
+    draw_accuracy_maps(reproduction.out / "accuracy_maps.png", maps, grid, reproduction.note)
     if page is not None:
-        write_text(job.out / "report.html", page)
-    write_json(job.out / FILE, value)
+        write_text(reproduction.out / "report.html", page)
+    write_json(reproduction.out / FILE, value)

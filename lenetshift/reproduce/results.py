@@ -16,7 +16,7 @@ from ..storage.files import read_file
 from ..storage.schemas import checked_json, schema
 from ..study.experiments import position_bias
 from .checkpoints import SCHEMA, Checkpoint
-from .jobs import Job
+from .reproduction import Reproduction
 
 FILE = "results.json"
 
@@ -69,13 +69,15 @@ def _check_shapes(value: Mapping[str, Any]) -> None:
             )
 
 
-def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
+def compute_results(
+    reproduction: Reproduction, checkpoints: Mapping[str, Checkpoint]
+) -> dict[str, Any]:
     """What ``results.json`` holds, from predictions and labels; times in seconds."""
-    n_test, grid = job.n_test, job.config.grid
+    n_test, grid = reproduction.n_test, reproduction.config.grid
     models = {}
     for name, checkpoint in checkpoints.items():
         models[name] = {
-            **summarize(checkpoint.evaluated()[:n_test], job.labels, grid),
+            **summarize(checkpoint.evaluated()[:n_test], reproduction.labels, grid),
             "training_seconds": checkpoint.training_seconds,
             "evaluation_seconds": checkpoint.evaluation_seconds,
             "loss": loss_summary(checkpoint.losses),
@@ -83,12 +85,15 @@ def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
         }
     value = {
         "schema": SCHEMA,
-        "note": job.note,
-        "subset": bool(job.note),
-        "config": {**job.config.to_dict(), "method": job.method},
-        "environment": {**environment(job.device), "data_sha256": dict(job.sha256)},
+        "note": reproduction.note,
+        "subset": bool(reproduction.note),
+        "config": {**reproduction.config.to_dict(), "method": reproduction.method},
+        "environment": {
+            **environment(reproduction.device),
+            "data_sha256": dict(reproduction.sha256),
+        },
         "data": {
-            "n_train": len(job.train),
+            "n_train": len(reproduction.train),
             "n_test": n_test,
             "drawn": "evenly: image i of n is number floor(i * N / n) of the set's N (n = N: all)",
         },
@@ -97,16 +102,16 @@ def results(job: Job, checkpoints: Mapping[str, Checkpoint]) -> dict[str, Any]:
     if position_bias.MODEL in checkpoints:
         predictions = checkpoints[position_bias.MODEL].evaluated()
         value["position_bias"] = position_bias.answers_by_position(
-            predictions[:n_test], job.config.bias_rule, grid
+            predictions[:n_test], reproduction.config.bias_rule, grid
         )
         value["figures"] = [
             {
                 "figure": number,
                 "index": index,
-                "label": int(job.test.labels[index]),
-                "predictions": predictions[job.rows.index(index)].tolist(),
+                "label": int(reproduction.test.labels[index]),
+                "predictions": predictions[reproduction.rows.index(index)].tolist(),
             }
-            for number, index in enumerate(job.figures, 1)
+            for number, index in enumerate(reproduction.figures, 1)
         ]
     return value
 

@@ -20,12 +20,12 @@ from ..checks.errors import StorageError
 from ..predict.progress import Reporter
 from .experiments.runs import Run
 from .plans import Plan
-from .processes import do
+from .processes import do_run
 from .run_files import Ground
-from .studies import Done, Workers
+from .studies import FinishedRuns, Workers
 
 PATIENCE = 30
-"""Seconds to wait for the scheduler, and for a worker where none is left."""
+"""Seconds to wait for the scheduler, and for a worker if none is left."""
 
 LOOK = 2.0
 """Seconds between two looks at which workers there are."""
@@ -43,8 +43,8 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
 
     Raises:
         StorageError: ``distributed`` is not installed, or nothing listens at the address. The iterator
-            raises it where what answers is no scheduler, the cluster is lost, no fit worker is left, or
-            several workers died of one run.
+            raises it if what answers is not a scheduler, the cluster is lost, no fit worker is left, or
+            several workers died during one run.
     """
     if importlib.util.find_spec("distributed") is None:
         raise StorageError(
@@ -64,12 +64,12 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
 
 
 def _wait_for(address: str, patience: float) -> None:
-    """Wait until something listens at an address. A client of Distributed would wait as well, but
-    longer than it is told to, and say more than a line when it is cleared away.
+    """Wait until something listens at an address. A client of Distributed would wait too, but longer than
+    it is told to, and print more than a line when it is closed.
 
     Raises:
         OSError: nothing does so within ``patience`` seconds, or there is no such host.
-        ValueError: it is no address.
+        ValueError: it is not an address.
     """
     from distributed.comm.addressing import get_address_host_port
 
@@ -94,7 +94,7 @@ def _do_all(
     ground: Ground,
     todo: Sequence[Run],
     reporter: Reporter,
-) -> Done:
+) -> FinishedRuns:
     import distributed
 
     lost = StorageError(f"the cluster at {address} is lost: --resume goes on")
@@ -110,7 +110,7 @@ def _do_all(
             raise lost from error
 
 
-def _gather(client: Any, crew: _Crew, todo: Sequence[Run]) -> Done:
+def _gather(client: Any, crew: _Crew, todo: Sequence[Run]) -> FinishedRuns:
     """Hand out two runs for each thread of the workers, and the others as results come."""
     import distributed
 
@@ -133,7 +133,7 @@ def _gather(client: Any, crew: _Crew, todo: Sequence[Run]) -> Done:
         while waiting and len(submitted) < 2 * sum(workers.values()):
             run = waiting.pop(0)
             future = client.submit(
-                do, crew.plan, run, crew.ground,
+                do_run, crew.plan, run, crew.ground,
                 workers=list(workers), key=f"{run.name}-{next(number)}", pure=False,
             )  # fmt: skip
             submitted[future] = run, frozenset(workers)
@@ -157,17 +157,17 @@ def _killed_by(run: Run) -> StorageError:
 
 
 class _Crew:
-    """The workers that may take part: those on the same ground as this process."""
+    """The workers that are used: those on the same ground as this process."""
 
     def __init__(
         self, client: Any, plan: Plan, ground: Ground, patience: float, reporter: Reporter
     ) -> None:
         self.client, self.plan, self.ground = client, plan, ground
         self._patience, self._reporter = patience, reporter
-        self._asked: dict[str, bool] = {}  # address -> whether it is fit
+        self._checked: dict[str, bool] = {}  # address -> whether it is fit
 
     def fit_workers(self) -> Mapping[str, int]:
-        """Address -> threads of those that there are now; each is asked once.
+        """Address -> threads of those that are there now; each is checked once.
 
         Raises:
             StorageError: there was none for as long as patience lasts.
@@ -179,32 +179,32 @@ class _Crew:
             if present is None:
                 raise ConnectionError("the scheduler is gone")
             for address in present:
-                if address not in self._asked:
-                    self._asked[address] = self._is_fit(address)
-            fit = {a: int(w["nthreads"]) for a, w in present.items() if self._asked[a]}
+                if address not in self._checked:
+                    self._checked[address] = self._is_fit(address)
+            fit = {a: int(w["nthreads"]) for a, w in present.items() if self._checked[a]}
             if fit:
                 return fit
             if time.monotonic() > deadline:
                 raise StorageError(
-                    f"the cluster has no worker that can take part: it has {len(present)} "
+                    f"the cluster has no worker that can be used: it has {len(present)} "
                     "others: --resume goes on"
                 )
             time.sleep(min(LOOK, self._patience / 10))
 
     def _is_fit(self, address: str) -> bool:
-        """Whether a worker is on the same ground; says why not."""
+        """Whether a worker is on the same ground; the reporter is told why not."""
         try:
             answer = self.client.run(ground_of, self.plan, workers=[address])
         except Exception as error:  # whatever importing or reading raises over there
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            self._reporter.line(f"worker {address} takes no part: {first}")
+            self._reporter.line(f"worker {address} is not used: {first}")
             return False
         if address not in answer:  # it went away meanwhile
             return False
         for name, expected in self.ground.items():
             if answer[address].get(name) != expected:
                 self._reporter.line(
-                    f"worker {address} takes no part: {name}: "
+                    f"worker {address} is not used: {name}: "
                     f"got {answer[address].get(name)}, expected {expected}"
                 )
                 return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,24 +84,33 @@ class Plan:
 
     def data_sha256(self) -> dict[str, str]:
         """Of the whole sets, part by part."""
-        parts = zip(("train", "test"), _whole_datasets(self.data), strict=True)
-        return {
-            f"{part}_{kind}": digest
-            for part, dataset in parts
-            for kind, digest in dataset_sha256(dataset).items()
-        }
+        return data_sha256(*_whole_datasets(self.data))
 
     def ground(self) -> dict[str, Any]:
-        """What decides outcomes beside the runs' settings."""
+        """What decides outcomes besides the runs' settings."""
         train_set, test_set = self.datasets()
-        return {
-            "lenetshift": __version__,
-            "torch": str(torch.__version__),
-            "isa": isa(),
-            "data": " ".join(digest[:12] for digest in self.data_sha256().values()),
-            "n_train": len(train_set),
-            "n_test": len(test_set),
-        }
+        return {**ground(self.data_sha256()), "n_train": len(train_set), "n_test": len(test_set)}
+
+
+def data_sha256(train_set: Dataset, test_set: Dataset) -> dict[str, str]:
+    """The SHA-256 of each part of a data set, as ``train_images``."""
+    parts = (("train", train_set), ("test", test_set))
+    return {
+        f"{part}_{kind}": digest
+        for part, dataset in parts
+        for kind, digest in dataset_sha256(dataset).items()
+    }
+
+
+def ground(sha256: Mapping[str, str]) -> dict[str, Any]:
+    """What decides a run's outcome besides its settings: versions, instruction set, and the data, by the
+    beginnings of their SHA-256."""
+    return {
+        "lenetshift": __version__,
+        "torch": str(torch.__version__),
+        "isa": isa(),
+        "data": " ".join(digest[:12] for digest in sha256.values()),
+    }
 
 
 @functools.lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ from ..predict.progress import Reporter
 from .experiments.runs import Run, perform
 from .plans import Plan
 from .run_files import Ground, Packed, pack
-from .studies import Done, Workers
+from .studies import FinishedRuns, Workers
 
 WATCH_SECONDS = 0.5
 """Between two looks of a worker at whether the study's process is still there."""
@@ -35,7 +35,9 @@ def on_this_machine(jobs: int) -> Workers:
     return functools.partial(_do_all, jobs)
 
 
-def _do_all(jobs: int, plan: Plan, ground: Ground, todo: Sequence[Run], reporter: Reporter) -> Done:
+def _do_all(
+    jobs: int, plan: Plan, ground: Ground, todo: Sequence[Run], reporter: Reporter
+) -> FinishedRuns:
     # Handed out one by one: an interruption costs only the runs in progress.
     settings = {"batch_size": 1, "pre_dispatch": jobs, "return_as": "generator_unordered"}
     if jobs > 1:
@@ -43,9 +45,9 @@ def _do_all(jobs: int, plan: Plan, ground: Ground, todo: Sequence[Run], reporter
     try:
         with joblib.Parallel(n_jobs=jobs, **settings) as parallel, contextlib.ExitStack() as stack:
             with _signals_delayed():
-                done = parallel(joblib.delayed(do)(plan, run, ground) for run in todo)
-                stack.callback(_close_quietly, done)
-            for finished in done:  # noqa: UP028  `yield from` would close it with a warning
+                results = parallel(joblib.delayed(do_run)(plan, run, ground) for run in todo)
+                stack.callback(_close_quietly, results)
+            for finished in results:  # noqa: UP028  `yield from` would close it with a warning
                 yield finished
     except BrokenProcessPool as error:
         raise StorageError(
@@ -53,10 +55,10 @@ def _do_all(jobs: int, plan: Plan, ground: Ground, todo: Sequence[Run], reporter
         ) from error
 
 
-def _close_quietly(done: Done) -> None:
+def _close_quietly(finished: FinishedRuns) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the runs that were in progress
-        done.close()
+        finished.close()
 
 
 @contextlib.contextmanager
@@ -90,8 +92,8 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def do(plan: Plan, run: Run, ground: Ground) -> tuple[Run, Packed]:
-    """One run, in one thread."""
+def do_run(plan: Plan, run: Run, ground: Ground) -> tuple[Run, Packed]:
+    """Do one run, in one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

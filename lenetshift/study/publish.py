@@ -18,10 +18,10 @@ import torch
 
 from ..storage.environment import environment
 from ..storage.files import read_file, write_atomically, write_json, write_text
+from ..storage.sealed import pack_arrays
 from .contents import contents
 from .experiments import EXPERIMENTS
 from .plans import Plan
-from .run_files import archive
 
 DOSSIER, LABELS, SUMS = "dossier.json", "labels.npz", "SHA256SUMS"
 _PRODUCTS = {"table1.csv", *(f"{name}.{kind}" for name in EXPERIMENTS for kind in ("png", "svg"))}
@@ -53,7 +53,7 @@ def publish(
         draw: writes a dossier's figures into a folder and returns their paths.
     """
     (folder / SUMS).unlink(missing_ok=True)  # from here on the folder is not complete
-    labels = archive({"labels": plan.datasets()[1].labels.numpy().astype(np.uint8)})
+    labels = pack_arrays({"labels": plan.datasets()[1].labels.numpy().astype(np.uint8)})
     write_atomically(folder / LABELS, lambda file: file.write(labels))
     write_json(folder / DOSSIER, value)
     for name, text in tables(value).items():

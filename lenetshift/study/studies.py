@@ -1,52 +1,38 @@
-"""A study: its folder, and doing the runs of its plan that are not done yet."""
+"""A study: its folder, and doing the runs of its plan that are not finished yet."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from ..checks.errors import StorageError
 from ..predict.progress import Reporter
-from ..storage.files import reason
-from ..storage.folder import RESULTS, refuse, sole_user
+from ..storage.folder import STUDY, open_folder
 from .experiments.runs import GRID, Run
 from .plans import Plan
 from .run_files import Ground, Packed, read_run, write_run
 
-Done = Generator[tuple[Run, Packed], None, None]
-"""Runs as they are done, in any order; closing it stops the others."""
+FinishedRuns = Generator[tuple[Run, Packed], None, None]
+"""Runs as they finish, in any order; closing it stops the others."""
 
-Workers = Callable[[Plan, Ground, Sequence[Run], Reporter], Done]
-"""Who does runs, given the plan, its ground, the runs, the longest first, and whom to tell."""
+Workers = Callable[[Plan, Ground, Sequence[Run], Reporter], FinishedRuns]
+"""What does runs, given the plan, its ground, the runs, the longest first, and the reporter."""
 
 
 @contextlib.contextmanager
 def open_study(folder: Path, *, resume: bool) -> Iterator[None]:
-    """Make a study's folder ready and keep it to one study for as long as the context lasts; remove what
-    a killed one left half-written.
+    """Open a folder for a study (:func:`lenetshift.storage.folder.open_folder`).
 
     Raises:
-        StorageError: it cannot be written, is in use, holds a full run's files, or holds a study and
-            ``resume`` is not set.
+        StorageError: it cannot be used, or holds a study and ``resume`` is not set.
     """
-    refuse(folder, RESULTS)
-    with contextlib.ExitStack() as lock:
-        try:
-            (folder / "runs").mkdir(parents=True, exist_ok=True)
-            lock.enter_context(sole_user(folder))
-            if not resume and any((folder / "runs").iterdir()):
-                raise StorageError(
-                    f"{folder} holds a study already: go on with --resume, or choose another folder"
-                )
-            for left in (folder / "runs").rglob(".*.seed*.partial"):
-                left.unlink()
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise StorageError(f"cannot write to {folder}: {reason(error)}") from error
+    with open_folder(folder, STUDY):
+        if not resume and any((folder / STUDY.subfolder).iterdir()):
+            raise StorageError(
+                f"{folder} holds a study already: go on with --resume, or choose another folder"
+            )
         yield
 
 
@@ -58,7 +44,7 @@ def carry_out(plan: Plan, folder: Path, workers: Workers, reporter: Reporter) ->
         folder: where the finished runs lie and will lie.
         workers: :func:`lenetshift.study.processes.on_this_machine` or
             :func:`lenetshift.study.cluster.on_cluster`.
-        reporter: is told of each run.
+        reporter: each run is reported to it.
 
     Raises:
         StorageError: a finished run's file is damaged, or of another version, machine or data; the disk
@@ -74,8 +60,8 @@ def carry_out(plan: Plan, folder: Path, workers: Workers, reporter: Reporter) ->
     _check_room(folder, todo, ground)
     todo.sort(key=lambda run: -run.work)  # the longest first: all workers end at about one time
     reporter.line(f"{len(todo)} of {len(plan.runs)} runs to do")
-    with contextlib.closing(workers(plan, ground, todo, reporter)) as done:
-        for run, packed in done:
+    with contextlib.closing(workers(plan, ground, todo, reporter)) as finished:
+        for run, packed in finished:
             write_run(folder, run, packed)
             reporter.stage(run.name)
             reporter.advance(run.work)

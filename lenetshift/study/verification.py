@@ -16,11 +16,12 @@ from ..checks.errors import Differs as Differs
 from ..checks.errors import StorageError
 from ..storage.files import read_file, read_file_if_any
 from ..storage.schemas import checked_json, schema
+from ..storage.sealed import unpack_arrays
 from .contents import contents
 from .experiments.runs import Run, perform
 from .plans import Plan
 from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, tables
-from .run_files import read_run, unpack
+from .run_files import read_run
 from .summary import SCHEMA_FILE
 
 _RELATIVE = 1e-9  # sums in another order, quantiles of another SciPy
@@ -107,7 +108,7 @@ def _check_labels(folder: Path, plan: Plan) -> None:
     if sealed is None:
         raise StorageError(f"{folder / LABELS}: got no file, expected one")
     try:
-        labels = unpack(sealed, ("labels",))["labels"]
+        labels = unpack_arrays(sealed, ("labels",))["labels"]
     except ValueError as error:
         raise Differs(f"{LABELS}: {error}") from error
     expected = plan.datasets()[1].labels.numpy()

@@ -27,7 +27,7 @@ from lenetshift.data.load import load_mnist
 from lenetshift.models.table import ARCHITECTURES
 from lenetshift.page import blocks, bundle, render_page, texts
 from lenetshift.reproduce import __main__ as reproduce
-from lenetshift.reproduce import jobs
+from lenetshift.reproduce import reproduction
 from lenetshift.reproduce.checkpoints import SCHEMA, read_checkpoint
 from lenetshift.reproduce.results import read_results, results_schema
 from lenetshift.study import verification
@@ -478,7 +478,7 @@ def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, capsys, monk
     value = json.loads(path.read_text())
     assert len(value["figures"]) == 4
     # What does not change takes its time once only.
-    monkeypatch.setattr(jobs, "load_mnist", functools.cache(load_mnist))
+    monkeypatch.setattr(reproduction, "load_mnist", functools.cache(load_mnist))
     monkeypatch.setattr(
         "lenetshift.reproduce.checkpoints.read_checkpoint", functools.cache(read_checkpoint)
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -18,12 +17,13 @@ from lenetshift.cli import command
 from lenetshift.reproduce import __main__ as reproduce
 from lenetshift.reproduce.checkpoints import (
     Checkpoint,
+    Expectation,
     checkpoint_path,
     load_checkpoint,
     read_checkpoint,
     save_checkpoint,
 )
-from lenetshift.storage.proofs import Expectation, seal
+from lenetshift.storage.sealed import pack_tensors
 
 WEIGHTS = {"w": torch.ones(3)}
 EXPECTED = Expectation({"epochs": 2}, WEIGHTS, epochs=2, n_steps=4, answers=(2, 1, 3))
@@ -34,7 +34,9 @@ def out(tmp_path: Path) -> Path:
     """A folder with the checkpoint of a model that has learnt for one epoch of two."""
     (tmp_path / "checkpoints").mkdir()
     losses = [torch.arange(4.0)]
-    save_checkpoint(tmp_path, Checkpoint("mlp", {"epochs": 2}, WEIGHTS, losses, 1.5, note="part"))
+    save_checkpoint(
+        tmp_path, Checkpoint(WEIGHTS, losses, 1.5, model="mlp", settings={"epochs": 2}, note="part")
+    )
     return tmp_path
 
 
@@ -54,7 +56,9 @@ def test_where_training_diverged() -> None:
     finite = torch.ones(3)
 
     def divergence(losses: list[list[float]], weights: torch.Tensor = finite) -> str:
-        kept = Checkpoint("mlp", {}, {"w": weights}, [torch.tensor(epoch) for epoch in losses])
+        kept = Checkpoint(
+            {"w": weights}, [torch.tensor(epoch) for epoch in losses], model="mlp", settings={}
+        )
         return kept.divergence()
 
     assert divergence([]) == ""
@@ -95,9 +99,7 @@ def test_what_would_run_code_is_refused(out: Path, tmp_path: Path) -> None:
         def __reduce__(self) -> Any:
             return Path.touch, (tmp_path / "sprung",)
 
-    memory = io.BytesIO()
-    torch.save({"schema": Trap()}, memory)
-    checkpoint_path(out, "mlp").write_bytes(seal(memory.getvalue()))
+    checkpoint_path(out, "mlp").write_bytes(pack_tensors({"schema": Trap()}))
     with pytest.raises(StorageError, match=r"weights_only=True\) refuses"):
         load_checkpoint(out, "mlp", EXPECTED)
     assert not (tmp_path / "sprung").exists()
@@ -105,7 +107,9 @@ def test_what_would_run_code_is_refused(out: Path, tmp_path: Path) -> None:
 
 def test_other_settings_are_named(out: Path) -> None:
     other = Expectation({"epochs": 3}, WEIGHTS, 3, 4, (2, 1, 3))
-    with pytest.raises(StorageError, match="epochs 2, this run has epochs 3"):
+    with pytest.raises(
+        StorageError, match=r"settings\.epochs: was written with 2, now it is 3; del"
+    ):
         load_checkpoint(out, "mlp", other)
 
 
@@ -161,7 +165,7 @@ def put_weight(name: str, change: Callable[[torch.Tensor], Any]) -> Callable[[di
         (put(model="mlp"), "model: got 'mlp', expected 'pooled_mlp'"),
         (put(settings=None), "settings: got NoneType, expected dict"),
         (put(settings={"seed": torch.zeros(2)}), "settings: got values that JSON cannot hold"),
-        (put(settings={}), " was written with activation None, this run has activation tanh"),
+        (put(settings={}), "settings.activation: was written with None, now it is tanh"),
         (put(state_dict=None), "state_dict: got NoneType, expected dict"),
         (put(state_dict={}), "state_dict: got [], expected ['hidden.weight', 'hidden.bias', "),
         (put_weight("hidden.weight", lambda w: w[:, :48]), "expected float32 [512, 49]"),
@@ -209,9 +213,7 @@ def test_what_is_missing_or_misshaped_is_named(
     path = checkpoint_path(out, "pooled_mlp")
     content = torch.load(path, weights_only=True)
     change(content)
-    memory = io.BytesIO()
-    torch.save(content, memory)
-    path.write_bytes(seal(memory.getvalue()))
+    path.write_bytes(pack_tensors(content))
     line = refused(small, out, capsys)
     assert complaint in line
     assert str(path) in line
@@ -241,12 +243,10 @@ def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
     for _ in range(3000):
         deep = [deep]
     for kind in (*KINDS, holding_itself(), {"activation": "tanh", "x": holding_itself()}, deep):
-        memory = io.BytesIO()
         try:
-            torch.save({**content, name: kind}, memory)
+            path.write_bytes(pack_tensors({**content, name: kind}))
         except RecursionError:  # pickle's own, of what is deep
             continue
-        path.write_bytes(seal(memory.getvalue()))
         with contextlib.suppress(StorageError):
             read_checkpoint(path).divergence()
         capsys.readouterr()
@@ -275,10 +275,8 @@ def test_a_checkpoint_by_itself_is_looked_at_as_closely(
 ) -> None:
     content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
     change(content)
-    memory = io.BytesIO()
-    torch.save(content, memory)
     path = tmp_path / "mlp.pt"
-    path.write_bytes(seal(memory.getvalue()))
+    path.write_bytes(pack_tensors(content))
     with pytest.raises(StorageError) as raised:
         read_checkpoint(path)
     assert str(raised.value).startswith(f"{path}: {complaint}")
@@ -289,9 +287,7 @@ def test_what_is_no_dict_is_refused(
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
-    memory = io.BytesIO()
-    torch.save([1], memory)
-    checkpoint_path(out, "pooled_mlp").write_bytes(seal(memory.getvalue()))
+    checkpoint_path(out, "pooled_mlp").write_bytes(pack_tensors([1]))
     assert "pooled_mlp.pt: got list, expected a dict; delete it" in refused(small, out, capsys)
 
 

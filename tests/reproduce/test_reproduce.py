@@ -18,7 +18,8 @@ import lenetshift
 from lenetshift import Config
 from lenetshift.data.load import MNIST_SHA256, load_mnist
 from lenetshift.reproduce import __main__ as reproduce
-from lenetshift.reproduce import jobs
+from lenetshift.study import plans
+from lenetshift.study.experiments import runs
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "lenetshift.reproduce"]
@@ -245,7 +246,7 @@ def test_interrupt_says_how_to_go_on(small, tmp_path, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "train", interrupted)
+    monkeypatch.setattr(runs, "train", interrupted)
     assert reproduce.main(["--data", str(small), "--out", str(tmp_path)]) == 130
     assert "--resume" in capsys.readouterr().err.splitlines()[-1]
 
@@ -319,7 +320,7 @@ def test_killed_run_resumes_to_the_same_results(small, tmp_path):
 
     other = command(*options, "--out", killed, "--resume", "--seed", "1")
     assert other.returncode == 2
-    assert "seed 0, this run has seed 1" in other.stderr
+    assert "settings.seed: was written with 0, now it is 1" in other.stderr
     resumed = command(*options, "--out", killed, "--resume", cwd=ROOT)
     assert resumed.returncode == 0, resumed.stderr
     assert "kept" in resumed.stderr
@@ -342,18 +343,20 @@ def test_resume_keeps_a_folder_to_one_run(small, tmp_path, capsys, monkeypatch):
         assert (tmp_path / "results.json").exists()
         return capsys.readouterr().err
 
-    assert "pooled_mlp.pt was written with seed 0, this run has seed 1" in refused("--seed", "1")
+    assert "pooled_mlp.pt: settings.seed: was written with 0, now it is 1" in refused("--seed", "1")
     with monkeypatch.context() as other:
-        other.setattr(jobs, "__version__", "0.0.9")
-        assert "this run has lenetshift 0.0.9" in refused()
+        other.setattr(plans, "__version__", "0.0.9")
+        assert (
+            f"lenetshift: was written with {lenetshift.__version__}, now it is 0.0.9" in refused()
+        )
     with monkeypatch.context() as other:
         other.setattr(torch, "__version__", "2.5.0")
-        assert "this run has torch 2.5.0" in refused()
+        assert "now it is 2.5.0" in refused()
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "train", interrupted)
+    monkeypatch.setattr(runs, "train", interrupted)
     assert reproduce.main([*options, "mlp", "--resume"]) == 130
     left = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
     assert left == ["checkpoints/pooled_mlp.pt"]

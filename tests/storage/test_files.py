@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lenetshift.reproduce.folder import open_folder
 from lenetshift.storage import files
+from lenetshift.storage.folder import RESULTS, STUDY, open_folder
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -93,32 +93,45 @@ def test_arrays_are_what_numpy_reads(tmp_path):
         assert set(read.files) == set(arrays)
 
 
-def test_only_what_a_killed_run_left_is_removed(tmp_path):
-    own = [".results.json.partial", ".figure4.png.partial", "checkpoints/.biased_lenet5.pt.partial"]
-    foreign = [".movie.mkv.partial", ".writable", "checkpoints/.writable", ".partial"]
-    foreign += [".results.json.partial.partial", "checkpoints/.movie.partial", ".lenet5.pt.partial"]
-    (tmp_path / "checkpoints").mkdir()
+@pytest.mark.parametrize(
+    ("kind", "own", "foreign"),
+    [
+        (
+            RESULTS,
+            [".results.json.partial", ".figure4.png.partial", "checkpoints/.lenet5.pt.partial"],
+            [".results.json.partial.partial", "checkpoints/.movie.partial", ".lenet5.pt.partial"],
+        ),
+        (
+            STUDY,
+            ["runs/table/.mlp.seed0.npz.partial", "runs/table/.mlp.seed12.pt.partial"],
+            ["runs/.mine.npz.partial", "runs/table/.mine.npz.partial", ".results.json.partial"],
+        ),
+    ],
+)
+def test_only_what_a_killed_run_left_is_removed(kind, own, foreign, tmp_path):
+    foreign += [".movie.mkv.partial", ".writable", f"{kind.subfolder}/.writable", ".partial"]
     for name in own + foreign:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    with open_folder(tmp_path):
+    with open_folder(tmp_path, kind):
         left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == set(foreign)
     assert all((tmp_path / name).read_text() == name for name in foreign)
 
 
 def test_folder_is_for_one_run(tmp_path):
-    with open_folder(tmp_path):
+    with open_folder(tmp_path, RESULTS):
         before = tmp_path.stat().st_mtime_ns
-        with pytest.raises(files.StorageError, match="in use"), open_folder(tmp_path):
+        with pytest.raises(files.StorageError, match="in use"), open_folder(tmp_path, RESULTS):
             pass
         assert tmp_path.stat().st_mtime_ns == before  # nothing was written, not even for a moment
 
 
-def test_a_file_is_no_folder(tmp_path):
+def test_a_file_is_not_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(files.StorageError, match="cannot write to"),
-        open_folder(tmp_path / "file"),
+        open_folder(tmp_path / "file", RESULTS),
     ):
         pass
 

@@ -137,9 +137,9 @@ def test_a_worker_on_other_ground_gets_no_run(two_workers, local, tmp_path) -> N
     finally:
         odd.terminate()
         odd.wait()
-    lines = [line for line in told.lines if "takes no part" in line]
+    lines = [line for line in told.lines if "is not used" in line]
     assert len(lines) == 1
-    assert lines[0].endswith(f"takes no part: isa: got portable, expected {isa()}")
+    assert lines[0].endswith(f"is not used: isa: got portable, expected {isa()}")
     assert contents(tmp_path / "study") == local
 
 
@@ -148,7 +148,7 @@ def test_no_fit_worker(tmp_path) -> None:
         distributed.LocalCluster(
             n_workers=0, processes=True, dashboard_address=None, silence_logs=50
         ) as empty,
-        pytest.raises(StorageError, match="the cluster has no worker that can take part"),
+        pytest.raises(StorageError, match="the cluster has no worker that can be used"),
     ):
         study(tmp_path, cluster.on_cluster(empty.scheduler_address, patience=0.5))
 

@@ -26,6 +26,7 @@ from lenetshift.reproduce import __main__ as reproduce
 from lenetshift.storage.files import write_json
 from lenetshift.storage.folder import sole_user
 from lenetshift.storage.schemas import schema
+from lenetshift.storage.sealed import pack_arrays, unpack_arrays
 from lenetshift.study import __main__ as study
 from lenetshift.study import plans, processes, publish, run_files, studies
 from lenetshift.study.experiments import EXPERIMENTS
@@ -98,7 +99,7 @@ def untrained(monkeypatch) -> None:
         predictions = draws.integers(10, size=(len(one.epochs), len(test_set), *GRID.shape))
         losses = draws.random((one.epochs[-1], 3), dtype=np.float32)
         weights = {"w": torch.zeros(2)}
-        return Outcome(predictions.astype(np.uint8), losses, weights, 2, 0.0)
+        return Outcome(predictions.astype(np.uint8), losses, weights, 2)
 
     monkeypatch.setattr(processes, "perform", drawn)
 
@@ -172,10 +173,10 @@ def test_one_changed_prediction(dossier) -> None:
     """Sealed again, hashed again, and everything that the dossier says of it written anew."""
     one = PLAN.runs[0]
     path = run_files.answers_path(dossier, one)
-    arrays = run_files.unpack(path.read_bytes(), ("about", "losses", "predictions"))
+    arrays = unpack_arrays(path.read_bytes(), ("about", "losses", "predictions"))
     arrays["predictions"] = arrays["predictions"].copy()
     arrays["predictions"][0, 5, 2, 5] ^= 1
-    path.write_bytes(run_files.archive(arrays))
+    path.write_bytes(pack_arrays(arrays))
     refresh_sums(dossier)
     status, _, errors = run(verify, dossier)
     assert status == 1
@@ -204,10 +205,10 @@ def test_one_changed_byte_of_a_runs_file(dossier, path_of) -> None:
 
 
 def test_one_changed_label(dossier) -> None:
-    labels = run_files.unpack((dossier / "labels.npz").read_bytes(), ("labels",))["labels"].copy()
+    labels = unpack_arrays((dossier / "labels.npz").read_bytes(), ("labels",))["labels"].copy()
     expected = int(labels[7])
     labels[7] = (expected + 1) % 10
-    (dossier / "labels.npz").write_bytes(run_files.archive({"labels": labels}))
+    (dossier / "labels.npz").write_bytes(pack_arrays({"labels": labels}))
     refresh_sums(dossier)
     message = rf"labels.npz: label 7 is {(expected + 1) % 10}, the data have {expected}"
     with pytest.raises(Differs, match=message):
@@ -218,7 +219,7 @@ def test_one_changed_label(dossier) -> None:
     "labels", [np.array("7"), np.array(["7"] * 60), np.zeros((60, 1), np.uint8), np.zeros(60)]
 )
 def test_labels_of_another_kind(dossier, labels) -> None:
-    (dossier / "labels.npz").write_bytes(run_files.archive({"labels": labels}))
+    (dossier / "labels.npz").write_bytes(pack_arrays({"labels": labels}))
     refresh_sums(dossier)
     with pytest.raises(Differs, match=r"^labels\.npz: got .*, expected uint8 \[N\]$"):
         verify_folder(dossier)
@@ -237,9 +238,9 @@ def test_sums_of_a_name_that_is_none(dossier) -> None:
 )
 def test_a_run_whose_words_about_itself_are_of_another_kind(dossier, about) -> None:
     path = run_files.answers_path(dossier, PLAN.runs[0])
-    arrays = run_files.unpack(path.read_bytes(), ("about", "losses", "predictions"))
+    arrays = unpack_arrays(path.read_bytes(), ("about", "losses", "predictions"))
     changed = {**json.loads(str(arrays["about"])), **about}
-    packed = run_files.archive({**arrays, "about": np.array(json.dumps(changed))})
+    packed = pack_arrays({**arrays, "about": np.array(json.dumps(changed))})
     path.write_bytes(packed)
     status, _, errors = run(verify, dossier)
     assert (status, errors.count("\n")) == (2, 1)

@@ -17,7 +17,7 @@ from lenetshift.cli import command
 from lenetshift.cli.checkup.finding import Finding
 from lenetshift.models.table import ARCHITECTURES
 from lenetshift.reproduce.checkpoints import Checkpoint, save_checkpoint
-from lenetshift.storage.proofs import seal
+from lenetshift.storage.sealed import seal
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def write_checkpoint(folder: Path, model: str, **changes: Any) -> Path:
     settings = lenetshift.Config().to_dict()
     (folder / "checkpoints").mkdir(exist_ok=True)
     values: dict[str, Any] = {"settings": settings, "state_dict": built.state_dict(), **changes}
-    save_checkpoint(folder, Checkpoint(model, **values))
+    save_checkpoint(folder, Checkpoint(model=model, **values))
     return folder / "checkpoints" / f"{model}.pt"
 
 

@@ -17,7 +17,7 @@ from lenetshift.cli.networks import load_model, load_weights
 from lenetshift.data.idx import read_idx
 from lenetshift.reproduce.checkpoints import read_checkpoint
 from lenetshift.reproduce.results import read_results
-from lenetshift.storage.proofs import seal
+from lenetshift.storage.sealed import seal
 from lenetshift.study.experiments.runs import Run
 from lenetshift.study.run_files import answers_path, read_run
 from lenetshift.study.summary import read_summary

@@ -6,8 +6,8 @@ from lenetshift.cli import command
 from lenetshift.cli import reproduce as command_line
 from lenetshift.cli.options import in_order
 from lenetshift.predict.progress import Progress
-from lenetshift.reproduce import jobs
-from lenetshift.reproduce.results import results
+from lenetshift.reproduce.reproduction import carry_out, prepare
+from lenetshift.reproduce.results import compute_results
 
 
 def finished(small, tmp_path, *options):
@@ -23,7 +23,7 @@ def finished(small, tmp_path, *options):
         *options,
     ]
     args = command.parser().parse_args(arguments)
-    job = jobs.prepare(
+    job = prepare(
         command_line.config_of(args),
         in_order(command_line.MODELS, args.models),
         args.method,
@@ -34,8 +34,8 @@ def finished(small, tmp_path, *options):
     )
     (tmp_path / "checkpoints").mkdir()
     with Progress(job.units) as progress:
-        checkpoints = jobs.run(job, progress, resume=False)
-    return job, checkpoints, results(job, checkpoints)
+        checkpoints = carry_out(job, progress, resume=False)
+    return job, checkpoints, compute_results(job, checkpoints)
 
 
 def a_dossier():

@@ -123,11 +123,11 @@ BREACHES = {
         "test_study.py", "finished_runs_are_not_done_again",
     ),
     17: Breach(
-        "a reproduction uses a study's folder", "lenetshift/reproduce/folder.py",
-        "    refuse(folder, STUDY)\n", "", "test_study.py", "write_over",
+        "a reproduction uses a study's folder", "lenetshift/storage/folder.py",
+        "{RESULTS, STUDY} - {kind}", "set()", "test_study.py", "write_over",
     ),
     18: Breach(
-        "a checkpoint's hash is not checked", "lenetshift/storage/proofs.py",
+        "a checkpoint's hash is not checked", "lenetshift/storage/sealed.py",
         "if hashlib.sha256(body).hexdigest().encode() != digest:", "if False:",
         "test_checkpoints.py", "flipped",
     ),

@@ -7,20 +7,20 @@ be written down, compared, and done in another process.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...data.dataset import Dataset
 from ...data.moving import jitter, position_biased
 from ...models.table import FUSED
-from ...models.train import train
-from ...predict.evaluator import ShiftEvaluator
+from ...models.train import OnProgress, train
+from ...predict.predict_shifts import predict_shifts
 from ...shifts import ShiftGrid
 from .networks import build_network
 
@@ -89,14 +89,31 @@ class Outcome:
         losses: float32 ``[epochs[-1], n_steps]``, of every step.
         state_dict: the weights after the last epoch.
         parameters: how many of them are trained.
-        seconds: of training and evaluation.
     """
 
     predictions: NDArray[np.uint8]
     losses: NDArray[np.float32]
     state_dict: dict[str, Tensor]
     parameters: int
-    seconds: float
+
+
+@dataclass
+class RunState:
+    """How far a run has come: enough to go on.
+
+    Attributes:
+        state_dict: the weights after ``len(losses)`` epochs.
+        losses: one float32 tensor [n_steps] for each finished epoch.
+        training_seconds: wall time of the finished epochs.
+        predictions: uint8 [N, n_dy, n_dx], of these weights; None if they are not evaluated.
+        evaluation_seconds: wall time of that evaluation, or None.
+    """
+
+    state_dict: dict[str, Tensor]
+    losses: list[Tensor] = field(default_factory=list)
+    training_seconds: float = 0.0
+    predictions: Tensor | None = None
+    evaluation_seconds: float | None = None
 
 
 def per_seed(seeds: Sequence[int], settings: Iterable[Run]) -> list[Run]:
@@ -111,15 +128,60 @@ def per_seed(seeds: Sequence[int], settings: Iterable[Run]) -> list[Run]:
 
 def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
     """Train and evaluate; the same run gives the same outcome on the same kind of machine."""
-    start = time.perf_counter()
     network = build_network(run.network, run.activation, run.seed)
-    rule = {digit: (dx, dy) for digit, dx, dy in run.rule}
-    if run.training == BIASED:
-        train_set = position_biased(train_set, rule)
-    losses: list[Tensor] = []
+    state = RunState(network.state_dict())
     predictions = []
-    for epoch in range(run.epochs[-1]):
-        losses += train(
+    for _ in continue_run(run, network, state, train_set, test_set.images):
+        if state.predictions is not None:
+            predictions.append(state.predictions.numpy())
+    return Outcome(
+        np.stack(predictions),
+        torch.stack(state.losses).numpy(),
+        state.state_dict,
+        sum(parameter.numel() for parameter in network.parameters()),
+    )
+
+
+def continue_run(
+    run: Run,
+    network: nn.Module,
+    state: RunState,
+    train_set: Dataset,
+    images: Tensor,
+    *,
+    grid: ShiftGrid = GRID,
+    method: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Iterator[None]:
+    """Do the rest of a run, and pause after each trained epoch and each evaluation, with ``state`` up to
+    date.
+
+    Args:
+        run: what to do.
+        network: as :func:`~lenetshift.study.experiments.networks.build_network` makes it for the run; it
+            is given the weights of ``state`` and moved to the device of ``images``.
+        state: how far the run has come; it is changed.
+        train_set: on the same device as ``images``.
+        images: the test images, uint8 [N, 28, 28].
+        grid: the shifts of the evaluation, in pixels.
+        method: of :func:`lenetshift.train`; by default the run's own.
+        on_progress: as for :func:`lenetshift.train`.
+    """
+    network.load_state_dict(state.state_dict)
+    network.to(images.device)
+    if run.training == BIASED:
+        train_set = position_biased(train_set, {digit: (dx, dy) for digit, dx, dy in run.rule})
+    while True:
+        epoch = len(state.losses)
+        if epoch in run.epochs and state.predictions is None:
+            start = time.perf_counter()
+            state.predictions = predict_shifts(network, images, grid).cpu()
+            state.evaluation_seconds = time.perf_counter() - start
+            yield
+        if epoch >= run.epochs[-1]:
+            return
+        start = time.perf_counter()
+        state.losses += train(
             network,
             jitter(train_set, GRID, run.seed, epoch) if run.training == JITTERED else train_set,
             epochs=1,
@@ -127,15 +189,10 @@ def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
             learning_rate=run.learning_rate,
             batch_size=run.batch_size,
             seed=run.seed,
-            method=run.method,
+            method=method or run.method,
+            on_progress=on_progress,
         )
-        if epoch + 1 in run.epochs:
-            answers = ShiftEvaluator(network, GRID).answer(test_set.images)
-            predictions.append(answers.predictions.numpy())
-    return Outcome(
-        np.stack(predictions),
-        torch.stack(losses).numpy(),
-        network.state_dict(),
-        sum(parameter.numel() for parameter in network.parameters()),
-        time.perf_counter() - start,
-    )
+        state.training_seconds += time.perf_counter() - start
+        state.state_dict = network.state_dict()
+        state.predictions = state.evaluation_seconds = None
+        yield
