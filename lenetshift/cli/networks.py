@@ -16,7 +16,7 @@ from ..checks.text import in_a_line
 from ..models.build import build_model
 from ..models.table import ARCHITECTURES
 from ..reproduce.checkpoints import Checkpoint, read_checkpoint
-from ..storage.files import reason
+from ..storage.files import read_bytes, reason
 from ..storage.untrusted import load_tensors
 from .streams import printing_aside
 
@@ -90,11 +90,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def _contents(option: str, path: Path) -> bytes:
-    """The contents of a file; UsageError if it cannot be read or is not a file: a device may have no end."""
+    """A file's bytes; UsageError if it cannot be read."""
     try:
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{option}: not a file")
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise UsageError(f"{option}: cannot be read: {reason(error)}") from error
 

@@ -38,19 +38,23 @@ class Config:
             counts the unmoved images too. The report's: dx -5..5, dy -2..2.
         bias_rule: digit -> (dx, dy) in pixels, how the training images of the second experiment
             are moved. The report's: every 3 by 3 to the right, every 2 by 3 to the left.
-        n_train: train on so many images only, drawn evenly over the set; None, all 60,000, is
+        n_train: train on this many images only, drawn evenly over the set; None, all 60,000, is
             the report's.
-        n_test: evaluate so many test images only, drawn evenly too; None, all 10,000, is the
+        n_test: evaluate this many test images only, drawn evenly too; None, all 10,000, is the
             report's.
 
     Raises:
-        ValueError: a setting out of range, in one line that names it.
+        ArgumentError: a setting out of range, in one line that names it.
 
-    Example:
-        >>> import lenetshift
-        >>> config = lenetshift.Config(epochs=1, seed=3)
-        >>> config.learning_rate, config.batch_size
-        (0.1, 64)
+    >>> import lenetshift
+    >>> config = lenetshift.Config(seed=3, grid=lenetshift.ShiftGrid(dx=range(-1, 2), dy=range(1)))
+    >>> config.epochs, config.learning_rate, config.batch_size
+    (2, 0.1, 64)
+    >>> config.to_dict()["grid"]
+    {'dx': [-1, 1], 'dy': [0, 0]}
+    >>> lenetshift.Config(epochs=-1)
+    Traceback (most recent call last):
+    lenetshift.checks.errors.ArgumentError: epochs: got -1, expected an int of 0 or more
     """
 
     seed: int = SEED

@@ -1,4 +1,4 @@
-"""What a run ran on."""
+"""The environment of a run: versions and machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..version import __version__
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a run ran on: versions, machine, instruction set, threads. All plain values."""
+    """Versions, machine, instruction set and threads of this process, as plain values."""
     return {
         "lenetshift": __version__,
         "commit": commit(),
@@ -37,8 +37,8 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def commit() -> str | None:
-    """The Git commit of this package's code, ``"... and changes"`` where files differ from it: of the
-    checkout that it is imported from, or that it was built from; None where neither is known."""
+    """The Git commit of this package's code, with ``" and changes"`` if files differ from it: of the
+    checkout that it is imported from, else of the one that it was built from; None if neither is known."""
     package = Path(__file__).parents[1]
     if (package.parent / ".git").exists():
         try:

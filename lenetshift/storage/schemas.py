@@ -1,5 +1,5 @@
-"""The JSON files that are read again: each is checked against its schema, which ships with the package,
-before anything in it is used. A value of another kind than the code expects is then a line, not a traceback.
+"""JSON files that are read again: each is checked against its schema, which is part of the package, before
+anything in it is used. A value of an unexpected kind then gives one line, not a traceback.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..checks.text import one_line
 from .untrusted import load_json
 
 _MOST = 80
-"""Characters of a value that are shown."""
+"""The most characters of a value that a message shows."""
 
 
 def schema(path: Path) -> dict[str, Any]:
@@ -27,10 +27,10 @@ def checked_json(contents: bytes, under: Mapping[str, Any]) -> Any:
     """The JSON value in the contents of a file.
 
     Raises:
-        ValueError: it is not JSON, or not under the schema: the place as a JSON path, what came and what was
-            expected, in one line.
+        ValueError: it is not JSON, or does not match the schema: the place as a JSON path, what was found
+            and what was expected, in one line.
     """
-    import jsonschema  # type: ignore[import-untyped]  # here, since it takes a fifth of a second
+    import jsonschema  # type: ignore[import-untyped]  # here: it takes a fifth of a second
 
     try:
         value = load_json(contents)
@@ -38,7 +38,7 @@ def checked_json(contents: bytes, under: Mapping[str, Any]) -> Any:
         raise ValueError(f"not JSON: {error}") from error
     try:
         first = jsonschema.exceptions.best_match(_validator(under).iter_errors(value))
-    except RecursionError as error:  # it comes less deep than Python's reader of JSON
+    except RecursionError as error:  # at less depth than Python's JSON reader allows
         raise ValueError("nested too deep") from error
     if first is not None:
         raise ValueError(one_line(f"{first.json_path}: {_complaint(first)}"))
@@ -46,7 +46,7 @@ def checked_json(contents: bytes, under: Mapping[str, Any]) -> Any:
 
 
 def _validator(under: Mapping[str, Any]) -> Any:
-    """What checks a value, for which NaN and infinities, as Python reads them, are not numbers."""
+    """A validator for which NaN and infinities, which Python reads, are not numbers."""
     import jsonschema
 
     draft = jsonschema.Draft202012Validator
@@ -61,7 +61,7 @@ def _validator(under: Mapping[str, Any]) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A JSON value as a message shows it: itself where that is short, else its kind."""
+    """A JSON value as a message shows it: itself if it is short, else its kind."""
     if isinstance(value, (dict, list)) and value:
         kind, items = ("an object", "keys") if isinstance(value, dict) else ("an array", "items")
         return f"{kind} of {len(value)} {items if len(value) > 1 else items[:-1]}"
@@ -70,7 +70,7 @@ def shown(value: Any) -> str:
 
 
 def _complaint(error: Any) -> str:
-    """What came and what was expected there, of an error of jsonschema."""
+    """The message for an error of jsonschema: what was found and what was expected."""
     value, wanted = error.instance, error.validator_value
     if error.validator == "required":
         missing = [name for name in wanted if name not in value]
@@ -82,14 +82,14 @@ def _complaint(error: Any) -> str:
             for name in names
             if beside in value and name not in value
         )
-        return f"got no {json.dumps(name)}, expected it beside {json.dumps(beside)}"
+        return f"got no {json.dumps(name)}, expected it next to {json.dumps(beside)}"
     if error.validator == "additionalProperties" and not wanted:
         known = error.schema.get("properties", {})
         extra = [name for name in value if name not in known]
         return f"got {' and '.join(map(json.dumps, extra))}, expected {_all(known)} only"
     expected = _EXPECTED.get(error.validator)
     if expected is None:
-        return f"got {shown(value)}, which is not under {json.dumps({error.validator: wanted})}"
+        return f"got {shown(value)}, expected a match of {json.dumps({error.validator: wanted})}"
     return f"got {shown(value)}, expected {expected(wanted)}"
 
 
@@ -114,4 +114,4 @@ _EXPECTED: dict[str, Callable[[Any], str]] = {
     "uniqueItems": lambda _: "each item once",
     "pattern": lambda wanted: f"text of the form {wanted}",
 }
-"""A keyword of JSON Schema -> what it asks for."""
+"""Keyword of JSON Schema -> what it requires, in words."""

@@ -1,7 +1,7 @@
-"""What a file holds that anybody may have made: read without running anything in it, and without taking
-more memory than such a file can need. Nothing is ever unpacked to disk, so names in an archive are names.
+"""Reading files that anybody may have made, without running anything in them, and without taking more
+memory than such a file can need. Nothing is unpacked to disk, so names in an archive can do no harm.
 
-Each function takes the file's contents and raises ValueError for whatever is wrong with them.
+Each function takes a file's contents and raises ValueError if anything is wrong with them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 MOST_ARRAY_BYTES = 1 << 30
-"""Of all arrays in an archive, unpacked; a run of a study has some 10 MB."""
+"""The most bytes of all arrays in an archive, unpacked; a run of a study has some 10 MB."""
 
 
 def load_json(contents: bytes) -> Any:
@@ -29,13 +29,13 @@ def load_json(contents: bytes) -> Any:
 
 
 def load_tensors(contents: bytes) -> Any:
-    """What ``torch.save`` wrote: tensors and plain values."""
+    """Tensors and plain values, as ``torch.save`` writes them."""
     n_bytes = _unpacked_size(io.BytesIO(contents))
-    if n_bytes is not None:  # else torch.load refuses it, or it is as before torch 1.6
+    if n_bytes is not None:  # None: torch.load refuses it, or it is of before torch 1.6
         _check_size(n_bytes, len(contents))  # torch.save compresses nothing
     try:
         return torch.load(io.BytesIO(contents), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever the contents lead to
+    except Exception as error:  # torch.load can raise anything
         raise ValueError("got contents that torch.load(..., weights_only=True) refuses") from error
 
 
@@ -50,12 +50,12 @@ def load_arrays(contents: bytes) -> dict[str, NDArray[Any]]:
         _check_headers(packed)
         with np.load(packed, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except Exception as error:  # NumPy and zipfile raise whatever the contents lead to
+    except Exception as error:  # NumPy and zipfile can raise anything
         raise ValueError(f"got no archive of arrays, expected one: {error}") from error
 
 
 def _check_headers(archive: io.BytesIO) -> None:
-    """Raise ValueError where an array announces more than its member holds: it would get the memory."""
+    """Raise ValueError if an array claims more bytes than its member has: NumPy would allocate them."""
     with zipfile.ZipFile(archive) as file:
         for member in file.infolist():
             with file.open(member) as stream:
@@ -68,11 +68,11 @@ def _check_headers(archive: io.BytesIO) -> None:
 
 
 def _unpacked_size(archive: io.BytesIO) -> int | None:
-    """Bytes of all members; None where this is no archive."""
+    """Bytes of all members; None if this is not an archive."""
     try:
         with zipfile.ZipFile(archive) as file:
             return sum(member.file_size for member in file.infolist())
-    except Exception:  # zipfile raises whatever the contents lead to
+    except Exception:  # zipfile can raise anything
         return None
     finally:
         archive.seek(0)

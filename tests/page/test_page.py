@@ -505,7 +505,7 @@ def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, capsys, monk
     ("change", "said"),
     [
         (lambda v: v.update(schema=1), "$.schema: got 1, expected 2"),
-        (lambda v: v.pop("figures"), '$: got no "figures", expected it beside "position_bias"'),
+        (lambda v: v.pop("figures"), '$: got no "figures", expected it next to "position_bias"'),
         (lambda v: v.update(models={}), "$.models: got {}, expected 1 key or more"),
         (lambda v: v["data"].update({"n\nm": 1}), '$.data: got "n\\nm", expected n_train, n_test'),
         (

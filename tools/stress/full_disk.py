@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
-class Job:
+class Case:
     """A command, the number of sizes, and whether the disk is filled after the command has started."""
 
     command: tuple[str, ...]
@@ -36,11 +36,11 @@ class Job:
     filled_later: bool
 
 
-JOBS = {
-    "reproduce": Job(
+CASES = {
+    "reproduce": Case(
         ("-m", "lenetshift.reproduce", "--quick", "--models", "lenet5", "pooled_mlp"), 40, False
     ),
-    "study": Job(
+    "study": Case(
         ("-m", "lenetshift.study", "--quick", "--experiments", "table", "--jobs", "1"), 20, True
     ),
 }
@@ -58,9 +58,10 @@ def main() -> int:
         return subprocess.run([*own, sys.executable, *sys.argv], env=variables).returncode
     with tempfile.TemporaryDirectory(prefix="lenetshift_full_disk_") as scratch:
         try:
-            for name, job in JOBS.items():
+            for name, case in CASES.items():
                 print(
-                    f"{name}: {fill(job, Path(scratch, name), args.sizes or job.sizes)}", flush=True
+                    f"{name}: {fill(case, Path(scratch, name), args.sizes or case.sizes)}",
+                    flush=True,
                 )
         except FailedError as error:
             print(error, file=sys.stderr)
@@ -68,11 +69,11 @@ def main() -> int:
     return 0
 
 
-def fill(job: Job, folder: Path, n_sizes: int) -> str:
+def fill(case: Case, folder: Path, n_sizes: int) -> str:
     """Run a command on disks of several sizes; returns one line about the result."""
     whole, disk = folder / "whole", folder / "disk"
     disk.mkdir(parents=True)
-    done = run(job.command, whole)
+    done = run(case.command, whole)
     if done.returncode:
         raise FailedError(f"with enough space: {done.stderr}")
     page = os.sysconf("SC_PAGESIZE")
@@ -80,11 +81,11 @@ def fill(job: Job, folder: Path, n_sizes: int) -> str:
     too_small = 0
     for k in range(n_sizes):
         size = max(1, pages * k // (n_sizes - 1)) * page
-        mount(disk, "-t", "tmpfs", "-o", f"size={ENOUGH if job.filled_later else size}", "tmpfs")
+        mount(disk, "-t", "tmpfs", "-o", f"size={ENOUGH if case.filled_later else size}", "tmpfs")
         try:
-            too_small += attempt(job, disk, size)
+            too_small += attempt(case, disk, size)
             mount(disk, "-o", f"remount,size={2 * ENOUGH}")
-            done = run((*job.command, "--resume"), disk / "run")
+            done = run((*case.command, "--resume"), disk / "run")
             if done.returncode:
                 raise FailedError(f"{size} bytes, then enough: {done.returncode}: {done.stderr}")
             compare(whole, disk / "run")
@@ -96,14 +97,14 @@ def fill(job: Job, folder: Path, n_sizes: int) -> str:
     )
 
 
-def attempt(job: Job, disk: Path, size: int) -> bool:
+def attempt(case: Case, disk: Path, size: int) -> bool:
     """Run on a disk of that size; returns whether it was too small."""
     folder = disk / "run"
     filler = threading.Thread(target=leave, args=(disk, folder, size))
-    if job.filled_later:
+    if case.filled_later:
         filler.start()
-    done = run(job.command, folder)
-    if job.filled_later:
+    done = run(case.command, folder)
+    if case.filled_later:
         filler.join()
     if done.returncode == 0:
         return False

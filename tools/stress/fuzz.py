@@ -130,7 +130,6 @@ def seed() -> None:
         torch.zeros(1, 3).numpy(),
         {},
         5,
-        0.0,
     )
     keep("run", "good", pack(RUN, {"lenetshift": "0"}, outcome).answers)
     keep("run", "other_ground", pack(RUN, {"lenetshift": "1"}, outcome).answers)
