@@ -38,8 +38,8 @@ EVALUATION = 0.5
 class Reproduction:
     """What is reproduced, with the data at hand.
 
-    ``rows`` are the test images that are evaluated: first the ``n_test`` that tables and metrics are
-    about, drawn evenly over the set, then those of the figures that are not among them.
+    ``rows`` are the test images that are evaluated: first the ``n_test`` of the tables and metrics, drawn
+    evenly over the set, then those of the figures that are not among them.
     """
 
     config: Config
@@ -57,12 +57,12 @@ class Reproduction:
 
     @property
     def labels(self) -> Tensor:
-        """Of the test images that the tables are about: int64 [n_test]."""
+        """The labels of the test images in the tables: int64 [n_test]."""
         return self.test.labels[list(self.rows[: self.n_test])]
 
     @property
     def units(self) -> float:
-        """The work that there is, in epochs."""
+        """All work, in epochs."""
         return len(self.models) * (self.config.epochs + EVALUATION)
 
     def run_of(self, model: str) -> Run:
@@ -85,7 +85,7 @@ class Reproduction:
         }
 
     def expectation(self, model: str) -> Expectation:
-        """What can be gone on from, for one of the models."""
+        """What the run of one of the models can go on from."""
         weights = weights_of(model, self.config.activation)
         n_steps = -(-len(self.train) // self.config.batch_size)
         answers = (len(self.rows), *self.config.grid.shape)
@@ -102,7 +102,7 @@ def prepare(
     data: Path | None = None,
     quick: bool = False,
 ) -> Reproduction:
-    """Load the data and settle what is to be done.
+    """Load the data and decide what is done.
 
     Args:
         config, models, method, device, out: as in :class:`Reproduction`.

@@ -1,4 +1,4 @@
-"""What ``results.json`` holds, from checkpoints and labels alone: no model is run here."""
+"""The contents of ``results.json``, from checkpoints and labels alone: no model is run here."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FILE = "results.json"
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """What ``results.json`` in a folder holds.
+    """The contents of a folder's ``results.json``.
 
     Raises:
-        StorageError: the file is missing or cannot be read, is not under its schema, or has arrays that are
-            not of its own grid.
+        StorageError: the file is missing or cannot be read, does not match its schema, or has arrays that
+            do not match its own grid.
     """
     path = folder / FILE
     contents = read_file(path)
@@ -46,7 +46,7 @@ def results_schema() -> dict[str, Any]:
 
 
 def _check_shapes(value: Mapping[str, Any]) -> None:
-    """Raise ValueError unless every array has an item for each shift, which a schema cannot say."""
+    """Raise ValueError unless every array has an item for each shift, which a schema cannot require."""
     shape = []
     for name in ("dy", "dx"):
         first, last = value["config"]["grid"][name]
@@ -72,7 +72,7 @@ def _check_shapes(value: Mapping[str, Any]) -> None:
 def compute_results(
     reproduction: Reproduction, checkpoints: Mapping[str, Checkpoint]
 ) -> dict[str, Any]:
-    """What ``results.json`` holds, from predictions and labels; times in seconds."""
+    """The contents of ``results.json``, from predictions and labels; times in seconds."""
     n_test, grid = reproduction.n_test, reproduction.config.grid
     models = {}
     for name, checkpoint in checkpoints.items():

@@ -23,12 +23,12 @@ from .experiments.runs import Run
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study is about; with it, its runs and all that they depend on are settled.
+    """Which runs a study does, and on which data.
 
     Args:
         n_seeds: seeds 0..n_seeds - 1, at least 2.
         experiments: some of :data:`lenetshift.study.experiments.EXPERIMENTS`.
-        quick: a few images and settings only, to see that all works.
+        quick: only a few images and settings, to see that everything works.
         data: folder of the IDX files; None for the packaged MNIST.
 
     Raises:
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def note(self) -> str:
-        """What a reader must know before all numbers; empty for a whole study."""
+        """What a reader must know before any number; empty for a whole study."""
         if not self.quick:
             return ""
         return (
@@ -68,7 +68,7 @@ class Plan:
         )
 
     def datasets(self) -> tuple[Dataset, Dataset]:
-        """Training and test images; DataError where they cannot be read."""
+        """Training and test images; DataError if they cannot be read."""
         train_set, test_set = _whole_datasets(self.data)
         if not self.quick:
             return train_set, test_set
@@ -83,7 +83,7 @@ class Plan:
         return [int(index) for index in evenly_spaced(n, total)]
 
     def data_sha256(self) -> dict[str, str]:
-        """Of the whole sets, part by part."""
+        """The SHA-256 of each part of the whole sets."""
         return data_sha256(*_whole_datasets(self.data))
 
     def ground(self) -> dict[str, Any]:
@@ -115,5 +115,5 @@ def ground(sha256: Mapping[str, str]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _whole_datasets(data: Path | None) -> tuple[Dataset, Dataset]:
-    """Read once a process."""
+    """Both sets, read once in a process."""
     return load_mnist(data)
