@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..checks.errors import StorageError
-from ..models.table import ARCHITECTURES
 from .files import partial_path, reason
 
 
@@ -44,7 +43,7 @@ RESULTS = Kind(
     "the results of `lenetshift reproduce`",
     "checkpoints",
     ("results.json", "checkpoints/*.pt"),
-    (*PRODUCTS, *(f"checkpoints/{model}.pt" for model in ARCHITECTURES)),
+    (*PRODUCTS, "checkpoints/*.pt"),
 )
 STUDY = Kind(
     "a study",
