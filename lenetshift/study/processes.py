@@ -22,6 +22,9 @@ from .plans import Plan
 from .run_files import Ground, Packed, pack
 from .studies import FinishedRuns, Workers
 
+_MANAGER_SECONDS = 30
+"""The longest wait for the end of the thread that manages a stopped pool."""
+
 WATCH_SECONDS = 0.5
 """Between two looks of a worker at whether the study's process is still there."""
 
@@ -46,7 +49,7 @@ def _do_all(
         with joblib.Parallel(n_jobs=jobs, **settings) as parallel, contextlib.ExitStack() as stack:
             with _signals_delayed():
                 results = parallel(joblib.delayed(do_run)(plan, run, ground) for run in todo)
-                stack.callback(_close_quietly, results)
+                stack.push(functools.partial(_close, results))
             for finished in results:  # noqa: UP028  `yield from` would close it with a warning
                 yield finished
     except BrokenProcessPool as error:
@@ -55,10 +58,25 @@ def _do_all(
         ) from error
 
 
-def _close_quietly(finished: FinishedRuns) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the runs that were in progress
-        finished.close()
+def _close(finished: FinishedRuns, kind: type[BaseException] | None, *_: object) -> None:
+    """Stop the runs in progress if an exception ends the study, without a warning about them. The thread of
+    joblib that manages the processes can fail when its pool is stopped; its traceback is not shown."""
+    if kind is None:
+        return
+
+    def manages(thread: threading.Thread | None) -> bool:
+        return thread is not None and thread.name.startswith("ExecutorManagerThread")
+
+    hook = threading.excepthook
+    threading.excepthook = lambda args: None if manages(args.thread) else hook(args)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            finished.close()
+        for thread in filter(manages, threading.enumerate()):
+            thread.join(_MANAGER_SECONDS)
+    finally:
+        threading.excepthook = hook
 
 
 @contextlib.contextmanager
