@@ -1,7 +1,8 @@
-"""The public names of the package, which ``lenetshift`` itself offers."""
+"""The public names of the package, which ``lenetshift`` itself offers, and its public modules."""
 
 from __future__ import annotations
 
+from . import c3_table, metrics, ops, reference  # noqa: F401  as attributes of lenetshift
 from .c3_table import C3_TABLE, from_masked_dense, to_masked_dense
 from .checks.errors import DataError
 from .data.dataset import Dataset

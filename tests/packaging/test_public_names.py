@@ -8,7 +8,11 @@ A metric may be missing from the list until then.
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import lenetshift
 from lenetshift import metrics, ops
@@ -81,6 +85,13 @@ def test_what_a_class_has_is_public() -> None:
     assert {f"lenetshift.{name}" for name in some} < public_names()
     assert "lenetshift.metrics.Counts.wrong" in public_names()
     assert "lenetshift.MLP.state_dict" not in public_names()  # torch's to keep
+
+
+@pytest.mark.parametrize("module", ["c3_table", "metrics", "ops", "reference"])
+def test_public_modules_come_with_the_package(module: str) -> None:
+    code = f"import lenetshift; print(lenetshift.{module}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == f"lenetshift.{module}\n", done.stderr
 
 
 if __name__ == "__main__":
