@@ -285,6 +285,7 @@ def short_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "REPETITIONS", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_bench")
 def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "bench.json"
@@ -322,6 +323,7 @@ def test_bench_times_nothing_where_answers_differ(
     assert errors.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [UsageError("no luck"), KeyboardInterrupt(), OSError(5, "EIO")])
 @pytest.mark.usefixtures("short_bench")
 def test_what_bench_has_measured_is_told_where_a_later_network_fails(

@@ -98,6 +98,7 @@ def test_every_lane_count(isa: str, n: int) -> None:
     check("lenet5", dense_images(n), ShiftGrid(range(-1, 3), range(2)))
 
 
+@pytest.mark.slow
 def test_largest_grid(isa: str) -> None:
     check("lenet5", dense_images(1), LARGEST)
 
@@ -108,6 +109,7 @@ def pixel(y: int, x: int) -> Tensor:
     return image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [LARGEST, ShiftGrid(range(20, 28), range(-27, -20))], ids=str)
 @pytest.mark.parametrize("what", ["digit", "corner", "middle", "blank"])
 def test_shifts_that_empty_the_image(isa: str, what: str, grid: ShiftGrid) -> None:

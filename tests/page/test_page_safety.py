@@ -7,6 +7,8 @@ import socket
 import pytest
 from browser import browser, open_page, results
 
+pytestmark = pytest.mark.slow
+
 
 def damaged(results, tmp_path, change):
     text = (results / "report.html").read_text(encoding="utf-8")
