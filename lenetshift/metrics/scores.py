@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arrays import Array, as_array
+from ..checks.arrays import Array, as_array, as_dense
 from ..checks.describe import describe_array
 from ..checks.errors import ArgumentError, NotAvailable
 from ..checks.predictions import check_labels
@@ -36,8 +36,9 @@ def score_change(logits: Array | None, labels: Array, grid: ShiftGrid) -> ImageM
         grid: the shifts that the logits belong to, two or more.
 
     Raises:
-        NotAvailable: there are no logits or a single shift, or a label is not a class of the model.
-        ValueError: dtypes or shapes are not as described.
+        NotAvailable: there are no floating logits or a single shift, or a label is not a class of the
+            model.
+        ValueError: other dtypes or shapes are not as described.
 
     >>> logits = np.array([[[[0.0, 0.0], [0.0, 9.0], [0.0, 9.0]]]])  # 0.5, then nearly 0 twice
     >>> round(score_change(logits, np.array([0]), ShiftGrid(range(-1, 2), range(1))).value, 3)
@@ -49,14 +50,16 @@ def score_change(logits: Array | None, labels: Array, grid: ShiftGrid) -> ImageM
     expected = f"floating [N, {n_dy}, {n_dx}, K], N, K >= 1"
     if logits is None:
         raise NotAvailable(f"logits: got NoneType, expected {expected}")
+    dense = as_dense(logits) if values is None else values  # NumPy has no float8
     if (
-        values is None
-        or values.dtype.kind != "f"
-        or values.ndim != 4
-        or values.shape[1:3] != grid.shape
-        or values.size == 0
+        dense is None
+        or dense.ndim != 4
+        or tuple(dense.shape[1:3]) != grid.shape
+        or 0 in dense.shape
     ):
         raise ArgumentError("logits", describe_array(logits), expected)
+    if values is None or values.dtype.kind != "f":
+        raise NotAvailable(f"logits: got {describe_array(logits)}, expected {expected}")
     n, n_classes = len(values), values.shape[3]
     truth = check_labels(labels, n)
     low, high = truth.min(), truth.max()

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from lenetshift import Evaluation, ShiftGrid, metrics
 from lenetshift.checks.errors import NotAvailable
@@ -106,6 +107,20 @@ def test_names_and_titles_are_of_one_metric_each_and_public_ones_are_offered() -
 def test_every_public_function_has_an_example(name: str) -> None:
     value = getattr(metrics, name)
     assert not inspect.isfunction(value) or ">>> " in (value.__doc__ or "")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64", "float8_e5m2"])
+def test_logits_without_a_softmax_leave_the_score_change_empty(dtype: str) -> None:
+    """A model may answer with counts; its other metrics are there all the same."""
+    of = evaluation()
+    counts = torch.zeros(2, 3, 3, 2).to(getattr(torch, dtype))
+    counted = Evaluation(of.predictions, of.labels, of.grid, logits=counts)
+    assert counted.to_dict()["metrics"]["score_change"] is None
+    assert str(counted).endswith(" -")
+    with pytest.raises(
+        NotAvailable, match=rf"^logits: got {dtype} \[2, 3, 3, 2\], expected floating "
+    ):
+        counted.metric("score_change")
 
 
 if __name__ == "__main__":
