@@ -35,6 +35,12 @@ else:
 
     def __getattr__(name: str) -> object:
         """A public name. The first one imports them all, and registers the ops."""
-        if name.startswith("__") and name != "__all__":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module("lenetshift.api"), name)
+        if name == "__all__" or not name.startswith("__"):
+            api = importlib.import_module("lenetshift.api")
+            if hasattr(api, name):
+                return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """The names of this file, and the public ones."""
+        return sorted({*globals(), *importlib.import_module("lenetshift.api").__all__})
