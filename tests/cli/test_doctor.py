@@ -339,3 +339,15 @@ def test_json_in_a_file(
     assert [each["name"] for each in value["findings"] if each["state"] == "wrong"] == ["core"]
     assert "\n1 thing is wrong, marked with !.\n" in text
     assert "\n! core          gone\n                -> build it\n" in text
+
+
+def test_a_card_that_does_not_answer_hides_neither_driver_nor_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "DRIVER", tmp_path)
+    assert probe.cards_of_driver() == (None, [])
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64  550.54.15  Tue\nGCC\n")
+    (tmp_path / "gpus" / "0" / "information").mkdir(parents=True)  # cannot be read
+    (tmp_path / "gpus" / "1").mkdir()
+    (tmp_path / "gpus" / "1" / "information").write_text("Model: \t\t NVIDIA T4\nIRQ: \t 3\n")
+    assert probe.cards_of_driver() == ("550.54.15", ["NVIDIA T4"])

@@ -7,6 +7,7 @@ So a stage that ends the process, by an illegal instruction for one, is known by
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from .finding import NOTE, WRONG, Finding, size
 
 BUILD = "build and install it with `pip install .` in the repository's root"
 GET_TORCH = "install PyTorch for this machine, see pytorch.org/get-started/locally"
+DRIVER = Path("/proc/driver/nvidia")
 
 
 @dataclass(frozen=True)
@@ -148,14 +150,16 @@ def cuda() -> list[Finding]:
 
 def cards_of_driver() -> tuple[str | None, list[str]]:
     """The NVIDIA driver's version and its cards, as its kernel module names them."""
-    place = Path("/proc/driver/nvidia")
     try:
-        first = (place / "version").read_text().partition("\n")[0]
-        about = "\n".join(p.read_text() for p in sorted(place.glob("gpus/*/information")))
+        first = (DRIVER / "version").read_text().partition("\n")[0]
     except OSError:
         return None, []
     version = re.search(r"\d+(\.\d+)+", first)
-    return (version[0] if version else first), re.findall(r"^Model:\s*(.*\S)", about, re.MULTILINE)
+    cards = []
+    for path in sorted(DRIVER.glob("gpus/*/information")):
+        with contextlib.suppress(OSError):  # of a card that does not answer
+            cards += re.findall(r"^Model:\s*(.*\S)", path.read_text(), re.MULTILINE)
+    return (version[0] if version else first), cards
 
 
 def figures() -> list[Finding]:
