@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "pyproject.toml").is_file())
 PROMISES = ROOT / "docs" / "PROMISES.md"
@@ -60,3 +64,17 @@ def test_nothing_asks_for_the_time_of_day() -> None:
     sources = sorted((ROOT / "lenetshift").rglob("*.py"))
     assert len(sources) > 100
     assert not [path for path in sources if asks.search(path.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("tool", ["tools/release/wheels.py", "tools/stress/mutate_kernels.py"])
+def test_a_tool_runs_tests_that_exist(tool: str, script: Callable[[str], ModuleType]) -> None:
+    """Paths from tests/, where it starts pytest."""
+    assert [path for path in script(tool).TESTS if not (ROOT / "tests" / path).is_file()] == []
+
+
+@pytest.mark.parametrize("file", ["tools/release/aarch64.sh", "pyproject.toml"])
+def test_a_file_names_tests_that_exist(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    named = re.findall(r"(?:tests/)?((?:\w+/)*test_\w+\.py)", text)
+    assert len(named) > 5
+    assert [path for path in named if not (ROOT / "tests" / path).is_file()] == []

@@ -43,7 +43,8 @@ step "python -m lenetshift.reproduce --quick"
 inside 'venv/bin/python -m lenetshift.reproduce --quick --out results | tail -1'
 step "values of every op"
 inside 'cd tests; OMP_NUM_THREADS=2 ../venv/bin/python -m pytest -q -n 2 -p no:cacheprovider \
-  test_isa.py test_translate.py test_shift_each.py test_image_mean.py test_metrics.py test_c3_not_finite.py \
-  test_predict_shifts_lenet5.py test_predict_shifts_mlp.py test_train_epoch.py test_c3_conv.py'
+  ops/test_isa.py ops/test_translate.py ops/test_shift_each.py metrics/test_image_mean.py metrics/test_metrics.py \
+  ops/test_c3_not_finite.py ops/test_predict_shifts_lenet5.py ops/test_predict_shifts_mlp.py ops/test_train_epoch.py \
+  ops/test_c3_conv.py'
 mkdir -p dist && cp "$system"/build/dist/*.whl dist/
 step "done: $(basename "$system"/build/dist/*.whl)"

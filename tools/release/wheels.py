@@ -25,14 +25,14 @@ import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, FailedError, run
+from build import ROOT, FailedError, path_of_test, run
 
 DIST = ROOT / "dist"
-TESTS = (
+TESTS = tuple(map(path_of_test, (
     "test_isa.py", "test_c3_conv.py", "test_translate.py", "test_predict_shifts_lenet5.py",
     "test_predict_shifts_mlp.py", "test_shared.py", "test_train_epoch.py", "test_image_mean.py",
     "test_metrics.py",
-)  # fmt: skip
+)))  # fmt: skip
 """Tests of the values of every op, and of the Python code that uses them."""
 
 

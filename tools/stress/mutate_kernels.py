@@ -26,16 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, configure
+from build import ROOT, configure, path_of_test
 from sanitized import SMALL
 
 CPU = ROOT / "csrc" / "cpu"
 
-TESTS = (
+TESTS = tuple(map(path_of_test, (
     "test_translate.py", "test_shift_each.py", "test_tanh.py", "test_predict_shifts_chunks.py",
     "test_predict_shifts_lenet5.py", "test_predict_shifts_mlp.py", "test_train_epoch.py", "test_c3_conv.py",
     "test_c3_not_finite.py", "test_not_finite.py", "test_c3_conv_large_maps.py",
-)  # fmt: skip
+)))  # fmt: skip
 
 CHANGES = (
     (re.compile(r"(?<=[\w)\]] )\+(?= [\w(])"), "-"),
