@@ -78,3 +78,9 @@ def test_a_file_names_tests_that_exist(file: str) -> None:
     named = re.findall(r"(?:tests/)?((?:\w+/)*test_\w+\.py)", text)
     assert len(named) > 5
     assert [path for path in named if not (ROOT / "tests" / path).is_file()] == []
+
+
+@pytest.mark.parametrize("path", [ROOT / ".ci" / "run", *sorted((ROOT / "tools").rglob("*.sh"))])
+def test_a_shell_script_goes_to_the_repository_root(path: Path) -> None:
+    (up,) = re.findall(r'^cd "\$\(dirname "\$0"\)/([./]+)"$', path.read_text(), re.MULTILINE)
+    assert (path.parent / up).resolve() == ROOT

@@ -7,7 +7,7 @@
 # debootstrap, qemu-user-static and binfmt-support, and what `tools/release/wheels.py build` has left in dist/. It takes
 # about an hour of one core: the wheel is built, the main job runs, values of every op are tested.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 sdist=$(ls dist/lenetshift-*.tar.gz)
 system=${1:-$(mktemp -d)}
 leave() {

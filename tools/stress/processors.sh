@@ -7,7 +7,7 @@
 #   macOS     Clang takes kernels, threads and dispatch for Apple's machines, with the headers of libc++ and
 #             musl, for want of Apple's (Debian: clang, libc++-dev, musl-dev); nothing is linked or run
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
