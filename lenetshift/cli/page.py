@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import StorageError, UsageError
 from ..checks.text import one_line
-from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path
+from ..models.table import ARCHITECTURES
+from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path, in_order
 from .output import check_writable
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Reproduct
         raise StorageError(f"{path}: $.config: {error}") from error
     job = prepare(
         config,
-        tuple(value["models"]),
+        in_order(tuple(ARCHITECTURES), [value["models"]]),
         value["config"]["method"],
         torch.device("cpu"),
         folder,

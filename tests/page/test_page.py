@@ -559,3 +559,12 @@ def edit(folder, change) -> None:
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
+
+
+def test_the_order_of_the_models_in_the_results_does_not_matter(
+    folder, small, tmp_path, capsys
+) -> None:
+    out = shutil.copytree(folder, tmp_path / "out")
+    edit(out, lambda value: value.update(models=dict(reversed(value["models"].items()))))
+    assert page_command(capsys, out, "--data", small) == (0, "")
+    assert (out / "report.html").read_bytes() == (folder / "report.html").read_bytes()
