@@ -22,7 +22,7 @@ def _is_command() -> bool:
     if program == "-m":
         options = sys.orig_argv
         return "-m" in options[:-1] and options[options.index("-m") + 1].split(".")[0] == __name__
-    return Path(program).stem in ("lenetshift", "lenetshift-reproduce")
+    return Path(program).name.removesuffix(".exe") in ("lenetshift", "lenetshift-reproduce")
 
 
 IS_COMMAND = _is_command()

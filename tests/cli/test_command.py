@@ -139,6 +139,13 @@ def test_a_module_of_others_has_the_ops(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "['-m', 'lenetshift'] True\n"), done.stderr
 
 
+def test_a_script_of_a_similar_name_has_the_ops(tmp_path: Path) -> None:
+    script = tmp_path / "lenetshift-reproduce.py"
+    script.write_text("import lenetshift, torch\nassert torch.ops.lenetshift.translate\n")
+    done = python(script)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # The subcommands that are commands of their own, too.
 
 
