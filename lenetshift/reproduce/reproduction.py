@@ -14,6 +14,7 @@ from ..data.dataset import Dataset, evenly_spaced
 from ..data.load import load_mnist
 from ..models.table import ARCHITECTURES
 from ..predict.progress import Reporter
+from ..storage.files import partial_path
 from ..storage.folder import PRODUCTS
 from ..study.experiments import position_bias
 from ..study.experiments.networks import build_network
@@ -154,10 +155,9 @@ def carry_out(
             checkpoint = load_checkpoint(out, name, reproduction.expectation(name))
             if checkpoint is not None:
                 done[name] = checkpoint
-    old = [out / name for name in PRODUCTS]
-    if not resume:
-        old += [checkpoint_path(out, name) for name in ARCHITECTURES]
-    for path in old:
+    checkpoints = [checkpoint_path(out, name) for name in ARCHITECTURES]
+    old = [*(out / name for name in PRODUCTS), *map(partial_path, checkpoints)]
+    for path in old if resume else [*old, *checkpoints]:
         path.unlink(missing_ok=True)
     # To the device once, not once for each model and epoch.
     train_set = reproduction.train.to(reproduction.device)

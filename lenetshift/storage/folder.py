@@ -43,7 +43,7 @@ RESULTS = Kind(
     "the results of `lenetshift reproduce`",
     "checkpoints",
     ("results.json", "checkpoints/*.pt"),
-    (*PRODUCTS, "checkpoints/*.pt"),
+    PRODUCTS,  # and checkpoints, whose names the reproduction knows
 )
 STUDY = Kind(
     "a study",

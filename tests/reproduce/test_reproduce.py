@@ -404,3 +404,15 @@ def test_from_another_folder(small, tmp_path):
     assert (tmp_path / "results" / "results.json").exists()
     assert "not MNIST" in done.stdout
     assert "not MNIST" in (tmp_path / "results" / "table1.csv").read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_half_written_checkpoints_are_removed_but_not_those_of_others(small, tmp_path, options):
+    own, foreign = (tmp_path / "checkpoints" / f".{name}.pt.partial" for name in ("mlp", "mine"))
+    own.parent.mkdir()
+    own.write_text("half")
+    foreign.write_text("mine")
+    command_line = ["--data", str(small), "--out", str(tmp_path), "--models", "pooled_mlp"]
+    assert reproduce.main([*command_line, "--epochs", "0", "--no-page", *options]) == 0
+    assert foreign.read_text() == "mine"
+    assert not own.exists()

@@ -98,7 +98,7 @@ def test_arrays_are_what_numpy_reads(tmp_path):
     [
         (
             RESULTS,
-            [".results.json.partial", ".figure4.png.partial", "checkpoints/.lenet5.pt.partial"],
+            [".results.json.partial", ".figure4.png.partial"],
             [".results.json.partial.partial", "checkpoints/.movie.partial", ".lenet5.pt.partial"],
         ),
         (
@@ -110,6 +110,7 @@ def test_arrays_are_what_numpy_reads(tmp_path):
 )
 def test_only_what_a_killed_run_left_is_removed(kind, own, foreign, tmp_path):
     foreign += [".movie.mkv.partial", ".writable", f"{kind.subfolder}/.writable", ".partial"]
+    foreign += [".mine.pt.partial", "checkpoints/.mine.pt.partial"]
     for name in own + foreign:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
