@@ -97,12 +97,9 @@ def _config(kept: Mapping[str, Any]) -> Config:
     from ..api import Config, ShiftGrid
 
     dx, dy = (range(first, last + 1) for first, last in (kept["grid"]["dx"], kept["grid"]["dy"]))
+    plain = ("seed", "epochs", "learning_rate", "batch_size", "activation")
     return Config(
-        seed=kept["seed"],
-        epochs=kept["epochs"],
-        learning_rate=kept["learning_rate"],
-        batch_size=kept["batch_size"],
-        activation=kept["activation"],
+        **{name: kept[name] for name in plain},
         grid=ShiftGrid(dx, dy),
         bias_rule={int(digit): (x, y) for digit, (x, y) in kept["bias_rule"].items()},
     )
@@ -112,9 +109,8 @@ def _evaluated(folder: Path, name: str, job: Reproduction) -> Checkpoint:
     """A model's checkpoint, with its predictions for the job's images."""
     from ..reproduce.checkpoints import checkpoint_path, read_checkpoint
 
-    path = checkpoint_path(folder, name)
+    path, expected = checkpoint_path(folder, name), job.answers
     checkpoint = read_checkpoint(path)
-    expected = (len(job.rows), *job.config.grid.shape)
     got = None if checkpoint.predictions is None else tuple(checkpoint.predictions.shape)
     if checkpoint.model != name or got != expected:
         raise StorageError(

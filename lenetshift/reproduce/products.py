@@ -31,7 +31,7 @@ def write_products(
     Args:
         reproduction: with its data.
         checkpoints: by model's name, each evaluated.
-        value: of :func:`lenetshift.reproduce.results.results`, what ``results.json`` will hold.
+        value: of :func:`lenetshift.reproduce.results.compute_results`, what ``results.json`` will hold.
         page: the text of ``report.html``; None to write none.
     """
     grid, n_test = reproduction.config.grid, reproduction.n_test

@@ -19,14 +19,7 @@ from ..study.experiments import position_bias
 from ..study.experiments.networks import build_network
 from ..study.experiments.runs import BIASED, CENTRED, Run, continue_run
 from ..study.plans import data_sha256, ground
-from .checkpoints import (
-    Checkpoint,
-    Expectation,
-    checkpoint_path,
-    load_checkpoint,
-    save_checkpoint,
-    weights_of,
-)
+from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from .defaults import QUICK_TEST, QUICK_TRAIN
 from .settings import Config
 
@@ -84,12 +77,10 @@ class Reproduction:
             **ground(self.sha256),
         }
 
-    def expectation(self, model: str) -> Expectation:
-        """What the run of one of the models can go on from."""
-        weights = weights_of(model, self.config.activation)
-        n_steps = -(-len(self.train) // self.config.batch_size)
-        answers = (len(self.rows), *self.config.grid.shape)
-        return Expectation(self.settings(), weights, self.config.epochs, n_steps, answers)
+    @property
+    def answers(self) -> tuple[int, int, int]:
+        """The shape of a model's predictions, (n_rows, n_dy, n_dx)."""
+        return len(self.rows), *self.config.grid.shape
 
 
 def prepare(
@@ -150,8 +141,10 @@ def carry_out(
     """
     out, done = reproduction.out, {}
     if resume:
+        settings = reproduction.settings()
+        n_steps = -(-len(reproduction.train) // reproduction.config.batch_size)
         for name in ARCHITECTURES:  # also those that are not asked for: all files of a folder match
-            checkpoint = load_checkpoint(out, name, reproduction.expectation(name))
+            checkpoint = load_checkpoint(out, name, settings, n_steps, reproduction.answers)
             if checkpoint is not None:
                 done[name] = checkpoint
     old = [out / name for name in PRODUCTS]

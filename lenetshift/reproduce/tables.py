@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,15 +61,10 @@ def _notes(rows: Sequence[Row], note: str) -> list[str]:
 
 
 def _cells(row: Row) -> list[str]:
-    star = "*" if row.misprint else ""
-    return [
-        str(row.unmoved["correct"]),
-        f"{row.unmoved['wrong']}{star}",
-        row.percent(row.unmoved),
-        str(row.moved["correct"]),
-        str(row.moved["wrong"]),
-        row.percent(row.moved),
-    ]
+    cells = []
+    for part, star in ((row.unmoved, "*" if row.misprint else ""), (row.moved, "")):
+        cells += [str(part["correct"]), f"{part['wrong']}{star}", row.percent(part)]
+    return cells
 
 
 def format_text(rows: Sequence[Row], title: str, note: str = "") -> str:
@@ -142,20 +138,9 @@ def format_csv(rows: Sequence[Row], note: str = "") -> str:
     """Table 1 as CSV: one header line, accuracies as fractions, notes in the last column."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "model",
-            "name",
-            "source",
-            "correct",
-            "wrong",
-            "accuracy",
-            "correct_moved",
-            "wrong_moved",
-            "accuracy_moved",
-            "note",
-        ]
-    )
+    counted = ("correct", "wrong", "accuracy")
+    moved = (f"{name}_moved" for name in counted)
+    writer.writerow(["model", "name", "source", *counted, *moved, "note"])
     for row in rows:
         digits = 2 if row.source == "report" else 6
         counts = [
@@ -168,6 +153,12 @@ def format_csv(rows: Sequence[Row], note: str = "") -> str:
     return text.getvalue()
 
 
+def n_shifts(value: Mapping[str, Any]) -> int:
+    """The number of shifts in the grid, from what ``results.json`` holds."""
+    grid = value["config"]["grid"]
+    return math.prod(last - first + 1 for first, last in (grid["dx"], grid["dy"]))
+
+
 def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     """Rows, title and note of Table 1, from what ``results.json`` holds.
 
@@ -176,16 +167,14 @@ def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     """
     dx, dy = value["config"]["grid"]["dx"], value["config"]["grid"]["dy"]
     n = value["data"]["n_test"]
-    n_shifts = (dx[1] - dx[0] + 1) * (dy[1] - dy[0] + 1)
     title = (
         f"Table 1. Answers to {n:,} test images unmoved, and moved by dx {dx[0]}..{dx[1]}, "
-        f"dy {dy[0]}..{dy[1]} ({n * n_shifts:,} patterns)"
+        f"dy {dy[0]}..{dy[1]} ({n * n_shifts(value):,} patterns)"
     )
-    shifts = [[values[0], values[-1]] for values in (GRID.dx, GRID.dy)]
     others = []
     if value["environment"]["data_sha256"] != MNIST_SHA256:
         others.append("data are not MNIST")
-    if [dx, dy] != shifts:
+    if [dx, dy] != [[GRID.dx[0], GRID.dx[-1]], [GRID.dy[0], GRID.dy[-1]]]:
         others.append("shifts are not the report's")
     other = f"The {' and the '.join(others)}, so the report's numbers are left out."
     diverged = [DISPLAY_NAMES[name] for name, model in value["models"].items() if model["diverged"]]
