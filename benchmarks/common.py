@@ -121,26 +121,15 @@ def worst_difference(what: str, ours: Tensor, theirs: Tensor, tolerance: float) 
     return worst
 
 
-def forward_multiply_adds(model: str) -> int:
-    """Multiply-adds of one pattern without sharing, and without the zeros of a dense C3."""
-    heads = 48_000 + 10_080 + 840  # C5, F6, output
-    return {
-        "lenet5": 117_600 + 150_000 + heads,
-        "symmetric_lenet5": 117_600 + 240_000 + heads,
-        "mlp": 784 * 512 + 512 * 10,
-        "pooled_mlp": 49 * 512 + 512 * 10,
-    }[model]
-
-
-def first_layer_multiply_adds(model: str) -> int:
-    """The multiply-adds of the first layer, which needs no gradient of its input."""
-    lenet5 = 117_600
-    return {
-        "lenet5": lenet5,
-        "symmetric_lenet5": lenet5,
-        "mlp": 784 * 512,
-        "pooled_mlp": 49 * 512,
-    }[model]
+HEADS = 48_000 + 10_080 + 840  # C5, F6, output
+MULTIPLY_ADDS = {
+    "lenet5": (117_600, 150_000 + HEADS),
+    "symmetric_lenet5": (117_600, 240_000 + HEADS),
+    "mlp": (784 * 512, 512 * 10),
+    "pooled_mlp": (49 * 512, 512 * 10),
+}
+"""Model -> multiply-adds of one pattern, without sharing and without the zeros of a dense C3: of the first
+layer, which needs no gradient of its input, and of the others."""
 
 
 def format_seconds(seconds: float) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from common import Context, NotEqualError, result
 from networks import NETWORKS
-from predict_shifts import verify
+from predict_shifts import GRID, moved, verify
 from scaling import reset_peak, resident
 from timing import best_of, interleave
 from torch import Tensor, nn
@@ -27,7 +27,6 @@ from torch import Tensor, nn
 import lenetshift
 from lenetshift.predict.evaluator import ShiftEvaluator
 
-GRID = lenetshift.ShiftGrid()
 BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1024)  # patterns
 VERIFIED = 200  # images
 OUR_PART = 500
@@ -139,9 +138,8 @@ def by_hand(model: nn.Module, batch_size: int) -> Run:
 
     @torch.inference_mode()
     def run(images: Tensor) -> Tensor:
-        shifts = GRID.shifts().to(images.device)
-        moved = torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
-        return torch.cat([model(batch / 255).argmax(1) for batch in moved.split(batch_size)])
+        batches = moved(images).split(batch_size)
+        return torch.cat([model(batch / 255).argmax(1) for batch in batches])
 
     return run
 
@@ -149,9 +147,7 @@ def by_hand(model: nn.Module, batch_size: int) -> Run:
 @torch.inference_mode()
 def logits_by_hand(model: nn.Module, images: Tensor) -> Tensor:
     """The logits of all patterns, ``[N * n_shifts, K]``."""
-    shifts = GRID.shifts().to(images.device)
-    moved = torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
-    return torch.cat([model(batch / 255) for batch in moved.split(256)])
+    return torch.cat([model(batch / 255) for batch in moved(images).split(256)])
 
 
 def extra_mb(name: str, context: Context) -> float:

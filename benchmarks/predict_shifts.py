@@ -15,10 +15,11 @@ from typing import Any
 import scaling
 import torch
 from common import (
+    HEADS,
+    MULTIPLY_ADDS,
     Context,
     NotEqualError,
     format_seconds,
-    forward_multiply_adds,
     note_unavailable,
     result,
 )
@@ -113,10 +114,14 @@ def at_best_batch_size(context: Context, make: Make, model: nn.Module) -> tuple[
 def parts(images: Tensor, n_parts: int) -> Iterator[Tensor]:
     """The patterns, one part after the other: every ``n_parts``-th image under all shifts, float32
     ``[n, 1, 28, 28]`` in 0..1."""
-    shifts = GRID.shifts().to(images.device)
     for k in range(n_parts):
-        moved = torch.ops.lenetshift.translate(images[k::n_parts].contiguous(), shifts)
-        yield moved.flatten(0, 1).unsqueeze(1).float().div_(255)
+        yield moved(images[k::n_parts].contiguous()).float().div_(255)
+
+
+def moved(images: Tensor) -> Tensor:
+    """The patterns, uint8 ``[N * n_shifts, 1, 28, 28]``."""
+    shifts = GRID.shifts().to(images.device)
+    return torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
 
 
 def timed(context: Context, answer: Run, patterns: Tensor) -> tuple[Tensor, float]:
@@ -154,7 +159,6 @@ def multiply_adds_per_image(name: str) -> tuple[int, str]:
     """The number of multiply-adds that the fraction of the peak refers to, and what they are."""
     if name in ("lenet5", "symmetric_lenet5"):
         c3 = 1500 if name == "lenet5" else 2400
-        per_pattern = 48_000 + 10_080 + 840  # C5, F6, output
-        shared = 38 * 32 * 150 + 23 * 29 * c3 + len(GRID) * per_pattern
+        shared = 38 * 32 * 150 + 23 * 29 * c3 + len(GRID) * HEADS
         return shared, "shared form, direct arithmetic"
-    return len(GRID) * forward_multiply_adds(name), "pattern by pattern, zero pixels included"
+    return len(GRID) * sum(MULTIPLY_ADDS[name]), "pattern by pattern, zero pixels included"

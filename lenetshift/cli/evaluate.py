@@ -27,7 +27,7 @@ from .options import (
     shift_range,
 )
 from .output import check_writable, give
-from .streams import printing_aside, say
+from .streams import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -149,7 +149,7 @@ def _number(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and give the results."""
-    from ..api import ShiftGrid
+    from ..api import ShiftGrid, evaluate_shifts
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
     from .networks import of_a_person
 
@@ -172,11 +172,12 @@ def run(args: argparse.Namespace) -> int:
     model, name = _network(args)
     with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
         model = model.to(device)
-    evaluation = _evaluated(
-        name, model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
-        crop=None if args.crop is None else tuple(args.crop), transform=transform,
-        batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
-    )  # fmt: skip
+    with of_a_person(f"argument --model: {name} fails"), naming_options():
+        evaluation = evaluate_shifts(
+            model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
+            crop=None if args.crop is None else tuple(args.crop), transform=transform,
+            batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
+        )  # fmt: skip
     rows, interrupted = evaluation.rows(), False
     try:
         if not args.no_intervals:
@@ -245,19 +246,6 @@ def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
     if args.weights is not None:
         load_weights(model, args.weights)
     return model, name
-
-
-def _evaluated(name: str, *arguments: Any, **settings: Any) -> Evaluation:
-    """The evaluation; UsageError that names the option that cannot be used, or what the network raises."""
-    from ..api import evaluate_shifts
-
-    try:
-        with printing_aside(), naming_options():
-            return evaluate_shifts(*arguments, **settings)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
 
 
 def _interval(evaluation: Evaluation, metric: str, level: float) -> Interval | None:

@@ -14,26 +14,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from rounding import c_float, float32
 
 LIMIT = 8.0
 P_DEGREE, Q_DEGREE = 3, 4
 N_POINTS = P_DEGREE + Q_DEGREE + 1
 GRID = 20_000
-
-
-def solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
-    """Gaussian elimination with pivoting."""
-    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    n = len(rows)
-    for i in range(n):
-        pivot = max(range(i, n), key=lambda r: abs(rows[r][i]))
-        rows[i], rows[pivot] = rows[pivot], rows[i]
-        for r in range(n):
-            if r != i:
-                factor = rows[r][i] / rows[i][i]
-                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
-    return [rows[i][n] / rows[i][i] for i in range(n)]
 
 
 def horner(coefficients: Sequence[float], z: float) -> float:
@@ -64,7 +51,7 @@ def level(points: Sequence[float]) -> tuple[list[float], list[float], float]:
                 + [-g * sign * horner(q, u)]
             )
             right.append(g - 1)
-        solution = solve(matrix, right)
+        solution = np.linalg.solve(matrix, right).tolist()
         p = [1.0, *solution[:P_DEGREE]]
         q = [1.0, *solution[P_DEGREE:-1]]
         error = solution[-1]

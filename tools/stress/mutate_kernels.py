@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, configure
+from build import PYTEST, ROOT, configure
 from sanitized import SMALL
 
 CPU = ROOT / "csrc" / "cpu"
@@ -157,8 +157,7 @@ class Workshop:
             if subprocess.run(few, env=variables, capture_output=True, timeout=60).returncode:
                 return "killed"
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", "-p", "no:cacheprovider",
-                 *TESTS],
+                [sys.executable, *PYTEST, "-n", "2", *TESTS],
                 cwd=self.site / "tests", env=variables, capture_output=True, timeout=900,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
