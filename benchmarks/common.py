@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -64,12 +68,26 @@ def note_unavailable(context: Context, peer: str, error: Exception) -> None:
     """
     if isinstance(error, NotEqualError):
         raise error
-    lines = str(error).strip().splitlines() or [""]
     missing = isinstance(error, ModuleNotFoundError)
-    reason = f"missing: {error.name}" if missing else f"{type(error).__name__}: {lines[0]}"
+    reason = f"missing: {error.name}" if missing else in_short(error)
     if context.unavailable.get(peer) != reason:
         context.say(f"  {peer}: not measured, {reason}")
     context.unavailable[peer] = reason
+
+
+def in_short(error: Exception) -> str:
+    """The class of an error and the first line of its message."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def in_own_process(script: str, *arguments: object) -> Any:
+    """What a script prints as JSON, in a process of its own."""
+    command = [sys.executable, script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{Path(script).stem}: {arguments[0]}: {done.stderr[-500:]}")
+    return json.loads(done.stdout)
 
 
 def result(

@@ -22,6 +22,7 @@ from .options import (
     add_device_and_threads,
     add_json,
     add_path,
+    is_number,
     naming_options,
     picture,
     shift_range,
@@ -138,13 +139,9 @@ def _fill(text: str) -> float | str:
 
 
 def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    if not is_number(text) or not math.isfinite(float(text)):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
-    return number
+    return float(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -278,13 +275,14 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     """Draw the accuracy at every shift."""
     import torch
 
-    from ..figures.accuracy_map import draw_accuracy_maps
+    from ..figures.accuracy_map import accuracy_figure
+    from ..figures.layout import save_figure
 
     parts = {"unmoved": evaluation.unmoved, "moved": evaluation.moved}
     shown = [f"{part} {100 * of['accuracy']:.1f} %" for part, of in parts.items() if of]
     title = f"{name}: {', '.join(shown)}"
     accuracies = torch.from_numpy(evaluation.accuracy_map())
-    draw_accuracy_maps(path, {title: accuracies}, evaluation.grid)
+    save_figure(path, accuracy_figure({title: accuracies}, evaluation.grid))
 
 
 def _text(name: str, evaluation: Evaluation, rows: Sequence[Row], level: float) -> str:

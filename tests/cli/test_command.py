@@ -588,7 +588,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_figure_in_numbers(
     def fail(*_: object) -> None:
         raise RuntimeError("no\nglyph")
 
-    monkeypatch.setattr(moved_image, "draw_shift_figure", fail)
+    monkeypatch.setattr(moved_image, "shift_figure", fail)
     options = ("--checkpoint", write_checkpoint(tmp_path, "mlp"), "--data", small, "--index", 7)
     options += ("--out", tmp_path / "a.png", "--json", tmp_path / "a.json")
     status, text, errors = run(capsys, "grid", *options)
