@@ -75,8 +75,7 @@ def run(args: argparse.Namespace) -> int:
         predictions = predict_shifts(model, image[None], grid)[0]
     name = DISPLAY_NAMES[checkpoint.model]
     title = f"Test image {args.index} (label {int(label)}), answers of {name}"
-    diverged = "Training diverged: the answers mean nothing." if checkpoint.divergence() else ""
-    note = f"{checkpoint.note} {diverged}".strip()
+    note = checkpoint.caveat()
     n_right = int((predictions == label).sum())
     value = {
         "model": checkpoint.model,

@@ -70,11 +70,6 @@ def weights_block(name: str, state_dict: Mapping[str, Tensor]) -> Block:
     return block(name, b"".join(parts), _NOISE_LEVEL)
 
 
-def shapes(state_dict: Mapping[str, Tensor]) -> list[list[Any]]:
-    """Name and shape of each parameter, in the order of ``weights_block``."""
-    return [[name, list(tensor.shape)] for name, tensor in state_dict.items()]
-
-
 def total(blocks: Sequence[Block]) -> int:
     """Bytes that the blocks take in a page."""
     return sum(4 * -(-len(item.packed) // 3) for item in blocks)

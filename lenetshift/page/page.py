@@ -139,7 +139,7 @@ def _data(
             "name": name,
             "short": texts.SHORT_NAMES[name],
             "drawn": _drawn(name),
-            "parameters": blocks.shapes(checkpoints[name].state_dict),
+            "parameters": [[key, list(w.shape)] for key, w in checkpoints[name].state_dict.items()],
         }
         for name in texts.SHORT_NAMES
         if name in checkpoints

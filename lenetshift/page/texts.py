@@ -7,7 +7,7 @@ from typing import Any
 
 from ..figures.layout import signed
 from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
-from ..reproduce.tables import Row, n_shifts, table
+from ..reproduce.tables import n_shifts, table
 from ..study.experiments import position_bias
 
 SHORT_NAMES: dict[str, str] = {spec.name: spec.short for spec in side_by_side()}
@@ -132,7 +132,14 @@ def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[
     by_model: dict[str, dict[str, Any]] = {}
     for row in rows:
         model = by_model.setdefault(row.model, {"name": row.name})
-        model[row.source] = [_cell(row, column) for column in ("unmoved", "moved")]
+        model[row.source] = [
+            {
+                "accuracy": accuracy.replace(" ", _SPACE),
+                "correct": f"{counts['correct']:,}",
+                "wrong": f"{counts['wrong']:,}{star}",
+            }
+            for counts, star, accuracy in row.parts
+        ]
     for name, model in by_model.items():
         model["study"] = _study_cells(name, dossier)
     return {
@@ -141,16 +148,6 @@ def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[
         "with_study": any(model["study"] for model in by_model.values()),
         "misprint": any(row.misprint for row in rows),
         "note": note,
-    }
-
-
-def _cell(row: Row, column: str) -> dict[str, Any]:
-    counts = row.unmoved if column == "unmoved" else row.moved
-    star = "*" if row.misprint and column == "unmoved" else ""
-    return {
-        "accuracy": row.percent(counts).replace(" ", _SPACE),
-        "correct": f"{counts['correct']:,}",
-        "wrong": f"{counts['wrong']:,}{star}",
     }
 
 

@@ -89,6 +89,11 @@ class Checkpoint(RunState):
             )
         return ""
 
+    def caveat(self) -> str:
+        """The line below a figure of the answers: the note, and that training diverged; may be empty."""
+        diverged = "Training diverged: the answers mean nothing." if self.divergence() else ""
+        return f"{self.note} {diverged}".strip()
+
 
 def checkpoint_path(folder: Path, model: str) -> Path:
     """Where the checkpoint of ``model`` lies in a result folder."""
@@ -210,9 +215,5 @@ def _can_be_json(value: object) -> bool:
     """Whether JSON can hold a value: two such values can be compared."""
     try:
         return bool(json.loads(json.dumps(value)) == value)
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # a tensor, a list that holds itself, one too deep
+    except (TypeError, ValueError, RecursionError):  # a tensor, a list in itself, one too deep
         return False

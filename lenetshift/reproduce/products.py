@@ -49,8 +49,6 @@ def write_products(
         "labels": reproduction.labels.to(torch.uint8),
         **{name: checkpoint.evaluated()[:n_test] for name, checkpoint in checkpoints.items()},
     }
-    biased = value["models"].get(position_bias.MODEL, {"diverged": False})
-    diverged = "Training diverged: the answers mean nothing." if biased["diverged"] else ""
     for figure in value.get("figures", ()):
         index = figure["index"]
         drawn = shift_figure(
@@ -60,7 +58,7 @@ def write_products(
             grid,
             f"Figure {figure['figure']}. Test image {index} (label {figure['label']}), "
             "answers of the position-biased LeNet-5",
-            f"{reproduction.note} {diverged}".strip(),
+            checkpoints[position_bias.MODEL].caveat(),
         )
         save_figure(reproduction.out / f"figure{figure['figure']}.png", drawn)
     if "figures" in value:

@@ -93,7 +93,9 @@ def candidates(family: Family) -> Iterator[list[float]]:
     """Every choice of points: 0 or not, then pairs of opposite points."""
     n = sum(family.form) - 2 - family.zero
     if n % 2:
-        raise ValueError(f"{family.name}: got {n} points beside 0, expected opposite ones")
+        raise ValueError(
+            f"{family.name}: got {n} points besides 0, expected pairs of opposite ones"
+        )
     free = [
         i / family.denominator
         for i in range(1, family.largest * family.denominator + 1)
@@ -138,7 +140,7 @@ def rounded(values: object) -> Array:
 
 
 def rounded_sum(matrix: Array, vector: Array) -> Array:
-    """The product, of which each sum is rounded to float32 after each term."""
+    """The product; each of its sums is rounded to float32 after each term."""
     value = np.zeros(len(matrix))
     for column, x in zip(matrix.T, vector, strict=True):
         value = rounded(value + column * x)

@@ -2,9 +2,9 @@
 
     python tools/release/materials.py [PYTHON]    dist/lenetshift-VERSION.cdx.json, after wheels.py build
 
-The wheel of PYTHON is installed into a clean environment, of which cyclonedx-py (pip install cyclonedx-bom)
-lists the packages, with their versions and licences. What is inside the wheel and no package of Python is
-added: MNIST, and pybind11, whose headers are compiled into the core.
+The wheel for PYTHON is installed into a clean environment, and cyclonedx-py (pip install cyclonedx-bom) lists
+the packages there, with their versions and licences. The contents of the wheel that are not Python packages
+are added: MNIST, and pybind11, whose headers are compiled into the core.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python tools/stress/fuzz.py                     every target, a minute each
     python tools/stress/fuzz.py idx --seconds 600   one of them
-    python tools/stress/fuzz.py --seed              write the first inputs of tests/storage/fuzz_corpus anew
+    python tools/stress/fuzz.py --seed              rewrite the first inputs of tests/storage/fuzz_corpus
 
 `pip install atheris` first. It starts from tests/storage/fuzz_corpus/TARGET and writes further inputs to
 ``--found DIR/TARGET``. An input that breaks a target is written there as ``crash-...`` and ends the target

@@ -238,7 +238,7 @@ def _end(code: int) -> str:
 def main(names: list[str]) -> None:
     """Go through the stages of these names."""
     results = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what imported code prints is no result
+    os.dup2(2, 1)  # what imported code prints is not a result
     wrong: set[str] = set()
     for name in names:
         if wrong & STAGES[name].needs:
