@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checks.errors import StorageError, UsageError
+from ..checks.errors import Differs, StorageError, UsageError
 from ..checks.text import one_line
 from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path
 from .output import check_writable
@@ -44,7 +44,6 @@ def run(args: argparse.Namespace) -> int:
     from ..page import render_page
     from ..reproduce.results import read_results
     from ..storage.files import write_text
-    from .dossiers import dossier_about
 
     out = args.folder / "report.html" if args.out is None else args.out
     check_writable({"--out": out})
@@ -55,6 +54,22 @@ def run(args: argparse.Namespace) -> int:
     write_text(out, render_page(job, checkpoints, value, dossier))
     print(one_line(f"written: {out}"))
     return 0
+
+
+def dossier_about(folder: Path | None, sha256: Mapping[str, str]) -> dict[str, Any] | None:
+    """The dossier in the folder of ``--study``, if one is given; UsageError unless it is about data with
+    these hashes."""
+    if folder is None:
+        return None
+    from ..study.verification import read_dossier  # a fifth of a second to import
+
+    try:
+        dossier = read_dossier(folder)
+    except Differs as error:
+        raise UsageError(f"argument --study: {error}") from error
+    if dossier["data_sha256"] != dict(sha256):
+        raise UsageError(f"argument --study: {folder} is about other data than this run")
+    return dossier
 
 
 def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Reproduction:

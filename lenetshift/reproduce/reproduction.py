@@ -188,7 +188,11 @@ def _finish(
         if n_epochs < config.epochs:
             reporter.stage(f"{name}: training, epoch {n_epochs + 1} of {config.epochs}")
             return
-        reporter.line(_training_line(checkpoint, n_kept))
+        epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
+        loss = f", mean loss {float(checkpoint.losses[-1].mean()):.4f}" if n_epochs else ""
+        of_them = f" ({n_kept} kept)" if n_kept else ""
+        seconds = f"{checkpoint.training_seconds:.2f} s"
+        reporter.line(f"{name}: {epochs} trained in {seconds}{loss}{of_them}")
         if divergence := checkpoint.divergence():
             reporter.line(
                 f"warning: {name}: training diverged, {divergence}, so its answers mean nothing: "
@@ -211,12 +215,3 @@ def _finish(
         f"in {checkpoint.evaluation_seconds:.2f} s" + (" (kept)" if was_evaluated else "")
     )
     return checkpoint
-
-
-def _training_line(checkpoint: Checkpoint, n_kept: int) -> str:
-    n_epochs = len(checkpoint.losses)
-    epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
-    loss = f", mean loss {float(checkpoint.losses[-1].mean()):.4f}" if n_epochs else ""
-    kept = f" ({n_kept} kept)" if n_kept else ""
-    seconds = f"{checkpoint.training_seconds:.2f} s"
-    return f"{checkpoint.model}: {epochs} trained in {seconds}{loss}{kept}"

@@ -37,12 +37,8 @@ def main() -> int:
     model = lenetshift.build_model("lenet5", seed=0)
     lenetshift.predict_shifts(model, test.images)  # warm
     print("| load | measured | |\n|---|---|---|")
-    good = [
-        images(model, test.images, parts), shifts(model, test.images, parts),
-        threads(model, test.images, parts), calls(model, test.images, parts),
-        one_core(model, test.images, parts), coming_and_going(model, test.images, parts),
-        quota(model, test.images, parts),
-    ]  # fmt: skip
+    loads = (images, shifts, threads, calls, one_core, coming_and_going, quota)
+    good = [load(model, test.images, parts) for load in loads]
     return int(not all(good))
 
 
