@@ -24,7 +24,7 @@ TURNS = 5
 
 
 class Block(nn.Module):
-    """Two padded convolutions beside the identity, as in a ResNet (He et al. 2015)."""
+    """Two padded convolutions next to the identity, as in a ResNet (He et al. 2015)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

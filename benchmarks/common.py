@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -64,12 +68,26 @@ def note_unavailable(context: Context, peer: str, error: Exception) -> None:
     """
     if isinstance(error, NotEqualError):
         raise error
-    lines = str(error).strip().splitlines() or [""]
     missing = isinstance(error, ModuleNotFoundError)
-    reason = f"missing: {error.name}" if missing else f"{type(error).__name__}: {lines[0]}"
+    reason = f"missing: {error.name}" if missing else in_short(error)
     if context.unavailable.get(peer) != reason:
         context.say(f"  {peer}: not measured, {reason}")
     context.unavailable[peer] = reason
+
+
+def in_short(error: Exception) -> str:
+    """The class of an error and the first line of its message."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def in_own_process(script: str, *arguments: object) -> Any:
+    """What a script prints as JSON, in a process of its own."""
+    command = [sys.executable, script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{Path(script).stem}: {arguments[0]}: {done.stderr[-500:]}")
+    return json.loads(done.stdout)
 
 
 def result(
@@ -121,26 +139,15 @@ def worst_difference(what: str, ours: Tensor, theirs: Tensor, tolerance: float) 
     return worst
 
 
-def forward_multiply_adds(model: str) -> int:
-    """Multiply-adds of one pattern without sharing, and without the zeros of a dense C3."""
-    heads = 48_000 + 10_080 + 840  # C5, F6, output
-    return {
-        "lenet5": 117_600 + 150_000 + heads,
-        "symmetric_lenet5": 117_600 + 240_000 + heads,
-        "mlp": 784 * 512 + 512 * 10,
-        "pooled_mlp": 49 * 512 + 512 * 10,
-    }[model]
-
-
-def first_layer_multiply_adds(model: str) -> int:
-    """The multiply-adds of the first layer, which needs no gradient of its input."""
-    lenet5 = 117_600
-    return {
-        "lenet5": lenet5,
-        "symmetric_lenet5": lenet5,
-        "mlp": 784 * 512,
-        "pooled_mlp": 49 * 512,
-    }[model]
+HEADS = 48_000 + 10_080 + 840  # C5, F6, output
+MULTIPLY_ADDS = {
+    "lenet5": (117_600, 150_000 + HEADS),
+    "symmetric_lenet5": (117_600, 240_000 + HEADS),
+    "mlp": (784 * 512, 512 * 10),
+    "pooled_mlp": (49 * 512, 512 * 10),
+}
+"""Model -> multiply-adds of one pattern, without sharing and without the zeros of a dense C3: of the first
+layer, which needs no gradient of its input, and of the others."""
 
 
 def format_seconds(seconds: float) -> str:

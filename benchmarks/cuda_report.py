@@ -142,17 +142,8 @@ def ptx() -> str:
     with tempfile.TemporaryDirectory() as folder:
         unit, compiled = Path(folder) / "kernels.cu", Path(folder) / "kernels.ptx"
         unit.write_text("".join(f'#include "{file}"\n' for file in sorted(CUDA.rglob("*.cu"))))
-        include = f"-I{CUDA.parent}"
-        run(
-            "nvcc",
-            "-std=c++17",
-            include,
-            "-arch=compute_75",
-            "-ptx",
-            str(unit),
-            "-o",
-            str(compiled),
-        )
+        options = ("-std=c++17", f"-I{CUDA.parent}", "-arch=compute_75", "-ptx")
+        run("nvcc", *options, str(unit), "-o", str(compiled))
         return compiled.read_text()
 
 
@@ -183,10 +174,8 @@ def kernels_of(ptx: str, architecture: int) -> list[Kernel]:
         local = re.search(
             r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", part
         )
-        registers, shared = (
-            re.search(r"Used (\d+) registers", part),
-            re.search(r"(\d+) bytes smem", part),
-        )
+        registers = re.search(r"Used (\d+) registers", part)
+        shared = re.search(r"(\d+) bytes smem", part)
         if local is None or registers is None:
             raise RuntimeError(f"ptxas: expected registers and spills of {symbol}, got {part!r}")
         name = short_name(run("c++filt", symbol).strip())

@@ -6,12 +6,12 @@ import os
 import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from lenetshift.checks.core import core
+from lenetshift.storage.environment import environment
 
 VERSIONED = ("lenetshift", "torch", "numpy", "onnx", "onnxscript", "onnxruntime", "openvino")
 
@@ -20,7 +20,7 @@ def machine() -> dict[str, Any]:
     """Model, cores and memory of the CPU, and the CUDA device if there is one."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     found = {
-        "cpu": _cpu_model(),
+        "cpu": environment(torch.device("cpu"))["processor"],
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(pages / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
@@ -65,10 +65,3 @@ def _multiply_adds(n_rounds: int, n_threads: int) -> tuple[float, float]:
     start = time.perf_counter()
     n_done = core.multiply_adds(n_rounds, n_threads)
     return time.perf_counter() - start, n_done
-
-
-def _cpu_model() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"

@@ -11,33 +11,31 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from common import Context, NotEqualError, result
+from common import Context, NotEqualError, in_own_process, result
 from networks import NETWORKS
-from predict_shifts import verify
+from predict_shifts import GRID, at_best_batch_size, moved, verify
 from scaling import reset_peak, resident
-from timing import best_of, interleave
+from timing import interleave
 from torch import Tensor, nn
 
 import lenetshift
 from lenetshift.predict.evaluator import ShiftEvaluator
 
-GRID = lenetshift.ShiftGrid()
 BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1024)  # patterns
 VERIFIED = 200  # images
 OUR_PART = 500
 """Images that the shared way is timed on, each call a new evaluation with its choice and check."""
 PEER_PART = 40
-"""Images for its peers: fewer, for they are slower, so that all samples are about equally long."""
+"""Images for its peers: fewer, since they are slower, so that all samples are about equally long."""
 PIECE = 100
-"""Images of a sample where ours is the plain way: it is one evaluation of all test images, in pieces
-with the peers' in between, for it does what they do and a machine's slow seconds are longer than what
-is asked for. Finding the batch size falls into the first pieces; it is 1 % of an evaluation."""
+"""Images of a sample if ours is the plain way. One evaluation of all test images is then done in pieces, with
+the peers' pieces in between: both do the same work, and a slow phase of the machine would otherwise change
+the ratio. Finding the batch size happens in the first pieces; it is 1 % of an evaluation."""
 SEARCHED = 40
 """Images that the peers' batch sizes are tried on."""
 LEAST_RATIO = {
@@ -69,13 +67,8 @@ def run(context: Context, name: str) -> dict[str, Any]:
         raise NotEqualError(f"own/{name}: the way is {answers.method}, expected {expected}")
     peers, settings = {}, {}
     for peer, make in (("plain way", plain_way), ("loop by hand", by_hand)):
-        runs = {n: make(model, n) for n in BATCH_SIZES}
-        seconds = {
-            n: best_of(functools.partial(run, searched), 3, context.clock)
-            for n, run in runs.items()
-        }
-        best = min(seconds, key=seconds.__getitem__)
-        peers[peer], settings[peer] = runs[best], f"batch size {best}"
+        best, peers[peer] = at_best_batch_size(context, make, model, BATCH_SIZES, searched, 3)
+        settings[peer] = f"batch size {best}"
     worst = verify(
         f"own/{name}", answers.predictions, answers.logits, logits_by_hand(model, verified)
     )
@@ -139,9 +132,8 @@ def by_hand(model: nn.Module, batch_size: int) -> Run:
 
     @torch.inference_mode()
     def run(images: Tensor) -> Tensor:
-        shifts = GRID.shifts().to(images.device)
-        moved = torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
-        return torch.cat([model(batch / 255).argmax(1) for batch in moved.split(batch_size)])
+        batches = moved(images).split(batch_size)
+        return torch.cat([model(batch / 255).argmax(1) for batch in batches])
 
     return run
 
@@ -149,24 +141,18 @@ def by_hand(model: nn.Module, batch_size: int) -> Run:
 @torch.inference_mode()
 def logits_by_hand(model: nn.Module, images: Tensor) -> Tensor:
     """The logits of all patterns, ``[N * n_shifts, K]``."""
-    shifts = GRID.shifts().to(images.device)
-    moved = torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
-    return torch.cat([model(batch / 255) for batch in moved.split(256)])
+    return torch.cat([model(batch / 255) for batch in moved(images).split(256)])
 
 
 def extra_mb(name: str, context: Context) -> float:
     """The increase of peak resident memory in an evaluation of all test images."""
     count = 500 if context.quick else 10_000
-    command = [sys.executable, __file__, name, str(context.threads), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"own/{name}: {done.stderr[-500:]}")
-    extra: float = json.loads(done.stdout)
+    extra: float = in_own_process(__file__, name, context.threads, count)
     return extra
 
 
 def measure(name: str, n_images: int) -> float:
-    """MB beside images and predictions; code and PyTorch's threads are there before."""
+    """MB in addition to images and predictions; code and PyTorch's threads are loaded before."""
     _, test = lenetshift.load_mnist()
     model = NETWORKS[name]().eval()
     lenetshift.predict_shifts(NETWORKS["padded_convnet"]().eval(), test.images[:2], GRID)

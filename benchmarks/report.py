@@ -160,13 +160,18 @@ def memory(rows: Sequence[dict[str, Any]]) -> str:
 
 def update_readme(results: dict[str, Any], readme: Path = README) -> None:
     """Put the tables between the README's markers for this device."""
-    begin, end = f"<!-- {results['device']}: begin -->", f"<!-- {results['device']}: end -->"
-    text = readme.read_text()
+    _put(readme, results["device"], tables(results))
+
+
+def _put(page: Path, name: str, new: str) -> None:
+    """Put a text between the markers of this name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    text = page.read_text()
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"{readme}: expected {begin} and {end} once each")
+        raise ValueError(f"{page}: expected {begin} and {end} once each")
     before, rest = text.split(begin)
     _, after = rest.split(end)
-    readme.write_text(f"{before}{begin}\n{tables(results)}\n{end}{after}")
+    page.write_text(f"{before}{begin}\n{new}\n{end}{after}")
 
 
 SHOWN = {
@@ -200,11 +205,7 @@ def front_table(files: Sequence[dict[str, Any]]) -> str:
 
 def update_front_page(files: Sequence[dict[str, Any]], page: Path = FRONT_PAGE) -> None:
     """Put the table between the markers of the repository's README."""
-    begin, end = "<!-- speed: begin -->", "<!-- speed: end -->"
-    text = page.read_text()
-    before, rest = text.split(begin)
-    _, after = rest.split(end)
-    page.write_text(f"{before}{begin}\n{front_table(files)}\n{end}{after}")
+    _put(page, "speed", front_table(files))
 
 
 def _bandwidth(case: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ import scaling
 import study
 import torch
 import train_epoch
-from common import Context
+from common import Context, in_short
 from networks import NETWORKS
 
 from lenetshift.checks.core import core
@@ -153,10 +153,9 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
             elif args.device == "cpu":
                 results[name] = EXTRAS[name](context)
         except Exception as error:  # results that differ, an op without a kernel for this device
-            lines = str(error).strip().splitlines() or [""]
-            results["failed"][name] = f"{type(error).__name__}: {lines[0]}"
+            results["failed"][name] = in_short(error)
             say(f"  {name}: failed, {results['failed'][name]}")
-        if args.device == "cpu":  # the machine may have stood still while the peak was measured
+        if args.device == "cpu":  # the machine may have been stopped while the peak was measured
             results["peak_gflops"] = max(results["peak_gflops"], machine.peak_gflops(threads))
             for case in results["cases"]:
                 if case["gflops"] is not None:

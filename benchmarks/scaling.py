@@ -7,7 +7,6 @@ this file is too: ``python scaling.py MODEL THREADS ISA N_IMAGES`` prints JSON.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import Context
+from common import Context, in_own_process
 from timing import best_of
 
 import lenetshift
@@ -69,27 +68,20 @@ def against_shifts(context: Context, name: str) -> list[dict[str, Any]]:
 
 def against_images(name: str, n_threads: int, sizes: tuple[int, ...]) -> list[dict[str, Any]]:
     """Seconds and memory for the report's grid and each number of images."""
-    found = []
-    for n_images in sizes:
-        command = [sys.executable, __file__, name, str(n_threads), core.isa(), str(n_images)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"scaling: {name}: {done.stderr[-500:]}")
-        found.append(json.loads(done.stdout))
-    return found
+    return [in_own_process(__file__, name, n_threads, core.isa(), n) for n in sizes]
 
 
 def measure(name: str, n_images: int) -> dict[str, Any]:
-    """One evaluation: seconds, and the peak of resident memory in it less that before, in MB.
+    """One evaluation: seconds, and by how many MB the peak of resident memory exceeds that before it.
 
-    The images are there before. ``extra_mb`` is without the predictions, which are the result.
+    The images are loaded before. ``extra_mb`` does not count the predictions, which are the result.
     """
     _, test = lenetshift.load_mnist()
     repeats = -(-n_images // len(test))
     images = test.images.repeat(repeats, 1, 1)[:n_images].clone()
     model = lenetshift.build_model(name, seed=0).eval()
     # Each call in a thread of its own: a thread keeps the workspace of its last call.
-    with ThreadPoolExecutor(1) as fresh:  # code and the kernels' threads are there too
+    with ThreadPoolExecutor(1) as fresh:  # loads code and starts the kernels' threads
         fresh.submit(lenetshift.predict_shifts, model, images[:16]).result()
     before = reset_peak()
     with ThreadPoolExecutor(1) as fresh:

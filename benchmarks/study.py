@@ -1,9 +1,8 @@
 """``study/table``: the experiment ``table`` for four seeds, a fifth of those of a study, as a user runs it.
 
 The peer is the same in plain PyTorch: the usual training loop, then every pattern through the network a
-batch at a time; as many processes as we have, a thread each. Both end in accuracies, which may differ
-by a point at most (training on other roundings ends in other weights), and are not the same to the last
-digit therefore.
+batch at a time; as many processes as ours, with one thread each. The accuracies of both may differ by a point
+at most: other rounding in training gives other weights.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ EVALUATION_BATCH = 512  # patterns
 TOLERANCE = 1.0  # points
 
 Accuracies = dict[str, tuple[float, float]]
-""""MODEL.seedN" -> per cent right, unmoved and moved."""
+"""``MODEL.seedN`` -> per cent right, unmoved and moved."""
 
 
 def run(context: Context) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """Interleaved repetitions: ours, peer A, peer B, ours, peer A, ...
 
-A disturbance of the machine then affects all of them, not one. Many virtual machines
-may use their cores only for a part of the time, and are stopped for whole tenths of a second once
-they have used that up: so samples are short, with rests between, and a round waits for a machine
-that runs.
+A disturbance of the machine then affects all of them, not one. Many virtual machines may use their cores only
+for a part of the time, and are stopped for tenths of a second once they have used it up. So samples are
+short, with rests between them, and a round waits until the machine runs.
 """
 
 from __future__ import annotations
@@ -76,14 +75,14 @@ def cuda_clock(run: Run, n: int) -> float:
 
 
 MOST_STALLED = 0.05
-"""The largest share of time that the machine may stand still when a round begins."""
+"""The largest share of time for which the machine may be stopped when a round begins."""
 
 PATIENCE_S = 20.0
 """The longest that a round waits for that."""
 
 
 def stalled(for_s: float = 0.2) -> float:
-    """Share of the time in which a busy loop stood still: gaps of more than 2 ms."""
+    """Share of the time in which a busy loop was stopped: gaps of more than 2 ms."""
     start = last = time.perf_counter()
     lost = 0.0
     while last - start < for_s:

@@ -13,14 +13,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from common import (
-    Context,
-    NotEqualError,
-    first_layer_multiply_adds,
-    forward_multiply_adds,
-    note_unavailable,
-    result,
-)
+from common import MULTIPLY_ADDS, Context, NotEqualError, note_unavailable, result
+from peers import capture
 from timing import interleave
 from torch import Tensor, nn
 
@@ -62,13 +56,13 @@ def run(context: Context, name: str) -> dict[str, Any]:
         clock=context.clock,
     )
     timings = {name: timing.scaled(len(data) / len(part)) for name, timing in timings.items()}
-    per_image = 3 * forward_multiply_adds(name) - first_layer_multiply_adds(name)
+    first_layer, others = MULTIPLY_ADDS[name]
     return result(
         context,
         f"train_epoch/{name}",
         timings.pop("ours"),
         timings,
-        multiply_adds=len(data) * per_image,
+        multiply_adds=len(data) * (2 * first_layer + 3 * others),
         counted="forward and backward, no gradient of the pixels",
         least_bytes=data.images.nbytes,
         worst_difference=max(curves.values(), default=None),
@@ -89,9 +83,15 @@ def our_epoch(start: nn.Module, data: lenetshift.Dataset) -> Epoch:
 
 
 def torch_epoch(
-    start: nn.Module, data: lenetshift.Dataset, *, compile: bool = False, **sgd: bool
+    start: nn.Module,
+    data: lenetshift.Dataset,
+    *,
+    compile: bool = False,
+    graph: bool = False,
+    **sgd: bool,
 ) -> Epoch:
-    """The usual PyTorch loop."""
+    """The usual PyTorch loop; with ``graph`` a step is captured as a CUDA graph, and a smaller last batch
+    runs without it."""
     images = data.images.unsqueeze(1).float() / 255
     order = epoch_permutation(len(data), SEED, 0).to(images.device)
     model = copy.deepcopy(start)
@@ -99,56 +99,26 @@ def torch_epoch(
     torch._dynamo.reset()
     forward = torch.compile(model, dynamic=False) if compile else model
 
-    def epoch() -> Tensor:
-        model.load_state_dict(start.state_dict())
-        losses = []
-        for batch in order.split(BATCH_SIZE):
-            loss = F.cross_entropy(forward(images[batch]), data.labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
-        return torch.stack(losses)
-
-    return epoch
-
-
-def cuda_graph_epoch(start: nn.Module, data: lenetshift.Dataset) -> Epoch:
-    """The usual loop with a step captured as a CUDA graph; a smaller last batch runs without it."""
-    images = data.images.unsqueeze(1).float() / 255
-    order = epoch_permutation(len(data), SEED, 0).to(images.device)
-    model = copy.deepcopy(start)
-    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, foreach=True)
-    batch = order[:BATCH_SIZE].clone()  # the graph reads which images from here
-
     def step(batch: Tensor) -> Tensor:
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(images[batch]), data.labels[batch])
+        loss = F.cross_entropy(forward(images[batch]), data.labels[batch])
         loss.backward()
         optimizer.step()
         return loss.detach()
 
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            step(batch)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    optimizer.zero_grad()
-    with torch.cuda.graph(graph):
-        captured = step(batch)
+    if graph:
+        captured = order[:BATCH_SIZE].clone()  # the graph reads which images from here
+        replay = capture(lambda: step(captured))
 
     def epoch() -> Tensor:
         model.load_state_dict(start.state_dict())
         losses = []
-        for indices in order.split(BATCH_SIZE):
-            if len(indices) == BATCH_SIZE:
-                batch.copy_(indices)
-                graph.replay()
-                losses.append(captured.clone())
+        for batch in order.split(BATCH_SIZE):
+            if graph and len(batch) == BATCH_SIZE:
+                captured.copy_(batch)
+                losses.append(replay().clone())
             else:
-                losses.append(step(indices))
+                losses.append(step(batch))
         return torch.stack(losses)
 
     return epoch
@@ -162,7 +132,7 @@ def peers(context: Context) -> dict[str, Callable[[nn.Module, lenetshift.Dataset
         "torch.compile, fused SGD": lambda *a: torch_epoch(*a, fused=True, compile=True),
     }
     if context.device.type == "cuda":
-        found["CUDA graph, foreach SGD"] = cuda_graph_epoch
+        found["CUDA graph, foreach SGD"] = lambda *a: torch_epoch(*a, foreach=True, graph=True)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the tools share: run a command, build the compiled core of some sources, copy the repository."""
+"""What the tools share: a temporary folder, running commands, building the core of some sources."""
 
 from __future__ import annotations
 
@@ -6,13 +6,28 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+PYTEST = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
+"""Arguments of Python that run tests until the first fails."""
+
 
 class FailedError(Exception):
-    """A command failed; the text is its output."""
+    """A command failed, and the text is its output; or its results differ."""
+
+
+def in_scratch(work: Callable[[Path], int | None]) -> int:
+    """Work in a temporary folder; returns the exit status, 1 with the end of the text on a FailedError."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="lenetshift_") as scratch:
+            return work(Path(scratch).resolve()) or 0
+    except FailedError as error:
+        print(str(error)[-6000:], file=sys.stderr)
+        return 1
 
 
 def run(command: list[str], cwd: Path, variables: dict[str, str] | None = None) -> str:

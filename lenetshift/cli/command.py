@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ..checks.errors import DataError, Differs, StorageError, UsageError
@@ -44,23 +45,21 @@ def parser(prog: str = "lenetshift") -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"lenetshift {__version__}")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
-        about = _texts(name, f"{prog} {name}")
-        _add_arguments(commands.add_parser(name, help=line, **about), name)
+        _of_command(name, f"{prog} {name}", partial(commands.add_parser, name, help=line))
     return made
 
 
-def _texts(name: str, prog: str) -> dict[str, Any]:
+def _of_command(
+    name: str, prog: str, make: Callable[..., argparse.ArgumentParser]
+) -> argparse.ArgumentParser:
+    """The parser of one command, made by ``make``."""
     module = _module(name)
     example = prog + module.EXAMPLE.removeprefix(name)
-    return {
-        "description": module.DESCRIPTION,
-        "epilog": f"Example:\n\n    {example}\n\n{module.STATUS}; {LOST_STATUS}",
-    }
-
-
-def _add_arguments(made: argparse.ArgumentParser, name: str) -> None:
-    _module(name).add_arguments(made)
-    made.set_defaults(command=name, prog=made.prog)
+    epilog = f"Example:\n\n    {example}\n\n{module.STATUS}; {LOST_STATUS}"
+    made = make(prog=prog, description=module.DESCRIPTION, epilog=epilog)
+    module.add_arguments(made)
+    made.set_defaults(command=name, prog=prog)
+    return made
 
 
 def _module(name: str) -> Any:
@@ -84,10 +83,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "lenetshift") -> in
 
 def alone(name: str, arguments: Sequence[str] | None = None) -> int:
     """The same for one command in a module of its own, ``python -m lenetshift.<name>``."""
-    prog = f"python -m lenetshift.{name}"
-    made = OneLineParser(prog=prog, **_texts(name, prog))
-    _add_arguments(made, name)
-    return _guarded(made, arguments)
+    return _guarded(_of_command(name, f"python -m lenetshift.{name}", OneLineParser), arguments)
 
 
 def _guarded(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
@@ -105,7 +101,6 @@ def _guarded(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
 
 def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
     """Run a command, and say in one line why it failed."""
-    interrupted = "interrupted"
     try:
         args, unknown = made.parse_known_args(arguments)
     except SystemExit as stop:  # --help, or an error that has been reported
@@ -113,9 +108,8 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
     if unknown:  # reported here, since argparse would name the whole command, not the subcommand
         say(f"{args.prog}: error: unrecognized arguments: {' '.join(unknown)}")
         return 2
+    out = getattr(args, "out", None)
     try:
-        out = getattr(args, "out", None)
-        interrupted = getattr(_module(args.command), "INTERRUPTED", interrupted)
         return _run(args)
     except Differs as difference:
         say(f"{args.prog}: differs: {difference}")
@@ -124,6 +118,7 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
         say(f"{args.prog}: error: {error}")
         return 2
     except KeyboardInterrupt as stop:
+        interrupted = getattr(_module(args.command), "INTERRUPTED", "interrupted")
         say(interrupted.format(out=out))
         return stop.status if isinstance(stop, interrupts.Terminated) else interrupts.STATUS
     except OSError as error:  # a full disk, for one

@@ -1,7 +1,7 @@
 """The command ``doctor``: what is installed, what will be used and why, what is wrong and what to do.
 
 This process imports neither torch nor the compiled core. :mod:`lenetshift.cli.checkup.probe` does, in another
-process, so that nothing that is broken there ends this one.
+process, so that nothing broken there ends this one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import argparse
 from dataclasses import asdict
 
 from ..checks.text import one_line
-from .checkup import here, probing
+from .checkup import here, probe
 from .checkup.finding import NOTE, OK, WRONG, Finding
-from .checkup.probe import STAGES
 from .options import add_json
 from .output import check_writable, give
 
@@ -41,8 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look, and give the findings; 1 if something is wrong."""
     check_writable({"--json": args.json})
-    stages = ["core"] if args.no_torch else [stage.name for stage in STAGES]
-    tried = probing.probe(stages)
+    tried = probe.probe(["core"] if args.no_torch else list(probe.STAGES))
     facts = {finding.name: finding.facts or {} for finding in tried}
     threads = here.threads(facts.get("torch", {}).get("threads"))
     findings = [*here.look(), threads, *tried]

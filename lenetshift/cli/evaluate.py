@@ -22,12 +22,13 @@ from .options import (
     add_device_and_threads,
     add_json,
     add_path,
+    is_number,
     naming_options,
     picture,
     shift_range,
 )
 from .output import check_writable, give
-from .streams import printing_aside, say
+from .streams import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -138,18 +139,14 @@ def _fill(text: str) -> float | str:
 
 
 def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
+    if not is_number(text) or not math.isfinite(float(text)):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
-    return number
+    return float(text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and give the results."""
-    from ..api import ShiftGrid
+    from ..api import ShiftGrid, evaluate_shifts
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
     from .networks import of_a_person
 
@@ -172,11 +169,12 @@ def run(args: argparse.Namespace) -> int:
     model, name = _network(args)
     with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
         model = model.to(device)
-    evaluation = _evaluated(
-        name, model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
-        crop=None if args.crop is None else tuple(args.crop), transform=transform,
-        batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
-    )  # fmt: skip
+    with of_a_person(f"argument --model: {name} fails"), naming_options():
+        evaluation = evaluate_shifts(
+            model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
+            crop=None if args.crop is None else tuple(args.crop), transform=transform,
+            batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
+        )  # fmt: skip
     rows, interrupted = evaluation.rows(), False
     try:
         if not args.no_intervals:
@@ -247,19 +245,6 @@ def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
     return model, name
 
 
-def _evaluated(name: str, *arguments: Any, **settings: Any) -> Evaluation:
-    """The evaluation; UsageError that names the option that cannot be used, or what the network raises."""
-    from ..api import evaluate_shifts
-
-    try:
-        with printing_aside(), naming_options():
-            return evaluate_shifts(*arguments, **settings)
-    except UsageError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise UsageError(f"argument --model: {name} fails: {in_a_line(error)}") from error
-
-
 def _interval(evaluation: Evaluation, metric: str, level: float) -> Interval | None:
     """A metric's interval; None if this evaluation has none."""
     try:
@@ -290,13 +275,14 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     """Draw the accuracy at every shift."""
     import torch
 
-    from ..figures.accuracy_map import draw_accuracy_maps
+    from ..figures.accuracy_map import accuracy_figure
+    from ..figures.layout import save_figure
 
     parts = {"unmoved": evaluation.unmoved, "moved": evaluation.moved}
     shown = [f"{part} {100 * of['accuracy']:.1f} %" for part, of in parts.items() if of]
     title = f"{name}: {', '.join(shown)}"
     accuracies = torch.from_numpy(evaluation.accuracy_map())
-    draw_accuracy_maps(path, {title: accuracies}, evaluation.grid)
+    save_figure(path, accuracy_figure({title: accuracies}, evaluation.grid))
 
 
 def _text(name: str, evaluation: Evaluation, rows: Sequence[Row], level: float) -> str:

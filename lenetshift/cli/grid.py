@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Query the model about the image, and draw."""
     from ..api import ShiftGrid, load_mnist, predict_shifts
-    from ..figures.moved_image import draw_shift_figure
+    from ..figures.layout import save_figure
+    from ..figures.moved_image import shift_figure
     from .machine import check_isa, check_matplotlib
     from .networks import load_checkpoint_model
 
@@ -75,8 +75,7 @@ def run(args: argparse.Namespace) -> int:
         predictions = predict_shifts(model, image[None], grid)[0]
     name = DISPLAY_NAMES[checkpoint.model]
     title = f"Test image {args.index} (label {int(label)}), answers of {name}"
-    diverged = "Training diverged: the answers mean nothing." if checkpoint.divergence() else ""
-    note = f"{checkpoint.note} {diverged}".strip()
+    note = checkpoint.caveat()
     n_right = int((predictions == label).sum())
     value = {
         "model": checkpoint.model,
@@ -88,7 +87,10 @@ def run(args: argparse.Namespace) -> int:
         "figure": str(out),
     }
     text = f"{title}: right at {n_right} of {len(grid)} shifts"
-    draw = partial(draw_shift_figure, out, image, int(label), predictions, grid, title, note)
+
+    def draw() -> None:
+        save_figure(out, shift_figure(image, int(label), predictions, grid, title, note))
+
     give(args.json, value, text, {out: draw})
     return 0
 

@@ -8,6 +8,7 @@ from ..checks.errors import UsageError
 from ..figures.matplotlib_settings import figure_settings
 from ..ops import isa
 from ..storage.environment import available_cpus
+from .checkup.probe import first_line, run_on_cuda
 from .streams import say
 
 
@@ -16,14 +17,12 @@ def pick_device(wanted: str) -> torch.device:
     if wanted == "cpu":
         return torch.device("cpu")
     try:
-        images = torch.zeros(1, 28, 28, dtype=torch.uint8, device="cuda")
-        shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
-        torch.ops.lenetshift.translate(images, shifts).cpu()  # waits: a kernel's error comes late
+        run_on_cuda()
         if wanted == "auto":
             say(f"--device auto: cuda, {torch.cuda.get_device_name()}")
         return torch.device("cuda")
     except Exception as error:  # no driver, no device, torch or lenetshift built without CUDA
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         if wanted == "auto":
             say(f"--device auto: cpu; cuda is not available: {reason}")
             return torch.device("cpu")
@@ -61,7 +60,5 @@ def check_matplotlib() -> None:
         with figure_settings():
             pass
     except Exception as error:  # a matplotlibrc that cannot be read, a damaged installation
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(
-            f"Matplotlib, which draws the figures, cannot be used: {reason}"
-        ) from error
+        reason = f"Matplotlib, which draws the figures, cannot be used: {first_line(error)}"
+        raise UsageError(reason) from error

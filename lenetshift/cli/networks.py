@@ -24,10 +24,12 @@ from .streams import printing_aside
 @contextlib.contextmanager
 def of_a_person(what: str) -> Iterator[None]:
     """Run a person's own code: what it prints goes to standard error, and anything it raises, even
-    SystemExit, becomes a UsageError that begins with ``what``."""
+    SystemExit, becomes a UsageError that begins with ``what``, unless it is one already."""
     try:
         with printing_aside():
             yield
+    except UsageError:
+        raise
     except (Exception, SystemExit) as error:
         raise UsageError(f"{what}: {in_a_line(error)}") from error
 

@@ -41,7 +41,7 @@ class OneLineParser(argparse.ArgumentParser):
     def _parse_optional(self, arg_string: str) -> Any:
         """None for a value. argparse takes ``-5e-1`` and ``-inf`` for options, since its pattern of a
         negative number has neither exponents nor names."""
-        return None if _is_number(arg_string) else super()._parse_optional(arg_string)
+        return None if is_number(arg_string) else super()._parse_optional(arg_string)
 
     def error(self, message: str) -> NoReturn:
         """End the process with the error in one line."""
@@ -50,7 +50,7 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Whether Python can read the text as a number, in any notation."""
     try:
         float(text)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checks.errors import StorageError, UsageError
+from ..checks.errors import Differs, StorageError, UsageError
 from ..checks.text import one_line
 from ..models.table import ARCHITECTURES
 from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path, in_order
@@ -45,7 +45,6 @@ def run(args: argparse.Namespace) -> int:
     from ..page import render_page
     from ..reproduce.results import read_results
     from ..storage.files import write_text
-    from .dossiers import dossier_about
 
     out = args.folder / "report.html" if args.out is None else args.out
     check_writable({"--out": out})
@@ -56,6 +55,22 @@ def run(args: argparse.Namespace) -> int:
     write_text(out, render_page(job, checkpoints, value, dossier))
     print(one_line(f"written: {out}"))
     return 0
+
+
+def dossier_about(folder: Path | None, sha256: Mapping[str, str]) -> dict[str, Any] | None:
+    """The dossier in the folder of ``--study``, if one is given; UsageError unless it is about data with
+    these hashes."""
+    if folder is None:
+        return None
+    from ..study.verification import read_dossier  # a fifth of a second to import
+
+    try:
+        dossier = read_dossier(folder)
+    except Differs as error:
+        raise UsageError(f"argument --study: {error}") from error
+    if dossier["data_sha256"] != dict(sha256):
+        raise UsageError(f"argument --study: {folder} is about other data than this run")
+    return dossier
 
 
 def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Reproduction:
@@ -98,12 +113,9 @@ def _config(kept: Mapping[str, Any]) -> Config:
     from ..api import Config, ShiftGrid
 
     dx, dy = (range(first, last + 1) for first, last in (kept["grid"]["dx"], kept["grid"]["dy"]))
+    plain = ("seed", "epochs", "learning_rate", "batch_size", "activation")
     return Config(
-        seed=kept["seed"],
-        epochs=kept["epochs"],
-        learning_rate=kept["learning_rate"],
-        batch_size=kept["batch_size"],
-        activation=kept["activation"],
+        **{name: kept[name] for name in plain},
         grid=ShiftGrid(dx, dy),
         bias_rule={int(digit): (x, y) for digit, (x, y) in kept["bias_rule"].items()},
     )
@@ -113,9 +125,8 @@ def _evaluated(folder: Path, name: str, job: Reproduction) -> Checkpoint:
     """A model's checkpoint, with its predictions for the job's images."""
     from ..reproduce.checkpoints import checkpoint_path, read_checkpoint
 
-    path = checkpoint_path(folder, name)
+    path, expected = checkpoint_path(folder, name), job.answers
     checkpoint = read_checkpoint(path)
-    expected = (len(job.rows), *job.config.grid.shape)
     got = None if checkpoint.predictions is None else tuple(checkpoint.predictions.shape)
     if checkpoint.model != name or got != expected:
         raise StorageError(

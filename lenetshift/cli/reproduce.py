@@ -140,8 +140,8 @@ def run(args: argparse.Namespace) -> int:
     from ..reproduce.results import compute_results
     from ..storage.folder import RESULTS, open_folder
     from ..study.experiments import position_bias
-    from .dossiers import dossier_about
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
+    from .page import dossier_about
 
     start = time.perf_counter()
     set_threads(args.threads)

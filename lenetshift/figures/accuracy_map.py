@@ -1,13 +1,12 @@
 """Heat maps of the accuracy at every shift.
 
-``plot_accuracy`` draws on axes that the caller has made, ``accuracy_figure`` makes a whole figure and
-``draw_accuracy_maps`` writes it. All draw accuracies that exist already and never run a model.
+``plot_accuracy`` draws on axes that the caller has made, ``accuracy_figure`` makes a whole figure. Both draw
+accuracies that exist already and never run a model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +23,6 @@ from .layout import (
     heading_height,
     label_shifts,
     new_page,
-    save_figure,
 )
 from .matplotlib_settings import figure_settings
 
@@ -141,13 +139,6 @@ def _add_scale(figure: Figure, colours: AxesImage, axes: Axes) -> None:
     bar.outline.set_visible(False)
     axes.tick_params(length=0, labelsize=10, pad=6)
     axes.set_title("accuracy", loc="left", size=10, pad=14)
-
-
-def draw_accuracy_maps(
-    path: Path, maps: Mapping[str, Fractions], grid: ShiftGrid, note: str = ""
-) -> None:
-    """Write ``accuracy_figure`` of the other arguments to ``path`` with ``save_figure``."""
-    save_figure(path, accuracy_figure(maps, grid, note))
 
 
 def _accuracies(name: str, fractions: Fractions, grid: ShiftGrid) -> Tensor:

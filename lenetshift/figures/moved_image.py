@@ -2,13 +2,12 @@
 
 Right and wrong differ in line style, mark and colour, so that any one of the three is enough.
 
-``plot_*`` draws on axes that the caller has made, ``shift_figure`` makes a whole figure and
-``draw_shift_figure`` writes it. All draw predictions that exist already and never run a model.
+``plot_*`` draws on axes that the caller has made, ``shift_figure`` makes a whole figure. All draw predictions
+that exist already and never run a model.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from .layout import (
     heading_height,
     label_shifts,
     new_page,
-    save_figure,
 )
 from .matplotlib_settings import INK, figure_settings
 
@@ -188,19 +186,6 @@ def shift_figure(
         frameon=False,
     )
     return figure
-
-
-def draw_shift_figure(
-    path: Path,
-    image: Tensor,
-    label: int,
-    predictions: Tensor,
-    grid: ShiftGrid,
-    title: str,
-    note: str = "",
-) -> None:
-    """Write ``shift_figure`` of the other arguments to ``path`` with ``save_figure``."""
-    save_figure(path, shift_figure(image, label, predictions, grid, title, note))
 
 
 def _check_answers(image: Tensor, predictions: Tensor, grid: ShiftGrid) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,14 +30,21 @@ class Block:
 
     Attributes:
         name: the id of their element.
-        length, crc32: of the unpacked bytes.
-        packed: the bytes in gzip.
+        packed: the bytes in gzip, whose last eight are checksum and length of the unpacked bytes.
     """
 
     name: str
-    length: int
-    crc32: int
     packed: bytes
+
+    @property
+    def crc32(self) -> int:
+        """The checksum of the unpacked bytes."""
+        return int.from_bytes(self.packed[-8:-4], "little")
+
+    @property
+    def length(self) -> int:
+        """The number of the unpacked bytes."""
+        return int.from_bytes(self.packed[-4:], "little")
 
     @property
     def text(self) -> str:
@@ -48,14 +54,7 @@ class Block:
 
 def block(name: str, data: bytes, level: int = _LEVEL) -> Block:
     """Pack some bytes."""
-    packed = gzip.compress(data, level, mtime=0)
-    return Block(name, len(data), zlib.crc32(data), packed)
-
-
-def packed_block(name: str, packed: bytes) -> Block:
-    """A block of bytes that are gzip already: their last eight are checksum and length."""
-    crc32, length = (int.from_bytes(part, "little") for part in (packed[-8:-4], packed[-4:]))
-    return Block(name, length, crc32, packed)
+    return Block(name, gzip.compress(data, level, mtime=0))
 
 
 def array_block(name: str, values: NDArray[Any]) -> Block:
@@ -69,11 +68,6 @@ def weights_block(name: str, state_dict: Mapping[str, Tensor]) -> Block:
         tensor.detach().cpu().numpy().astype("<f4").tobytes() for tensor in state_dict.values()
     ]
     return block(name, b"".join(parts), _NOISE_LEVEL)
-
-
-def shapes(state_dict: Mapping[str, Tensor]) -> list[list[Any]]:
-    """Name and shape of each parameter, in the order of ``weights_block``."""
-    return [[name, list(tensor.shape)] for name, tensor in state_dict.items()]
 
 
 def total(blocks: Sequence[Block]) -> int:

@@ -6,7 +6,6 @@ import functools
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jinja2
@@ -32,14 +31,6 @@ _STRIP_MODELS = ("lenet5", "mlp", position_bias.MODEL)
 _IDX_HEADER = 16  # bytes before the pixels of an IDX file of images
 
 
-@dataclass(frozen=True)
-class _Data:
-    """The explorer's data: the blocks, and the manifest that says how to read them."""
-
-    manifest: dict[str, Any]
-    blocks: list[Block]
-
-
 def render_page(
     job: Reproduction,
     checkpoints: Mapping[str, Checkpoint],
@@ -54,8 +45,8 @@ def render_page(
         value: what ``results.json`` holds.
         dossier: what ``dossier.json`` of a study holds, for intervals and verdicts; None for none.
     """
-    data = _data(job, checkpoints)
-    manifest = json.dumps(data.manifest, separators=(",", ":")).replace("<", "\\u003c")
+    contents, packed = _data(job, checkpoints)
+    manifest = json.dumps(contents, separators=(",", ":")).replace("<", "\\u003c")
     style, code = _style(), script()
     grid = job.config.grid
     result: str = _template().render(
@@ -64,7 +55,7 @@ def render_page(
         script=code,
         manifest=manifest,
         manifest_crc32=zlib.crc32(manifest.encode()),
-        blocks=data.blocks,
+        blocks=packed,
         note=value["note"],
         finding=texts.finding(value),
         strip=_strip(job, checkpoints, value),
@@ -84,7 +75,7 @@ def render_page(
         surroundings=list(texts.surroundings(value)),
         is_mnist=_is_mnist(job),
         n_test=job.n_test,
-        n_kept=data.manifest["n_test"],
+        n_kept=contents["n_test"],
         n_shifts=len(grid),
         dx=list(grid.dx),
         dy=list(grid.dy),
@@ -125,8 +116,11 @@ def _drawn(name: str) -> dict[str, Any]:
     return drawn
 
 
-def _data(job: Reproduction, checkpoints: Mapping[str, Checkpoint]) -> _Data:
-    """Images, answers and weights; with evenly drawn images if all would be too many."""
+def _data(
+    job: Reproduction, checkpoints: Mapping[str, Checkpoint]
+) -> tuple[dict[str, Any], list[Block]]:
+    """The explorer's data: the manifest that says how to read the blocks, and the blocks, which hold images,
+    answers and weights. If all images would be too many, they are drawn evenly."""
     weights = [
         blocks.weights_block(f"weights-{name}", checkpoint.state_dict)
         for name, checkpoint in checkpoints.items()
@@ -140,20 +134,19 @@ def _data(job: Reproduction, checkpoints: Mapping[str, Checkpoint]) -> _Data:
             break
         n = max(1, min(n - 1, int(0.95 * n * max(most, 0) / size)))
     packed = [*found, *weights]
-    by_name = {item.name: {"length": item.length, "crc32": item.crc32} for item in packed}
     models = [
         {
             "name": name,
             "short": texts.SHORT_NAMES[name],
             "drawn": _drawn(name),
-            "parameters": blocks.shapes(checkpoints[name].state_dict),
+            "parameters": [[key, list(w.shape)] for key, w in checkpoints[name].state_dict.items()],
         }
         for name in texts.SHORT_NAMES
         if name in checkpoints
     ]
     grid = job.config.grid
     manifest = {
-        "blocks": by_name,
+        "blocks": {each.name: {"length": each.length, "crc32": each.crc32} for each in packed},
         "n_images": len(rows),
         "n_test": n,
         "image_offset": _IDX_HEADER if _packaged(job, rows) else 0,
@@ -163,7 +156,7 @@ def _data(job: Reproduction, checkpoints: Mapping[str, Checkpoint]) -> _Data:
         "models": models,
         "figures": list(job.figures),
     }
-    return _Data(manifest, packed)
+    return manifest, packed
 
 
 def _rows(job: Reproduction, n: int) -> list[int]:
@@ -179,7 +172,7 @@ def _images_and_answers(
     indices = [job.rows[row] for row in rows]
     if _packaged(job, rows):
         file = MNIST_FOLDER / "t10k-images-idx3-ubyte.gz"
-        images = blocks.packed_block("images", file.read_bytes())
+        images = Block("images", file.read_bytes())
     else:
         images = blocks.array_block("images", job.test.images[indices].numpy())
     return [

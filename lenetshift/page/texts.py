@@ -7,7 +7,7 @@ from typing import Any
 
 from ..figures.layout import signed
 from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
-from ..reproduce.tables import Row, table
+from ..reproduce.tables import n_shifts, table
 from ..study.experiments import position_bias
 
 SHORT_NAMES: dict[str, str] = {spec.name: spec.short for spec in side_by_side()}
@@ -31,15 +31,6 @@ def span(first_and_last: Sequence[int]) -> str:
     first, last = first_and_last
     both = f"{signed(first)}{_SPACE}to{_SPACE}{signed(last)}"
     return signed(first) if first == last else both
-
-
-def n_shifts(value: Mapping[str, Any]) -> int:
-    """The number of shifts in the grid."""
-    grid = value["config"]["grid"]
-    size = 1
-    for first, last in (grid["dx"], grid["dy"]):
-        size *= last - first + 1
-    return size
 
 
 def finding(value: Mapping[str, Any]) -> list[str]:
@@ -96,12 +87,10 @@ def _biased_finding(value: Mapping[str, Any]) -> str:
 def rule(value: Mapping[str, Any]) -> str:
     """The biased training images, such as "every 3 moved by (+3, 0) and every 2 by (+1, 0)"."""
     moves = [
-        f"every {digit}{' moved' if first else ''} by {place(dx, dy)}"
-        for first, (digit, (dx, dy)) in zip(
-            [True, *[False] * 10], value["config"]["bias_rule"].items(), strict=False
-        )
+        f"every {digit} by {place(dx, dy)}"
+        for digit, (dx, dy) in value["config"]["bias_rule"].items()
     ]
-    return _listed(moves) if moves else "images as they are"
+    return _listed(moves).replace(" by ", " moved by ", 1) if moves else "images as they are"
 
 
 def what_to_try(value: Mapping[str, Any]) -> str:
@@ -122,24 +111,19 @@ def what_to_try(value: Mapping[str, Any]) -> str:
 
 def models(value: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The models of the run, in the order of the explorer."""
-    made = []
-    for name in SHORT_NAMES:
-        if name in value["models"]:
-            of = value["models"][name]
-            unmoved, moved = _accuracies(value, name)
-            made.append(
-                {
-                    "name": name,
-                    "short": SHORT_NAMES[name],
-                    "display": DISPLAY_NAMES[name],
-                    "kind": BY_NAME[name].caption,
-                    "unmoved": unmoved,
-                    "moved": moved,
-                    "map": of["accuracy_map"],
-                    "diverged": of["diverged"],
-                }
-            )
-    return made
+    return [
+        {
+            "name": name,
+            "short": short,
+            "display": DISPLAY_NAMES[name],
+            "kind": BY_NAME[name].caption,
+            **{part: percent(of[part]["accuracy"]) for part in ("unmoved", "moved")},
+            "map": of["accuracy_map"],
+            "diverged": of["diverged"],
+        }
+        for name, short in SHORT_NAMES.items()
+        if (of := value["models"].get(name)) is not None
+    ]
 
 
 def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -148,7 +132,14 @@ def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[
     by_model: dict[str, dict[str, Any]] = {}
     for row in rows:
         model = by_model.setdefault(row.model, {"name": row.name})
-        model[row.source] = [_cell(row, column) for column in ("unmoved", "moved")]
+        model[row.source] = [
+            {
+                "accuracy": accuracy.replace(" ", _SPACE),
+                "correct": f"{counts['correct']:,}",
+                "wrong": f"{counts['wrong']:,}{star}",
+            }
+            for counts, star, accuracy in row.parts
+        ]
     for name, model in by_model.items():
         model["study"] = _study_cells(name, dossier)
     return {
@@ -157,16 +148,6 @@ def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[
         "with_study": any(model["study"] for model in by_model.values()),
         "misprint": any(row.misprint for row in rows),
         "note": note,
-    }
-
-
-def _cell(row: Row, column: str) -> dict[str, Any]:
-    counts = row.unmoved if column == "unmoved" else row.moved
-    star = "*" if row.misprint and column == "unmoved" else ""
-    return {
-        "accuracy": row.percent(counts).replace(" ", _SPACE),
-        "correct": f"{counts['correct']:,}",
-        "wrong": f"{counts['wrong']:,}{star}",
     }
 
 
@@ -194,22 +175,15 @@ def _interval(ends: Sequence[float]) -> str:
 
 def claims(dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """A study's verdicts on the report's claims, part by part."""
-    made = []
-    for claim in () if dossier is None else dossier["claims"]:
-        parts = [
-            {
-                **{key: part[key] for key in ("name", "hypothesis", "measure", "verdict")},
-                "number": "" if part["value"] is None else _number(part),
-            }
-            for part in claim["parts"]
-        ]
-        made.append(
-            {**{key: claim[key] for key in ("claim", "sentence", "verdict")}, "parts": parts}
-        )
-    return made
+    return [
+        {**claim, "parts": [{**part, "number": _number(part)} for part in claim["parts"]]}
+        for claim in (() if dossier is None else dossier["claims"])
+    ]
 
 
 def _number(part: Mapping[str, Any]) -> str:
+    if part["value"] is None:
+        return ""
     value = f"{part['value']:.1f}".replace("-", "\N{MINUS SIGN}")
     return f"{value} [{_interval(part['interval'])}]"
 

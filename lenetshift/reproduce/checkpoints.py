@@ -8,8 +8,8 @@ shape. A file that fails is refused in one line. Nothing in a file can run code:
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,9 +43,6 @@ _ENTRIES: dict[str, tuple[type, ...]] = {
     "note": (str,),
 }
 """The types of a checkpoint's entries: all must be there, and no other."""
-
-_MOST_DEPTH = 20
-"""Of settings: a list may hold itself, and comparing it would not end."""
 
 _GUESSING = math.log(10)
 """The mean cross-entropy of ten equal probabilities."""
@@ -92,24 +89,10 @@ class Checkpoint(RunState):
             )
         return ""
 
-
-@dataclass(frozen=True)
-class Expectation:
-    """What a reproduction can go on from.
-
-    Attributes:
-        settings: the reproduction's own.
-        weights: tensors of the names, shapes and dtypes of the model's; their values do not matter.
-        epochs: how many are trained.
-        n_steps: the steps of an epoch.
-        answers: the shape of the predictions, (n_rows, n_dy, n_dx).
-    """
-
-    settings: Mapping[str, Any]
-    weights: Mapping[str, Tensor]
-    epochs: int
-    n_steps: int
-    answers: tuple[int, int, int]
+    def caveat(self) -> str:
+        """The line below a figure of the answers: the note, and that training diverged; may be empty."""
+        diverged = "Training diverged: the answers mean nothing." if self.divergence() else ""
+        return f"{self.note} {diverged}".strip()
 
 
 def checkpoint_path(folder: Path, model: str) -> Path:
@@ -128,8 +111,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     write_atomically(checkpoint_path(folder, checkpoint.model), lambda file: file.write(sealed))
 
 
-def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoint | None:
+def load_checkpoint(
+    folder: Path, model: str, settings: dict[str, Any], n_steps: int, answers: tuple[int, ...]
+) -> Checkpoint | None:
     """Read a model's checkpoint, or None if there is none.
+
+    Args:
+        folder: the result folder.
+        model: the model's name.
+        settings: the reproduction's own.
+        n_steps: the steps of an epoch.
+        answers: the shape of the predictions, (n_rows, n_dy, n_dx).
 
     Raises:
         StorageError: the file cannot be read, is damaged, of another model or another version, was
@@ -143,13 +135,13 @@ def load_checkpoint(folder: Path, model: str, expected: Expectation) -> Checkpoi
         checkpoint = _unpack(sealed)
         if checkpoint.model != model:
             raise ArgumentError("model", repr(checkpoint.model), repr(model))
-        check_same("settings", checkpoint.settings, dict(expected.settings))
-        _check_state(checkpoint, expected.weights, expected.n_steps, expected.answers)
-        n_epochs = len(checkpoint.losses)
-        if n_epochs > expected.epochs:
-            raise ArgumentError("losses", f"{n_epochs} epochs", f"at most {expected.epochs}")
-        if checkpoint.predictions is not None and n_epochs != expected.epochs:
-            got = f"them after {n_epochs} of {expected.epochs} epochs"
+        check_same("settings", checkpoint.settings, settings)
+        _check_state(checkpoint, n_steps, answers)
+        n_epochs, epochs = len(checkpoint.losses), settings["epochs"]
+        if n_epochs > epochs:
+            raise ArgumentError("losses", f"{n_epochs} epochs", f"at most {epochs}")
+        if checkpoint.predictions is not None and n_epochs != epochs:
+            got = f"them after {n_epochs} of {epochs} epochs"
             raise ArgumentError("predictions", got, "them after all")
     except ValueError as error:
         raise StorageError(
@@ -170,7 +162,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         check_choice("model", checkpoint.model, ARCHITECTURES)
         activation: Any = checkpoint.settings.get("activation")
         check_choice("activation", activation, ACTIVATIONS)
-        _check_state(checkpoint, weights_of(checkpoint.model, activation), None, (None, None, None))
+        _check_state(checkpoint, None, (None, None, None))
     except ValueError as error:
         raise StorageError(f"{path}: {one_line(error)}") from error
     return checkpoint
@@ -197,18 +189,15 @@ def _unpack(sealed: bytes) -> Checkpoint:
             raise ArgumentError(name, describe(content[name]), types)
     if content["schema"] != SCHEMA:
         raise ArgumentError("schema", repr(content["schema"]), repr(SCHEMA))
-    if not _is_plain(content["settings"]):
+    if not _can_be_json(content["settings"]):
         raise ArgumentError("settings", "values that JSON cannot hold", "plain ones")
     return Checkpoint(**{name: value for name, value in content.items() if name != "schema"})
 
 
-def _check_state(
-    state: RunState,
-    weights: Mapping[str, Tensor],
-    n_steps: int | None,
-    answers: tuple[int | None, ...],
-) -> None:
-    """Raise ValueError unless weights, losses and predictions have these shapes, None of any size."""
+def _check_state(state: Checkpoint, n_steps: int | None, answers: tuple[int | None, ...]) -> None:
+    """Raise ValueError unless the weights are the model's, and losses and predictions have these shapes, in
+    which None is any size."""
+    weights = weights_of(state.model, state.settings["activation"])
     if state.state_dict.keys() != weights.keys():
         raise ArgumentError("state_dict", str(list(state.state_dict)), str(list(weights)))
     for name, weight in weights.items():
@@ -222,12 +211,9 @@ def _check_state(
         check_stored("predictions", state.predictions, "uint8", answers)
 
 
-def _is_plain(value: Any, depth: int = _MOST_DEPTH) -> bool:
+def _can_be_json(value: object) -> bool:
     """Whether JSON can hold a value: two such values can be compared."""
-    if type(value) is dict:
-        return depth > 0 and all(
-            type(key) is str and _is_plain(item, depth - 1) for key, item in value.items()
-        )
-    if type(value) is list:
-        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
-    return value is None or type(value) in (bool, int, float, str)
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError, RecursionError):  # a tensor, a list in itself, one too deep
+        return False

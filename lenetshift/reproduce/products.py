@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from ..figures.accuracy_map import draw_accuracy_maps
-from ..figures.moved_image import draw_shift_figure
+from ..figures.accuracy_map import accuracy_figure
+from ..figures.layout import save_figure
+from ..figures.moved_image import shift_figure
 from ..models.table import DISPLAY_NAMES
 from ..storage.files import write_json, write_npz, write_text
 from ..study.experiments import position_bias
@@ -48,20 +49,18 @@ def write_products(
         "labels": reproduction.labels.to(torch.uint8),
         **{name: checkpoint.evaluated()[:n_test] for name, checkpoint in checkpoints.items()},
     }
-    biased = value["models"].get(position_bias.MODEL, {"diverged": False})
-    diverged = "Training diverged: the answers mean nothing." if biased["diverged"] else ""
     for figure in value.get("figures", ()):
         index = figure["index"]
-        draw_shift_figure(
-            reproduction.out / f"figure{figure['figure']}.png",
+        drawn = shift_figure(
             reproduction.test.images[index],
             figure["label"],
             torch.tensor(figure["predictions"], device="cpu"),
             grid,
             f"Figure {figure['figure']}. Test image {index} (label {figure['label']}), "
             "answers of the position-biased LeNet-5",
-            f"{reproduction.note} {diverged}".strip(),
+            checkpoints[position_bias.MODEL].caveat(),
         )
+        save_figure(reproduction.out / f"figure{figure['figure']}.png", drawn)
     if "figures" in value:
         arrays["figure_indices"] = list(reproduction.figures)
         arrays["figure_predictions"] = checkpoints[position_bias.MODEL].evaluated()[
@@ -74,7 +73,8 @@ def write_products(
         display = DISPLAY_NAMES[name] + (" (diverged)" if model["diverged"] else "")
         heading = f"{display}: unmoved {percent[0]}, moved {percent[1]}"
         maps[heading] = model["accuracy_map"]
-    draw_accuracy_maps(reproduction.out / "accuracy_maps.png", maps, grid, reproduction.note)
+    drawn = accuracy_figure(maps, grid, reproduction.note)
+    save_figure(reproduction.out / "accuracy_maps.png", drawn)
     if page is not None:
         write_text(reproduction.out / "report.html", page)
     write_json(reproduction.out / FILE, value)

@@ -20,14 +20,7 @@ from ..study.experiments import position_bias
 from ..study.experiments.networks import build_network
 from ..study.experiments.runs import BIASED, CENTRED, Run, continue_run
 from ..study.plans import data_sha256, ground
-from .checkpoints import (
-    Checkpoint,
-    Expectation,
-    checkpoint_path,
-    load_checkpoint,
-    save_checkpoint,
-    weights_of,
-)
+from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from .defaults import QUICK_TEST, QUICK_TRAIN
 from .settings import Config
 
@@ -85,12 +78,10 @@ class Reproduction:
             **ground(self.sha256),
         }
 
-    def expectation(self, model: str) -> Expectation:
-        """What the run of one of the models can go on from."""
-        weights = weights_of(model, self.config.activation)
-        n_steps = -(-len(self.train) // self.config.batch_size)
-        answers = (len(self.rows), *self.config.grid.shape)
-        return Expectation(self.settings(), weights, self.config.epochs, n_steps, answers)
+    @property
+    def answers(self) -> tuple[int, int, int]:
+        """The shape of a model's predictions, (n_rows, n_dy, n_dx)."""
+        return len(self.rows), *self.config.grid.shape
 
 
 def prepare(
@@ -151,8 +142,10 @@ def carry_out(
     """
     out, done = reproduction.out, {}
     if resume:
+        settings = reproduction.settings()
+        n_steps = -(-len(reproduction.train) // reproduction.config.batch_size)
         for name in ARCHITECTURES:  # also those that are not asked for: all files of a folder match
-            checkpoint = load_checkpoint(out, name, reproduction.expectation(name))
+            checkpoint = load_checkpoint(out, name, settings, n_steps, reproduction.answers)
             if checkpoint is not None:
                 done[name] = checkpoint
     checkpoints = [checkpoint_path(out, name) for name in ARCHITECTURES]
@@ -195,7 +188,11 @@ def _finish(
         if n_epochs < config.epochs:
             reporter.stage(f"{name}: training, epoch {n_epochs + 1} of {config.epochs}")
             return
-        reporter.line(_training_line(checkpoint, n_kept))
+        epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
+        loss = f", mean loss {float(checkpoint.losses[-1].mean()):.4f}" if n_epochs else ""
+        of_them = f" ({n_kept} kept)" if n_kept else ""
+        seconds = f"{checkpoint.training_seconds:.2f} s"
+        reporter.line(f"{name}: {epochs} trained in {seconds}{loss}{of_them}")
         if divergence := checkpoint.divergence():
             reporter.line(
                 f"warning: {name}: training diverged, {divergence}, so its answers mean nothing: "
@@ -218,12 +215,3 @@ def _finish(
         f"in {checkpoint.evaluation_seconds:.2f} s" + (" (kept)" if was_evaluated else "")
     )
     return checkpoint
-
-
-def _training_line(checkpoint: Checkpoint, n_kept: int) -> str:
-    n_epochs = len(checkpoint.losses)
-    epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
-    loss = f", mean loss {float(checkpoint.losses[-1].mean()):.4f}" if n_epochs else ""
-    kept = f" ({n_kept} kept)" if n_kept else ""
-    seconds = f"{checkpoint.training_seconds:.2f} s"
-    return f"{checkpoint.model}: {epochs} trained in {seconds}{loss}{kept}"

@@ -74,15 +74,16 @@ def compute_results(
 ) -> dict[str, Any]:
     """The contents of ``results.json``, from predictions and labels; times in seconds."""
     n_test, grid = reproduction.n_test, reproduction.config.grid
-    models = {}
-    for name, checkpoint in checkpoints.items():
-        models[name] = {
+    models = {
+        name: {
             **summarize(checkpoint.evaluated()[:n_test], reproduction.labels, grid),
             "training_seconds": checkpoint.training_seconds,
             "evaluation_seconds": checkpoint.evaluation_seconds,
             "loss": loss_summary(checkpoint.losses),
             "diverged": bool(checkpoint.divergence()),
         }
+        for name, checkpoint in checkpoints.items()
+    }
     value = {
         "schema": SCHEMA,
         "note": reproduction.note,

@@ -93,16 +93,10 @@ class Config:
         """The settings as JSON holds them: ranges of shifts as ``[first, last]``, in pixels, and
         the rule's digits as strings."""
         return {
-            "seed": self.seed,
-            "epochs": self.epochs,
-            "learning_rate": self.learning_rate,
-            "batch_size": self.batch_size,
-            "activation": self.activation,
+            **vars(self),
             "grid": {
                 "dx": [self.grid.dx[0], self.grid.dx[-1]],
                 "dy": [self.grid.dy[0], self.grid.dy[-1]],
             },
             "bias_rule": {str(label): list(shift) for label, shift in self.bias_rule.items()},
-            "n_train": self.n_train,
-            "n_test": self.n_test,
         }

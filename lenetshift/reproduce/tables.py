@@ -1,9 +1,10 @@
-"""Table 1, our numbers beside the report's, as text, CSV and Markdown."""
+"""Table 1, our numbers next to the report's, as text, CSV and Markdown."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,15 @@ class Row:
         """What people call the model."""
         return DISPLAY_NAMES[self.model]
 
-    def percent(self, counts: Counts) -> str:
-        """Ours to a tenth of a per cent; the report's as it printed them, in whole per cent."""
-        return f"{100 * counts['accuracy']:.{0 if self.source == 'report' else 1}f} %"
+    @property
+    def parts(self) -> list[tuple[Counts, str, str]]:
+        """Unmoved, then moved: the counts, an asterisk if the report misprinted them, and the accuracy in per
+        cent: ours to a tenth, the report's as it printed it, whole."""
+        digits = 0 if self.source == "report" else 1
+        return [
+            (counts, star, f"{100 * counts['accuracy']:.{digits}f} %")
+            for counts, star in ((self.unmoved, "*" * self.misprint), (self.moved, ""))
+        ]
 
 
 def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = True) -> list[Row]:
@@ -43,7 +50,7 @@ def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = 
     Args:
         results: per model name a mapping with ``unmoved`` and ``moved``, each
             ``{"correct", "wrong", "accuracy"}`` (counts, and a fraction).
-        with_report: whether to put the report's rows beside ours; they are about MNIST only.
+        with_report: whether to put the report's rows next to ours; they are about MNIST only.
     """
     rows = []
     for model in [name for name in DISPLAY_NAMES if name in results]:
@@ -59,18 +66,6 @@ def _notes(rows: Sequence[Row], note: str) -> list[str]:
     return misprint + ([note] if note else [])
 
 
-def _cells(row: Row) -> list[str]:
-    star = "*" if row.misprint else ""
-    return [
-        str(row.unmoved["correct"]),
-        f"{row.unmoved['wrong']}{star}",
-        row.percent(row.unmoved),
-        str(row.moved["correct"]),
-        str(row.moved["wrong"]),
-        row.percent(row.moved),
-    ]
-
-
 def format_text(rows: Sequence[Row], title: str, note: str = "") -> str:
     """Table 1 for a terminal: at most 100 columns, a model's rows together, notes below."""
     name_width = max([len(row.name) for row in rows], default=0)
@@ -83,22 +78,19 @@ def format_text(rows: Sequence[Row], title: str, note: str = "") -> str:
     ]
     previous = ""
     for row in rows:
-        numbers = _cells(row)
         name = row.name if row.model != previous else ""
         if name and previous:
             lines.append("")
         line = f"{name:{name_width}}  {row.source:6}"
-        for correct, wrong, accuracy in (numbers[:3], numbers[3:]):
-            digits, star = wrong.rstrip("*"), "*" if wrong.endswith("*") else " "
-            line += f"  {correct:>8} {digits:>7}{star} {accuracy:>8}"
+        for part, star, accuracy in row.parts:
+            line += f"  {part['correct']:>8} {part['wrong']:>7}{star or ' '} {accuracy:>8}"
         lines.append(line)
         previous = row.model
-    notes = [line for text in _notes(rows, note) for line in _wrap(text)]
+    notes = []
+    for text in _notes(rows, note):
+        indent = "  " if text.startswith("*") else ""
+        notes += textwrap.wrap(text, width=98, subsequent_indent=indent)
     return "\n".join([*lines, "", *notes]).rstrip("\n") + "\n"
-
-
-def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(text, width=98, subsequent_indent="  " if text.startswith("*") else "")
 
 
 def format_markdown(rows: Sequence[Row], title: str, note: str = "") -> str:
@@ -107,8 +99,10 @@ def format_markdown(rows: Sequence[Row], title: str, note: str = "") -> str:
     header += ["correct (moved)", "wrong (moved)", "accuracy (moved)"]
     lines = [f"**{title}**", "", _pipes(header), "|---|---|" + "---:|" * 6]
     for row in rows:
-        cells = [cell.replace("*", "\\*") for cell in _cells(row)]
-        lines.append(_pipes([row.name, row.source, *cells]))
+        cells = [row.name, row.source]
+        for part, star, accuracy in row.parts:
+            cells += [str(part["correct"]), str(part["wrong"]) + star.replace("*", "\\*"), accuracy]
+        lines.append(_pipes(cells))
     for text in _notes(rows, note):
         lines += ["", text.replace("*", "\\*", 1) if text.startswith("*") else text]
     return "\n".join(lines) + "\n"
@@ -142,50 +136,41 @@ def format_csv(rows: Sequence[Row], note: str = "") -> str:
     """Table 1 as CSV: one header line, accuracies as fractions, notes in the last column."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "model",
-            "name",
-            "source",
-            "correct",
-            "wrong",
-            "accuracy",
-            "correct_moved",
-            "wrong_moved",
-            "accuracy_moved",
-            "note",
-        ]
-    )
+    counted = ("correct", "wrong", "accuracy")
+    moved = (f"{name}_moved" for name in counted)
+    writer.writerow(["model", "name", "source", *counted, *moved, "note"])
     for row in rows:
         digits = 2 if row.source == "report" else 6
-        counts = [
-            value
-            for part in (row.unmoved, row.moved)
-            for value in (part["correct"], part["wrong"], f"{part['accuracy']:.{digits}f}")
-        ]
+        cells: list[object] = [row.model, row.name, row.source]
+        for part in (row.unmoved, row.moved):
+            cells += [part["correct"], part["wrong"], f"{part['accuracy']:.{digits}f}"]
         remark = MISPRINT if row.misprint else (note if row.source == "ours" else "")
-        writer.writerow([row.model, row.name, row.source, *counts, remark])
+        writer.writerow([*cells, remark])
     return text.getvalue()
+
+
+def n_shifts(value: Mapping[str, Any]) -> int:
+    """The number of shifts in the grid, from what ``results.json`` holds."""
+    grid = value["config"]["grid"]
+    return math.prod(last - first + 1 for first, last in (grid["dx"], grid["dy"]))
 
 
 def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     """Rows, title and note of Table 1, from what ``results.json`` holds.
 
-    The report's rows stand beside ours if the data are MNIST and the grid is the report's, and are
+    The report's rows stand next to ours if the data are MNIST and the grid is the report's, and are
     left out otherwise.
     """
     dx, dy = value["config"]["grid"]["dx"], value["config"]["grid"]["dy"]
     n = value["data"]["n_test"]
-    n_shifts = (dx[1] - dx[0] + 1) * (dy[1] - dy[0] + 1)
     title = (
         f"Table 1. Answers to {n:,} test images unmoved, and moved by dx {dx[0]}..{dx[1]}, "
-        f"dy {dy[0]}..{dy[1]} ({n * n_shifts:,} patterns)"
+        f"dy {dy[0]}..{dy[1]} ({n * n_shifts(value):,} patterns)"
     )
-    shifts = [[values[0], values[-1]] for values in (GRID.dx, GRID.dy)]
     others = []
     if value["environment"]["data_sha256"] != MNIST_SHA256:
         others.append("data are not MNIST")
-    if [dx, dy] != shifts:
+    if [dx, dy] != [[GRID.dx[0], GRID.dx[-1]], [GRID.dy[0], GRID.dy[-1]]]:
         others.append("shifts are not the report's")
     other = f"The {' and the '.join(others)}, so the report's numbers are left out."
     diverged = [DISPLAY_NAMES[name] for name, model in value["models"].items() if model["diverged"]]

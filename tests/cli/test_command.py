@@ -25,7 +25,7 @@ import lenetshift.reference
 import lenetshift.storage.environment
 from lenetshift.checks.errors import UsageError
 from lenetshift.cli import bench, command
-from lenetshift.cli.checkup import probing
+from lenetshift.cli.checkup import probe
 from lenetshift.cli.options import OneLineParser
 from lenetshift.figures import moved_image
 from lenetshift.models.table import ARCHITECTURES
@@ -461,7 +461,7 @@ def test_bad_input_is_one_line(
     arguments: list[str], named: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(probing, "probe", no_probe)
+    monkeypatch.setattr(probe, "probe", no_probe)
     status, text, errors = run(capsys, *arguments)
     assert (status, text) == (2, "")
     assert named in errors
@@ -567,7 +567,7 @@ def test_a_full_disk_costs_no_figure(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(probing, "probe", no_probe)
+    monkeypatch.setattr(probe, "probe", no_probe)
     monkeypatch.setattr(os, "fsync", full)
     grid = ("grid", "--checkpoint", checkpoint, "--data", small, "--index", 7)
     for arguments, files, said in (
@@ -594,7 +594,7 @@ def test_a_figure_that_cannot_be_drawn_costs_no_figure_in_numbers(
     def fail(*_: object) -> None:
         raise RuntimeError("no\nglyph")
 
-    monkeypatch.setattr(moved_image, "draw_shift_figure", fail)
+    monkeypatch.setattr(moved_image, "shift_figure", fail)
     options = ("--checkpoint", write_checkpoint(tmp_path, "mlp"), "--data", small, "--index", 7)
     options += ("--out", tmp_path / "a.png", "--json", tmp_path / "a.json")
     status, text, errors = run(capsys, "grid", *options)
@@ -632,7 +632,7 @@ def one_line_each(text: str) -> bool:
 
 
 def test_a_path_of_any_bytes(small, tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(probing, "probe", no_probe)
+    monkeypatch.setattr(probe, "probe", no_probe)
     folder = tmp_path / NAME
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -670,7 +670,7 @@ def test_a_path_of_any_bytes(small, tmp_path, capsys, monkeypatch) -> None:
 
 
 def test_an_error_about_any_path_is_one_line(tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(probing, "probe", no_probe)
+    monkeypatch.setattr(probe, "probe", no_probe)
     monkeypatch.chdir(tmp_path)
     good = write_checkpoint(tmp_path, "mlp")
     (tmp_path / f"bad {NAME}.pt").write_bytes(b"")

@@ -504,6 +504,7 @@ def test_bad_input_is_one_line(
     assert (status, text) == (2, "")
     assert errors.startswith("lenetshift evaluate: error: ")
     assert named in errors
+    assert "UsageError" not in errors  # of an option, not the network's
     assert errors.count("\n") == 1
     assert len(errors) < 700
     assert not executed.exists()

@@ -18,7 +18,7 @@ from command_line import ROOT, python, run
 
 import lenetshift
 from lenetshift.checks.core import HOW_TO_BUILD, core
-from lenetshift.cli.checkup import here, probe, probing
+from lenetshift.cli.checkup import here, probe
 from lenetshift.cli.checkup.finding import NOTE, Finding
 from lenetshift.data.load import MNIST_FOLDER
 
@@ -104,9 +104,9 @@ def test_a_torch_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "torch.py").write_text("import time\ntime.sleep(1000)\n")
     # The probe puts the package's folder first, which may be that of torch, too: one of its own.
     (tmp_path / "lenetshift").symlink_to(Path(lenetshift.__file__).parent)
-    monkeypatch.setattr(probing, "ROOT", tmp_path)
-    monkeypatch.setattr(probing, "PROBE_S", 3.0)
-    found = {each.name: each for each in probing.probe([stage.name for stage in probe.STAGES])}
+    monkeypatch.setattr(probe, "ROOT", tmp_path)
+    monkeypatch.setattr(probe, "PROBE_S", 3.0)
+    found = {each.name: each for each in probe.probe(list(probe.STAGES))}
     assert found["torch"].text == "cannot be imported: it did not end within 3 s"
     assert found["core"].state == "ok"
     assert found["figures"].text == "not tried: an earlier stage ended the process"
@@ -114,10 +114,10 @@ def test_a_torch_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "ROOT", tmp_path)
+    monkeypatch.setattr(probe, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lenetshift.py").write_text("raise RuntimeError")
-    found = probing.probe(["core", "torch"])
+    found = probe.probe(["core", "torch"])
     assert [(each.name, each.state) for each in found] == [("core", "wrong"), ("torch", NOTE)]
     assert found[0].text == "the process that tried it ended with status 1"
 
@@ -154,14 +154,14 @@ def test_a_forced_isa(monkeypatch: pytest.MonkeyPatch) -> None:
         *((isa, "note", f"{isa}, chosen", f"unset LENETSHIFT_ISA to use {best}") for isa in others),
     ):
         monkeypatch.setenv("LENETSHIFT_ISA", forced)
-        found = probing.probe(["core"])[1]
+        found = probe.probe(["core"])[1]
         assert (found.name, found.state) == ("instructions", state)
         assert text in found.text
         assert do in found.do
 
 
 def test_stages_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = [stage.failed("boom") for stage in probe.STAGES]
+    failed = [probe.failed(name, "boom") for name in probe.STAGES]
     assert {(each.state, each.text[-4:], bool(each.do)) for each in failed} == {
         ("wrong", "boom", True)
     }
@@ -332,7 +332,7 @@ def test_memory_and_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_json_in_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "probe", lambda _: [Finding("core", "gone", "build it")])
+    monkeypatch.setattr(probe, "probe", lambda _: [Finding("core", "gone", "build it")])
     status, text, _ = run(capsys, "doctor", "--json", tmp_path / "doctor.json")
     assert status == 1
     value = json.loads((tmp_path / "doctor.json").read_text())

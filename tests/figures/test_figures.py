@@ -16,9 +16,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lenetshift.figures.accuracy_map import accuracy_figure, draw_accuracy_maps, plot_accuracy
+from lenetshift.figures.accuracy_map import accuracy_figure, plot_accuracy
 from lenetshift.figures.layout import save_figure, signed
-from lenetshift.figures.moved_image import draw_shift_figure, plot_answers, shift_figure
+from lenetshift.figures.moved_image import plot_answers, shift_figure
 from lenetshift.shifts import ShiftGrid
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
@@ -122,7 +122,7 @@ def test_shifts_are_numbered_at_their_images():
 
 def test_moved_images_are_shown_pixel_for_pixel(tmp_path):
     path = tmp_path / "a.png"
-    draw_shift_figure(path, square(), 4, PREDICTIONS, GRID, "T", "N")
+    save_figure(path, shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N"))
     with Image.open(path) as png:
         pixels = np.asarray(png.convert("L"))
     for row, column in np.ndindex(2, 3):
@@ -143,7 +143,7 @@ def test_grey_is_shown_as_it_is():
 
 def test_frames_in_the_picture(tmp_path):
     path = tmp_path / "a.png"
-    draw_shift_figure(path, square(), 4, PREDICTIONS, GRID, "T", "N")
+    save_figure(path, shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N"))
     with Image.open(path) as png:
         colours = np.asarray(png.convert("RGB")).astype(int)
 
@@ -247,7 +247,7 @@ def test_a_single_panel_is_as_wide_as_its_page(shape):
 
 
 def test_files_hold_what_the_figure_says(tmp_path):
-    draw_accuracy_maps(tmp_path / "m.png", {"a": FRACTIONS}, GRID, "A subset.")
+    save_figure(tmp_path / "m.png", accuracy_figure({"a": FRACTIONS}, GRID, "A subset."))
     with Image.open(tmp_path / "m.png") as png:
         assert png.text["Title"] == "Accuracy at every shift"
         assert png.text["Description"].endswith("by (dx, dy). A subset.")
@@ -255,7 +255,7 @@ def test_files_hold_what_the_figure_says(tmp_path):
     figure = shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N")
     first, second = tmp_path / "1.svg", tmp_path / "2.svg"
     save_figure(first, figure)
-    draw_shift_figure(second, square(), 4, PREDICTIONS, GRID, "T", "N")
+    save_figure(second, shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N"))
     assert first.read_bytes() == second.read_bytes()  # no random names
     assert b"dc:date" not in first.read_bytes()
     namespace = "{http://purl.org/dc/elements/1.1/}"
@@ -276,13 +276,13 @@ def test_bad_input(tmp_path):
             "path: got '.*a.jpg', expected the suffix .png or .svg",
         ),
     ):
-        good = {"path": path, "image": image, "predictions": zeros}
+        given = {"path": path, "image": image, "predictions": zeros, **changed}
         with pytest.raises(ValueError, match=f"^{message}$"):
-            draw_shift_figure(**{**good, **changed}, label=1, grid=GRID, title="")
+            save_figure(given.pop("path"), shift_figure(**given, label=1, grid=GRID, title=""))
     with pytest.raises(ValueError, match=r"^maps\['b'\]: got shape \[1, 3\], expected \[2, 3\]$"):
-        draw_accuracy_maps(path, {"a": zeros, "b": zeros[:1]}, GRID)
+        save_figure(path, accuracy_figure({"a": zeros, "b": zeros[:1]}, GRID))
     with pytest.raises(ValueError, match=r"^maps: got none"):
-        draw_accuracy_maps(path, {}, GRID)
+        save_figure(path, accuracy_figure({}, GRID))
     assert not list(tmp_path.iterdir())
 
 
@@ -296,16 +296,17 @@ sys.path.append({str(ROOT / "benchmarks")!r})
 import scaling
 from lenetshift import ShiftGrid
 from lenetshift.storage.environment import environment
-from lenetshift.figures.accuracy_map import draw_accuracy_maps
-from lenetshift.figures.moved_image import draw_shift_figure
+from lenetshift.figures.accuracy_map import accuracy_figure
+from lenetshift.figures.layout import save_figure
+from lenetshift.figures.moved_image import shift_figure
 
 assert "matplotlib" not in sys.modules
 environment(torch.device("cpu"))
 
 out = Path(sys.argv[1])
 image, grid = torch.arange(784).remainder(251).byte().reshape(28, 28), ShiftGrid(range(-1, 2), range(2))
-draw_shift_figure(out / "shifts.png", image, 4, torch.arange(6).reshape(2, 3), grid, "Title", "note")
-draw_accuracy_maps(out / "maps.png", {{"a": torch.arange(6).reshape(2, 3) / 5}}, grid)
+save_figure(out / "shifts.png", shift_figure(image, 4, torch.arange(6).reshape(2, 3), grid, "Title", "note"))
+save_figure(out / "maps.png", accuracy_figure({{"a": torch.arange(6).reshape(2, 3) / 5}}, grid))
 rows = [{{"model": m, "n_shifts": n, "n_images": n, "seconds": n / 7}}
         for m in scaling.MODELS for n in (1, 30, 900)]
 scaling.draw({{"shifts": rows, "images": rows}}, out / "scaling.png")
@@ -362,7 +363,7 @@ def test_the_settings_of_a_person_change_nothing(tmp_path, drawn_plainly, rc, ba
 
 def test_the_settings_of_the_calling_code_change_nothing_and_stay(tmp_path):
     def draw(path):
-        draw_accuracy_maps(path, {"a": FRACTIONS}, GRID)
+        save_figure(path, accuracy_figure({"a": FRACTIONS}, GRID))
         return path.read_bytes()
 
     def settings():  # to ask for the backend would choose one

@@ -15,9 +15,9 @@ import torch
 from lenetshift.checks.errors import StorageError
 from lenetshift.cli import command
 from lenetshift.reproduce import __main__ as reproduce
+from lenetshift.reproduce import checkpoints
 from lenetshift.reproduce.checkpoints import (
     Checkpoint,
-    Expectation,
     checkpoint_path,
     load_checkpoint,
     read_checkpoint,
@@ -26,26 +26,28 @@ from lenetshift.reproduce.checkpoints import (
 from lenetshift.storage.sealed import pack_tensors
 
 WEIGHTS = {"w": torch.ones(3)}
-EXPECTED = Expectation({"epochs": 2}, WEIGHTS, epochs=2, n_steps=4, answers=(2, 1, 3))
+SETTINGS = {"epochs": 2, "activation": "tanh"}
+EXPECTED = (SETTINGS, 4, (2, 1, 3))
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """A folder with the checkpoint of a model that has learnt for one epoch of two."""
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the checkpoint of a model of three weights that has learnt for one epoch of two."""
     (tmp_path / "checkpoints").mkdir()
     losses = [torch.arange(4.0)]
     save_checkpoint(
-        tmp_path, Checkpoint(WEIGHTS, losses, 1.5, model="mlp", settings={"epochs": 2}, note="part")
+        tmp_path, Checkpoint(WEIGHTS, losses, 1.5, model="mlp", settings=SETTINGS, note="part")
     )
+    monkeypatch.setattr(checkpoints, "weights_of", lambda *_: WEIGHTS)
     return tmp_path
 
 
 def test_a_checkpoint_returns_as_it_was(out: Path) -> None:
-    assert load_checkpoint(out, "lenet5", EXPECTED) is None
-    loaded = load_checkpoint(out, "mlp", EXPECTED)
+    assert load_checkpoint(out, "lenet5", *EXPECTED) is None
+    loaded = load_checkpoint(out, "mlp", *EXPECTED)
     assert loaded is not None
     assert (loaded.model, loaded.note, loaded.training_seconds) == ("mlp", "part", 1.5)
-    assert loaded.settings == {"epochs": 2}
+    assert loaded.settings == SETTINGS
     assert torch.equal(loaded.state_dict["w"], WEIGHTS["w"])
     assert [epoch.tolist() for epoch in loaded.losses] == [[0, 1, 2, 3]]
     assert (loaded.predictions, loaded.evaluation_seconds) == (None, None)
@@ -83,7 +85,7 @@ def test_each_flipped_byte_is_found(out: Path) -> None:
     for at in range(len(good)):
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
         with pytest.raises(StorageError, match=r"^[^\n]*mlp\.pt: damaged, or of another version: "):
-            load_checkpoint(out, "mlp", EXPECTED)
+            load_checkpoint(out, "mlp", *EXPECTED)
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:100], lambda b: b[:-1], lambda b: b + b"\n"])
@@ -91,7 +93,7 @@ def test_other_lengths_are_found(out: Path, change: Callable[[bytes], bytes]) ->
     path = checkpoint_path(out, "mlp")
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(StorageError, match=r"^[^\n]*mlp\.pt: damaged, or of another version: "):
-        load_checkpoint(out, "mlp", EXPECTED)
+        load_checkpoint(out, "mlp", *EXPECTED)
 
 
 def test_what_would_run_code_is_refused(out: Path, tmp_path: Path) -> None:
@@ -101,23 +103,22 @@ def test_what_would_run_code_is_refused(out: Path, tmp_path: Path) -> None:
 
     checkpoint_path(out, "mlp").write_bytes(pack_tensors({"schema": Trap()}))
     with pytest.raises(StorageError, match=r"weights_only=True\) refuses"):
-        load_checkpoint(out, "mlp", EXPECTED)
+        load_checkpoint(out, "mlp", *EXPECTED)
     assert not (tmp_path / "sprung").exists()
 
 
 def test_other_settings_are_named(out: Path) -> None:
-    other = Expectation({"epochs": 3}, WEIGHTS, 3, 4, (2, 1, 3))
     with pytest.raises(
         StorageError, match=r"settings\.epochs: was written with 2, now it is 3; del"
     ):
-        load_checkpoint(out, "mlp", other)
+        load_checkpoint(out, "mlp", {**SETTINGS, "epochs": 3}, *EXPECTED[1:])
 
 
 def test_a_folder_in_its_place_is_named(out: Path) -> None:
     checkpoint_path(out, "mlp").unlink()
     checkpoint_path(out, "mlp").mkdir()
     with pytest.raises(StorageError, match=r"^cannot read .*mlp\.pt: not a file$"):
-        load_checkpoint(out, "mlp", EXPECTED)
+        load_checkpoint(out, "mlp", *EXPECTED)
 
 
 ENTRIES = (

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from lenetshift import ShiftGrid, load_mnist
+from lenetshift.figures.layout import RIGHT, WRONG
 from lenetshift.figures.matplotlib_settings import figure_settings, import_matplotlib
 from lenetshift.models.table import DISPLAY_NAMES
 from lenetshift.ops import translate  # noqa: F401  registers the op
 from lenetshift.reproduce.results import read_results
 
 PICTURE = Path(__file__).parents[2] / "docs" / "finding.png"
-RIGHT, WRONG = "#0072B2", "#D55E00"  # Okabe and Ito
 INDEX = 1580
 """A test image that is typical for every model."""
 

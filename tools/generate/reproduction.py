@@ -2,7 +2,7 @@
 
 With a dossier, verifies it first and stores its summary and figures in docs/reproduction/; without one,
 uses the stored summary. What stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end
--->`` is written anew, all else is by hand.
+-->`` is rewritten; everything else is written by hand.
 """
 
 from __future__ import annotations

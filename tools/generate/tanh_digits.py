@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.polynomial.polynomial import polyval
 from rounding import c_float, float32
 
 LIMIT = 8.0
@@ -22,58 +24,26 @@ N_POINTS = P_DEGREE + Q_DEGREE + 1
 GRID = 20_000
 
 
-def solve(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
-    """Gaussian elimination with pivoting."""
-    rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    n = len(rows)
-    for i in range(n):
-        pivot = max(range(i, n), key=lambda r: abs(rows[r][i]))
-        rows[i], rows[pivot] = rows[pivot], rows[i]
-        for r in range(n):
-            if r != i:
-                factor = rows[r][i] / rows[i][i]
-                rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
-    return [rows[i][n] / rows[i][i] for i in range(n)]
-
-
-def horner(coefficients: Sequence[float], z: float) -> float:
-    """The polynomial of ascending coefficients at z."""
-    value = 0.0
-    for coefficient in reversed(coefficients):
-        value = value * z + coefficient
-    return value
-
-
 def relative_error(p: Sequence[float], q: Sequence[float]) -> Callable[[float], float]:
     """Of x p(x^2) / q(x^2) against tanh(x)."""
-    return lambda x: x * horner(p, x * x) / (horner(q, x * x) * math.tanh(x)) - 1
+    return lambda x: x * polyval(x * x, p) / (polyval(x * x, q) * math.tanh(x)) - 1
 
 
 def level(points: Sequence[float]) -> tuple[list[float], list[float], float]:
     """p, q and the error that they reach, with alternating signs, at the points."""
-    q, error = [1.0] + [0.0] * Q_DEGREE, 0.0
+    x = np.array(points)
+    u, g, signs = (x / LIMIT) ** 2, np.tanh(x) / x, (-1.0) ** np.arange(N_POINTS)
+    p_powers, q_powers = (u[:, None] ** range(1, n + 1) for n in (P_DEGREE, Q_DEGREE))
+    q = np.eye(1, Q_DEGREE + 1)[0]
     for _ in range(30):
-        # p - g q (1 +- error) = 0 with g = tanh(x) / x; q beside the error is the last one.
-        matrix, right = [], []
-        for i, x in enumerate(points):
-            u, g = (x / LIMIT) ** 2, math.tanh(x) / x
-            sign = (-1) ** i
-            matrix.append(
-                [u**k for k in range(1, P_DEGREE + 1)]
-                + [-g * u**k for k in range(1, Q_DEGREE + 1)]
-                + [-g * sign * horner(q, u)]
-            )
-            right.append(g - 1)
-        solution = solve(matrix, right)
-        p = [1.0, *solution[:P_DEGREE]]
-        q = [1.0, *solution[P_DEGREE:-1]]
-        error = solution[-1]
-    scale = [LIMIT ** (-2 * k) for k in range(Q_DEGREE + 1)]
-    return (
-        [c * s for c, s in zip(p, scale, strict=False)],
-        [c * s for c, s in zip(q, scale, strict=True)],
-        abs(error),
-    )
+        # p - g q (1 +- error) = 0 with g = tanh(x) / x; q next to the error is the last one.
+        of_error = -g * signs * polyval(u, q)
+        matrix = np.column_stack([p_powers, -g[:, None] * q_powers, of_error])
+        solution = np.linalg.solve(matrix, g - 1)
+        q = np.array([1.0, *solution[P_DEGREE:-1]])
+    p = np.array([1.0, *solution[:P_DEGREE]])
+    scale = LIMIT ** (-2.0 * np.arange(Q_DEGREE + 1))
+    return (p * scale[: P_DEGREE + 1]).tolist(), (q * scale).tolist(), abs(float(solution[-1]))
 
 
 def extremes(error: Callable[[float], float]) -> list[float]:

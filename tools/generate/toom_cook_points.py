@@ -20,9 +20,10 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rounding import float32
+import numpy as np
+from numpy.typing import NDArray
 
-Matrix = list[list[float]]
+Array = NDArray[np.float64]
 ROWS = 30  # of taps, in the measured sum
 TRIALS = 300
 
@@ -67,46 +68,34 @@ FAMILIES = [
 ]
 
 
-def matrices(outputs: int, taps: int, points: Sequence[float]) -> tuple[Matrix, Matrix, Matrix]:
+def matrices(outputs: int, taps: int, points: Sequence[float]) -> tuple[Array, Array, Array]:
     """G, B and A of the form on finite points and infinity."""
-    n = outputs + taps - 1
-    g, b = [[0.0] * taps for _ in range(n)], [[0.0] * n for _ in range(n)]
-    a = [[0.0] * n for _ in range(outputs)]
-    for p in range(n):
-        polynomial = [1.0]
-        for q in range(n - 1):
-            if q != p:
-                shifted = [0.0, *polynomial]
-                polynomial = [
-                    high - points[q] * low
-                    for high, low in itertools.zip_longest(shifted, polynomial, fillvalue=0.0)
-                ]
-        b[p][: len(polynomial)] = polynomial
-    for p, x in enumerate(points[: n - 1]):
-        value = math.prod(x - points[q] for q in range(n - 1) if q != p)
-        g[p] = [x**j / value for j in range(taps)]
-        for k in range(outputs):
-            a[k][p] = x**k
-    g[n - 1][taps - 1] = a[outputs - 1][n - 1] = 1.0
+    n, x = outputs + taps - 1, np.array(points)
+    g, b, a = np.zeros((n, taps)), np.zeros((n, n)), np.zeros((outputs, n))
+    for p in range(n - 1):
+        others = np.delete(x, p)
+        b[p, : n - 1] = np.poly(others)[::-1]
+        g[p] = x[p] ** np.arange(taps) / np.prod(x[p] - others)
+        a[:, p] = x[p] ** np.arange(outputs)
+    b[n - 1] = np.poly(x)[::-1]
+    g[n - 1, taps - 1] = a[outputs - 1, n - 1] = 1.0
     return g, b, a
 
 
 def error(outputs: int, taps: int, points: Sequence[float]) -> float:
     """The error of the products, relative to that of the direct sum."""
     g, b, a = matrices(outputs, taps, points)
-    variance = [
-        sum(v * v for v in row_g) * sum(v * v for v in row_b)
-        for row_g, row_b in zip(g, b, strict=True)
-    ]
-    squares = [sum(v * v * e for v, e in zip(row, variance, strict=True)) for row in a]
-    return math.sqrt(sum(squares) / outputs / taps)
+    variance = (g**2).sum(1) * (b**2).sum(1)
+    return math.sqrt((a**2 @ variance).sum() / outputs / taps)
 
 
 def candidates(family: Family) -> Iterator[list[float]]:
     """Every choice of points: 0 or not, then pairs of opposite points."""
     n = sum(family.form) - 2 - family.zero
     if n % 2:
-        raise ValueError(f"{family.name}: got {n} points beside 0, expected opposite ones")
+        raise ValueError(
+            f"{family.name}: got {n} points besides 0, expected pairs of opposite ones"
+        )
     free = [
         i / family.denominator
         for i in range(1, family.largest * family.denominator + 1)
@@ -131,27 +120,31 @@ def measured(outputs: int, taps: int, points: Sequence[float]) -> float:
     generator = random.Random(0)
     form, direct = 0.0, 0.0
     for _ in range(TRIALS):
-        sums, y, exact = [0.0] * n, [0.0] * outputs, [0.0] * outputs
+        sums, y, exact = np.zeros(n), np.zeros(outputs), np.zeros(outputs)
         for _ in range(ROWS):
-            w = [float32(generator.gauss(0, 1)) for _ in range(taps)]
-            d = [float32(generator.gauss(0, 1)) for _ in range(n)]
-            for k in range(outputs):
-                for j in range(taps):
-                    exact[k] += w[j] * d[k + j]
-                    y[k] = float32(y[k] + w[j] * d[k + j])
-            for p in range(n):
-                weight = float32(sum(x * v for x, v in zip(g[p], w, strict=True)))
-                value = 0.0
-                for x, v in zip(b[p], d, strict=True):
-                    value = float32(value + x * v)
-                sums[p] = float32(sums[p] + weight * value)
-        for k in range(outputs):
-            value = 0.0
-            for x, v in zip(a[k], sums, strict=True):
-                value = float32(value + x * v)
-            form += (value - exact[k]) ** 2
-            direct += (y[k] - exact[k]) ** 2
+            w = rounded([generator.gauss(0, 1) for _ in range(taps)])
+            d = rounded([generator.gauss(0, 1) for _ in range(n)])
+            for j in range(taps):
+                products = w[j] * d[j : j + outputs]
+                exact += products
+                y = rounded(y + products)
+            sums = rounded(sums + rounded(g @ w) * rounded_sum(b, d))
+        form += ((rounded_sum(a, sums) - exact) ** 2).sum()
+        direct += ((y - exact) ** 2).sum()
     return math.sqrt(form / direct)
+
+
+def rounded(values: object) -> Array:
+    """The nearest float32, as float64."""
+    return np.asarray(values, np.float32).astype(np.float64)
+
+
+def rounded_sum(matrix: Array, vector: Array) -> Array:
+    """The product; each of its sums is rounded to float32 after each term."""
+    value = np.zeros(len(matrix))
+    for column, x in zip(matrix.T, vector, strict=True):
+        value = rounded(value + column * x)
+    return value
 
 
 def main() -> None:

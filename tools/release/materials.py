@@ -2,9 +2,9 @@
 
     python tools/release/materials.py [PYTHON]    dist/lenetshift-VERSION.cdx.json, after wheels.py build
 
-The wheel of PYTHON is installed into a clean environment, of which cyclonedx-py (pip install cyclonedx-bom)
-lists the packages, with their versions and licences. What is inside the wheel and no package of Python is
-added: MNIST, and pybind11, whose headers are compiled into the core.
+The wheel for PYTHON is installed into a clean environment, and cyclonedx-py (pip install cyclonedx-bom) lists
+the packages there, with their versions and licences. The contents of the wheel that are not Python packages
+are added: MNIST, and pybind11, whose headers are compiled into the core.
 """
 
 from __future__ import annotations
@@ -14,34 +14,27 @@ import hashlib
 import importlib.metadata
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from wheels import DIST, wheel_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, FailedError, run
+from build import ROOT, FailedError, in_scratch, run
 
-MNIST = ROOT / "lenetshift" / "mnist"
+MNIST = ROOT / "lenetshift" / "data" / "mnist"
 
 
 def main() -> int:
     """Write it. Returns 1 if it is not valid."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", nargs="?", metavar="PYTHON", default=sys.executable)
-    args = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory(prefix="lenetshift_materials_") as scratch:
-            print(write(args.python, Path(scratch)))
-    except FailedError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    python = parser.parse_args().python
+    return in_scratch(lambda folder: write(python, folder))
 
 
-def write(python: str, folder: Path) -> str:
-    """Install, list, complete, check and write; returns one line about the result."""
+def write(python: str, folder: Path) -> None:
+    """Install, list, complete, check and write; print one line about the result."""
     wheel = wheel_for(python)
     run([python, "-m", "venv", "--without-pip", str(folder / "venv")], ROOT)
     there = str(folder / "venv" / "bin" / "python")
@@ -56,7 +49,7 @@ def write(python: str, folder: Path) -> str:
     check(text)
     path = DIST / f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json"
     path.write_text(text)
-    return f"{path.name}: {len(bill['components'])} components, of {wheel.name}"
+    print(f"{path.name}: {len(bill['components'])} components, of {wheel.name}")
 
 
 def completed(bill: dict[str, Any], wheel: Path) -> dict[str, Any]:

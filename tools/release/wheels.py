@@ -20,12 +20,11 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, FailedError, path_of_test, run
+from build import ROOT, FailedError, in_scratch, path_of_test, run
 
 DIST = ROOT / "dist"
 TESTS = tuple(map(path_of_test, (
@@ -44,18 +43,15 @@ def main() -> int:
     parser.add_argument("--oldest", action="store_true", help="of every dependency")
     parser.add_argument("--all-tests", action="store_true", help="but those that need a browser")
     args = parser.parse_intermixed_args()
-    try:
-        with tempfile.TemporaryDirectory(prefix="lenetshift_wheels_") as scratch:
-            if args.what == "build":
-                build(args.pythons, Path(scratch))
-            else:
-                for number, python in enumerate(args.pythons):
-                    folder = Path(scratch, str(number))
-                    try_wheel(python, folder, args.oldest, () if args.all_tests else TESTS)
-    except FailedError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    if args.what == "build":
+        return in_scratch(lambda scratch: build(args.pythons, scratch))
+
+    def try_each(scratch: Path) -> None:
+        for number, python in enumerate(args.pythons):
+            folder = scratch / str(number)
+            try_wheel(python, folder, args.oldest, () if args.all_tests else TESTS)
+
+    return in_scratch(try_each)
 
 
 def build(pythons: list[str], scratch: Path) -> None:
@@ -111,23 +107,17 @@ def try_wheel(python: str, folder: Path, oldest: bool, tests: tuple[str, ...]) -
     there = str(folder / "venv" / "bin" / "python")
     constraint = folder / "oldest.txt"
     constraint.write_text(lower_bounds() if oldest else "")
-    run(
-        [there, "-m", "pip", "install", "--quiet", "-c", str(constraint), f"{wheel}[test]"],
-        folder,
-    )
-    listed = json.loads(run([there, "-m", "pip", "list", "--format=json"], folder))
+    pip = [there, "-m", "pip"]
+    run([*pip, "install", "--quiet", "-c", str(constraint), f"{wheel}[test]"], folder)
+    listed = json.loads(run([*pip, "list", "--format=json"], folder))
     versions = {package["name"].lower(): package["version"] for package in listed}
     named = re.findall(r"^[a-z0-9-]+", lower_bounds(), flags=re.MULTILINE)
     print(f"{wheel.name}: {', '.join(f'{name} {versions[name]}' for name in named)}", flush=True)
-    shutil.copytree(ROOT / "tests", folder / "tests")  # beside no source folder
+    shutil.copytree(ROOT / "tests", folder / "tests")  # next to no source folder
     said = run([there, "-m", "lenetshift.reproduce", "--out", "results"], folder)
     print(f"{wheel.name}: {said.splitlines()[-1]}", flush=True)
-    pytest = [
-        str(folder / "venv" / "bin" / "pytest"),
-        "-q",
-        "-n",
-        "auto",
-    ]  # not this folder's package
+    # Not `python -m pytest`, which would import the package of the folder that it runs in.
+    pytest = [str(folder / "venv" / "bin" / "pytest"), "-q", "-n", "auto"]
     said = run([*pytest, *(tests or ["--slow"])], folder / "tests" if tests else ROOT)
     print(f"{wheel.name}: {said.splitlines()[-1]}", flush=True)
 

@@ -19,18 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, FailedError, compile_core, path_of_test, replace
+from build import PYTEST, ROOT, FailedError, compile_core, path_of_test, replace
 
-COPIED = (
-    "benchmarks",
-    "cmake",
-    "csrc",
-    "docs",
-    "examples",
-    "lenetshift",
-    "tests",
-    "tools",
-)
+COPIED = ("benchmarks", "cmake", "csrc", "docs", "examples", "lenetshift", "tests", "tools")
 FILES = ("CMakeLists.txt", "README.md", "pyproject.toml")
 
 
@@ -179,9 +170,8 @@ def main() -> int:
         for number in numbers:
             seen = verdict(BREACHES[number], copy, Path(scratch, "build"))
             unseen += not seen
-            print(
-                f"{number}: {BREACHES[number].what}: {'seen' if seen else 'NOT SEEN'}", flush=True
-            )
+            said = "seen" if seen else "NOT SEEN"
+            print(f"{number}: {BREACHES[number].what}: {said}", flush=True)
     print(f"{len(numbers) - unseen} of {len(numbers)} breaches are seen")
     return int(unseen > 0)
 
@@ -196,17 +186,7 @@ def verdict(breach: Breach, copy: Path, build: Path) -> bool:
     replace(copy / breach.file, breach.text, breach.planted)
     if breach.file.startswith("csrc"):
         compile_core(copy, build)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--slow",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        f"tests/{path_of_test(breach.test)}",
-    ]
+    command = [sys.executable, *PYTEST, "--slow", f"tests/{path_of_test(breach.test)}"]
     try:
         done = subprocess.run(
             [*command, "-k", breach.chosen], cwd=copy, env={**os.environ, "PYTHONPATH": str(copy)},

@@ -16,15 +16,12 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from kill import FailedError, compare
-
-ROOT = Path(__file__).resolve().parents[2]
+from kill import ROOT, FailedError, compare, in_scratch
 
 
 @dataclass(frozen=True)
@@ -56,17 +53,13 @@ def main() -> int:
         own = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
         variables = {**os.environ, "LENETSHIFT_OWN_MOUNTS": "1"}
         return subprocess.run([*own, sys.executable, *sys.argv], env=variables).returncode
-    with tempfile.TemporaryDirectory(prefix="lenetshift_full_disk_") as scratch:
-        try:
-            for name, case in CASES.items():
-                print(
-                    f"{name}: {fill(case, Path(scratch, name), args.sizes or case.sizes)}",
-                    flush=True,
-                )
-        except FailedError as error:
-            print(error, file=sys.stderr)
-            return 1
-    return 0
+
+    def fill_both(scratch: Path) -> None:
+        for name, case in CASES.items():
+            said = fill(case, scratch / name, args.sizes or case.sizes)
+            print(f"{name}: {said}", flush=True)
+
+    return in_scratch(fill_both)
 
 
 def fill(case: Case, folder: Path, n_sizes: int) -> str:

@@ -2,7 +2,7 @@
 
     python tools/stress/fuzz.py                     every target, a minute each
     python tools/stress/fuzz.py idx --seconds 600   one of them
-    python tools/stress/fuzz.py --seed              write the first inputs of tests/storage/fuzz_corpus anew
+    python tools/stress/fuzz.py --seed              rewrite the first inputs of tests/storage/fuzz_corpus
 
 `pip install atheris` first. It starts from tests/storage/fuzz_corpus/TARGET and writes further inputs to
 ``--found DIR/TARGET``. An input that breaks a target is written there as ``crash-...`` and ends the target
@@ -90,26 +90,18 @@ def seed() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents)
 
-    def saved(value: object) -> bytes:
+    def saved(value: object, **how: bool) -> bytes:
         memory = io.BytesIO()
-        torch.save(value, memory)
+        torch.save(value, memory, **how)
         return memory.getvalue()
 
     def file(*shape: int) -> bytes:
         return bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(12)
 
-    for name, contents in {
-        "three": file(3, 2, 2),
-        "one": file(12),
-        "huge": file(2**32 - 1),
-    }.items():
-        n_dims = contents[3]
-        keep("idx", name, bytes([2 * (n_dims - 1)]) + contents)
-        keep(
-            "idx",
-            f"{name}_packed",
-            bytes([2 * (n_dims - 1) + 1]) + gzip.compress(contents, mtime=0),
-        )
+    for name, sizes in {"three": (3, 2, 2), "one": (12,), "huge": (2**32 - 1,)}.items():
+        kind, contents = 2 * (len(sizes) - 1), file(*sizes)
+        keep("idx", name, bytes([kind]) + contents)
+        keep("idx", f"{name}_packed", bytes([kind + 1]) + gzip.compress(contents, mtime=0))
     keep("idx", "two_members", b"\x01" + 2 * gzip.compress(file(12), mtime=0))
 
     model = build_model("pooled_mlp", seed=0)
@@ -122,7 +114,8 @@ def seed() -> None:
     keep("checkpoint", "list", saved([1, 2.5, None, "x"]))
     keep("checkpoint", "tensor", saved(torch.arange(3)))
     keep("weights", "fits", b"\x00" + saved(torch.nn.Linear(2, 2).state_dict()))
-    keep("weights", "legacy", b"\x00" + legacy(torch.nn.Linear(2, 2).state_dict()))
+    as_before_1_6 = {"_use_new_zipfile_serialization": False}
+    keep("weights", "legacy", b"\x00" + saved(torch.nn.Linear(2, 2).state_dict(), **as_before_1_6))
     keep("weights", "safetensors", b"\x01" + save(torch.nn.Linear(2, 2).state_dict()))
     keep("weights", "other_shape", b"\x01" + save(torch.nn.Linear(3, 2).state_dict()))
     outcome = Outcome(
@@ -146,15 +139,6 @@ def seed() -> None:
     keep("model_file", "null", b"a = 1\x00")
     keep("model_file", "coding", b"# coding: nothing-of-the-sort\n\xff\n")
     keep("model_file", "indent", b"if x:\n\ty\n        z\n")
-
-
-def legacy(value: object) -> bytes:
-    """As torch.save wrote before 1.6."""
-    import torch
-
-    memory = io.BytesIO()
-    torch.save(value, memory, _use_new_zipfile_serialization=False)
-    return memory.getvalue()
 
 
 if __name__ == "__main__":

@@ -16,21 +16,17 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from build import ROOT, FailedError, in_scratch
 
 REPRODUCE = ["-m", "lenetshift.reproduce", "--quick", "--epochs", "3", "--no-page"]
 STUDY = ["-m", "lenetshift.study", "--quick", "--experiments", "table", "symmetry", "--jobs", "2"]
-
-
-class FailedError(Exception):
-    """A difference, in one line."""
 
 
 def main() -> int:
@@ -40,17 +36,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     moments = random.Random(args.seed)
-    with tempfile.TemporaryDirectory(prefix="lenetshift_kill_") as scratch:
-        try:
-            for name, command in (("reproduce", REPRODUCE), ("study", STUDY)):
-                print(
-                    f"{name}: {disturb(command, Path(scratch, name), args.times, moments)}",
-                    flush=True,
-                )
-        except FailedError as error:
-            print(error, file=sys.stderr)
-            return 1
-    return 0
+
+    def disturb_both(scratch: Path) -> None:
+        for name, command in (("reproduce", REPRODUCE), ("study", STUDY)):
+            said = disturb(command, scratch / name, args.times, moments)
+            print(f"{name}: {said}", flush=True)
+
+    return in_scratch(disturb_both)
 
 
 def disturb(command: list[str], folder: Path, times: int, moments: random.Random) -> str:

@@ -6,8 +6,7 @@ Each mutant has one constant, comparison or operator of csrc/cpu changed, drawn 
 compiled for the portable instruction set, whose kernels are the others' text; then a little of every op
 is compared with PyTorch, and where that finds nothing the value tests of the ops are run until the first
 fails. Survivors are printed, with what was changed: each is either a gap in the tests or a change that makes
-no difference (a schedule, a bound of memory). Those that have been looked at, and are none of the former,
-stand in EXPLAINED.
+no difference (a schedule, a bound of memory).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, configure, path_of_test
+from build import PYTEST, ROOT, configure, path_of_test
 from sanitized import SMALL
 
 CPU = ROOT / "csrc" / "cpu"
@@ -48,9 +47,6 @@ CHANGES = (
     (re.compile(r"(?<![\w.])[0-9](?![\w.])"), "{next}"),
 )
 
-EXPLAINED: dict[str, str] = {}
-"""``file: unchanged line`` -> why a change there does not affect values."""
-
 
 @dataclass(frozen=True)
 class Mutant:
@@ -69,31 +65,23 @@ class Mutant:
         where = f"{self.path.relative_to(ROOT)}:{self.line + 1}"
         return f"{where}\n    - {before.strip()}\n    + {after.strip()}"
 
-    @property
-    def key(self) -> str:
-        """The key in EXPLAINED."""
-        line = self.path.read_text().splitlines()[self.line].strip()
-        return f"{self.path.relative_to(CPU)}: {line}"
-
 
 def main() -> int:
-    """Make mutants. Returns 1 if one survives that is not explained."""
+    """Make mutants. Returns 1 if one survives."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--number", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     mutants = random.Random(args.seed).sample(places(), args.number)
-    outcomes = {"killed": 0, "refused by the compiler": 0, "explained": 0, "survived": 0}
+    outcomes = {"killed": 0, "refused by the compiler": 0, "survived": 0}
     with tempfile.TemporaryDirectory(prefix="lenetshift_mutants_") as scratch:
         workshop = Workshop(Path(scratch))
         if workshop.outcome(None) != "survived":
             sys.exit("the tests fail without any change")
         for mutant in mutants:
             outcome = workshop.outcome(mutant)
-            if outcome == "survived" and mutant.key in EXPLAINED:
-                outcome = "explained"
             outcomes[outcome] += 1
-            if outcome in ("survived", "explained"):
+            if outcome == "survived":
                 print(f"{outcome}: {mutant}", flush=True)
     print(", ".join(f"{number} {outcome}" for outcome, number in outcomes.items()))
     return int(outcomes["survived"] > 0)
@@ -157,8 +145,7 @@ class Workshop:
             if subprocess.run(few, env=variables, capture_output=True, timeout=60).returncode:
                 return "killed"
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", "-p", "no:cacheprovider",
-                 *TESTS],
+                [sys.executable, *PYTEST, "-n", "2", *TESTS],
                 cwd=self.site / "tests", env=variables, capture_output=True, timeout=900,
             )  # fmt: skip
         except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from build import ROOT, FailedError, configure, path_of_test, replace, run
+from build import PYTEST, ROOT, FailedError, configure, in_scratch, path_of_test, replace, run
 
 SANITIZERS = {"address": "address;undefined", "thread": "thread"}
 OP_TESTS = {
@@ -103,18 +103,17 @@ def main() -> int:
     parser.add_argument("--build", choices=SANITIZERS, help="one of them; by default both")
     parser.add_argument("--folder", type=Path, help="keep the builds in this folder")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lenetshift_sanitized_") as scratch:
-        folder = (args.folder or Path(scratch)).resolve()
-        builds = [args.build] if args.build else list(SANITIZERS)
-        try:
-            if args.plant:
-                return plant(folder, builds)
-            for build in builds:
-                check(folder / build, build, (QUICK if args.quick else OP_TESTS)[build])
-        except FailedError as error:
-            print(str(error)[-6000:], file=sys.stderr)
-            return 1
-    return 0
+    builds = [args.build] if args.build else list(SANITIZERS)
+
+    def work(scratch: Path) -> int:
+        folder = args.folder.resolve() if args.folder else scratch
+        if args.plant:
+            return plant(folder, builds)
+        for build in builds:
+            check(folder / build, build, (QUICK if args.quick else OP_TESTS)[build])
+        return 0
+
+    return in_scratch(work)
 
 
 def check(folder: Path, build: str, tests: tuple[str, ...]) -> None:
@@ -128,17 +127,7 @@ def check(folder: Path, build: str, tests: tuple[str, ...]) -> None:
         python(["-c", SMALL], site, build, name)
         print(f"{build}, {name}: the small test of every op passes", flush=True)
     if tests:  # which force each instruction set themselves; -s: a report ends the process
-        pytest = [
-            "-m",
-            "pytest",
-            "-q",
-            "--slow",
-            "-x",
-            "-s",
-            "-p",
-            "no:cacheprovider",
-            *map(path_of_test, tests),
-        ]
+        pytest = [*PYTEST, "--slow", "-s", *map(path_of_test, tests)]
         print(f"{build}: {python(pytest, site, build, '').splitlines()[-1]}", flush=True)
 
 
@@ -160,11 +149,8 @@ def plant(folder: Path, builds: list[str]) -> int:
             python(["-c", SMALL], site, fault.build, isas(site, fault.build)[0])
             verdict = "NOT CAUGHT"
         except FailedError as error:
-            verdict = (
-                "caught"
-                if re.search(fault.said, str(error))
-                else f"caught otherwise:\n{str(error)[-3000:]}"
-            )
+            is_expected = re.search(fault.said, str(error))
+            verdict = "caught" if is_expected else f"caught otherwise:\n{str(error)[-3000:]}"
         missed += verdict != "caught"
         print(f"{name}: {verdict}", flush=True)
     return missed

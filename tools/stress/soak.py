@@ -37,12 +37,8 @@ def main() -> int:
     model = lenetshift.build_model("lenet5", seed=0)
     lenetshift.predict_shifts(model, test.images)  # warm
     print("| load | measured | |\n|---|---|---|")
-    good = [
-        images(model, test.images, parts), shifts(model, test.images, parts),
-        threads(model, test.images, parts), calls(model, test.images, parts),
-        one_core(model, test.images, parts), coming_and_going(model, test.images, parts),
-        quota(model, test.images, parts),
-    ]  # fmt: skip
+    loads = (images, shifts, threads, calls, one_core, coming_and_going, quota)
+    good = [load(model, test.images, parts) for load in loads]
     return int(not all(good))
 
 
@@ -153,8 +149,7 @@ def calls(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
 def one_core(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
     """Two threads that share a core, compared with one."""
     few, cores = some[: 2000 // parts], os.sched_getaffinity(0)
-    for task in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(task), {min(cores)})
+    use_cores({min(cores)})
     try:
         with with_threads(1):
             alone = timed(lambda: lenetshift.predict_shifts(model, few))
@@ -164,13 +159,32 @@ def one_core(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
         with with_threads(1):
             train /= timed(lambda: train_a_little(2 if parts > 1 else 10), 1)
     finally:
-        for task in os.listdir("/proc/self/task"):
-            os.sched_setaffinity(int(task), cores)
+        use_cores(cores)
     return row(
         "two threads on one core",
         f"evaluation {both / alone:.2f} x, training {train:.2f} x the time of one thread",
         both < 2 * alone and train < 3,
     )
+
+
+def use_cores(cores: set[int]) -> None:
+    """Let the threads of this process run on these cores only."""
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            os.sched_setaffinity(int(task), cores)
+
+
+@contextlib.contextmanager
+def meanwhile(change: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Call a function in another thread during the context; the event is set when it must return."""
+    stop = threading.Event()
+    other = threading.Thread(target=change, args=(stop,))
+    other.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        other.join()
 
 
 def train_a_little(n_hundreds: int) -> None:
@@ -187,31 +201,20 @@ def coming_and_going(model: torch.nn.Module, some: torch.Tensor, parts: int) -> 
     few, cores = some[: 4000 // parts], sorted(os.sched_getaffinity(0))
     expected = lenetshift.predict_shifts(model, few)
     steady = timed(lambda: lenetshift.predict_shifts(model, few))
-    stop = threading.Event()
 
-    def change() -> None:
+    def change(stop: threading.Event) -> None:
         k = 0
         while not stop.wait(0.03):
             k += 1
-            now = set(cores) if k % 2 else {cores[k // 2 % len(cores)]}
-            for task in os.listdir("/proc/self/task"):
-                with contextlib.suppress(OSError):
-                    os.sched_setaffinity(int(task), now)
+            use_cores(set(cores) if k % 2 else {cores[k // 2 % len(cores)]})
+        use_cores(set(cores))
 
-    other = threading.Thread(target=change)
-    other.start()
-    try:
-        right = True
+    right = True
+    with meanwhile(change):
         start = time.perf_counter()
         for _ in range(5):
             right &= torch.equal(lenetshift.predict_shifts(model, few), expected)
         seconds = (time.perf_counter() - start) / 5
-    finally:
-        stop.set()
-        other.join()
-        for task in os.listdir("/proc/self/task"):
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(int(task), cores)
     return row(
         "one core less half of the time",
         f"{seconds / steady:.2f} x the time with all ({len(cores)}), the same answers", right,
@@ -225,20 +228,18 @@ def quota(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
     expected = lenetshift.predict_shifts(model, few)
     steady = timed(lambda: lenetshift.predict_shifts(model, few))
     cores = len(os.sched_getaffinity(0))
-    stop, granted = threading.Event(), []
+    granted = []
     try:
         with control_group() as grant:
 
-            def change() -> None:
+            def change(stop: threading.Event) -> None:
                 while not stop.is_set():
                     for share in (cores, 0.5, 1.5):
                         grant(int(share * period_us), period_us)
                         granted.append(share)
                         stop.wait(0.2)
 
-            other = threading.Thread(target=change)
-            other.start()
-            try:
+            with meanwhile(change):
                 start = time.perf_counter()
                 runs = 0
                 while time.perf_counter() - start < 60 / parts:
@@ -246,9 +247,6 @@ def quota(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
                         return row(what, "other answers", False)
                     runs += 1
                 seconds = (time.perf_counter() - start) / runs
-            finally:
-                stop.set()
-                other.join()
     except OSError as error:
         return row(what, f"not tried: {error}", True)
     fair = cores / (sum(granted) / len(granted))

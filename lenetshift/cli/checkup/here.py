@@ -38,16 +38,12 @@ def required() -> dict[str, str]:
 
 
 def look() -> list[Finding]:
-    """All of them but the threads, of which PyTorch says more."""
+    """All of them except the threads, which depend on PyTorch too."""
     least = required()
-    python_finding = python(least.pop("Python", "0"))
-    return [python_finding, lenetshift(), packages(least), data(), *memory(), disk()]
-
-
-def lenetshift() -> Finding:
-    """Where the package lies."""
     facts = {"version": __version__, "folder": str(PACKAGE)}
-    return Finding("lenetshift", f"{__version__}, {PACKAGE}", facts=facts)
+    package = Finding("lenetshift", f"{__version__}, {PACKAGE}", facts=facts)
+    oldest = least.pop("Python", "0")
+    return [python(oldest), package, packages(least), data(), *memory(), disk()]
 
 
 def python(least: str) -> Finding:
@@ -64,14 +60,13 @@ def packages(least: dict[str, str]) -> Finding:
         return Finding("packages", "not known, since lenetshift is not installed", state=NOTE)
     versions: dict[str, str | None] = dict.fromkeys(least)
     wrong = {}
-    for name in least:
+    for name, oldest in least.items():
         try:
             found = versions[name] = importlib.metadata.version(name)
+            if _release(found) < _release(oldest):
+                wrong[name] = f"{name} {found} is older than {oldest}"
         except importlib.metadata.PackageNotFoundError:
             wrong[name] = f"{name} is missing"
-            continue
-        if _release(found) < _release(least[name]):
-            wrong[name] = f"{name} {found} is older than {least[name]}"
     text = "; ".join(wrong.values()) or ", ".join(f"{name} {v}" for name, v in versions.items())
     wanted = " ".join(f"'{name}>={least[name]}'" for name in wrong)
     return Finding("packages", text, wanted and f"pip install {wanted}", versions)
@@ -174,11 +169,11 @@ def _groups() -> list[Path]:
     """This process's control group and those above it (cgroup v2), as far as they can be seen."""
     own = re.search(r"^0::/*(.*)", _text(Path("/proc/self/cgroup")), re.MULTILINE)
     group = CGROUPS / own[1] if own else CGROUPS
-    return [place for place in (group, *group.parents) if CGROUPS in (place, *place.parents)]
+    return [place for place in (group, *group.parents) if place.is_relative_to(CGROUPS)]
 
 
 def _numbers(path: Path) -> list[int]:
-    """The numbers in a file; none if there is anything else, such as "max", or no file."""
+    """The numbers in a file; none if it holds anything else, such as "max", or does not exist."""
     try:
         return [int(word) for word in _text(path).split()]
     except ValueError:

@@ -1,8 +1,8 @@
 """What ``doctor`` tries in another process, ``python -m lenetshift.cli.checkup.probe``: compiled core, torch,
-ops, CUDA, figures.
+ops, CUDA, figures. Nothing that is broken there can end the process of ``doctor``.
 
-Each stage writes a line of JSON when it begins, ``[NAME, null]``, and one when it ends, ``[NAME, FINDINGS]``.
-So a stage that ends the process, by an illegal instruction for one, is known by name.
+The other process writes the findings of each stage as a line of JSON when the stage ends. So the first stage
+without a line is the one that ended the process, by an illegal instruction for one.
 """
 
 from __future__ import annotations
@@ -11,41 +11,25 @@ import contextlib
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...checks.errors import CoreError
 from .finding import NOTE, WRONG, Finding, size
 
+ROOT = Path(__file__).parents[3]
+"""The folder that holds the package."""
+
+PROBE_S = 180.0
+
 BUILD = "build and install it with `pip install .` in the repository's root"
 GET_TORCH = "install PyTorch for this machine, see pytorch.org/get-started/locally"
 DRIVER = Path("/proc/driver/nvidia")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One thing to try.
-
-    Attributes:
-        name: of its finding, or the first of them.
-        look: tries it.
-        failure: the text of the finding if that raises, before the error.
-        do: what to do then.
-        needs: stages without which it is not tried.
-    """
-
-    name: str
-    look: Callable[[], list[Finding]]
-    failure: str
-    do: str
-    needs: frozenset[str] = frozenset()
-
-    def failed(self, error: str) -> Finding:
-        """The finding if it fails."""
-        return Finding(self.name, self.failure + error, self.do, {"error": error})
 
 
 def core() -> list[Finding]:
@@ -116,21 +100,19 @@ def cuda() -> list[Finding]:
     available, build = torch.cuda.is_available(), torch.version.cuda
     facts: dict[str, Any] = {"driver": driver, "cards": cards, "available": available}
     there = f"driver {driver}, {', '.join(cards) or 'which names no card'}"
-    text = do = state = ""
+    do = state = ""
     try:
         card = torch.cuda.get_device_properties(0)
         there = card.name
         capability = facts["capability"] = f"{card.major}.{card.minor}"
         facts |= {"card": card.name, "memory_bytes": card.total_memory}
-        images = torch.zeros(1, 28, 28, dtype=torch.uint8, device="cuda")
-        shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
-        torch.ops.lenetshift.translate(images, shifts).cpu()
+        run_on_cuda()
         text = (
-            f"{there}, capability {capability}, {size(card.total_memory)}, runs the kernels: used "
+            f"{there}, capability {capability}, {size(card.total_memory)}, runs the kernels: used with "
+            "--device cuda or auto, otherwise the CPU is used"
         )
-        text += "with --device cuda or auto, otherwise the CPU is used"
     except Exception as error:  # no driver, no card, torch or the core built without CUDA
-        reason = facts["reason"] = _first_line(error)
+        reason = facts["reason"] = first_line(error)
         if not available and driver is None:
             text = "no NVIDIA driver: the CPU is used, also with --device auto"
         elif build is None:
@@ -146,6 +128,15 @@ def cuda() -> list[Finding]:
             )
             do += f"PyTorch's CUDA {build}"
     return [Finding("CUDA", text, do, facts, state)]
+
+
+def run_on_cuda() -> None:
+    """Run a small op, which is registered, on the current CUDA device; raise whatever prevents it."""
+    import torch
+
+    images = torch.zeros(1, 28, 28, dtype=torch.uint8, device="cuda")
+    shifts = torch.zeros(1, 2, dtype=torch.int64, device="cuda")
+    torch.ops.lenetshift.translate(images, shifts).cpu()  # waits: a kernel's error comes late
 
 
 def cards_of_driver() -> tuple[str | None, list[str]]:
@@ -171,43 +162,98 @@ def figures() -> list[Finding]:
     return [Finding("figures", f"Matplotlib {version} draws them", facts={"version": version})]
 
 
-STAGES = (
-    Stage("core", core, "", BUILD),
-    Stage("torch", torch, "cannot be imported: ", GET_TORCH),
-    Stage(
-        "ops", ops, "",
-        f"{BUILD}; if that does not help, set LENETSHIFT_ISA=portable, the simplest kernels",
-        frozenset({"core", "torch"}),
+class Stage(NamedTuple):
+    """One thing to try.
+
+    Attributes:
+        look: tries it.
+        do: what to do if that raises.
+        failure: the text of the finding then, before the error.
+        needs: stages without which it is not tried.
+    """
+
+    look: Callable[[], list[Finding]]
+    do: str
+    failure: str = ""
+    needs: frozenset[str] = frozenset()
+
+
+BOTH = frozenset({"core", "torch"})
+STAGES = {
+    "core": Stage(core, BUILD),
+    "torch": Stage(torch, GET_TORCH, "cannot be imported: "),
+    "ops": Stage(
+        ops, f"{BUILD}; if that does not help, set LENETSHIFT_ISA=portable, the simplest kernels",
+        needs=BOTH,
     ),
-    Stage("CUDA", cuda, "", GET_TORCH, frozenset({"core", "torch"})),
-    Stage(
-        "figures", figures, "Matplotlib cannot be used: ",
+    "CUDA": Stage(cuda, GET_TORCH, needs=BOTH),
+    "figures": Stage(
+        figures,
         "check the matplotlibrc that MATPLOTLIBRC names or that lies in ~/.config/matplotlib, or "
         "pip install --upgrade --force-reinstall matplotlib",
+        "Matplotlib cannot be used: ",
     ),
-)  # fmt: skip
+}  # fmt: skip
+"""Name of the first finding -> how it is found, in the order of trying."""
 
 
-def _first_line(error: BaseException) -> str:
+def failed(name: str, error: str) -> Finding:
+    """The finding of a stage that fails."""
+    stage = STAGES[name]
+    return Finding(name, stage.failure + error, stage.do, {"error": error})
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its class if it has none."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def probe(names: list[str]) -> list[Finding]:
+    """What the other process finds at the stages of these names, whatever happens to it."""
+    places = [str(ROOT), *(place for place in sys.path if place and place != str(ROOT))]
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, *names],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=PROBE_S,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        )
+        output, end = done.stdout, f"the process that tried it {_end(done.returncode)}"
+    except subprocess.TimeoutExpired as slow:
+        output, end = slow.stdout or b"", f"it did not end within {PROBE_S:.0f} s"
+    lines = output.splitlines()
+    findings = [Finding(**each) for line in lines for each in json.loads(line)]
+    untried = names[len(lines) :]
+    if untried:
+        findings.append(failed(untried.pop(0), end))
+    text = "not tried: an earlier stage ended the process"
+    return findings + [Finding(name, text, state=NOTE) for name in untried]
+
+
+def _end(code: int) -> str:
+    if code >= 0:
+        return f"ended with status {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"was ended by signal {names.get(-code, -code)}"
 
 
 def main(names: list[str]) -> None:
     """Go through the stages of these names."""
     results = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what imported code prints is no result
-    failed: set[str] = set()
-    for stage in (stage for stage in STAGES if stage.name in names):
-        print(json.dumps([stage.name, None]), file=results, flush=True)
-        if failed & stage.needs:
-            found = [Finding(stage.name, "not tried without torch and the core", state=NOTE)]
+    os.dup2(2, 1)  # what imported code prints is not a result
+    wrong: set[str] = set()
+    for name in names:
+        if wrong & STAGES[name].needs:
+            found = [Finding(name, "not tried without torch and the core", state=NOTE)]
         else:
             try:
-                found = stage.look()
+                found = STAGES[name].look()
             except Exception as error:
-                found = [stage.failed(f"{type(error).__name__}: {_first_line(error)}")]
-        failed |= {each.name for each in found if each.state == WRONG}
-        print(json.dumps([stage.name, list(map(asdict, found))]), file=results, flush=True)
+                found = [failed(name, f"{type(error).__name__}: {first_line(error)}")]
+        wrong |= {each.name for each in found if each.state == WRONG}
+        print(json.dumps(list(map(asdict, found))), file=results, flush=True)
 
 
 if __name__ == "__main__":
