@@ -19,7 +19,7 @@ from typing import Any
 from ...checks.errors import CoreError
 from .finding import NOTE, WRONG, Finding, size
 
-BUILD = "build and install it with `pip install .` in the repository's root"
+BUILD = CoreError.do
 GET_TORCH = "install PyTorch for this machine, see pytorch.org/get-started/locally"
 
 
