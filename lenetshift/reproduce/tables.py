@@ -1,4 +1,4 @@
-"""Table 1, our numbers beside the report's, as text, CSV and Markdown."""
+"""Table 1, our numbers next to the report's, as text, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What people call the model."""
+        """The model's name in tables."""
         return DISPLAY_NAMES[self.model]
 
     def percent(self, counts: Counts) -> str:
@@ -38,19 +38,23 @@ class Row:
 
 
 def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = True) -> list[Row]:
-    """The rows of Table 1: for each model ours, then the report's where it has one.
+    """The rows of Table 1: for each model ours, then the report's if it has one.
 
     Args:
         results: per model name a mapping with ``unmoved`` and ``moved``, each
             ``{"correct", "wrong", "accuracy"}`` (counts, and a fraction).
-        with_report: whether to put the report's rows beside ours; they are about MNIST only.
+        with_report: whether to put the report's rows next to ours; they are about MNIST only.
     """
     rows = []
     for model in [name for name in DISPLAY_NAMES if name in results]:
         rows.append(Row(model, "ours", results[model]["unmoved"], results[model]["moved"]))
         if with_report and model in PRINTED:
             printed = PRINTED[model]
-            rows.append(Row(model, "report", printed.unmoved, printed.moved, printed.misprint))
+            unmoved, moved = (
+                Counts(correct=correct, wrong=wrong, accuracy=accuracy)
+                for correct, wrong, accuracy in (printed.unmoved, printed.moved)
+            )
+            rows.append(Row(model, "report", unmoved, moved, printed.misprint))
     return rows
 
 
@@ -171,7 +175,7 @@ def format_csv(rows: Sequence[Row], note: str = "") -> str:
 def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     """Rows, title and note of Table 1, from what ``results.json`` holds.
 
-    The report's rows stand beside ours if the data are MNIST and the grid is the report's, and are
+    The report's rows stand next to ours if the data are MNIST and the grid is the report's, and are
     left out otherwise.
     """
     dx, dy = value["config"]["grid"]["dx"], value["config"]["grid"]["dy"]
