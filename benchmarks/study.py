@@ -25,6 +25,7 @@ from train_epoch import BATCH_SIZE, LEARNING_RATE, plain_twin
 
 import lenetshift
 from lenetshift.data.seeds import epoch_permutation
+from lenetshift.models.table import ARCHITECTURES
 from lenetshift.study.experiments import position_bias, table
 
 N_SEEDS = 4
@@ -86,11 +87,9 @@ def plain_run(name: str, seed: int, quick: bool) -> tuple[str, tuple[float, floa
     train, test = lenetshift.load_mnist()
     if quick:
         train, test = train.subset(600), test.subset(60)
-    architecture = name
     if name == position_bias.MODEL:
         train = lenetshift.position_biased(train, position_bias.RULE)
-        architecture = position_bias.ARCHITECTURE
-    model = plain_twin(lenetshift.build_model(architecture, seed=seed))
+    model = plain_twin(lenetshift.build_model(ARCHITECTURES[name], seed=seed))
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, fused=True)
     images = train.images.unsqueeze(1).float() / 255
     for epoch in range(table.EPOCHS):

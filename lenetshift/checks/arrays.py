@@ -19,11 +19,13 @@ HALF_FLOATS = (torch.float16, torch.bfloat16)
 """Types that the ops compute in float32; the results are rounded."""
 
 
-def dense(tensor: Tensor) -> Tensor | None:
-    """An ordinary tensor with the same numbers, the tensor itself if it is one. None if its numbers do not
-    lie in memory one by one: a sparse, nested or quantized tensor, one on the device meta, or one of a
-    class that runs torch's operations itself."""
-    with torch._C.DisableTorchFunctionSubclass():  # a subclass may refuse these questions
+def dense(tensor: object) -> Tensor | None:
+    """An ordinary tensor with the same numbers, the tensor itself if it is one. None for anything but a
+    tensor, and if its numbers do not lie in memory one by one: a sparse, nested or quantized tensor, one on
+    the device meta, or one of a class that runs torch's operations itself."""
+    if not isinstance(tensor, Tensor):
+        return None
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass may not answer these queries
         if (
             tensor.is_nested
             or tensor.layout is not torch.strided

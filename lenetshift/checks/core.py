@@ -19,8 +19,6 @@ from types import ModuleType
 from ..version import __version__
 from .errors import CoreError
 
-HOW_TO_BUILD = "build and install it with `pip install .` in the repository's root"
-
 SOURCES = ("csrc/**/*.h", "csrc/**/*.cpp", "csrc/**/*.cu", "cmake/**/*.cmake", "CMakeLists.txt")
 """The files that the core is compiled from, below the repository's root."""
 
@@ -54,18 +52,16 @@ def load_core() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "lenetshift._core":
             raise
-        raise CoreError("lenetshift's compiled core is missing", HOW_TO_BUILD) from None
+        raise CoreError("lenetshift's compiled core is missing") from None
     if core.__version__ != __version__:
         raise CoreError(
-            f"lenetshift's compiled core is of version {core.__version__}, the package of {__version__}",
-            HOW_TO_BUILD,
+            f"lenetshift's compiled core is of version {core.__version__}, the package of {__version__}"
         )
     root = Path(__file__).parents[2]
     sha256 = sources_sha256(root)
     if sha256 is not None and getattr(core, "sources_sha256", None) != sha256:
         raise CoreError(
-            f"lenetshift's compiled core, {core.__file__}, was not built from the sources in {root}",
-            HOW_TO_BUILD,
+            f"lenetshift's compiled core, {core.__file__}, was not built from the sources in {root}"
         )
     return core
 

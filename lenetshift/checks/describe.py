@@ -20,7 +20,7 @@ def describe(value: object) -> str:
     """A tensor's dtype and shape, such as ``uint8 [3, 28, 28]``; the type of anything else."""
     if not isinstance(value, Tensor):
         return type(value).__name__
-    with torch._C.DisableTorchFunctionSubclass():  # a subclass may refuse these questions
+    with torch._C.DisableTorchFunctionSubclass():  # a subclass may not answer these queries
         dtype = dtype_name(value.dtype)
         if value.is_nested:  # it need not have a shape
             return f"nested {dtype}"

@@ -51,9 +51,11 @@ class CoreError(ImportError):
         do: what to do.
     """
 
-    def __init__(self, reason: str, do: str) -> None:
-        super().__init__(f"{reason}: {do}")
-        self.reason, self.do = reason, do
+    do = "build and install it with `pip install .` in the repository's root"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: {self.do}")
+        self.reason = reason
 
 
 class NotAvailable(ValueError):

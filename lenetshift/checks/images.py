@@ -23,13 +23,8 @@ Fill = str | float | Sequence[float]
 
 def check_digit_images(images: Tensor) -> None:
     """Raise ArgumentError unless ``images`` is uint8 ``[N, 28, 28]``."""
-    tensor = dense(images) if isinstance(images, Tensor) else None
-    if (
-        tensor is None
-        or tensor.dtype != torch.uint8
-        or tensor.dim() != 3
-        or tensor.shape[1:] != (28, 28)
-    ):
+    tensor = dense(images)
+    if tensor is None or tensor.dtype != torch.uint8 or tensor.shape[1:] != (28, 28):
         raise ArgumentError("images", describe(images), "uint8 [N, 28, 28]")
 
 
@@ -61,7 +56,7 @@ def check_images(images: object) -> Tensor:
 
 def _has_other_floats(images: object) -> bool:
     """Whether images are floating, but of a dtype that is not computed in: float8, NumPy's longdouble."""
-    tensor = dense(images) if isinstance(images, Tensor) else None
+    tensor = dense(images)
     if tensor is not None:
         return tensor.is_floating_point() and tensor.dtype not in IMAGE_DTYPES
     return isinstance(images, np.ndarray) and images.dtype.kind == "f" and images.itemsize > 8
@@ -103,10 +98,8 @@ def check_fill(fill: object, images: Tensor) -> Tensor | str:
     blank = torch.tensor(values, dtype=torch.float64, device="cpu")
     name = dtype_name(images.dtype)
     if images.is_floating_point():
-        fits, bound = (
-            blank.to(images.dtype).isfinite(),
-            f"of at most {torch.finfo(images.dtype).max:g}",
-        )
+        fits = blank.to(images.dtype).isfinite()
+        bound = f"of at most {torch.finfo(images.dtype).max:g}"
     else:
         fits, bound = (blank >= 0) & (blank <= 255), "in 0..255"
     if not fits.all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import TypeGuard
 
@@ -82,23 +82,21 @@ def check_batch_size(batch_size: int) -> int:
 
 def check_positive(name: str, value: float) -> float:
     """The value as a float; ArgumentError unless it is a positive, finite number."""
-    as_float = number(value)
-    if as_float is None or not 0 < as_float < math.inf:
-        raise ArgumentError(name, shown(value), "a positive number")
-    return as_float
+    return _check_number(name, value, lambda n: 0 < n < math.inf, "a positive number")
 
 
 def check_not_negative(name: str, value: float) -> float:
     """The value as a float; ArgumentError unless it is a finite number of 0 or more."""
-    as_float = number(value)
-    if as_float is None or not 0 <= as_float < math.inf:
-        raise ArgumentError(name, shown(value), "a number of 0 or more")
-    return as_float
+    return _check_number(name, value, lambda n: 0 <= n < math.inf, "a number of 0 or more")
 
 
 def check_fraction(name: str, value: float) -> float:
     """The value as a float; ArgumentError unless it is a number between 0 and 1, exclusive."""
+    return _check_number(name, value, lambda n: 0 < n < 1, "a number between 0 and 1")
+
+
+def _check_number(name: str, value: float, fits: Callable[[float], bool], expected: str) -> float:
     as_float = number(value)
-    if as_float is None or not 0 < as_float < 1:
-        raise ArgumentError(name, shown(value), "a number between 0 and 1")
+    if as_float is None or not fits(as_float):
+        raise ArgumentError(name, shown(value), expected)
     return as_float

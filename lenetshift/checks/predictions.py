@@ -18,7 +18,7 @@ MAX_INT64 = 2**63 - 1
 def check_digits(labels: Tensor, n: int) -> None:
     """Raise ArgumentError unless ``labels`` is int64 ``[n]``, digits 0..9."""
     expected = f"int64 [{n}], a digit 0..9 per image"
-    tensor = dense(labels) if isinstance(labels, Tensor) else None
+    tensor = dense(labels)
     if tensor is None or tensor.dtype != torch.int64 or tensor.shape != (n,):
         raise ArgumentError("labels", describe(labels), expected)
     low, high = extremes(tensor) if n else (0, 0)

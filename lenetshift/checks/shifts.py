@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from .describe import shown
 from .errors import ArgumentError
@@ -14,17 +13,6 @@ MAX_SHIFT = 27
 """Largest shift of a 28x28 image, in pixels either way; one more would empty it."""
 
 _WITHIN = f"within -{MAX_SHIFT}..{MAX_SHIFT}"
-
-
-class _Grid(Protocol):
-    @property
-    def has_centre(self) -> bool: ...
-
-
-def check_has_centre(name: str, grid: _Grid) -> None:
-    """Raise ArgumentError unless the grid has the unmoved image, shift (0, 0)."""
-    if not grid.has_centre:
-        raise ArgumentError(name, str(grid), "one with the unmoved image, shift (0, 0)")
 
 
 def check_grid_fits(dx: range, dy: range, size: tuple[int, int], window: tuple[int, int]) -> None:

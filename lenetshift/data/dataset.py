@@ -177,10 +177,7 @@ def dataset_sha256(dataset: Dataset) -> dict[str, str]:
         order, one byte each, which are the contents of an IDX file without its header.
     """
     check_type("dataset", dataset, Dataset)
-    return {
-        "images": _sha256(dataset.images),
-        "labels": _sha256(dataset.labels),
-    }
+    return {"images": _sha256(dataset.images), "labels": _sha256(dataset.labels)}
 
 
 def evenly_spaced(n: int, total: int) -> Tensor:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from ..checks.arrays import Array
 from ..checks.images import Fill
 from ..data.batches import Batches, batches_of
 from ..data.dataset import Dataset
-from ..predict.answers import Answers
 from ..predict.evaluator import ShiftEvaluator
 from ..predict.plain import Transform
 from ..predict.progress import Progress
@@ -84,107 +82,71 @@ def evaluate_shifts(
         batch_size=batch_size,
     )
     batches, n_batches, kept = batches_of(images, labels)
-    parts: list[tuple[Answers, NDArray[np.int64], NDArray[np.float32] | None]] = []
-    seconds = 0.0
+    predictions: list[Tensor] = []
+    logits: list[Tensor] = []
+    truths: list[NDArray[np.int64]] = []
+    lost: list[NDArray[np.float32]] = []
+    seconds, n_not_finite = 0.0, 0
     with Progress(n_batches, shown=progress) as bar:
         bar.stage("evaluating")
         for pictures, truth in batches:
-            report = _Fractions(bar, len(pictures))
             start = time.perf_counter()
             answers = evaluator.answer(
-                pictures, return_logits=return_logits, on_progress=report.advance
+                pictures,
+                return_logits=return_logits,
+                on_progress=lambda n: bar.advance(n / len(pictures)),  # noqa: B023 (called here)
             )
-            answers = _on_cpu(answers)  # waits for the device
+            predictions.append(answers.predictions.cpu())  # waits for the device
+            if answers.logits is not None:
+                logits.append(answers.logits.cpu())
             seconds += time.perf_counter() - start
-            report.finish()
-            lost = lost_ink(pictures, grid, fill) if crop is None else None
-            parts.append((answers, truth, lost))
-    evaluation = _joined(parts, grid, seconds, kept, fill, crop)
-    n_not_finite = sum(answers.n_not_finite for answers, _, _ in parts)
-    for what_is_odd in (
-        _odd_classes(evaluation.labels, parts[0][0].n_classes),
-        _odd_logits(n_not_finite, evaluation.predictions.numel()),
-    ):
-        if what_is_odd is not None:
-            warnings.warn(what_is_odd, UserWarning, stacklevel=2)
-    return evaluation
-
-
-def _odd_logits(n_not_finite: int, n_patterns: int) -> str | None:
-    """A line about logits that are NaN or infinite; None if there are none."""
-    if not n_not_finite:
-        return None
-    return (
-        f"model: got NaN or infinity for {n_not_finite} of the {n_patterns} patterns, expected finite "
-        "numbers: its answers to these mean nothing"
-    )
-
-
-def _odd_classes(labels: Tensor, n_classes: int) -> str | None:
-    """Why a model with ``n_classes`` outputs cannot answer some images right, in a line; None if it can
-    answer all."""
-    if n_classes == 1:
-        return (
-            "model: got a single output (K = 1), whose largest is always number 0, expected one for each "
-            "class: two for two classes"
-        )
-    values = np.unique(labels.numpy())
-    never = values[(values < 0) | (values >= n_classes)].tolist()
-    if not never:
-        return None
-    several = ", ".join(map(str, never[:_LABELS_NAMED]))
-    if len(never) > _LABELS_NAMED:
-        several += f" and {len(never) - _LABELS_NAMED} more"
-    return (
-        f"labels: got {several}, expected 0..{n_classes - 1}: the model never answers anything else, so "
-        "such images count as wrong"
-    )
-
-
-class _Fractions:
-    """Advances a bar by fractions of a batch of ``n`` images."""
-
-    def __init__(self, bar: Progress, n: int) -> None:
-        self._bar, self._n, self._done = bar, n, 0
-
-    def advance(self, images: int) -> None:
-        self._done += images
-        self._bar.advance(images / self._n)
-
-    def finish(self) -> None:
-        self.advance(self._n - self._done)
-
-
-def _on_cpu(answers: Answers) -> Answers:
-    logits = answers.logits
-    return replace(
-        answers,
-        predictions=answers.predictions.cpu(),
-        logits=None if logits is None else logits.cpu(),
-    )
-
-
-def _joined(
-    parts: Sequence[tuple[Answers, NDArray[np.int64], NDArray[np.float32] | None]],
-    grid: ShiftGrid,
-    seconds: float,
-    images: Tensor | None,
-    fill: Fill,
-    crop: tuple[int, int] | None,
-) -> Evaluation:
-    first, _, _ = parts[0]
-    logits = [answers.logits for answers, _, _ in parts if answers.logits is not None]
-    lost = [lost for _, _, lost in parts if lost is not None]
-    return Evaluation(
-        predictions=torch.cat([answers.predictions for answers, _, _ in parts]),
-        labels=torch.from_numpy(np.concatenate([truth for _, truth, _ in parts])),
+            if answers.method == "fused":  # it reports no progress on the way
+                bar.advance(1)
+            truths.append(truth)
+            if crop is None:
+                lost.append(lost_ink(pictures, grid, fill))
+            n_not_finite += answers.n_not_finite
+            if len(predictions) == 1:
+                method, reason, n_classes = answers.method, answers.reason, answers.n_classes
+            del answers  # and its memory on the device
+    evaluation = Evaluation(
+        predictions=torch.cat(predictions),
+        labels=torch.from_numpy(np.concatenate(truths)),
         grid=grid,
-        method=first.method,
-        reason=first.reason,
+        method=method,
+        reason=reason,
         seconds=seconds,
         logits=torch.cat(logits) if logits else None,
         lost_ink=np.concatenate(lost) if lost else None,
-        images=images,
+        images=kept,
         fill=fill,
         crop=crop,
     )
+    for oddity in _oddities(evaluation, n_classes, n_not_finite):
+        warnings.warn(oddity, UserWarning, stacklevel=2)
+    return evaluation
+
+
+def _oddities(evaluation: Evaluation, n_classes: int, n_not_finite: int) -> Iterator[str]:
+    """What a user should know about the answers of a model with ``n_classes`` outputs, in a line each."""
+    values = np.unique(evaluation.labels.numpy())
+    never = values[(values < 0) | (values >= n_classes)].tolist()
+    if n_classes == 1:
+        yield (
+            "model: got a single output (K = 1), whose largest is always number 0, expected one for each "
+            "class: two for two classes"
+        )
+    elif never:
+        several = ", ".join(map(str, never[:_LABELS_NAMED]))
+        if len(never) > _LABELS_NAMED:
+            several += f" and {len(never) - _LABELS_NAMED} more"
+        yield (
+            f"labels: got {several}, expected 0..{n_classes - 1}: the model never answers anything else, so "
+            "such images count as wrong"
+        )
+    if n_not_finite:
+        n_patterns = evaluation.predictions.numel()
+        yield (
+            f"model: got NaN or infinity for {n_not_finite} of the {n_patterns} patterns, expected finite "
+            "numbers: its answers to these mean nothing"
+        )

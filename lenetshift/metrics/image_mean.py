@@ -17,7 +17,7 @@ N_RESAMPLES = 1999
 """Efron and Tibshirani (1993, section 14.3) ask for at least 1,000 for intervals of 95 %."""
 
 LEAST_RESAMPLES = 39
-"""The fewest of which one lies beyond each end of an interval of 95 %: ``0.025 * (39 + 1) = 1``."""
+"""With fewer, no resample lies beyond the ends of an interval of 95 %: ``0.025 * (39 + 1) = 1``."""
 
 _DRAWN_AT_ONCE = 1 << 16
 """How many images, or counts of images, are drawn at once: 512 KiB of each array, which stays in the

@@ -59,7 +59,7 @@ def lost_ink(
     if isinstance(blank, str):
         return lost
     if pictures.is_floating_point():
-        blank = blank.to(pictures.dtype)  # as a pixel that equals it
+        blank = blank.to(pictures.dtype)  # rounded like the pixels
     blank_pixel = blank.double().numpy()[:, None, None]
     at_once = max(1, _PIXELS_AT_ONCE // max(1, pictures[:1].numel()))
     for first in range(0, len(pictures), at_once):
@@ -77,7 +77,7 @@ def lost_ink(
 def _lost_fractions(ink: NDArray[np.float64], grid: ShiftGrid) -> NDArray[np.float64]:
     """``[n, n_dy, n_dx]`` of ink ``[n, H, W]``, 0 or more each.
 
-    Only what is lost is summed and nothing subtracted, so that rounding never makes ink of nothing.
+    Only what is lost is summed and nothing subtracted, so that rounding never creates ink.
     """
     rows = ink.sum(2)
     lost = np.empty((len(ink), *grid.shape))

@@ -98,8 +98,8 @@ def packed_parameters(model: nn.Module) -> list[Tensor]:
 def sums_stay_finite(parameters: Sequence[Tensor]) -> bool:
     """Whether all weights are finite and no sum of a forward pass can overflow.
 
-    Otherwise PyTorch's outputs have infinities and NaNs (0 * inf, inf - inf) that kernels do not reproduce
-    which skip blank pixels and add in another order.
+    Otherwise PyTorch's outputs have infinities and NaNs (0 * inf, inf - inf) that the kernels do not
+    reproduce, because they skip blank pixels and add in another order.
 
     Args:
         parameters: weight and bias of each layer in turn, as in ``model.parameters()``.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 
@@ -64,15 +63,10 @@ class ModelSpec:
         return self.trained_as or self.name
 
 
-_LENET, _SYMMETRIC, _DENSE, _POOLED = (
-    MappingProxyType(drawn)
-    for drawn in (
-        {"kind": "lenet", "connections": "1998", "pooling": "average"},
-        {"kind": "lenet", "connections": "all", "pooling": "average"},
-        {"kind": "perceptron", "pooling": 1},
-        {"kind": "perceptron", "pooling": 4},
-    )
-)
+_LENET = {"kind": "lenet", "connections": "1998", "pooling": "average"}
+_SYMMETRIC = {"kind": "lenet", "connections": "all", "pooling": "average"}
+_DENSE = {"kind": "perceptron", "pooling": 1}
+_POOLED = {"kind": "perceptron", "pooling": 4}
 
 ALL_MODELS = (
     ModelSpec(

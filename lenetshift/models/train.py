@@ -6,8 +6,8 @@ plain torch loop for any ``nn.Module``. Both see the images in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -96,8 +96,9 @@ def train(
     first_epoch = check_int("first_epoch", first_epoch, 0)
     check_choice("method", method, TRAINING_METHODS)
     check_callable("on_progress", on_progress)
-    run_epoch = _fused_epoch(model) if method == "fused" else _autograd_epoch(model)
-    seeded = _draws_nothing if own_name(model) else seeded_global
+    epoch_of = _fused_epoch if method == "fused" else _autograd_epoch
+    run_epoch = epoch_of(model, learning_rate, batch_size)
+    draws_nothing = own_name(model) is not None
 
     device = device_of(model)
     resting = None if dataset is None else dataset.to(device)  # copied once, not in every epoch
@@ -111,8 +112,8 @@ def train(
             if on_progress is not None:
                 on_progress(epoch, step, n_steps, loss)
 
-        with seeded(epoch_seed(seed, epoch), device):
-            epoch_losses = run_epoch(images, labels, permutation, learning_rate, batch_size, report)
+        with nullcontext() if draws_nothing else seeded_global(epoch_seed(seed, epoch), device):
+            epoch_losses = run_epoch(images, labels, permutation, report)
         losses.append(epoch_losses.cpu())
     return losses
 
@@ -140,10 +141,10 @@ def _tensors(dataset: object, epoch: int, device: torch.device) -> tuple[Tensor,
 
 
 _Report = Callable[[int, int, float], None]  # (step, n_steps, mean loss so far)
-_Epoch = Callable[[Tensor, Tensor, Tensor, float, int, _Report], Tensor]
+_Epoch = Callable[[Tensor, Tensor, Tensor, _Report], Tensor]
 
 
-def _fused_epoch(model: nn.Module) -> _Epoch:
+def _fused_epoch(model: nn.Module, learning_rate: float, batch_size: int) -> _Epoch:
     """An epoch as one op call; ValueError if the model has no such op."""
     name = fused_name(model)
     if name is None:
@@ -159,26 +160,13 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
         raise ArgumentError("method", f"'fused' for a model with {unseen[0]}", "'autograd'")
     train_epoch = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
 
-    def run_epoch(
-        images: Tensor,
-        labels: Tensor,
-        permutation: Tensor,
-        learning_rate: float,
-        batch_size: int,
-        report: _Report,
-    ) -> Tensor:
+    def run_epoch(images: Tensor, labels: Tensor, permutation: Tensor, report: _Report) -> Tensor:
         packed = packed_parameters(model)
         if sums_stay_finite(packed):
             start = [parameter.cpu().numpy().copy() for parameter in packed]
             try:
                 losses: Tensor = train_epoch(
-                    images,
-                    labels,
-                    permutation,
-                    packed,
-                    learning_rate,
-                    batch_size,
-                    activation=model.activation,
+                    images, labels, permutation, packed, learning_rate, batch_size, model.activation
                 )
             finally:  # also the steps before an interrupt
                 _write_back(model, packed)
@@ -186,8 +174,8 @@ def _fused_epoch(model: nn.Module) -> _Epoch:
                 report(len(losses), len(losses), float(losses.cpu().numpy().mean()))
                 return losses
             _write_back(model, [torch.from_numpy(values) for values in start])
-        run_by_autograd = _autograd_epoch(model)
-        return run_by_autograd(images, labels, permutation, learning_rate, batch_size, report)
+        run_by_autograd = _autograd_epoch(model, learning_rate, batch_size)
+        return run_by_autograd(images, labels, permutation, report)
 
     return run_epoch
 
@@ -197,12 +185,6 @@ def _write_back(model: nn.Module, values: Sequence[Tensor]) -> None:
     for parameter, value in zip(model.parameters(), values, strict=True):
         if parameter.data_ptr() != value.data_ptr():
             parameter.detach().copy_(value)
-
-
-@contextmanager
-def _draws_nothing(seed: int, device: torch.device) -> Iterator[None]:
-    """Replaces ``seeded_global`` for a model that draws no random numbers in training."""
-    yield
 
 
 def _backward_hooked(model: nn.Module) -> list[str]:
@@ -221,18 +203,11 @@ def _backward_hooked(model: nn.Module) -> list[str]:
     return every_module + modules + parameters
 
 
-def _autograd_epoch(model: nn.Module) -> _Epoch:
+def _autograd_epoch(model: nn.Module, learning_rate: float, batch_size: int) -> _Epoch:
     """An epoch as the plain torch loop, in training mode."""
     dtype = dtype_of(model)
 
-    def run_epoch(
-        images: Tensor,
-        labels: Tensor,
-        permutation: Tensor,
-        learning_rate: float,
-        batch_size: int,
-        report: _Report,
-    ) -> Tensor:
+    def run_epoch(images: Tensor, labels: Tensor, permutation: Tensor, report: _Report) -> Tensor:
         optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate)
         batches = torch.split(permutation, batch_size)
         losses = torch.empty(len(batches), device=images.device)

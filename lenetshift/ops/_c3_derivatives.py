@@ -56,9 +56,7 @@ def _save(ctx: Any, input: Tensor, weight: Tensor, _bias: Tensor, table: Sequenc
     ctx.table = table
 
 
-def _grads(ctx: Any, grad_output: Tensor | None) -> Grads:
-    if grad_output is None:
-        return None, None, None, None
+def _grads(ctx: Any, grad_output: Tensor) -> Grads:
     wanted = list(ctx.needs_input_grad[:3])
     grads = torch.ops.lenetshift.c3_conv_backward(
         grad_output, *ctx.saved_tensors, ctx.table, wanted

@@ -21,10 +21,11 @@ def run_kernel(kernel: str, device: torch.device, *arguments: Any) -> None:
     Args:
         kernel: its name, the same for CPU and CUDA.
         device: the device of all its arrays.
-        arguments: the kernel's arguments, the same for CPU and CUDA.
+        arguments: the kernel's arguments, the same for CPU and CUDA; it takes a contiguous tensor's address.
     """
+    addresses = [a.data_ptr() if isinstance(a, Tensor) else a for a in arguments]
     if device.type == "cpu":
-        getattr(core, kernel)(*arguments, torch.get_num_threads())
+        getattr(core, kernel)(*addresses, torch.get_num_threads())
         return
     workspace: list[Tensor] = []
 
@@ -36,7 +37,7 @@ def run_kernel(kernel: str, device: torch.device, *arguments: Any) -> None:
 
     with torch.cuda.device(device):
         stream = torch.cuda.current_stream(device).cuda_stream
-        getattr(core.cuda, kernel)(*arguments, core.cuda.Stream(device.index, stream, allocate))
+        getattr(core.cuda, kernel)(*addresses, core.cuda.Stream(device.index, stream, allocate))
 
 
 def _without_cuda(name: str) -> Callable[..., Any]:

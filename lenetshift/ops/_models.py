@@ -55,13 +55,9 @@ class FusedModel:
 
 
 def _lenet5(name: str, c3_table: str, c3_shape: Shape) -> FusedModel:
-    c1, c5, f6, output = (
-        ((6, 1, 5, 5), (6,)),
-        ((120, 400), (120,)),
-        ((84, 120), (84,)),
-        ((10, 84), (10,)),
-    )
-    return FusedModel(name, "lenet5", c3_table, (*c1, c3_shape, (16,), *c5, *f6, *output))
+    convolutions = ((6, 1, 5, 5), (6,), c3_shape, (16,))
+    dense = ((120, 400), (120,), (84, 120), (84,), (10, 84), (10,))
+    return FusedModel(name, "lenet5", c3_table, (*convolutions, *dense))
 
 
 def _mlp(name: str, n_inputs: int) -> FusedModel:

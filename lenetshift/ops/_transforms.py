@@ -37,7 +37,7 @@ def register_derivatives(
         save: ``save(ctx, *inputs)`` keeps on ``ctx`` what the other two need, tensors by
             ``ctx.save_for_backward``.
         backward: ``backward(ctx, *grads)`` returns the gradient of each input or None. The gradient of
-            an output that was not used is passed as None.
+            an output that was not used is passed as None; without any gradient it is not called.
         jvp: ``jvp(ctx, *tangents)`` returns the tangent of each output; those of inputs may be None.
     """
     op = getattr(torch.ops.lenetshift, name).default
@@ -57,6 +57,8 @@ def register_derivatives(
 
         @staticmethod
         def backward(ctx: Any, *grads: Tensor | None) -> Grads:
+            if all(grad is None for grad in grads):
+                return (None,) * len(ctx.needs_input_grad)
             return *backward(ctx, *grads), None
 
         @staticmethod
@@ -86,6 +88,22 @@ def register_derivatives(
             return Derivatives.apply(*inputs, run)  # type: ignore[attr-defined]
 
     library.impl(name, differentiable, "Autograd", with_keyset=True)
+
+
+def register_linear(name: str, adjoint: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Register the derivatives of an op with two arguments that is linear in the first; the second has none.
+
+    Args:
+        name: the op is ``lenetshift::<name>``.
+        adjoint: ``adjoint(grad_output, second)`` returns the gradient of the first argument.
+    """
+    op = getattr(torch.ops.lenetshift, name)
+    register_derivatives(
+        name,
+        save=lambda ctx, _, second: ctx.save_for_backward(second),
+        backward=lambda ctx, grad_output: (adjoint(grad_output, *ctx.saved_tensors), None),
+        jvp=lambda ctx, tangent, _: op(tangent, *ctx.saved_tensors),
+    )
 
 
 @in_first_import

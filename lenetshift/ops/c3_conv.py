@@ -84,15 +84,7 @@ def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) 
         return _c3_conv(input.float(), weight.float(), bias.float(), table).to(input.dtype)
     input, weight, bias = input.contiguous(), weight.contiguous(), bias.contiguous()
     output = input.new_empty(_output_shape(input, table))
-    run_kernel(
-        "c3_conv",
-        input.device,
-        c3,
-        input.data_ptr(),
-        weight.data_ptr(),
-        bias.data_ptr(),
-        output.data_ptr(),
-    )
+    run_kernel("c3_conv", input.device, c3, input, weight, bias, output)
     return output
 
 
@@ -116,11 +108,8 @@ def _c3_conv_backward(
     run_kernel(
         "c3_conv_backward",
         input.device,
-        c3,
-        grad_output.data_ptr(),
-        input.data_ptr(),
-        weight.data_ptr(),
-        *(grad.data_ptr() if want else 0 for grad, want in zip(grads, wanted, strict=True)),
+        *(c3, grad_output, input, weight),
+        *(grad if want else 0 for grad, want in zip(grads, wanted, strict=True)),
     )
     return grads
 

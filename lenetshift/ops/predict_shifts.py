@@ -32,26 +32,22 @@ from lenetshift.ops._transforms import register_float32_autocast, register_no_de
 from lenetshift.ops.activations import ACTIVATIONS
 
 
+def _predict_shifts_fake(
+    images: Tensor,
+    dx: Sequence[int],
+    dy: Sequence[int],
+    parameters: Sequence[Tensor],
+    activation: str = "tanh",
+    return_logits: bool = False,
+) -> tuple[Tensor, Tensor]:
+    shape = (images.shape[0], dy[1] - dy[0], dx[1] - dx[0])
+    return (
+        images.new_empty(shape),
+        images.new_empty((*shape, 10) if return_logits else (0,), dtype=torch.float32),
+    )
+
+
 def _register(model: FusedModel) -> None:
-    def outputs(
-        images: Tensor, dx: Sequence[int], dy: Sequence[int], with_logits: bool
-    ) -> tuple[Tensor, Tensor]:
-        shape = (images.shape[0], dy[1] - dy[0], dx[1] - dx[0])
-        return (
-            images.new_empty(shape),
-            images.new_empty((*shape, 10) if with_logits else (0,), dtype=torch.float32),
-        )
-
-    def predict_shifts_fake(
-        images: Tensor,
-        dx: Sequence[int],
-        dy: Sequence[int],
-        parameters: Sequence[Tensor],
-        activation: str = "tanh",
-        return_logits: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        return outputs(images, dx, dy, return_logits)
-
     def predict_shifts(
         images: Tensor,
         dx: Sequence[int],
@@ -66,7 +62,9 @@ def _register(model: FusedModel) -> None:
         check_choice("activation", activation, ACTIVATIONS)
         model.check_parameters(parameters, images.device)
         images = images.contiguous()
-        predictions, logits = outputs(images, dx, dy, return_logits)
+        predictions, logits = _predict_shifts_fake(
+            images, dx, dy, parameters, activation, return_logits
+        )
         run_kernel(
             f"predict_shifts_{model.kernel}",
             images.device,
@@ -86,7 +84,7 @@ def _register(model: FusedModel) -> None:
         f"predict_shifts_{model.name}(Tensor images, int[] dx, int[] dy, Tensor[] parameters, "
         'str activation="tanh", bool return_logits=False) -> (Tensor, Tensor)',
         predict_shifts,
-        predict_shifts_fake,
+        _predict_shifts_fake,
     )
     register_no_derivatives(
         f"predict_shifts_{model.name}", "the model's forward of torch.ops.lenetshift.translate"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lenetshift.ops._common import define, in_first_import, library, run_kernel
-from lenetshift.ops._transforms import Grads, register_derivatives
+from lenetshift.ops._transforms import register_linear
 from lenetshift.ops.translate import check_images_and_shifts, translate_shape
 
 
@@ -26,36 +26,12 @@ def _shift_each(images: Tensor, shifts: Tensor) -> Tensor:
     check_images_and_shifts(images, shifts, one_each=True)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _shift_each_fake(images, shifts)
-    run_kernel(
-        "shift_each",
-        images.device,
-        translate_shape(images, 1),
-        images.data_ptr(),
-        shifts.data_ptr(),
-        output.data_ptr(),
-    )
+    run_kernel("shift_each", images.device, translate_shape(images, 1), images, shifts, output)
     return output
 
 
 def _shift_each_fake(images: Tensor, shifts: Tensor) -> Tensor:
     return images.new_empty(images.shape)
-
-
-def _save(ctx: Any, _: Tensor, shifts: Tensor) -> None:
-    ctx.save_for_backward(shifts)
-
-
-# The op only moves pixels: its gradient moves them back, without any sum.
-def _grads(ctx: Any, grad_output: Tensor | None) -> Grads:
-    if grad_output is None:
-        return None, None
-    (shifts,) = ctx.saved_tensors
-    return torch.ops.lenetshift.shift_each(grad_output, -shifts), None
-
-
-def _jvp(ctx: Any, images: Tensor, _: None) -> Tensor:
-    moved: Tensor = torch.ops.lenetshift.shift_each(images, *ctx.saved_tensors)
-    return moved
 
 
 def _batched(
@@ -74,11 +50,7 @@ def _batched(
     return moved.unflatten(0, images.shape[:2]), 0
 
 
-@in_first_import
-def _register_vmap() -> None:
-    torch.library.register_vmap("lenetshift::shift_each", _batched, lib=library)
-
-
 define("shift_each(Tensor images, Tensor shifts) -> Tensor", _shift_each, _shift_each_fake)
-register_derivatives("shift_each", save=_save, backward=_grads, jvp=_jvp)
-_register_vmap()
+# The op only moves pixels: its gradient moves them back, without any sum.
+register_linear("shift_each", lambda grad, shifts: torch.ops.lenetshift.shift_each(grad, -shifts))
+in_first_import(torch.library.register_vmap)("lenetshift::shift_each", _batched, lib=library)

@@ -32,23 +32,20 @@ from lenetshift.ops._models import FUSED_MODELS, FusedModel
 from lenetshift.ops.activations import ACTIVATIONS
 
 
-def _losses(images: Tensor, permutation: Tensor, batch_size: int) -> Tensor:
+def _train_epoch_fake(
+    images: Tensor,
+    labels: Tensor,
+    permutation: Tensor,
+    parameters: Sequence[Tensor],
+    learning_rate: float,
+    batch_size: int,
+    activation: str = "tanh",
+) -> Tensor:
     n_steps = (permutation.shape[0] + batch_size - 1) // batch_size
     return images.new_empty((n_steps,), dtype=torch.float32)
 
 
 def _register(model: FusedModel) -> None:
-    def train_epoch_fake(
-        images: Tensor,
-        labels: Tensor,
-        permutation: Tensor,
-        parameters: Sequence[Tensor],
-        learning_rate: float,
-        batch_size: int,
-        activation: str = "tanh",
-    ) -> Tensor:
-        return _losses(images, permutation, batch_size)
-
     def train_epoch(
         images: Tensor,
         labels: Tensor,
@@ -73,7 +70,9 @@ def _register(model: FusedModel) -> None:
         permutation = permutation.contiguous()
         # A larger batch than all images is all images: this limits the workspace.
         batch_size = min(batch_size, max(permutation.shape[0], 1))
-        losses = _losses(images, permutation, batch_size)
+        losses = _train_epoch_fake(
+            images, labels, permutation, parameters, learning_rate, batch_size
+        )
         try:
             run_kernel(
                 f"train_epoch_{model.kernel}",
@@ -100,7 +99,7 @@ def _register(model: FusedModel) -> None:
         "Tensor(a!)[] parameters, float learning_rate, int batch_size, "
         'str activation="tanh") -> Tensor',
         train_epoch,
-        train_epoch_fake,
+        _train_epoch_fake,
     )
 
 

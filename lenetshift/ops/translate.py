@@ -25,7 +25,7 @@ from lenetshift.checks.errors import ArgumentError
 from lenetshift.checks.tensors import check_tensor
 from lenetshift.checks.types import check_type
 from lenetshift.ops._common import define, run_kernel
-from lenetshift.ops._transforms import Grads, register_derivatives, register_vmap
+from lenetshift.ops._transforms import register_linear, register_vmap
 
 
 def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:
@@ -55,14 +55,8 @@ def _translate(images: Tensor, shifts: Tensor) -> Tensor:
     check_images_and_shifts(images, shifts, one_each=False)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _translate_fake(images, shifts)
-    run_kernel(
-        "translate",
-        images.device,
-        translate_shape(images, shifts.shape[0]),
-        images.data_ptr(),
-        shifts.data_ptr(),
-        output.data_ptr(),
-    )
+    shape = translate_shape(images, shifts.shape[0])
+    run_kernel("translate", images.device, shape, images, shifts, output)
     return output
 
 
@@ -86,48 +80,13 @@ def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
         return _translate_backward(grad_output.float(), shifts).to(grad_output.dtype)
     grad_output, shifts = grad_output.contiguous(), shifts.contiguous()
     grad_images = _translate_backward_fake(grad_output, shifts)
-    run_kernel(
-        "translate_backward",
-        grad_output.device,
-        translate_shape(grad_images, shifts.shape[0]),
-        grad_output.data_ptr(),
-        shifts.data_ptr(),
-        grad_images.data_ptr(),
-    )
+    shape = translate_shape(grad_images, shifts.shape[0])
+    run_kernel("translate_backward", grad_output.device, shape, grad_output, shifts, grad_images)
     return grad_images
 
 
 def _translate_backward_fake(grad_output: Tensor, shifts: Tensor) -> Tensor:
     return grad_output.new_empty((grad_output.shape[0], *grad_output.shape[2:]))
-
-
-def _save(ctx: Any, _: Tensor, shifts: Tensor) -> None:
-    ctx.save_for_backward(shifts)
-
-
-# Both ops are linear in their first argument, and each is the other's gradient.
-def _translate_grads(ctx: Any, grad_output: Tensor | None) -> Grads:
-    (shifts,) = ctx.saved_tensors
-    if grad_output is None:
-        return None, None
-    return torch.ops.lenetshift.translate_backward(grad_output, shifts), None
-
-
-def _translate_jvp(ctx: Any, images: Tensor, _: None) -> Tensor:
-    moved: Tensor = torch.ops.lenetshift.translate(images, *ctx.saved_tensors)
-    return moved
-
-
-def _backward_grads(ctx: Any, grad_images: Tensor | None) -> Grads:
-    (shifts,) = ctx.saved_tensors
-    if grad_images is None:
-        return None, None
-    return torch.ops.lenetshift.translate(grad_images, shifts), None
-
-
-def _backward_jvp(ctx: Any, grad_output: Tensor, _: None) -> Tensor:
-    moved_back: Tensor = torch.ops.lenetshift.translate_backward(grad_output, *ctx.saved_tensors)
-    return moved_back
 
 
 define("translate(Tensor images, Tensor shifts) -> Tensor", _translate, _translate_fake)
@@ -136,7 +95,7 @@ define(
     _translate_backward,
     _translate_backward_fake,
 )
-register_derivatives("translate", save=_save, backward=_translate_grads, jvp=_translate_jvp)
-register_derivatives("translate_backward", save=_save, backward=_backward_grads, jvp=_backward_jvp)
+register_linear("translate", torch.ops.lenetshift.translate_backward)
+register_linear("translate_backward", torch.ops.lenetshift.translate)
 register_vmap("translate", at_once=True)
 register_vmap("translate_backward", at_once=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks.choices import ACTIVATIONS
+from ..checks.errors import ArgumentError
 from ..checks.numbers import check_batch_size, check_int, check_positive, check_seed
-from ..checks.shifts import check_digit_shifts, check_has_centre, check_shift_rule
+from ..checks.shifts import check_digit_shifts, check_shift_rule
 from ..checks.types import check_choice, check_type
 from ..models.table import BIAS_RULE
 from ..shifts import ShiftGrid
@@ -74,7 +75,9 @@ class Config:
         check_type("grid", self.grid, ShiftGrid)
         check_digit_shifts("grid.dx", self.grid.dx)
         check_digit_shifts("grid.dy", self.grid.dy)
-        check_has_centre("grid", self.grid)
+        if not self.grid.has_centre:
+            expected = "one with the unmoved image, shift (0, 0)"
+            raise ArgumentError("grid", str(self.grid), expected)
         check_choice("activation", self.activation, ACTIVATIONS)
         checked: dict[str, Any] = {
             "seed": check_seed(self.seed),

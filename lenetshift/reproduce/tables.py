@@ -30,7 +30,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What people call the model."""
+        """The model's name in tables."""
         return DISPLAY_NAMES[self.model]
 
     @property
@@ -45,7 +45,7 @@ class Row:
 
 
 def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = True) -> list[Row]:
-    """The rows of Table 1: for each model ours, then the report's where it has one.
+    """The rows of Table 1: for each model ours, then the report's if it has one.
 
     Args:
         results: per model name a mapping with ``unmoved`` and ``moved``, each
@@ -57,7 +57,11 @@ def table_rows(results: Mapping[str, Mapping[str, Any]], *, with_report: bool = 
         rows.append(Row(model, "ours", results[model]["unmoved"], results[model]["moved"]))
         if with_report and model in PRINTED:
             printed = PRINTED[model]
-            rows.append(Row(model, "report", printed.unmoved, printed.moved, printed.misprint))
+            unmoved, moved = (
+                Counts(correct=correct, wrong=wrong, accuracy=accuracy)
+                for correct, wrong, accuracy in (printed.unmoved, printed.moved)
+            )
+            rows.append(Row(model, "report", unmoved, moved, printed.misprint))
     return rows
 
 

@@ -19,7 +19,7 @@ class Kind:
 
     Attributes:
         name: in messages.
-        subfolder: of the files that an interrupted command goes on from.
+        subfolder: of the files from which an interrupted command continues.
         signs: patterns of the files by which a folder is recognised.
         files: patterns of the files that the command writes while it runs; any other file belongs to
             somebody else.
@@ -79,7 +79,7 @@ def open_folder(folder: Path, kind: Kind) -> Iterator[None]:
                 for left in folder.glob(str(partial_path(Path(pattern)))):
                     left.unlink()
             for place in (folder, subfolder):
-                with tempfile.TemporaryFile(dir=place):  # its name is nobody's
+                with tempfile.TemporaryFile(dir=place):  # under a name that no other file has
                     pass
         except OSError as error:
             raise StorageError(f"cannot write to {folder}: {reason(error)}") from error
@@ -100,7 +100,7 @@ def sole_user(folder: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StorageError(f"{folder} is in use by another run") from error
-        except OSError:  # a file system without locks: go on without one
+        except OSError:  # a file system without locks: continue without one
             pass
         yield
     finally:

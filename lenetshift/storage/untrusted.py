@@ -1,4 +1,4 @@
-"""Reading files that anybody may have made, without running anything in them, and without taking more
+"""Reading files that anyone may have made, without running anything in them, and without taking more
 memory than such a file can need. Nothing is unpacked to disk, so names in an archive can do no harm.
 
 Each function takes a file's contents and raises ValueError if anything is wrong with them.

@@ -28,23 +28,23 @@ PATIENCE = 30
 """Seconds to wait for the scheduler, and for a worker if none is left."""
 
 LOOK = 2.0
-"""Seconds between two looks at which workers there are."""
+"""Seconds between two checks of which workers there are."""
 
 MOST_LOST = 3
-"""Times that all workers of a run may go before it is done; Dask allows as many deaths of one worker."""
+"""How often all workers of a run may disappear before it is done; Dask allows a worker as many deaths."""
 
 
 def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
     """The workers of a Dask scheduler.
 
     Args:
-        address: of the scheduler, as ``tcp://10.0.0.1:8786``.
+        address: of the scheduler, such as ``tcp://10.0.0.1:8786``.
         patience: see :data:`PATIENCE`.
 
     Raises:
         StorageError: ``distributed`` is not installed, or nothing listens at the address. The iterator
-            raises it if what answers is not a scheduler, the cluster is lost, no fit worker is left, or
-            several workers died during one run.
+            raises it if what answers is not a scheduler, the cluster is lost, no worker is left that can be
+            used, or several workers died during one run.
     """
     if importlib.util.find_spec("distributed") is None:
         raise StorageError(
@@ -54,7 +54,7 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
         _wait_for(address, patience)
     except ValueError as error:
         raise StorageError(
-            f"argument --scheduler: got {address!r}, expected an address as tcp://10.0.0.1:8786"
+            f"argument --scheduler: got {address!r}, expected an address such as tcp://10.0.0.1:8786"
         ) from error
     except OSError as error:
         raise StorageError(
@@ -64,8 +64,8 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
 
 
 def _wait_for(address: str, patience: float) -> None:
-    """Wait until something listens at an address. A client of Distributed would wait too, but longer than
-    it is told to, and print more than a line when it is closed.
+    """Wait until something listens at an address. A client of Distributed would also wait, but longer
+    than this, and would print more than a line when it is closed.
 
     Raises:
         OSError: nothing does so within ``patience`` seconds, or there is no such host.
@@ -97,7 +97,7 @@ def _do_all(
 ) -> FinishedRuns:
     import distributed
 
-    lost = StorageError(f"the cluster at {address} is lost: --resume goes on")
+    lost = StorageError(f"the cluster at {address} is lost: continue with --resume")
     try:
         client = distributed.Client(address, timeout=patience, set_as_default=False)
     except (OSError, ValueError, distributed.TimeoutError, AssertionError) as error:
@@ -167,10 +167,10 @@ class _Crew:
         self._checked: dict[str, bool] = {}  # address -> whether it is fit
 
     def fit_workers(self) -> Mapping[str, int]:
-        """Address -> threads of those that are there now; each is checked once.
+        """Address -> number of threads of the workers that are there now; each is checked once.
 
         Raises:
-            StorageError: there was none for as long as patience lasts.
+            StorageError: there was none for ``patience`` seconds.
             ConnectionError: the scheduler is gone.
         """
         deadline = time.monotonic() + self._patience
@@ -186,15 +186,15 @@ class _Crew:
                 return fit
             if time.monotonic() > deadline:
                 raise StorageError(
-                    f"the cluster has no worker that can be used: it has {len(present)} "
-                    "others: --resume goes on"
+                    f"the cluster has no worker that can be used ({len(present)} others): "
+                    "continue with --resume"
                 )
             time.sleep(min(LOOK, self._patience / 10))
 
     def _is_fit(self, address: str) -> bool:
-        """Whether a worker is on the same ground; the reporter is told why not."""
+        """Whether a worker is on the same ground; if not, the reason is reported."""
         try:
-            answer = self.client.run(ground_of, self.plan, workers=[address])
+            answer = self.client.run(Plan.ground, self.plan, workers=[address])
         except Exception as error:  # whatever importing or reading raises over there
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self._reporter.line(f"worker {address} is not used: {first}")
@@ -209,8 +209,3 @@ class _Crew:
                 )
                 return False
         return True
-
-
-def ground_of(plan: Plan) -> dict[str, Any]:
-    """A plan's ground, as a worker finds it."""
-    return plan.ground()

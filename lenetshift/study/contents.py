@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from ..checks.errors import StorageError
 from .experiments import settings_grid, table
-from .experiments.claims import ClaimVerdict, claims
-from .experiments.criteria import Judgement, Measures, Part
+from .experiments.claims import claims
+from .experiments.criteria import Measures
 from .experiments.measures import DEFINITIONS, accuracy_by_dx, answered_by_class, measure
 from .experiments.position_bias import RULE, figures_as_reported
 from .experiments.runs import GRID, Run
-from .experiments.statistics import SeedInterval, interval_of_mean, sample
+from .experiments.statistics import interval_of_mean, sample
 from .plans import Plan
 from .run_files import SCHEMA, answers_path, read_run, weights_path
 
@@ -90,8 +89,10 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
         "data_sha256": plan.data_sha256(),
         "grid": {"dx": list(GRID.dx), "dy": list(GRID.dy)},
         "definitions": _definitions(),
-        "table": _table(measures["table"]) if "table" in plan.experiments else None,
-        "claims": [_claim(verdict) for verdict in claims(measures, rows)],
+        "table": {"misprint": table.MISPRINT, "cells": table.cells(measures["table"])}
+        if "table" in plan.experiments
+        else None,
+        "claims": claims(measures, rows),
         "settings_grid": settings_grid.nearest_settings(measures["settings_grid"], plan.runs)
         if "settings_grid" in plan.experiments
         else None,
@@ -143,7 +144,7 @@ def _summaries(experiment: str, of: Measures) -> Iterator[dict[str, Any]]:
                 s = sample(per_seed)
                 mean: dict[str, Any] = {
                     "n_seeds": s.n, "mean": s.mean, "sd": s.sd,
-                    "interval": _ends(interval_of_mean(s)),
+                    "interval": interval_of_mean(s),
                 }  # fmt: skip
             else:  # a training that diverged has no loss
                 mean = {"n_seeds": len(per_seed), "mean": None, "sd": None, "interval": None}
@@ -167,43 +168,3 @@ def _answered(by_class: Mapping[tuple[str, str, int], Sequence[Any]]) -> list[di
         }
         for (experiment, setting, epoch), per_seed in by_class.items()
     ]
-
-
-def _table(of: Measures) -> dict[str, Any]:
-    """The verdicts on Table 1."""
-    cells = [
-        {
-            **asdict(verdict),
-            "interval": _ends(verdict.interval),
-            "interval_over": "seeds, of one more run",
-        }
-        for verdict in table.cells(of)
-    ]
-    return {"misprint": table.MISPRINT, "cells": cells}
-
-
-def _claim(verdict: ClaimVerdict) -> dict[str, Any]:
-    return {
-        "claim": verdict.claim,
-        "sentence": verdict.sentence,
-        "verdict": verdict.verdict,
-        "parts": [_part(*part) for part in verdict.parts],
-    }
-
-
-def _part(part: Part, judgement: Judgement) -> dict[str, Any]:
-    return {
-        "name": part.name,
-        "hypothesis": part.hypothesis,
-        "measure": part.measure,
-        "supports": part.criterion.supports,
-        "contradicts": part.criterion.contradicts,
-        "verdict": judgement.verdict,
-        "value": judgement.value,
-        "interval": None if judgement.interval is None else _ends(judgement.interval),
-        "interval_over": "seeds",
-    }
-
-
-def _ends(interval: SeedInterval) -> list[float]:
-    return [interval.low, interval.high]

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 import joblib  # type: ignore[import-untyped]
-import torch
 
 from ..checks.errors import StorageError
 from ..predict.progress import Reporter
@@ -23,10 +22,10 @@ from .run_files import Ground, Packed, pack
 from .studies import FinishedRuns, Workers
 
 _MANAGER_SECONDS = 30
-"""The longest wait for the end of the thread that manages a stopped pool."""
+"""The longest wait until the thread that manages a stopped pool ends."""
 
 WATCH_SECONDS = 0.5
-"""Between two looks of a worker at whether the study's process is still there."""
+"""Seconds between two checks, by a worker, that the study's process is still there."""
 
 
 def on_this_machine(jobs: int) -> Workers:
@@ -54,7 +53,7 @@ def _do_all(
                 yield finished
     except BrokenProcessPool as error:
         raise StorageError(
-            "a process of the study was killed (too little memory?): --resume goes on"
+            "a process of the study was killed (too little memory?): continue with --resume"
         ) from error
 
 
@@ -99,8 +98,8 @@ def _signals_delayed() -> Iterator[None]:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Watch the parent from a thread, and end this process when it is gone. Only a watch sees SIGKILL:
-    the parent then tells nobody, and a worker would wait five minutes for another run."""
+    """Watch the parent from a thread, and end this process when it is gone. Only a watch notices
+    SIGKILL: the parent then notifies no one, and a worker would wait five minutes for another run."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -112,9 +111,4 @@ def _end_with_parent(parent: int) -> None:
 
 def do_run(plan: Plan, run: Run, ground: Ground) -> tuple[Run, Packed]:
     """Do one run, in one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return run, pack(run, ground, perform(run, *plan.datasets()))
-    finally:
-        torch.set_num_threads(before)
+    return run, pack(run, ground, perform(run, *plan.datasets()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,41 +80,31 @@ def file_sha256(path: Path) -> str:
 def tables(value: Mapping[str, Any]) -> dict[str, str]:
     """File name -> CSV, of a dossier: a header line, numbers as in JSON, empty for null."""
     parts = [
-        {"claim": claim["claim"], "of_the_claim": claim["verdict"], **_flat(part)}
+        {"claim": claim["claim"], "of_the_claim": claim["verdict"], **part}
         for claim in value["claims"]
         for part in claim["parts"]
     ]
-    made = {
-        "claims.csv": _csv(parts),
-        "summaries.csv": _csv([_flat(row) for row in value["summaries"]]),
-        "runs.csv": _csv(list(_run_rows(value))),
-    }
+    runs = [
+        {
+            **{key: item["run"][key] for key in ("experiment", "setting", "seed")},
+            **{"epochs": epochs, "measure": measure, "value": number},
+        }
+        for item in value["runs"]
+        for epochs, measures in item["after_epoch"].items()
+        for measure, number in measures.items()
+    ]
+    made = {"claims.csv": parts, "summaries.csv": value["summaries"], "runs.csv": runs}
     if value["table"] is not None:
-        made["table1.csv"] = _csv([_flat(cell) for cell in value["table"]["cells"]])
-    return made
-
-
-def _run_rows(value: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for item in value["runs"]:
-        run = item["run"]
-        for epochs, measures in item["after_epoch"].items():
-            for measure, number in measures.items():
-                yield {
-                    "experiment": run["experiment"],
-                    "setting": run["setting"],
-                    "seed": run["seed"],
-                    "epochs": epochs,
-                    "measure": measure,
-                    "value": number,
-                }
+        made["table1.csv"] = value["table"]["cells"]
+    return {name: _csv([_flat(row) for row in rows]) for name, rows in made.items()}
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its interval as two columns."""
+    """A row with its interval, if it has one, as two columns."""
     flat: dict[str, Any] = {}
     for name, cell in row.items():
         if name == "interval":
-            flat["low"], flat["high"] = (None, None) if cell is None else cell
+            flat["low"], flat["high"] = cell or (None, None)
         else:
             flat[name] = cell
     return flat

@@ -31,7 +31,7 @@ def open_study(folder: Path, *, resume: bool) -> Iterator[None]:
     with open_folder(folder, STUDY):
         if not resume and any((folder / STUDY.subfolder).iterdir()):
             raise StorageError(
-                f"{folder} holds a study already: go on with --resume, or choose another folder"
+                f"{folder} holds a study already: continue with --resume, or choose another folder"
             )
         yield
 
@@ -68,7 +68,7 @@ def carry_out(plan: Plan, folder: Path, workers: Workers, reporter: Reporter) ->
 
 
 def _check_room(folder: Path, todo: Sequence[Run], ground: Ground) -> None:
-    """Before the first hour, not after it."""
+    """Raise StorageError if the disk lacks room for the results: before the first hour, not after it."""
     weights = 1.7e6  # bytes, the perceptron's
     answers = sum(len(run.epochs) for run in todo) * ground["n_test"] * len(GRID) / 2  # compressed
     needed = answers + weights * len(todo)

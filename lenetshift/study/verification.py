@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..checks.errors import Differs as Differs
 from ..checks.errors import StorageError
@@ -94,12 +93,7 @@ def retrain(
     run = random.SystemRandom().choice(plan.runs)
     kept = read_run(folder, run, value["ground"])
     assert kept is not None, "verified a moment ago"
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the study does
-    try:
-        outcome = perform(run, *plan.datasets())
-    finally:
-        torch.set_num_threads(threads)
+    outcome = perform(run, *plan.datasets())
     return run, int((outcome.predictions != kept.predictions).sum()), kept.predictions.size
 
 

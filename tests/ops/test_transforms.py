@@ -245,3 +245,31 @@ def test_a_derivative_of_fused_answers_is_refused(name: str) -> None:
         grad(loss)(*detached)
     with refused:
         jvp(loss, tuple(detached), tuple(detached))
+
+
+class _NoGradient(torch.autograd.Function):
+    """Passes a tensor on, and no gradient back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs"),
+    [
+        (move_op, (random(2, 5, 5),)),
+        (lambda x: torch.ops.lenetshift.translate_backward(x, SHIFTS), (random(2, 4, 5, 5),)),
+        (lambda x: torch.ops.lenetshift.shift_each(x, SHIFTS), (random(4, 5, 5),)),
+        (c3_op, c3_inputs()),
+    ],
+    ids=["translate", "translate_backward", "shift_each", "c3_conv"],
+)
+def test_an_output_without_gradient_gives_none(op: Op, inputs: tuple[Tensor, ...]) -> None:
+    inputs = tuple(x.clone().requires_grad_() for x in inputs)
+    _NoGradient.apply(op(*inputs)).sum().backward()
+    assert all(x.grad is None for x in inputs)

@@ -58,13 +58,13 @@ def test_cells() -> None:
     of_mlp["moved"] = shifted(of_mlp["moved"], 0.15)  # far for a mean, not for a run
     of_model_2["moved"] = shifted(of_model_2["moved"], 12)
     odd = ("symmetric_lenet5", "moved")
-    verdicts = {(v.model, v.column): v for v in table.cells(values)}
-    assert {cell for cell, v in verdicts.items() if v.verdict == table.DEVIATES} == {odd}
-    assert verdicts[odd].distance == pytest.approx(-12, abs=0.1)
-    assert verdicts[odd].distance_in_sds == pytest.approx(-12 / 0.0742, rel=0.01)
-    assert verdicts[odd].p_corrected == pytest.approx(8 * verdicts[odd].p)
-    assert verdicts[odd].report == pytest.approx(48.841, abs=1e-3)
-    assert verdicts["lenet5", "unmoved"].report == 96.96
+    verdicts = {(v["model"], v["column"]): v for v in table.cells(values)}
+    assert {cell for cell, v in verdicts.items() if v["verdict"] == table.DEVIATES} == {odd}
+    assert verdicts[odd]["distance"] == pytest.approx(-12, abs=0.1)
+    assert verdicts[odd]["distance_in_sds"] == pytest.approx(-12 / 0.0742, rel=0.01)
+    assert verdicts[odd]["p_corrected"] == pytest.approx(8 * verdicts[odd]["p"])
+    assert verdicts[odd]["report"] == pytest.approx(48.841, abs=1e-3)
+    assert verdicts["lenet5", "unmoved"]["report"] == 96.96
 
 
 def test_a_claim_is_what_all_its_parts_are() -> None:
@@ -116,16 +116,15 @@ def measures(**changes):
 
 
 def parts(value, images=range(10_000)):
-    """Name of a part -> its judgement."""
-    return {part.name: found for v in claims.claims(value, images) for part, found in v.parts}
+    return {part["name"]: part for v in claims.claims(value, images) for part in v["parts"]}
 
 
 def verdicts(value, images=range(10_000)):
-    return {name: judgement.verdict for name, judgement in parts(value, images).items()}
+    return {name: part["verdict"] for name, part in parts(value, images).items()}
 
 
 def of_claims(value, images=range(10_000)):
-    return [v.verdict for v in claims.claims(value, images)]
+    return [v["verdict"] for v in claims.claims(value, images)]
 
 
 def test_all_parts_can_be_supported() -> None:
@@ -157,8 +156,8 @@ def test_each_part_can_be_contradicted(change, by, part) -> None:
 def test_epochs_at_one_learning_rate_do_not_contradict_other_settings() -> None:
     """The report gives neither learning rate nor batch size."""
     found = parts(measures(first_symmetric=5))["too few epochs"]
-    assert found.verdict == OPEN
-    assert found.value == pytest.approx(5, abs=0.1)
+    assert found["verdict"] == OPEN
+    assert found["value"] == pytest.approx(5, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_run_whose_workers_go_again_and_again_is_named(monkeypatch) -> None:
 
 
 def test_a_worker_on_other_ground_gets_no_run(two_workers, local, tmp_path) -> None:
-    """It has another instruction set; another version or other data are told by the same line."""
+    """It has another instruction set; another version or other data are reported in the same line."""
     address = two_workers.scheduler_address
     command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
     odd = subprocess.Popen(
@@ -226,7 +226,7 @@ def test_a_cluster_that_dies_loses_nothing(local, tmp_path) -> None:
                 worker.kill()
 
         folder = tmp_path / "study"
-        with pytest.raises(StorageError, match="--resume goes on"):
+        with pytest.raises(StorageError, match="continue with --resume"):
             study(folder, cluster.on_cluster(address, patience=5), Told(kill_all))
     finally:
         for process in filter(None, (scheduler, worker)):

@@ -91,6 +91,22 @@ def test_training_images_are_jittered_anew_in_every_epoch(digits, monkeypatch) -
     assert not torch.equal(*seen)
 
 
+def test_a_run_takes_one_thread(digits, monkeypatch) -> None:
+    during, before = [], torch.get_num_threads()
+
+    def noted(*arguments, **settings):
+        during.append(torch.get_num_threads())
+        return train(*arguments, **settings)
+
+    monkeypatch.setattr(runs, "train", noted)
+    torch.set_num_threads(2)
+    try:
+        perform(Run("a", "a", 3, "mlp", (1,)), *digits)
+        assert (during, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("quick", [False, True])
 def test_experiments(name, quick) -> None:

@@ -377,7 +377,9 @@ def test_finished_runs_are_not_done_again(dossier, original, monkeypatch) -> Non
 def test_an_earlier_study_is_kept(dossier) -> None:
     status, _, errors = quick(dossier)
     assert status == 2
-    assert errors.endswith("holds a study already: go on with --resume, or choose another folder\n")
+    assert errors.endswith(
+        "holds a study already: continue with --resume, or choose another folder\n"
+    )
 
 
 def test_a_full_run_does_not_write_over_a_study(dossier, capsys) -> None:
@@ -497,7 +499,9 @@ def test_a_killed_worker_is_reported(tmp_path) -> None:
     errors = process.communicate(timeout=300)[1].decode()
     assert process.returncode == 2, errors
     last = errors.splitlines()[-1]
-    assert last.endswith("a process of the study was killed (too little memory?): --resume goes on")
+    assert last.endswith(
+        "a process of the study was killed (too little memory?): continue with --resume"
+    )
     assert "Traceback" not in errors
 
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 PROBE_S = 180.0
 
-BUILD = "build and install it with `pip install .` in the repository's root"
+BUILD = CoreError.do
 GET_TORCH = "install PyTorch for this machine, see pytorch.org/get-started/locally"
 DRIVER = Path("/proc/driver/nvidia")
 

@@ -1,9 +1,9 @@
-"""The report's claims, and what the experiments' parts say of each together."""
+"""The report's claims, and what their parts together say about each."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from . import EXPERIMENTS
 from .criteria import OPEN, Judgement, Measures, Part
@@ -34,18 +34,8 @@ PARTS: dict[int, tuple[tuple[str, Part], ...]] = {
 """Claim -> its parts, each with the name of the experiment that decides it."""
 
 
-@dataclass(frozen=True)
-class ClaimVerdict:
-    """A claim: the report's sentence, our verdict, and each part with its judgement."""
-
-    claim: int
-    sentence: str
-    verdict: str
-    parts: tuple[tuple[Part, Judgement], ...]
-
-
-def claims(measures: Mapping[str, Measures], images: Collection[int]) -> list[ClaimVerdict]:
-    """The verdicts on the report's four claims.
+def claims(measures: Mapping[str, Measures], images: Collection[int]) -> list[dict[str, Any]]:
+    """The report's four claims with our verdicts and those on their parts, as a dossier holds them.
 
     Args:
         measures: of each experiment that was run, by its name; a part of another is left open.
@@ -54,17 +44,31 @@ def claims(measures: Mapping[str, Measures], images: Collection[int]) -> list[Cl
     Raises:
         KeyError: a part's criterion names a setting or a measure that its experiment does not have.
     """
-    verdicts = []
+    found = []
     for claim, sentence in SENTENCES.items():
-        parts = tuple(
-            (part, part.criterion.judge(measures[experiment]))
-            if experiment in measures and set(part.images) <= set(images)
-            else (part, Judgement(OPEN))
+        parts = [
+            _judged(part, measures.get(experiment) if set(part.images) <= set(images) else None)
             for experiment, part in PARTS[claim]
-        )
-        together = combine([judgement.verdict for _, judgement in parts])
-        verdicts.append(ClaimVerdict(claim, sentence, together, parts))
-    return verdicts
+        ]
+        together = combine([part["verdict"] for part in parts])
+        found.append({"claim": claim, "sentence": sentence, "verdict": together, "parts": parts})
+    return found
+
+
+def _judged(part: Part, measures: Measures | None) -> dict[str, Any]:
+    """A part with its verdict, which is open without measures."""
+    judgement = Judgement(OPEN) if measures is None else part.criterion.judge(measures)
+    return {
+        "name": part.name,
+        "hypothesis": part.hypothesis,
+        "measure": part.measure,
+        "supports": part.criterion.supports,
+        "contradicts": part.criterion.contradicts,
+        "verdict": judgement.verdict,
+        "value": judgement.value,
+        "interval": judgement.interval,
+        "interval_over": "seeds",
+    }
 
 
 def combine(verdicts: Sequence[str]) -> str:

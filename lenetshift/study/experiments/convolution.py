@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ...models.build import MODEL_NAMES
 from ...models.table import DISPLAY_NAMES
 from .criteria import Part, measured, not_larger
-from .drawing import curve, page, rows_of
+from .drawing import against_dx, page, rows_of
 from .experiment import Experiment
-from .runs import CENTRED, GRID, JITTERED, Run, per_seed
+from .runs import CENTRED, JITTERED, Run, per_seed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,14 +47,10 @@ def draw(value: Mapping[str, Any]) -> Figure:
     )
     rows = rows_of(value, "convolution")
     for axes, training in zip(panels, (CENTRED, JITTERED), strict=True):
-        for number, model in enumerate(MODEL_NAMES):
-            of = rows[f"{model}_{training}", 2]
-            curve(axes, number, DISPLAY_NAMES[model], GRID.dx, [of[f"dx={dx}"] for dx in GRID.dx])
+        of = {DISPLAY_NAMES[model]: rows[f"{model}_{training}", 2] for model in MODEL_NAMES}
+        against_dx(axes, f"trained on {training} digits", of, "")
         for edge in (-KERNEL, KERNEL):
             axes.axvline(edge, color="grey", linestyle=":")
-        axes.set_title(f"trained on {training} digits", size=11)
-        axes.set_xlabel("dx (pixels; > 0 is right)")
-        axes.set_ylim(0, 100)
     panels[0].set_ylabel("accuracy, per cent")
     panels[0].legend(frameon=False, fontsize=9)
     return figure

@@ -33,7 +33,7 @@ Quantity = Callable[[Measures], Values]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the seeds say of one part: a verdict, the number that it rests on, its interval over seeds."""
+    """What the seeds say about one part: a verdict, the number that it rests on, its interval over seeds."""
 
     verdict: str
     value: float | None = None
@@ -131,7 +131,7 @@ def below(quantity: Quantity, bound: float) -> Criterion:
 
 
 def above(quantity: Quantity, bound: float) -> Criterion:
-    """*The mean lies above*: the other way round."""
+    """*The mean lies above*: the reverse of :func:`below`."""
     return _bounded(quantity, bound, "above", "below")
 
 

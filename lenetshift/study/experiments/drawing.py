@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .runs import GRID
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -54,6 +56,22 @@ def curve(
     axes.plot(x, means, color=colour, marker=MARKS[number % len(MARKS)], label=label, markersize=5)
     low, high = zip(*(row["interval"] for row in rows), strict=True)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def against_dx(axes: Axes, title: str, rows: Mapping[str, Any], measure: str) -> None:
+    """A curve for each label, by which ``rows`` has the measures of a setting, over dx.
+
+    Args:
+        axes: where to draw.
+        title: of the panel.
+        rows: label -> measure -> a row of a dossier's ``summaries``.
+        measure: its name without its end ``dx=D``.
+    """
+    for number, (label, of) in enumerate(rows.items()):
+        curve(axes, number, label, GRID.dx, [of[f"{measure}dx={dx}"] for dx in GRID.dx])
+    axes.set_title(title, size=11)
+    axes.set_xlabel("dx (pixels; > 0 is right)")
+    axes.set_ylim(0, 100)
 
 
 def dots(title: str, rows: Rows) -> Figure:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import metrics
-from ...shifts import ShiftGrid
+from .runs import GRID
 
 DEFINITIONS: dict[str, str] = {
     "unmoved": "test images answered right at shift (0, 0)",
@@ -32,13 +32,12 @@ def measure(
         labels: ``[N]``.
         losses: ``[n_steps]``, of the last epoch.
     """
-    grid = ShiftGrid()
     fractions = {
-        "unmoved": metrics.unmoved_accuracy(predictions, labels, grid),
+        "unmoved": metrics.unmoved_accuracy(predictions, labels, GRID),
         "moved": metrics.moved_accuracy(predictions, labels),
         "worst_case": metrics.worst_case_accuracy(predictions, labels),
-        "agreement": metrics.agreement(predictions, grid),
-        "consistency": metrics.consistency(predictions, labels, grid).overall,
+        "agreement": metrics.agreement(predictions, GRID),
+        "consistency": metrics.consistency(predictions, labels, GRID).overall,
     }
     values = {name: 100 * fraction.value for name, fraction in fractions.items()}
     return {**values, "loss": float(losses.astype(np.float64).mean())}
@@ -46,8 +45,7 @@ def measure(
 
 def accuracy_by_dx(predictions: NDArray[np.uint8], labels: NDArray[np.int64]) -> list[float]:
     """Per cent of the images answered right at each dx -5..5, dy = 0."""
-    grid = ShiftGrid()
-    row = grid.index(0, 0)[0]
+    row = GRID.index(0, 0)[0]
     by_dx = 100 * metrics.accuracy_map(predictions, labels)[row]
     return [float(value) for value in by_dx]
 
@@ -61,8 +59,7 @@ def answered_by_class(
         ``{digit: {"all": [n_dx], "0": [n_dx], ... "9": ...}}``: of all images, and of the images of each
         true class that occurs.
     """
-    grid = ShiftGrid()
-    answers = predictions[:, grid.index(0, 0)[0]]  # [N, n_dx]
+    answers = predictions[:, GRID.index(0, 0)[0]]  # [N, n_dx]
     result: dict[str, Any] = {}
     for digit in digits:
         so = answers == digit

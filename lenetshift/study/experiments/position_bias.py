@@ -22,7 +22,7 @@ from torch import Tensor
 from ...models import table as names
 from ...shifts import ShiftGrid, ShiftRule
 from .criteria import Measures, Part, Quantity, above
-from .drawing import curve, page, rows_of
+from .drawing import against_dx, page, rows_of
 from .experiment import Experiment
 from .runs import BIASED, GRID, Run, per_seed
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 MODEL = names.BIASED
 """The model's name in result files."""
-
-ARCHITECTURE = names.BY_NAME[MODEL].architecture
-"""Its name for ``build_model``."""
 
 RULE = names.BIAS_RULE
 
@@ -44,7 +41,7 @@ FIGURE_INDICES = (4017, 4888, 5392, 8655)
 """The test images (0-based) of the report's figures 1 to 4."""
 
 FIGURES = {"figures 1 and 2": FIGURE_INDICES[:2], "figures 3 and 4": FIGURE_INDICES[2:]}
-"""Those whose unmoved image the report saw answered right, and those it saw misread."""
+"""Those that the report saw answered right when unmoved, and those that it saw misread."""
 
 HALF = 50.0
 """Per cent of images beyond which the position decides the answer more often than all else."""
@@ -90,15 +87,14 @@ def figures_as_reported(
     Args:
         predictions: ``[N, n_dy, n_dx]`` on the report's grid.
         labels: ``[N]``.
-        rows: test index -> row of both arrays; figures whose images are not all there are left out.
+        rows: test index -> row of both arrays; a figure is left out unless all of its images are there.
 
     Returns:
         Per cent. For figures 1 and 2: the patterns, of those moved at least as far as the training digits,
         that are answered by the position, 3 on the right and 2 on the left; none of an image that is
         misread unmoved. For figures 3 and 4: the images that are misread unmoved.
     """
-    grid = ShiftGrid()
-    dy, centre = grid.index(0, 0)
+    dy, centre = GRID.index(0, 0)
     shown = {}
     for name, indices in FIGURES.items():
         if not all(index in rows for index in indices):
@@ -110,8 +106,8 @@ def figures_as_reported(
             continue
         follows = []
         for digit, (dx, _) in RULE.items():
-            beyond = [x for x in grid.dx if x * dx > 0 and abs(x) >= abs(dx)]
-            columns = [grid.index(x, 0)[1] for x in beyond]
+            beyond = [x for x in GRID.dx if x * dx > 0 and abs(x) >= abs(dx)]
+            columns = [GRID.index(x, 0)[1] for x in beyond]
             follows.append((predictions[at][:, :, columns] == digit).mean((1, 2)))
         shown[name] = 100 * float((np.mean(follows, 0) * right).mean())
     return shown
@@ -162,13 +158,8 @@ def draw(value: Mapping[str, Any]) -> Figure:
     rows = rows_of(value, "position_bias")
     networks = {run.setting: run.network for run in runs([0]) if run.rule == RULE_ROWS}
     for axes, digit in zip(panels, RULE, strict=True):
-        for number, (setting, network) in enumerate(networks.items()):
-            of = rows[setting, 2]
-            shares = [of[f"answered {digit} at dx={dx}"] for dx in GRID.dx]
-            curve(axes, number, network, GRID.dx, shares)
-        axes.set_title(f"answered {digit}", size=11)
-        axes.set_xlabel("dx (pixels; > 0 is right)")
-        axes.set_ylim(0, 100)
+        of = {network: rows[setting, 2] for setting, network in networks.items()}
+        against_dx(axes, f"answered {digit}", of, f"answered {digit} at ")
     panels[0].set_ylabel("per cent of the images")
     panels[0].legend(frameon=False, fontsize=9)
     return figure

@@ -127,13 +127,18 @@ def per_seed(seeds: Sequence[int], settings: Iterable[Run]) -> list[Run]:
 
 
 def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
-    """Train and evaluate; the same run gives the same outcome on the same kind of machine."""
-    network = build_network(run.network, run.activation, run.seed)
-    state = RunState(network.state_dict())
-    predictions = []
-    for _ in continue_run(run, network, state, train_set, test_set.images):
-        if state.predictions is not None:
-            predictions.append(state.predictions.numpy())
+    """Train and evaluate in one thread; the same run gives the same outcome on the same kind of machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        network = build_network(run.network, run.activation, run.seed)
+        state = RunState(network.state_dict())
+        predictions = []
+        for _ in continue_run(run, network, state, train_set, test_set.images):
+            if state.predictions is not None:
+                predictions.append(state.predictions.numpy())
+    finally:
+        torch.set_num_threads(threads)
     return Outcome(
         np.stack(predictions),
         torch.stack(state.losses).numpy(),

@@ -33,7 +33,7 @@ ACTIVATIONS = ("tanh", "relu")
 N_SEEDS = 2
 
 TIE = 1.0
-"""Points within which two distances are not told apart."""
+"""Two distances that differ by no more points than this count as equal."""
 
 MET = (1.0, 3.0)
 """Points, unmoved and moved, within which a row is met: two standard deviations of one run in a trial

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy  # type: ignore[import-untyped]
@@ -34,15 +35,14 @@ class Sample:
     sd: float
 
 
-@dataclass(frozen=True)
-class SeedInterval:
+class SeedInterval(NamedTuple):
     """Low and high end of an interval over seeds."""
 
     low: float
     high: float
 
-    def __contains__(self, value: float) -> bool:
-        """Whether the value lies in it, including its ends."""
+    def includes(self, value: float) -> bool:
+        """Whether the value lies in it or is one of its ends."""
         return self.low <= value <= self.high
 
 
@@ -91,21 +91,21 @@ def sample(values: Sequence[float]) -> Sample:
     return Sample(len(array), float(array.mean()), float(array.std(ddof=1)))
 
 
-def interval_of_mean(s: Sample, level: float = LEVEL) -> SeedInterval:
+def interval_of_mean(s: Sample) -> SeedInterval:
     """Where the mean over all seeds lies: mean +- t sd / sqrt(n), n - 1 degrees of freedom."""
-    half = _t(s.n - 1, level) * s.sd / math.sqrt(s.n)
+    half = _t(s.n - 1) * s.sd / math.sqrt(s.n)
     return SeedInterval(s.mean - half, s.mean + half)
 
 
-def prediction_interval(s: Sample, level: float = LEVEL) -> SeedInterval:
+def prediction_interval(s: Sample) -> SeedInterval:
     """Where one more run's value lies: mean +- t sd sqrt(1 + 1 / n)."""
-    half = _t(s.n - 1, level) * s.sd * math.sqrt(1 + 1 / s.n)
+    half = _t(s.n - 1) * s.sd * math.sqrt(1 + 1 / s.n)
     return SeedInterval(s.mean - half, s.mean + half)
 
 
 def p_of_one_run(s: Sample, value: float) -> float:
     """Two-sided probability that one more run lies as far from the mean as ``value`` does: below
-    1 - level exactly if ``value`` lies outside :func:`prediction_interval`."""
+    1 - LEVEL exactly if ``value`` lies outside :func:`prediction_interval`."""
     spread = s.sd * math.sqrt(1 + 1 / s.n)
     if spread == 0:
         return float(value == s.mean)
@@ -127,7 +127,7 @@ def difference(first: Sequence[float], second: Sequence[float], margin: float) -
         different, equivalent = float(mean == 0), float(abs(mean) >= margin)
         return Difference(mean, SeedInterval(mean, mean), different, equivalent, margin)
     freedom = error**4 / ((a.sd**2 / a.n) ** 2 / (a.n - 1) + (b.sd**2 / b.n) ** 2 / (b.n - 1))
-    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    half = _t(freedom) * error
     return Difference(
         mean,
         SeedInterval(mean - half, mean + half),
@@ -149,5 +149,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _t(freedom: float, level: float) -> float:
-    return float(scipy.stats.t.ppf((1 + level) / 2, freedom))
+def _t(freedom: float) -> float:
+    return float(scipy.stats.t.ppf((1 + LEVEL) / 2, freedom))

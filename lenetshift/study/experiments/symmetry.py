@@ -73,7 +73,7 @@ def row_of_model_2(measures: Measures) -> Judgement:
     for (setting, _), values in measures.items():
         if setting == model:
             intervals = {column: prediction_interval(sample(values[column])) for column in report}
-            met |= all(report[column] in intervals[column] for column in report)
+            met |= all(intervals[column].includes(report[column]) for column in report)
             moved = intervals["moved"]
             shifted = SeedInterval(moved.low - report["moved"], moved.high - report["moved"])
             found.append((sample(values["moved"]).mean - report["moved"], shifted))

@@ -9,23 +9,18 @@ over all shifts. What decides: whether the report's accuracy lies where one more
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...metrics import Counts
 from ...models.table import ALL_MODELS, BASE_MODELS, DISPLAY_NAMES
 from . import position_bias
 from .criteria import Measures, Part, Quantity, above, below, larger, measured, not_larger
 from .drawing import COLOURS, page
 from .experiment import Experiment
 from .runs import BIASED, GRID, Run, per_seed
-from .statistics import SeedInterval, holm, p_of_one_run, prediction_interval, sample
+from .statistics import holm, p_of_one_run, prediction_interval, sample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-MODELS = tuple(spec.name for spec in ALL_MODELS if spec.report is not None)
-"""The report's Models 0 to 3, those with a row in its Table 1."""
 
 EPOCHS = 2
 """How many epochs the report's models train here."""
@@ -50,30 +45,13 @@ def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
     return per_seed(seeds, [*models, biased])
 
 
-@dataclass(frozen=True)
-class PrintedRow:
-    """What the report prints of one model: counts of answers to MNIST's 10,000 test images unmoved,
-    and to the 550,000 patterns; accuracies in whole per cent."""
-
-    unmoved: Counts
-    moved: Counts
-    misprint: bool = False
-
-
-def _counts(correct: int, wrong: int, accuracy: float) -> Counts:
-    return {"correct": correct, "wrong": wrong, "accuracy": accuracy}
-
-
-PRINTED: dict[str, PrintedRow] = {
-    spec.name: PrintedRow(
-        _counts(*spec.report.unmoved), _counts(*spec.report.moved), spec.report.misprint
-    )
-    for spec in ALL_MODELS
-    if spec.report is not None
-}
+PRINTED = {spec.name: spec.report for spec in ALL_MODELS if spec.report is not None}
 """The report's Table 1 as printed (Tanaka Shin'ichi, "Characteristics of convolutional neural
 networks", 畳み込みニューラルネットワークの特性, Tohoku University, 2024-04-20, revised
 2024-04-23), the misprint included."""
+
+MODELS = tuple(PRINTED)
+"""The report's Models 0 to 3, those with a row in its Table 1."""
 
 MISPRINT = (
     "Misprint in the report: Model 3's unmoved row does not add up, 8733 + 1217 = 9950 and not "
@@ -86,41 +64,27 @@ def report_value(model: str, column: str) -> float:
     3's misprinted count of wrong ones is not used)."""
     row = PRINTED[model]
     if column == "unmoved":
-        return 100 * row.unmoved["correct"] / 10_000
-    return 100 * row.moved["correct"] / (10_000 * len(GRID))
+        return 100 * row.unmoved[0] / 10_000
+    return 100 * row.moved[0] / (10_000 * len(GRID))
 
 
-@dataclass(frozen=True)
-class CellVerdict:
-    """One accuracy of Table 1 beside ours, in per cent and points.
+def cells(measures: Measures) -> list[dict[str, Any]]:
+    """The verdicts on Table 1's eight accuracies, next to ours, as a dossier holds them.
 
-    Attributes:
-        model, column: which; the column is ``"unmoved"`` or ``"moved"``.
-        report: the report's, from its counts.
-        n, mean, sd: ours over seeds.
-        interval: where one more run's value lies (prediction interval over seeds, 95 %).
-        distance: the report's less our mean, in points.
-        distance_in_sds: the same in standard deviations over seeds; None if they are 0.
-        p, p_corrected: of a run as far from the mean as the report's, and corrected for eight looks.
-        verdict: ``"agrees"`` if the report's lies in the interval, else ``"deviates"``.
+    Args:
+        measures: of this experiment.
+
+    Returns:
+        For each accuracy, in per cent and points:
+        ``model``, ``column``: which; the column is ``"unmoved"`` or ``"moved"``;
+        ``report``: the report's, from its counts;
+        ``n``, ``mean``, ``sd``: ours over seeds;
+        ``interval``: where one more run's value lies (prediction interval over seeds, 95 %);
+        ``distance``: the report's less our mean, in points;
+        ``distance_in_sds``: the same in standard deviations over seeds; None if they are 0;
+        ``p``, ``p_corrected``: of a run as far from the mean as the report's, and corrected for eight looks;
+        ``verdict``: ``"agrees"`` if the report's lies in the interval, else ``"deviates"``.
     """
-
-    model: str
-    column: str
-    report: float
-    n: int
-    mean: float
-    sd: float
-    interval: SeedInterval
-    distance: float
-    distance_in_sds: float | None
-    p: float
-    p_corrected: float
-    verdict: str
-
-
-def cells(measures: Measures) -> list[CellVerdict]:
-    """The verdicts on Table 1's eight accuracies, from the measures of this experiment."""
     samples = {
         (model, column): sample(measures[model, EPOCHS][column])
         for model in MODELS
@@ -131,19 +95,21 @@ def cells(measures: Measures) -> list[CellVerdict]:
     for (cell, s), corrected in zip(samples.items(), holm(list(p.values())), strict=True):
         report, interval = report_value(*cell), prediction_interval(s)
         verdicts.append(
-            CellVerdict(
-                *cell,
-                report=report,
-                n=s.n,
-                mean=s.mean,
-                sd=s.sd,
-                interval=interval,
-                distance=report - s.mean,
-                distance_in_sds=(report - s.mean) / s.sd if s.sd else None,
-                p=p[cell],
-                p_corrected=corrected,
-                verdict=AGREES if report in interval else DEVIATES,
-            )
+            {
+                "model": cell[0],
+                "column": cell[1],
+                "report": report,
+                "n": s.n,
+                "mean": s.mean,
+                "sd": s.sd,
+                "interval": interval,
+                "distance": report - s.mean,
+                "distance_in_sds": (report - s.mean) / s.sd if s.sd else None,
+                "p": p[cell],
+                "p_corrected": corrected,
+                "verdict": AGREES if interval.includes(report) else DEVIATES,
+                "interval_over": "seeds, of one more run",
+            }
         )
     return verdicts
 
