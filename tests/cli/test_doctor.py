@@ -26,7 +26,7 @@ Findings = dict[str, dict[str, Any]]
 
 
 def doctor(*options: str, **how: Any) -> tuple[int, Findings, str]:
-    """Exit status, findings by name and the text of a doctor in a process of its own."""
+    """Exit status, findings by name and text of ``doctor`` in a process of its own."""
     how["env"] = {"LENETSHIFT_ISA": None, **how.get("env", {})}
     done = python("-m", "lenetshift", "doctor", *options, "--json", **how)
     assert done.stderr == ""
@@ -66,7 +66,7 @@ def with_torch(folder: Path, source: str) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
 
 
-def test_no_torch_is_quick_and_needs_none(tmp_path: Path) -> None:
+def test_no_torch_does_not_import_torch(tmp_path: Path) -> None:
     environment = with_torch(
         tmp_path, f"open({str(tmp_path / 'started')!r}, 'w')\nraise ImportError\n"
     )
@@ -123,7 +123,7 @@ def test_a_process_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_core_of_another_version(tmp_path: Path) -> None:
-    """Whether one is found, as if the package is installed, or none."""
+    """Or no core, if the package is not installed."""
     copy = tmp_path / "lenetshift"
     shutil.copytree(ROOT / "lenetshift", copy, ignore=shutil.ignore_patterns("*.so", "*.pyd"))
     version = copy / "version.py"
@@ -329,11 +329,9 @@ def test_memory_and_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     assert here.disk().text == "this folder: No such file or directory"
 
 
-def test_json_in_a_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_json_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "probe", lambda _: [Finding("core", "gone", "build it")])
-    status, text, _ = run(capsys, "doctor", "--json", tmp_path / "doctor.json")
+    status, text, _ = run("doctor", "--json", tmp_path / "doctor.json")
     assert status == 1
     value = json.loads((tmp_path / "doctor.json").read_text())
     assert [each["name"] for each in value["findings"] if each["state"] == "wrong"] == ["core"]
