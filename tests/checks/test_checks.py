@@ -100,9 +100,8 @@ def test_numbers_of_every_kind_are_pixels(value: Any) -> None:
             blank = check_fill(fill, images)
             assert blank.dtype == torch.float64
             assert blank[1] == float(value)
-    assert lenetshift.Normalize(value, [1, value]).extra_repr() == (
-        f"mean=[{float(value)}], std=[1.0, {float(value)}]"
-    )
+    shown = lenetshift.Normalize(value, [1, value]).extra_repr()
+    assert shown == f"mean=[{float(value)}], std=[1.0, {float(value)}]"
 
 
 @pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("short_bench")
 
 
 @pytest.mark.slow
-def test_bench(tmp_path: Path) -> None:
+def test_bench(tmp_path) -> None:
     file = tmp_path / "bench.json"
     status, text, errors = run("bench", "--json", file, "--models", "mlp,lenet5")
     assert status == 0
@@ -44,7 +43,7 @@ def test_bench(tmp_path: Path) -> None:
     assert [result["model"] for result in json.loads(text)["models"]] == ["pooled_mlp"]
 
 
-def test_models_whose_answers_differ_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_whose_answers_differ_are_not_timed(monkeypatch) -> None:
     other = lenetshift.build_model("mlp", seed=1)
     monkeypatch.setattr(lenetshift.reference, "dense_twin", lambda _: other)
     status, text, errors = run("bench", "--models", "mlp")
@@ -55,9 +54,7 @@ def test_models_whose_answers_differ_are_not_timed(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("error", [UsageError("no luck"), KeyboardInterrupt(), OSError(5, "EIO")])
-def test_results_are_printed_if_a_later_model_fails(
-    error: BaseException, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_are_printed_if_a_later_model_fails(error, monkeypatch) -> None:
     measure = bench.measure
 
     def fail(name: str, images: torch.Tensor) -> dict[str, Any]:
@@ -80,9 +77,7 @@ def test_results_are_printed_if_a_later_model_fails(
         (TimeoutError(), "TimeoutError"),
     ],
 )
-def test_an_error_of_the_system_ends_it_before_the_work(
-    error: OSError, reported: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_the_system_ends_it_before_the_work(error, reported, monkeypatch) -> None:
     def fail(_: object) -> None:
         raise error
 
@@ -91,7 +86,7 @@ def test_an_error_of_the_system_ends_it_before_the_work(
     assert run("bench") == (2, "", f"lenetshift bench: error: {reported}\n")
 
 
-def test_an_interrupt_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_is_reported(monkeypatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -99,7 +94,7 @@ def test_an_interrupt_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("bench") == (130, "", "interrupted\n")
 
 
-def test_seconds_per_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_per_pattern(monkeypatch) -> None:
     """The median of made-up times, divided by each side's own number of patterns."""
     monkeypatch.setattr(bench, "BATCH_SIZES", {"cpu": (55, 11)})
     # The trials of 55 and 11, a warm-up, then ours and PyTorch's in turns.

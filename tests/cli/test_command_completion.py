@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from command_line import run
@@ -32,7 +31,7 @@ def test_completion(shell, tmp_path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_bash_completes(tmp_path: Path) -> None:
+def test_bash_completes(tmp_path) -> None:
     _, script, _ = run("completion", "bash")
     (tmp_path / "completion").write_text(script)
     for line, expected in (

@@ -77,6 +77,15 @@ class Two(Net):
         return super().forward(x)[:, :2]
 
 
+class Once(Net):
+    n_images = 0
+
+    def forward(self, x):
+        Once.n_images += len(x)
+        assert Once.n_images < 4000
+        return super().forward(x)
+
+
 class Deep(Net):
     def forward(self, x):
         return self.forward(x)
@@ -151,17 +160,18 @@ def evaluated(small: Path, *options: object) -> dict[str, Any]:
     return value
 
 
-def without_seconds(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: item for name, item in value.items() if name != "seconds"}
+def check_same(value: dict[str, Any], expected: lenetshift.Evaluation) -> None:
+    """The command's values are those of ``evaluate_shifts``."""
+    for name, item in expected.to_dict().items():
+        if name != "seconds":
+            assert value[name] == item, name
 
 
 @pytest.mark.parametrize("weights", ["net.pt", "within.pt", "net.safetensors"])
-def test_a_network_of_one_s_own(weights: str, folder: Path, small: Path) -> None:
+def test_a_network_of_one_s_own(weights, folder, small) -> None:
     value = evaluated(small, "--model", "net.py:Net", "--weights", weights)
-    images, labels = lenetshift.load_mnist(small)[1].images, lenetshift.load_mnist(small)[1].labels
-    expected = lenetshift.evaluate_shifts(network(folder), images, labels)
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+    expected = lenetshift.evaluate_shifts(network(folder), lenetshift.load_mnist(small)[1])
+    check_same(value, expected)
     assert (value["model"], value["weights"]) == ("net.py:Net", weights)
     assert value["level"] == 0.95
     assert list(value["intervals"]) == list(METRICS)
@@ -172,35 +182,27 @@ def test_a_network_of_one_s_own(weights: str, folder: Path, small: Path) -> None
             assert interval == list(expected.interval(name)), name
 
 
-def test_every_option_is_that_of_evaluate_shifts(folder: Path, small: Path) -> None:
-    test = lenetshift.load_mnist(small)[1]
+def test_every_option_is_that_of_evaluate_shifts(folder, small) -> None:
+    net, test = network(folder), lenetshift.load_mnist(small)[1]
     own = ("--model", "net.py:make", "--weights", "net.pt", "--no-intervals")
     options = ("--dx", -6, 6, 3, "--dy", 0, 1, "--fill", "circular", "--images", 20, "--scores")
     options += ("--mean", 0.13, "--std", 0.31, "--method", "plain", "--batch-size", 7)
     value = evaluated(small, *own, *options)
-    some = test.subset(20)
-    expected = lenetshift.evaluate_shifts(
-        network(folder), some.images, some.labels,
-        lenetshift.ShiftGrid(range(-6, 7, 3), range(2)), fill="circular", method="plain",
-        transform=lenetshift.Normalize(0.13, 0.31), batch_size=7, return_logits=True,
-    )  # fmt: skip
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+    how = {"fill": "circular", "method": "plain", "batch_size": 7, "return_logits": True}
+    how |= {"transform": lenetshift.Normalize(0.13, 0.31)}
+    grid = lenetshift.ShiftGrid(range(-6, 7, 3), range(2))
+    check_same(value, lenetshift.evaluate_shifts(net, test.subset(20), grid=grid, **how))
     assert value["metrics"]["score_change"] > 0
     darker = evaluated(small, *own, "--mean", "-1.3e-1", "--std", "31e-2", "--fill", "5e-1")
-    expected = lenetshift.evaluate_shifts(
-        network(folder), test, fill=0.5, transform=lenetshift.Normalize(-0.13, 0.31)
-    )
+    normalize = lenetshift.Normalize(-0.13, 0.31)
+    expected = lenetshift.evaluate_shifts(net, test, fill=0.5, transform=normalize)
     assert darker["accuracy_map"] == expected.accuracy_map().tolist()
     assert not any(value["intervals"].values())
     options = ("--crop", 20, 22, "--dx", -2, 2, "--dy", -3, 4, "--fill", 12.5)
     value = evaluated(small, *own, *options, "--method", "shared")
-    expected = lenetshift.evaluate_shifts(
-        network(folder), test.images, test.labels,
-        lenetshift.ShiftGrid(range(-2, 3), range(-3, 5)), crop=(20, 22), fill=12.5, method="shared",
-    )  # fmt: skip
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+    how = {"crop": (20, 22), "fill": 12.5, "method": "shared"}
+    grid = lenetshift.ShiftGrid(range(-2, 3), range(-3, 5))
+    check_same(value, lenetshift.evaluate_shifts(net, test, grid=grid, **how))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_every_option_is_that_of_evaluate_shifts(folder: Path, small: Path) -> N
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_warnings_about_meaningless_results(name: str, said: str, small: Path) -> None:
+def test_warnings_about_meaningless_results(name, said, small) -> None:
     options = ("--model", f"net.py:{name}", "--weights", "net.pt", "--data", small)
     status, text, errors = run("evaluate", *options, "--no-intervals")
     assert status == 0, errors
@@ -222,14 +224,9 @@ def test_warnings_about_meaningless_results(name: str, said: str, small: Path) -
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_network_is_not_run_again_after_the_evaluation(small: Path) -> None:
+def test_the_network_is_not_run_again_after_the_evaluation(small) -> None:
     """A network that fails in its second evaluation loses nothing."""
-    counting = Path("counting.py")
-    counting.write_text(
-        "from net import *\n\n\nclass Once(Net):\n    asked = 0\n\n    def forward(self, x):\n"
-        "        Once.asked += len(x)\n        assert Once.asked < 4000\n        return super().forward(x)\n"
-    )
-    options = ("--model", "counting.py:Once", "--weights", "net.pt", "--data", small)
+    options = ("--model", "net.py:Once", "--weights", "net.pt", "--data", small)
     how = ("--no-intervals", "--method", "plain", "--json", "a.json", "--plot", "a.png")
     status, text, errors = run("evaluate", *options, *how)
     assert status == 0, errors
@@ -242,7 +239,7 @@ OWN = ("--model", "net.py:Net", "--weights", "net.pt")
 
 
 @pytest.mark.usefixtures("folder")
-def test_an_interval_that_cannot_be_computed(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interval_that_cannot_be_computed(small, monkeypatch) -> None:
     interval = lenetshift.Evaluation.interval
 
     def fail(self: Any, metric: str, level: float) -> Any:
@@ -260,7 +257,7 @@ def test_an_interval_that_cannot_be_computed(small: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("folder")
-def test_ctrl_c_during_the_intervals(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_during_the_intervals(small, monkeypatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -272,7 +269,7 @@ def test_ctrl_c_during_the_intervals(small: Path, monkeypatch: pytest.MonkeyPatc
     assert errors.splitlines()[-1] == "interrupted: without intervals"
 
 
-def test_a_full_disk_loses_no_text(folder: Path, small: Path) -> None:
+def test_a_full_disk_loses_no_text(folder, small) -> None:
     options = (*OWN, "--data", small, "--no-intervals", "--json", "a.json", "--plot", "a.png")
 
     def fill_disk() -> None:
@@ -288,7 +285,7 @@ def test_a_full_disk_loses_no_text(folder: Path, small: Path) -> None:
     assert not list(folder.glob("*a.*"))
 
 
-def test_in_text_with_another_level_and_a_map(folder: Path, small: Path) -> None:
+def test_in_text_with_another_level_and_a_map(folder, small) -> None:
     options = ("--model", "net.py:Loud", "--weights", "net.pt", "--plot", "map.png")
     options += ("--json", "result.json", "--level", 0.5, "--data", small)
     status, text, errors = run("evaluate", *options)
@@ -312,7 +309,7 @@ def test_in_text_with_another_level_and_a_map(folder: Path, small: Path) -> None
         assert png.text["Title"] == "Accuracy at every shift"
 
 
-def test_a_ready_module_keeps_its_weights(folder: Path, small: Path) -> None:
+def test_a_ready_module_keeps_its_weights(folder, small) -> None:
     torch.manual_seed(1)
     value = evaluated(small, "--model", "net.py:ready", "--no-intervals")
     torch.manual_seed(1)
@@ -322,30 +319,31 @@ def test_a_ready_module_keeps_its_weights(folder: Path, small: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["lenet5", "mlp", "symmetric_lenet5", "pooled_mlp"])
-def test_a_checkpoint(model: str, tmp_path: Path, small: Path) -> None:
+def test_a_checkpoint(model, tmp_path, small) -> None:
     checkpoint = write_checkpoint(tmp_path, model)
     value = evaluated(small, "--checkpoint", checkpoint, "--no-intervals")
     test = lenetshift.load_mnist(small)[1]
-    expected = lenetshift.evaluate_shifts(lenetshift.build_model(model, seed=3), test)
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+    check_same(value, lenetshift.evaluate_shifts(lenetshift.build_model(model, seed=3), test))
     assert (value["model"], value["method"]) == (model, "fused")
 
 
-def test_in_a_process_the_json_alone_is_on_standard_output(folder: Path, small: Path) -> None:
+def test_in_a_process_the_json_alone_is_on_standard_output(folder, small) -> None:
     options = ("--model", "net.py:Loud", "--data", small, "--json", "-", "--no-intervals")
     done = python("-m", "lenetshift", "evaluate", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert np.shape(json.loads(done.stdout)["accuracy_map"]) == (5, 11)
 
 
-def test_a_model_may_use_the_package(folder: Path, small: Path) -> None:
+OWN_WITH_OPS = """
+import lenetshift, torch
+assert torch.ops.lenetshift.c3_conv and callable(lenetshift.train)
+Net = lenetshift.LeNet5
+"""
+
+
+def test_a_model_may_use_the_package(folder, small) -> None:
     """Including its ops, which a command imports late."""
-    (folder / "own.py").write_text(
-        "import lenetshift, torch\n"
-        "assert torch.ops.lenetshift.c3_conv and callable(lenetshift.train)\n"
-        "Net = lenetshift.LeNet5\n"
-    )
+    (folder / "own.py").write_text(OWN_WITH_OPS)
     options = ("--model", "own.py:Net", "--data", small, "--no-intervals")
     done = python("-m", "lenetshift", "evaluate", *options, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -450,7 +448,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--weight", "net.pt"], "unrecognized arguments: --weight net.pt"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line(options: list[str], named: str, folder: Path, small: Path) -> None:
+def test_bad_input_is_one_line(options, named, folder, small) -> None:
     for name, contents in BAD_MODELS.items():
         (folder / name).write_bytes(contents)
     executed = folder / "executed"
@@ -482,12 +480,12 @@ def test_bad_input_is_one_line(options: list[str], named: str, folder: Path, sma
     assert not left
 
 
-def test_the_pickles_of_these_tests_do_run_code(tmp_path: Path) -> None:
+def test_the_pickles_of_these_tests_do_run_code(tmp_path) -> None:
     torch.load(pickled(tmp_path / "code.pt", tmp_path / "executed"), weights_only=False)
     assert (tmp_path / "executed").exists()
 
 
-def test_a_warning_is_one_line(folder: Path, small: Path) -> None:
+def test_a_warning_is_one_line(folder, small) -> None:
     text = "import warnings\nwarnings.warn('two\\nlines')\nfrom net import Net\n"
     (folder / "warns.py").write_text(text)
     options = ("--model", "warns.py:Net", "--data", small, "--no-intervals")

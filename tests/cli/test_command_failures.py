@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 from command_line import run, write_checkpoint
@@ -13,7 +12,7 @@ from lenetshift.figures import moved_image
 
 
 @pytest.mark.usefixtures("no_probe", "short_bench")
-def test_a_full_disk(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(small, tmp_path, monkeypatch) -> None:
     checkpoint = write_checkpoint(tmp_path, "mlp")
 
     def full(_: int) -> None:
@@ -38,9 +37,7 @@ def test_a_full_disk(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert errors.count("\n") == 1
 
 
-def test_a_figure_that_cannot_be_drawn(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_figure_that_cannot_be_drawn(small, tmp_path, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("no\nglyph")
 

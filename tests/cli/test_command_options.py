@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from command_line import python, run, write_checkpoint
@@ -36,7 +35,7 @@ from lenetshift.cli.options import OneLineParser
         ("completion ksh", "argument shell: invalid choice: 'ksh'"),
     ],
 )
-def test_bad_input_is_one_line(line: str, error: str) -> None:
+def test_bad_input_is_one_line(line, error) -> None:
     status, text, errors = run(*line.split())
     assert (status, text) == (2, "")
     name = line.partition(" ")[0]
@@ -75,7 +74,7 @@ def numeric_options() -> Iterator[tuple[str, argparse.Action]]:
                 yield name, action
 
 
-def test_a_negative_number_in_any_notation_is_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_negative_number_in_any_notation_is_a_value(capsys) -> None:
     made = command.parser()
     found = set()
     for name, action in numeric_options():
@@ -105,7 +104,7 @@ def test_what_looks_like_an_option_stays_one() -> None:
     assert errors == "lenetshift evaluate: error: argument --mean: expected at least one argument\n"
 
 
-def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
+def test_an_impossible_isa_is_one_line(tmp_path) -> None:
     checkpoint = write_checkpoint(tmp_path, "mlp")
     for arguments in (
         ("bench",),
@@ -127,7 +126,7 @@ def test_an_impossible_isa_is_one_line(tmp_path: Path) -> None:
         "evaluate --checkpoint checkpoints/mlp.pt --plot made.png",
     ],
 )
-def test_an_unusable_matplotlib_is_reported_before_the_work(line: str, tmp_path: Path) -> None:
+def test_an_unusable_matplotlib_is_reported_before_the_work(line, tmp_path) -> None:
     write_checkpoint(tmp_path, "mlp")
     settings = tmp_path / "settings"
     settings.write_bytes("font.family: Ärial\n".encode("latin-1"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from command_line import ROOT, python, run
@@ -31,7 +29,7 @@ sys.exit(console())
 
 
 @pytest.mark.parametrize("name", command.COMMANDS)
-def test_help_and_errors_in_options_need_no_torch(name: str) -> None:
+def test_help_and_errors_in_options_need_no_torch(name) -> None:
     done = python("-c", WITHOUT_TORCH, name, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Example:\n\n    lenetshift {name}" in done.stdout
@@ -67,7 +65,7 @@ def test_each_example_can_be_parsed() -> None:
 
 
 @pytest.mark.parametrize("module", [reproduce, study, verify])
-def test_a_module_names_itself_in_errors(module: ModuleType) -> None:
+def test_a_module_names_itself_in_errors(module) -> None:
     status, text, errors = run("--frob", main=module.main)
     assert (status, text) == (2, "")
     assert errors.startswith(f"python -m {module.__name__.removesuffix('.__main__')}: error: ")
@@ -79,15 +77,12 @@ def test_python_m_and_the_script_name_themselves() -> None:
     assert done.stderr.startswith("python -m lenetshift grid: error: the following arguments are")
     done = python("-m", "lenetshift", "--version")
     assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
-    done = python(
-        "-c",
-        "import sys; from lenetshift.cli import command; sys.argv[1:] = ['--help']; "
-        "command.console_reproduce()",
-    )
+    script = "from lenetshift.cli import command; command.console_reproduce()"
+    done = python("-c", script, "--help")
     assert "python -m lenetshift.reproduce --quick --out results" in done.stdout
 
 
-def test_a_torch_that_cannot_be_imported(tmp_path: Path) -> None:
+def test_a_torch_that_cannot_be_imported(tmp_path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so:\\nno such file')\n")
     environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
     for arguments in (("evaluate", "--checkpoint", "x.pt"), ("verify", "x"), ("bench",)):
@@ -116,7 +111,7 @@ def test_the_package_is_whole_wherever_it_is_imported() -> None:
     assert "has no attribute 'nonsense'" in done.stdout
 
 
-def test_somebody_elses_module_has_the_ops(tmp_path: Path) -> None:
+def test_somebody_elses_module_has_the_ops(tmp_path) -> None:
     """Even if its package imports this one while Python is still looking for the module."""
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "__init__.py").write_text("import lenetshift\n")
@@ -128,7 +123,7 @@ def test_somebody_elses_module_has_the_ops(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "['-m', 'lenetshift'] True\n"), done.stderr
 
 
-def test_study_and_verify(tmp_path: Path) -> None:
+def test_study_and_verify(tmp_path) -> None:
     """In processes, as a study starts processes of its own."""
     options = ("--quick", "--experiments", "table", "--jobs", 2, "--out", tmp_path / "study")
     done = python("-m", "lenetshift", "study", *options)

@@ -39,8 +39,8 @@ def shell(
         ("2> >(:)", 8, ""),
     ],
 )
-def test_a_run_finishes_and_its_status_says_what_was_lost(
-    small: Path, tmp_path: Path, redirections: str, status: int, lost: str
+def test_a_run_finishes_and_its_status_shows_the_loss(
+    small, tmp_path, redirections, status, lost
 ) -> None:
     options = ["--data", small, "--out", tmp_path, "--models", "biased_lenet5", "--epochs", "1"]
     done = shell(redirections, *options)
@@ -71,9 +71,7 @@ def test_a_run_finishes_and_its_status_says_what_was_lost(
         (["--help"], "> /dev/full", 4),
     ],
 )
-def test_an_unreported_error_keeps_its_status(
-    tmp_path: Path, options: list[str], redirections: str, status: int
-) -> None:
+def test_an_unreported_error_keeps_its_status(tmp_path, options, redirections, status) -> None:
     done = shell(redirections, "--out", tmp_path, *options)
     assert done.returncode == status
     assert not done.stdout
@@ -82,7 +80,7 @@ def test_an_unreported_error_keeps_its_status(
 
 
 @pytest.mark.parametrize("redirection", ["> /dev/full", ">&-"])
-def test_json_that_is_lost(redirection: str) -> None:
+def test_json_that_is_lost(redirection) -> None:
     done = shell(redirection, "doctor", "--no-torch", "--json", module="lenetshift")
     assert done.returncode == 4
     assert done.stderr.startswith("python -m lenetshift: standard output is lost: ")
@@ -146,9 +144,7 @@ def closed_file(tmp_path: Path) -> Any:
         return file
 
 
-def test_streams_that_are_closed_within_python(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_streams_that_are_closed_within_python(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdout", closed_file(tmp_path))
     monkeypatch.setattr(sys, "stderr", closed_file(tmp_path))
     with guarded_streams() as (output, errors):
@@ -166,9 +162,7 @@ def test_what_a_stream_cannot_show_is_escaped_and_the_stream_stays_as_it_was() -
     assert stream.errors == "strict"
 
 
-def test_other_people_s_code_cannot_take_the_streams_away(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_other_people_s_code_cannot_take_the_streams_away(capsys) -> None:
     with printing_aside():
         print("aside")
         sys.stdout = sys.stderr = None  # type: ignore[assignment]
@@ -177,7 +171,7 @@ def test_other_people_s_code_cannot_take_the_streams_away(
     assert capsys.readouterr() == ("a result\n", "aside\na line\n")
 
 
-def test_the_streams_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_streams_are_put_back(monkeypatch) -> None:
     mine: Any = io.StringIO()
     monkeypatch.setattr(sys, "stdout", mine)
     monkeypatch.setattr(sys, "stderr", None)
