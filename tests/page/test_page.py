@@ -70,6 +70,10 @@ def unpacked(page, name):
     return gzip.decompress(base64.b64decode(page.texts[name]))
 
 
+def indices_of(page):
+    return np.frombuffer(unpacked(page, "indices"), "<i4").tolist()
+
+
 def manifest(page):
     return json.loads(page.texts["manifest"])
 
@@ -86,7 +90,7 @@ def test_blocks_hold_the_data_the_answers_and_the_weights(page_of_all, small):
     test_set = load_mnist(small)[1]
     assert unpacked(page, "images") == test_set.images.numpy().tobytes()
     assert list(unpacked(page, "labels")) == test_set.labels.tolist()
-    assert np.frombuffer(unpacked(page, "indices"), "<i4").tolist() == list(range(40))
+    assert indices_of(page) == list(range(40))
     assert (listed["n_images"], listed["n_test"], listed["image_offset"]) == (40, 40, 0)
     # The biased model stands next to the unbiased one.
     assert [model["name"] for model in listed["models"]][:2] == ["lenet5", "biased_lenet5"]
@@ -149,7 +153,7 @@ def test_sections_come_in_their_order(tmp_path):
     listed = manifest(page)
     assert listed["figures"] == [4017, 4888, 5392, 8655]
     assert (listed["n_test"], listed["n_images"]) == (1000, 1004)
-    indices = np.frombuffer(unpacked(page, "indices"), "<i4").tolist()
+    indices = indices_of(page)
     assert indices == [*range(0, 10_000, 10), 4017, 4888, 5392, 8655]
     images = np.frombuffer(unpacked(page, "images"), np.uint8).reshape(-1, 28, 28)
     assert np.array_equal(images, load_mnist()[1].images[indices])
@@ -181,14 +185,10 @@ def test_text_from_data_is_escaped(small, tmp_path, monkeypatch):
     value["note"] = evil
     monkeypatch.setitem(texts.SHORT_NAMES, "pooled_mlp", evil)  # in the manifest too
     value["environment"] |= {"processor": evil, "lenetshift": evil, "platform": evil}
-    dossier = {
-        "note": evil,
-        "study": {"seeds": 2},
-        "table": None,
-        "claims": [{"claim": 1, "sentence": evil, "verdict": evil, "parts": [
-            {"name": evil, "hypothesis": evil, "measure": evil, "verdict": evil, "value": None}
-        ]}],
-    }  # fmt: skip
+    names = ("name", "hypothesis", "measure", "verdict")
+    part = {**dict.fromkeys(names, evil), "value": None}
+    claim = {"claim": 1, "sentence": evil, "verdict": evil, "parts": [part]}
+    dossier = {"note": evil, "study": {"seeds": 2}, "table": None, "claims": [claim]}
     text = render_page(job, checkpoints, value, dossier)
     page = _Reader(text)
     assert not page.attributes("img")
@@ -252,7 +252,7 @@ def test_too_much_data_is_thinned_out_evenly(small, tmp_path, monkeypatch, limit
     page = _Reader(text)
     n = manifest(page)["n_test"]
     assert n == 10 if limit != "MOST_BYTES" else 10 <= n < 40
-    indices = np.frombuffer(unpacked(page, "indices"), "<i4").tolist()
+    indices = indices_of(page)
     assert indices == lenetshift.data.dataset.evenly_spaced(n, 40).tolist()
     predictions = checkpoints["pooled_mlp"].evaluated()[indices]
     assert unpacked(page, "answers-pooled_mlp") == predictions.numpy().tobytes()
@@ -298,9 +298,8 @@ def test_a_study_of_other_data_is_refused(small, tmp_path, monkeypatch):
 
 def test_three_sentences_say_what_was_found(small, tmp_path):
     _, _, value = finished(small, tmp_path, "--models", "lenet5,mlp,pooled_mlp,biased_lenet5")
-    for name, (unmoved, moved) in {
-        "lenet5": (0.9655, 0.577), "mlp": (0.9245, 0.4), "pooled_mlp": (0.8783, 0.406),
-    }.items():  # fmt: skip
+    accuracies = {"lenet5": (0.9655, 0.577), "mlp": (0.9245, 0.4), "pooled_mlp": (0.8783, 0.406)}
+    for name, (unmoved, moved) in accuracies.items():
         value["models"][name]["unmoved"]["accuracy"] = unmoved
         value["models"][name]["moved"]["accuracy"] = moved
     for share, fraction in zip(value["position_bias"], (0.913, 0.968), strict=True):
@@ -321,16 +320,12 @@ def test_three_sentences_say_what_was_found(small, tmp_path):
 
 def test_modules_are_joined_after_what_they_import(tmp_path):
     (tmp_path / "a.js").write_text("export const a = 1;\n")
-    (tmp_path / "b.js").write_text(
-        'import { a } from "./a.js";\n\nexport function b() { return a; }\n'
-    )
-    (tmp_path / "main.js").write_text(
-        'import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\n\nb(a);\n'
-    )
-    joined = bundle.script(tmp_path)
-    assert joined == (
-        "// a.js\nconst a = 1;\n\n// b.js\nfunction b() { return a; }\n\n// main.js\nb(a);\n\n"
-    )
+    b = 'import { a } from "./a.js";\n\nexport function b() { return a; }\n'
+    (tmp_path / "b.js").write_text(b)
+    main = 'import { b } from "./b.js";\nimport {\n  a,\n} from "./a.js";\n\nb(a);\n'
+    (tmp_path / "main.js").write_text(main)
+    joined = "// a.js\nconst a = 1;\n\n// b.js\nfunction b() { return a; }\n\n// main.js\nb(a);\n\n"
+    assert bundle.script(tmp_path) == joined
 
 
 @pytest.mark.parametrize(
@@ -412,7 +407,7 @@ def edited(change):
         ),
         (
             lambda f: shutil.copy(f / "checkpoints/biased_lenet5.pt", f / "checkpoints/mlp.pt"),
-            "mlp.pt: model: got 'biased_lenet5', expected 'mlp'",
+            "mlp.pt: got answers [40, 5, 11] of biased_lenet5, expected [40, 5, 11] of mlp",
         ),
         (edited(lambda v: v.update(schema=1)), "{f}/results.json: $.schema: got 1, expected 2"),
         (
