@@ -50,7 +50,7 @@ def check_refused(out: Path, message: str, expected: Expectation = EXPECTED) -> 
 DAMAGED = r"^[^\n]*mlp\.pt: damaged, or of another version: "
 
 
-def test_a_checkpoint_returns_as_it_was(out: Path) -> None:
+def test_a_checkpoint_returns_as_it_was(out) -> None:
     assert load_checkpoint(out, "lenet5", EXPECTED) is None
     loaded = load_checkpoint(out, "mlp", EXPECTED)
     assert loaded is not None
@@ -78,14 +78,14 @@ def test_where_training_diverged() -> None:
     assert divergence([[1, 2]], torch.tensor([1, inf])) == "w is not finite after 1 epochs"
 
 
-def test_other_programs_read_a_checkpoint(out: Path) -> None:
+def test_other_programs_read_a_checkpoint(out) -> None:
     path = checkpoint_path(out, "mlp")
     assert torch.equal(torch.load(path, weights_only=True)["state_dict"]["w"], WEIGHTS["w"])
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
 
 
-def test_each_flipped_byte_is_found(out: Path) -> None:
+def test_each_flipped_byte_is_found(out) -> None:
     path = checkpoint_path(out, "mlp")
     good = path.read_bytes()
     for at in range(len(good)):
@@ -94,25 +94,25 @@ def test_each_flipped_byte_is_found(out: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:100], lambda b: b[:-1], lambda b: b + b"\n"])
-def test_other_lengths_are_found(out: Path, change: Callable[[bytes], bytes]) -> None:
+def test_other_lengths_are_found(out, change) -> None:
     path = checkpoint_path(out, "mlp")
     path.write_bytes(change(path.read_bytes()))
     check_refused(out, DAMAGED)
 
 
-def test_what_would_run_code_is_refused(out: Path, tmp_path: Path) -> None:
+def test_what_would_run_code_is_refused(out, tmp_path) -> None:
     executed = tmp_path / "executed"
     checkpoint_path(out, "mlp").write_bytes(pack_tensors({"schema": Code(executed)}))
     check_refused(out, r"weights_only=True\) refuses")
     assert not executed.exists()
 
 
-def test_other_settings_are_named(out: Path) -> None:
+def test_other_settings_are_named(out) -> None:
     other = Expectation({"epochs": 3}, WEIGHTS, 3, 4, (2, 1, 3))
     check_refused(out, r"settings\.epochs: was written with 2, now it is 3; del", other)
 
 
-def test_a_folder_in_its_place_is_named(out: Path) -> None:
+def test_a_folder_in_its_place_is_named(out) -> None:
     checkpoint_path(out, "mlp").unlink()
     checkpoint_path(out, "mlp").mkdir()
     check_refused(out, r"^cannot read .*mlp\.pt: not a file$")
@@ -195,7 +195,7 @@ def put_weight(name: str, change: Callable[[torch.Tensor], Any]) -> Change:
         *[(operator.methodcaller("pop", name), f"got no {name}, expected one") for name in ENTRIES],
     ],
 )
-def test_a_wrong_entry_is_named(change: Change, complaint: str, small: Path, copy: Path) -> None:
+def test_a_wrong_entry_is_named(change, complaint, small, copy) -> None:
     path = checkpoint_path(copy, "pooled_mlp")
     content = torch.load(path, weights_only=True)
     change(content)
@@ -219,9 +219,7 @@ def holding_itself() -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
-    name: str, small: Path, finished: Path, tmp_path: Path
-) -> None:
+def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(name, small, finished, tmp_path) -> None:
     """By a reader of a single checkpoint, such as the command grid."""
     content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
     path = tmp_path / "mlp.pt"
@@ -254,9 +252,7 @@ def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
         (put(settings={"activation": holding_itself()}), "settings: got values that JSON cannot"),
     ],
 )
-def test_a_single_checkpoint_is_checked_as_closely(
-    change: Change, complaint: str, finished: Path, tmp_path: Path
-) -> None:
+def test_a_single_checkpoint_is_checked_as_closely(change, complaint, finished, tmp_path) -> None:
     content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
     change(content)
     path = tmp_path / "mlp.pt"
@@ -266,11 +262,11 @@ def test_a_single_checkpoint_is_checked_as_closely(
     assert str(raised.value).startswith(f"{path}: {complaint}")
 
 
-def test_another_type_is_refused(small: Path, copy: Path) -> None:
+def test_another_type_is_refused(small, copy) -> None:
     checkpoint_path(copy, "pooled_mlp").write_bytes(pack_tensors([1]))
     assert "pooled_mlp.pt: got list, expected a dict; delete it" in refused(small, copy)
 
 
-def test_a_models_file_under_anothers_name_is_refused(small: Path, copy: Path) -> None:
+def test_a_models_file_under_anothers_name_is_refused(small, copy) -> None:
     shutil.copy(checkpoint_path(copy, "mlp"), checkpoint_path(copy, "lenet5"))
     assert "lenet5.pt: model: got 'mlp', expected 'lenet5'; delete" in refused(small, copy)

@@ -342,9 +342,8 @@ def test_full_disk_is_one_line(small, tmp_path):
     def check_failure(file, n_checkpoints, *others):
         done = command(*options, *others, preexec_fn=fill_disk)
         assert done.returncode == 2
-        assert done.stderr.splitlines()[-1] == (
-            f"python -m lenetshift.reproduce: error: {tmp_path / file}: File too large"
-        )
+        line = f"python -m lenetshift.reproduce: error: {tmp_path / file}: File too large"
+        assert done.stderr.splitlines()[-1] == line
         assert ("Table 1" in done.stdout) == (n_checkpoints > 0)  # no disk takes it away
         assert "Traceback" not in done.stderr
         assert not list(tmp_path.rglob(".*"))

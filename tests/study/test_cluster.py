@@ -116,9 +116,8 @@ def test_a_killed_workers_run_is_done_elsewhere(n, local, tmp_path) -> None:
                 killed.append(some.workers[0].process.pid)
                 os.kill(killed[0], signal.SIGKILL)
 
-        study(
-            tmp_path, cluster.on_cluster(some.scheduler_address, patience=200), Progress(kill_one)
-        )
+        on_cluster = cluster.on_cluster(some.scheduler_address, patience=200)
+        study(tmp_path, on_cluster, Progress(kill_one))
     assert killed
     assert contents(tmp_path) == local
 

@@ -158,9 +158,8 @@ def test_the_schema_is_one() -> None:
 
 
 def test_sha256sum_agrees(original) -> None:
-    done = subprocess.run(
-        ["sha256sum", "--quiet", "-c", "SHA256SUMS"], cwd=original, capture_output=True
-    )
+    command = ["sha256sum", "--quiet", "-c", "SHA256SUMS"]
+    done = subprocess.run(command, cwd=original, capture_output=True)
     assert done.returncode == 0, done.stdout
 
 
@@ -499,9 +498,8 @@ def test_workers_end_with_their_study(stop, tmp_path) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_is_finished_survives(stop, jobs, tmp_path, original) -> None:
     folder = tmp_path / "out"
-    process = start(
-        folder, "--quick", "--experiments", "table", "--jobs", jobs, start_new_session=True
-    )
+    options = ("--quick", "--experiments", "table", "--jobs", jobs)
+    process = start(folder, *options, start_new_session=True)
     wait_for(lambda: list(folder.rglob("*.npz")), process)
     os.killpg(process.pid, stop)  # as a terminal's Ctrl-C reaches all processes
     errors = process.communicate(timeout=300)[1].decode()
