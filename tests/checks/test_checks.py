@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 import lenetshift
-from lenetshift import Config, Dataset, ShiftGrid, metrics
+from lenetshift import MLP, Config, Dataset, ShiftGrid, build_model, metrics, predict_shifts, train
 from lenetshift.c3_table import C3_TABLE, from_dense, table_masks, to_dense
 from lenetshift.checks.errors import ArgumentError
 from lenetshift.checks.images import check_crop, check_fill, check_images
@@ -34,6 +34,7 @@ from lenetshift.data.dataset import dataset_sha256
 from lenetshift.models.lenet5 import C3Conv
 
 SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 1, "seed": 0}
+ONES = torch.ones(2).long()
 
 
 def test_an_argument_error_has_fields_and_can_be_pickled() -> None:
@@ -49,11 +50,7 @@ def test_an_argument_error_has_fields_and_can_be_pickled() -> None:
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.uint8, np.int32])
 def test_whole_numbers_of_every_kind_are_ints(kind: Any) -> None:
-    for value in (
-        check_int("n", kind(3), 0, 5),
-        check_seed(kind(3)),
-        check_batch_size(kind(3)),
-    ):
+    for value in (check_int("n", kind(3), 0, 5), check_seed(kind(3)), check_batch_size(kind(3))):
         assert value == 3
         assert type(value) is int
     rule = check_shift_rule({kind(3): (kind(1), kind(2)), 5: [kind(0), -1]})
@@ -62,7 +59,7 @@ def test_whole_numbers_of_every_kind_are_ints(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [True, np.True_, 3.0, "3", None, torch.tensor(3)])
-def test_what_is_no_whole_number_is_refused(value: Any) -> None:
+def test_other_values_are_not_ints(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^n: got [^\n]*, expected an int of 0 or more$"):
         check_int("n", value, 0)
 
@@ -76,15 +73,16 @@ NUMBERS = [
 
 NOT_NUMBERS = [
     *(True, np.True_, torch.tensor(True), np.array(True), "1", b"1", None, 1j, np.complex64(1)),
-    *(
-        {1: 2},
-        print,
-        torch.tensor(1.0).to_sparse(),
-        torch.tensor(1.0, device="meta"),
-        Decimal("sNaN"),
-    ),
+    *({1: 2}, print, torch.tensor(1.0).to_sparse(), torch.tensor(1.0, device="meta")),
     *(float("nan"), np.float32("inf"), torch.tensor(-torch.inf), 10**400, Fraction(10**400)),
-    *(Decimal("1e400"), Decimal("NaN"), np.array("1"), np.array("1", "M8[s]"), np.array(None)),
+    *(
+        Decimal("sNaN"),
+        Decimal("1e400"),
+        Decimal("NaN"),
+        np.array("1"),
+        np.array("1", "M8[s]"),
+        np.array(None),
+    ),
 ]
 
 
@@ -102,13 +100,12 @@ def test_numbers_of_every_kind_are_pixels(value: Any) -> None:
             blank = check_fill(fill, images)
             assert blank.dtype == torch.float64
             assert blank[1] == float(value)
-    assert lenetshift.Normalize(value, [1, value]).extra_repr() == (
-        f"mean=[{float(value)}], std=[1.0, {float(value)}]"
-    )
+    shown = lenetshift.Normalize(value, [1, value]).extra_repr()
+    assert shown == f"mean=[{float(value)}], std=[1.0, {float(value)}]"
 
 
 @pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
-def test_what_is_not_a_number_is_not_a_pixel(value: Any) -> None:
+def test_other_values_are_not_pixels(value: Any) -> None:
     for fill in (value, [value], [0, value, 1]):
         with pytest.raises(
             ValueError, match=r"^fill: got [^\n]*, expected a finite number, or 3, "
@@ -155,44 +152,20 @@ def test_whole_numbers_of_every_kind_are_a_crop(crop: Any) -> None:
 @pytest.mark.parametrize(
     "crop",
     [
-        *(
-            7,
-            (7,),
-            (7, 6, 1),
-            (7.0, 6),
-            (True, 6),
-            (np.True_, 6),
-            (0, 6),
-            (7, -6),
-            (9, 6),
-            (7, 7),
-            "",
-        ),
-        *(
-            "76",
-            (7, "6"),
-            {7: 6, 6: 7},
-            (2**70, 6),
-            torch.tensor([7.0, 6]),
-            torch.ones(1, 2).long(),
-        ),
-        *(
-            torch.tensor([7, 6]).to_sparse(),
-            torch.tensor([True, True]),
-            np.array(["7", "6"]),
-            print,
-        ),
-        *((Fraction(7), 6), (torch.tensor([7]), 6)),
+        *(7, (7,), (7, 6, 1), (7.0, 6), (True, 6), (np.True_, 6), (0, 6), (7, -6), (9, 6), (7, 7)),
+        *("", "76", (7, "6"), {7: 6, 6: 7}, (2**70, 6), (Fraction(7), 6), (torch.tensor([7]), 6)),
+        *(torch.tensor([7.0, 6]), torch.ones(1, 2).long(), torch.tensor([7, 6]).to_sparse()),
+        *(torch.tensor([True, True]), np.array(["7", "6"]), print),
     ],
     ids=repr,
 )
-def test_what_is_not_a_crop_is_refused(crop: Any) -> None:
+def test_other_values_are_not_crops(crop: Any) -> None:
     expected = r"expected \(height, width\) within images of 8 x 6$"
     with pytest.raises(ValueError, match=rf"^crop: got [^\n]*, {expected}"):
         check_crop(crop, (8, 6))
 
 
-def test_what_cannot_be_shown_is_named_by_its_type() -> None:
+def test_a_value_that_cannot_be_printed_is_named_by_its_type() -> None:
     class Silent:
         def __repr__(self) -> str:
             raise RuntimeError("no words")
@@ -225,26 +198,26 @@ def test_a_step_is_compared_as_it_is(step: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [1 - Fraction(1, 10**30), Decimal("1e-400"), *NOT_NUMBERS])
-def test_what_is_not_a_fraction_as_a_float_is_refused(value: Any) -> None:
+def test_other_values_are_not_fractions(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^x: got [^\n]*, expected a number between 0 and 1$"):
         check_fraction("x", value)
     assert check_fraction("x", Fraction(1, 4)) == check_fraction("x", Decimal("0.25"))
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), 10**400, True, "1", None])
-def test_what_is_no_positive_number_is_refused(value: Any) -> None:
+def test_other_values_are_not_positive_numbers(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^x: got [^\n]*, expected a positive number$"):
         check_positive("x", value)
 
 
 @pytest.mark.parametrize("value", ["c", None, ["a"], 1])
-def test_only_known_names_are_taken(value: Any) -> None:
+def test_only_known_names_are_accepted(value: Any) -> None:
     check_choice("name", "a", ("a", "b"))
     with pytest.raises(ValueError, match=r"^name: got [^\n]*, expected 'a' or 'b'$"):
         check_choice("name", value, ("a", "b"))
 
 
-def test_numpy_numbers_settle_the_same_run_as_pythons() -> None:
+def test_numpy_numbers_give_the_same_run_as_pythons() -> None:
     config = Config(
         seed=np.int64(3),  # type: ignore[arg-type]
         epochs=np.int32(1),  # type: ignore[arg-type]
@@ -262,12 +235,10 @@ def test_numpy_numbers_settle_the_same_run_as_pythons() -> None:
     data = Dataset(images, torch.arange(40) % 10)
     outcomes = []
     for n in (int, np.int64):
-        model = lenetshift.build_model("pooled_mlp", seed=n(3))
-        losses = lenetshift.train(
-            model, data, epochs=n(1), learning_rate=0.1, batch_size=n(16), seed=n(3)
-        )
+        model = build_model("pooled_mlp", seed=n(3))
+        losses = train(model, data, epochs=n(1), learning_rate=0.1, batch_size=n(16), seed=n(3))
         biased = lenetshift.position_biased(data, {n(3): (n(2), n(-1))})
-        predictions = lenetshift.predict_shifts(model.double(), images, batch_size=n(8))
+        predictions = predict_shifts(model.double(), images, batch_size=n(8))
         outcomes.append((losses[0], biased.images, predictions))
     for one, other in zip(*outcomes, strict=True):
         assert torch.equal(one, other)
@@ -276,116 +247,94 @@ def test_numpy_numbers_settle_the_same_run_as_pythons() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda images: Dataset(images, [1, 2]), "labels: got list, expected int64 [2]"),
-        (lambda images: Dataset(images, np.zeros(2)), "labels: got ndarray, expected int64 [2]"),
-        (lambda images: Dataset(images.numpy(), torch.zeros(2)), "images: got ndarray, expected"),
+        (lambda x: Dataset(x, [1, 2]), "labels: got list, expected int64 [2]"),
+        (lambda x: Dataset(x, np.zeros(2)), "labels: got ndarray, expected int64 [2]"),
+        (lambda x: Dataset(x.numpy(), torch.zeros(2)), "images: got ndarray, expected"),
+        (lambda x: Config(grid=(11, 5)), "grid: got tuple, expected a ShiftGrid"),
+        (lambda x: dataset_sha256([x]), "dataset: got list, expected a Dataset"),
+        (lambda x: ShiftGrid(dx=x), "dx: got uint8 [2, 28, 28], expected a non-empty"),
         (
-            lambda images: lenetshift.summarize(images[:, :5, :11], [1, 2], ShiftGrid()),
-            "labels: got list, expected integers [2]",
+            lambda x: ShiftGrid().index(x, 0),
+            "shift: got (dx, dy) = (uint8 [2, 28, 28], 0), expected dx in",
         ),
+        (lambda x: build_model(["mlp"]), "name: got ['mlp'], expected one of"),
+        (lambda x: build_model(x), "name: got uint8 [2, 28, 28], expected"),
+        (lambda x: build_model("mlp", seed=x), "seed: got uint8 [2, 28, 28], expected an int"),
+        (lambda x: train(MLP, x, **SETTINGS), "model: got type, expected a Module"),
+        (lambda x: train(MLP(), (x, [1, 2]), **SETTINGS), "dataset: got tuple, expected a Dataset"),
         (
-            lambda images: lenetshift.summarize([[[1]]], torch.ones(1), ShiftGrid()),
-            "predictions: got list, expected integers [N, 5, 11]",
-        ),
-        (
-            lambda images: lenetshift.summarize(images.numpy(), torch.ones(1), ShiftGrid()),
-            "predictions: got uint8 [2, 28, 28], expected integers [N, 5, 11]",
-        ),
-        (
-            lambda images: lenetshift.predict_shifts(lenetshift.MLP(), images.tolist()),
-            "images: got list, expected uint8 or floating [N, H, W] or",
-        ),
-        (
-            lambda images: lenetshift.predict_shifts(lenetshift.MLP(), images, (11, 5)),
-            "grid: got tuple, expected a ShiftGrid",
-        ),
-        (
-            lambda images: lenetshift.predict_shifts(lenetshift.MLP, images),
-            "model: got type, expected a Module",
-        ),
-        (
-            lambda images: lenetshift.summarize(images[:, :5, :11], torch.ones(2).long(), (5, 11)),
-            "grid: got tuple, expected a ShiftGrid",
-        ),
-        (
-            lambda images: lenetshift.train(lenetshift.MLP(), (images, [1, 2]), **SETTINGS),
-            "dataset: got tuple, expected a Dataset",
-        ),
-        (
-            lambda images: lenetshift.train(lenetshift.MLP, images, **SETTINGS),
-            "model: got type, expected a Module",
-        ),
-        (
-            lambda images: lenetshift.position_biased(images, {}),
-            "dataset: got uint8 [2, 28, 28], expected a Dataset",
-        ),
-        (
-            lambda images: lenetshift.position_biased(
-                Dataset(images, torch.ones(2).long()), [(3, (1, 0))]
-            ),
-            "rule: got list, expected a Mapping",
-        ),
-        (lambda images: Config(grid=(11, 5)), "grid: got tuple, expected a ShiftGrid"),
-        (
-            lambda images: to_dense(np.zeros((60, 5, 5)), C3_TABLE, 6),
-            "weight: got ndarray, expected a Tensor",
-        ),
-        (
-            lambda images: from_dense(np.zeros((16, 6, 5, 5)), C3_TABLE),
-            "weight: got ndarray, expected a Tensor",
-        ),
-        (
-            lambda images: lenetshift.to_masked_dense({"c3.weight": np.zeros((60, 5, 5))}),
-            "c3.weight: got ndarray, expected a Tensor",
-        ),
-        (
-            lambda images: lenetshift.to_masked_dense(None),
-            "state_dict: got NoneType, expected a Mapping",
-        ),
-        (
-            lambda images: lenetshift.from_masked_dense(images),
-            "state_dict: got uint8 [2, 28, 28], expected a Mapping",
-        ),
-        (lambda images: table_masks(None), "table: got NoneType, expected a Sequence"),
-        (lambda images: table_masks([1]), "table[0]: got int, expected a Sequence"),
-        (lambda images: C3Conv(((0, 1.0),)), "table[0]: got (0, 1.0), expected one or more"),
-        (
-            lambda images: to_dense(torch.zeros(60, 5, 5), C3_TABLE, None),
-            "n_inputs: got None, expected an int of 6 or more",
-        ),
-        (lambda images: dataset_sha256([images]), "dataset: got list, expected a Dataset"),
-        (lambda images: lenetshift.build_model(["mlp"]), "name: got ['mlp'], expected one of"),
-        (
-            lambda images: lenetshift.predict_shifts(lenetshift.MLP(), images, return_logits=[]),
-            "return_logits: got list, expected True or False",
-        ),
-        (
-            lambda images: lenetshift.train(
-                lenetshift.MLP(),
-                Dataset(images, torch.ones(2).long()),
-                on_progress=[print],
-                **SETTINGS,
-            ),
+            lambda x: train(MLP(), Dataset(x, ONES), on_progress=[print], **SETTINGS),
             "on_progress: got list, expected a function, or None",
         ),
         (
-            lambda images: ShiftGrid().index(images, 0),
-            "shift: got (dx, dy) = (uint8 [2, 28, 28], 0), expected dx in",
+            lambda x: lenetshift.position_biased(x, {}),
+            "dataset: got uint8 [2, 28, 28], expected a Dataset",
         ),
         (
-            lambda images: lenetshift.build_model("mlp", seed=images),
-            "seed: got uint8 [2, 28, 28], expected an int",
+            lambda x: lenetshift.position_biased(Dataset(x, ONES), [(3, (1, 0))]),
+            "rule: got list, expected a Mapping",
         ),
-        (lambda images: ShiftGrid(dx=images), "dx: got uint8 [2, 28, 28], expected a non-empty"),
-        (lambda images: lenetshift.build_model(images), "name: got uint8 [2, 28, 28], expected"),
-        (lambda images: C3Conv()(None), "input: got NoneType, expected a Tensor"),
+        (lambda x: predict_shifts(MLP, x), "model: got type, expected a Module"),
+        (lambda x: predict_shifts(MLP(), x, (11, 5)), "grid: got tuple, expected a ShiftGrid"),
         (
-            lambda images: torch.ops.lenetshift.translate(images, None),
+            lambda x: predict_shifts(MLP(), x.tolist()),
+            "images: got list, expected uint8 or floating [N, H, W] or",
+        ),
+        (
+            lambda x: predict_shifts(MLP(), x, return_logits=[]),
+            "return_logits: got list, expected True or False",
+        ),
+        (
+            lambda x: metrics.summarize(x[:, :5, :11], [1, 2], ShiftGrid()),
+            "labels: got list, expected integers [2]",
+        ),
+        (
+            lambda x: metrics.summarize([[[1]]], ONES, ShiftGrid()),
+            "predictions: got list, expected integers [N, 5, 11]",
+        ),
+        (
+            lambda x: metrics.summarize(x.numpy(), ONES, ShiftGrid()),
+            "predictions: got uint8 [2, 28, 28], expected integers [N, 5, 11]",
+        ),
+        (
+            lambda x: metrics.summarize(x[:, :5, :11], ONES, (5, 11)),
+            "grid: got tuple, expected a ShiftGrid",
+        ),
+        (
+            lambda x: to_dense(np.zeros((60, 5, 5)), C3_TABLE, 6),
+            "weight: got ndarray, expected a Tensor",
+        ),
+        (
+            lambda x: to_dense(torch.zeros(60, 5, 5), C3_TABLE, None),
+            "n_inputs: got None, expected an int of 6 or more",
+        ),
+        (
+            lambda x: from_dense(np.zeros((16, 6, 5, 5)), C3_TABLE),
+            "weight: got ndarray, expected a Tensor",
+        ),
+        (
+            lambda x: lenetshift.to_masked_dense({"c3.weight": np.zeros((60, 5, 5))}),
+            "c3.weight: got ndarray, expected a Tensor",
+        ),
+        (
+            lambda x: lenetshift.to_masked_dense(None),
+            "state_dict: got NoneType, expected a Mapping",
+        ),
+        (
+            lambda x: lenetshift.from_masked_dense(x),
+            "state_dict: got uint8 [2, 28, 28], expected a Mapping",
+        ),
+        (lambda x: table_masks(None), "table: got NoneType, expected a Sequence"),
+        (lambda x: table_masks([1]), "table[0]: got int, expected a Sequence"),
+        (lambda x: C3Conv(((0, 1.0),)), "table[0]: got (0, 1.0), expected one or more"),
+        (lambda x: C3Conv()(None), "input: got NoneType, expected a Tensor"),
+        (
+            lambda x: torch.ops.lenetshift.translate(x, None),
             "shifts: got NoneType, expected a Tensor",
         ),
     ],
 )
-def test_what_is_of_another_type_is_refused_in_one_line(call: Any, message: str) -> None:
+def test_other_types_are_refused_in_one_line(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]*$") as error:
         call(torch.zeros(2, 28, 28, dtype=torch.uint8))
     assert str(error.value).startswith(message)
@@ -407,7 +356,7 @@ ASKED = {"method": "plain", "batch_size": 9}
 """The fastest settings: these tests are not about the method."""
 
 WITH_IMAGES = {
-    "predict_shifts": lambda images: lenetshift.predict_shifts(network(), images, GRID, **ASKED),
+    "predict_shifts": lambda images: predict_shifts(network(), images, GRID, **ASKED),
     "evaluate_shifts": lambda images: lenetshift.evaluate_shifts(
         network(), images, TRUTH, GRID, **ASKED
     ).to_dict()["metrics"],
@@ -479,10 +428,7 @@ def test_an_image_in_another_form_is_not_drawn(kind: str) -> None:
     [
         (IMAGES.to_sparse(), "sparse_coo float32 [2, 8, 8], expected uint8 or floating ["),
         (IMAGES.to("meta"), "meta float32 [2, 8, 8], expected uint8 or floating ["),
-        (
-            torch.nested.nested_tensor(list(IMAGES)),
-            "nested float32, expected uint8 or floating [",
-        ),
+        (torch.nested.nested_tensor(list(IMAGES)), "nested float32, expected uint8 or floating ["),
         (
             np.ma.masked_array(IMAGES.numpy(), IMAGES.numpy() > 0.5),
             "masked float32 [2, 8, 8], expected uint8 or floating [",
@@ -497,7 +443,7 @@ def test_an_image_in_another_form_is_not_drawn(kind: str) -> None:
         ),
     ],
 )
-def test_what_an_image_is_instead_is_said(images: Any, got: str) -> None:
+def test_the_kind_of_tensor_is_reported(images: Any, got: str) -> None:
     if isinstance(images, np.ndarray) and images.dtype == np.float64:
         pytest.skip("longdouble is float64 on this machine")
     with pytest.raises(ValueError, match=rf"^images: got {re.escape(got)}"):

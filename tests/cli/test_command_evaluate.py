@@ -1,4 +1,4 @@
-"""``lenetshift evaluate``: anybody's network, and every file that is none."""
+"""``lenetshift evaluate``: networks of one's own, and files that hold none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,15 @@ class Two(Net):
         return super().forward(x)[:, :2]
 
 
+class Once(Net):
+    n_images = 0
+
+    def forward(self, x):
+        Once.n_images += len(x)
+        assert Once.n_images < 4000
+        return super().forward(x)
+
+
 class Deep(Net):
     def forward(self, x):
         return self.forward(x)
@@ -103,7 +112,7 @@ ready, letters = Net(), "Net"
 
 
 class Net(nn.Module):
-    """The same, for what is expected."""
+    """The same network, for the expected values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +126,7 @@ class Net(nn.Module):
 
 @pytest.fixture(autouse=True)
 def paths() -> Iterator[None]:
-    """A model's folder stands on sys.path no longer than its test."""
+    """Removes a model's folder from sys.path after its test."""
     before = list(sys.path)
     yield
     sys.path[:] = before
@@ -126,7 +135,7 @@ def paths() -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a person is, with a model and its weights."""
+    """The working folder, with a model and its weights."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(NET)
     (tmp_path / "sibling.py").write_text("N = 3\n")
@@ -144,26 +153,25 @@ def network(folder: Path) -> Net:
     return net
 
 
-def evaluated(small: Path, capsys: pytest.CaptureFixture[str], *options: object) -> dict[str, Any]:
-    status, text, errors = run(capsys, "evaluate", "--data", small, *options, "--json")
+def evaluated(small: Path, *options: object) -> dict[str, Any]:
+    status, text, errors = run("evaluate", "--data", small, *options, "--json")
     assert status == 0, errors
     value: dict[str, Any] = json.loads(text)
     return value
 
 
-def without_seconds(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: item for name, item in value.items() if name != "seconds"}
+def check_same(value: dict[str, Any], expected: lenetshift.Evaluation) -> None:
+    """The command's values are those of ``evaluate_shifts``."""
+    for name, item in expected.to_dict().items():
+        if name != "seconds":
+            assert value[name] == item, name
 
 
 @pytest.mark.parametrize("weights", ["net.pt", "within.pt", "net.safetensors"])
-def test_a_network_of_one_s_own(
-    weights: str, folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    value = evaluated(small, capsys, "--model", "net.py:Net", "--weights", weights)
-    images, labels = lenetshift.load_mnist(small)[1].images, lenetshift.load_mnist(small)[1].labels
-    expected = lenetshift.evaluate_shifts(network(folder), images, labels)
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+def test_a_network_of_one_s_own(weights, folder, small) -> None:
+    value = evaluated(small, "--model", "net.py:Net", "--weights", weights)
+    expected = lenetshift.evaluate_shifts(network(folder), lenetshift.load_mnist(small)[1])
+    check_same(value, expected)
     assert (value["model"], value["weights"]) == ("net.py:Net", weights)
     assert value["level"] == 0.95
     assert list(value["intervals"]) == list(METRICS)
@@ -174,37 +182,27 @@ def test_a_network_of_one_s_own(
             assert interval == list(expected.interval(name)), name
 
 
-def test_every_option_is_that_of_evaluate_shifts(
-    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    test = lenetshift.load_mnist(small)[1]
+def test_every_option_is_that_of_evaluate_shifts(folder, small) -> None:
+    net, test = network(folder), lenetshift.load_mnist(small)[1]
     own = ("--model", "net.py:make", "--weights", "net.pt", "--no-intervals")
     options = ("--dx", -6, 6, 3, "--dy", 0, 1, "--fill", "circular", "--images", 20, "--scores")
     options += ("--mean", 0.13, "--std", 0.31, "--method", "plain", "--batch-size", 7)
-    value = evaluated(small, capsys, *own, *options)
-    some = test.subset(20)
-    expected = lenetshift.evaluate_shifts(
-        network(folder), some.images, some.labels,
-        lenetshift.ShiftGrid(range(-6, 7, 3), range(2)), fill="circular", method="plain",
-        transform=lenetshift.Normalize(0.13, 0.31), batch_size=7, return_logits=True,
-    )  # fmt: skip
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+    value = evaluated(small, *own, *options)
+    how = {"fill": "circular", "method": "plain", "batch_size": 7, "return_logits": True}
+    how |= {"transform": lenetshift.Normalize(0.13, 0.31)}
+    grid = lenetshift.ShiftGrid(range(-6, 7, 3), range(2))
+    check_same(value, lenetshift.evaluate_shifts(net, test.subset(20), grid=grid, **how))
     assert value["metrics"]["score_change"] > 0
-    darker = evaluated(small, capsys, *own, "--mean", "-1.3e-1", "--std", "31e-2", "--fill", "5e-1")
-    expected = lenetshift.evaluate_shifts(
-        network(folder), test, fill=0.5, transform=lenetshift.Normalize(-0.13, 0.31)
-    )
+    darker = evaluated(small, *own, "--mean", "-1.3e-1", "--std", "31e-2", "--fill", "5e-1")
+    normalize = lenetshift.Normalize(-0.13, 0.31)
+    expected = lenetshift.evaluate_shifts(net, test, fill=0.5, transform=normalize)
     assert darker["accuracy_map"] == expected.accuracy_map().tolist()
     assert not any(value["intervals"].values())
     options = ("--crop", 20, 22, "--dx", -2, 2, "--dy", -3, 4, "--fill", 12.5)
-    value = evaluated(small, capsys, *own, *options, "--method", "shared")
-    expected = lenetshift.evaluate_shifts(
-        network(folder), test.images, test.labels,
-        lenetshift.ShiftGrid(range(-2, 3), range(-3, 5)), crop=(20, 22), fill=12.5, method="shared",
-    )  # fmt: skip
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+    value = evaluated(small, *own, *options, "--method", "shared")
+    how = {"crop": (20, 22), "fill": 12.5, "method": "shared"}
+    grid = lenetshift.ShiftGrid(range(-2, 3), range(-3, 5))
+    check_same(value, lenetshift.evaluate_shifts(net, test, grid=grid, **how))
 
 
 @pytest.mark.parametrize(
@@ -216,50 +214,32 @@ def test_every_option_is_that_of_evaluate_shifts(
     ],
 )
 @pytest.mark.usefixtures("folder")
-def test_what_makes_figures_mean_little_is_told(
-    name: str, said: str, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_warnings_about_meaningless_results(name, said, small) -> None:
     options = ("--model", f"net.py:{name}", "--weights", "net.pt", "--data", small)
-    status, text, errors = run(capsys, "evaluate", *options, "--no-intervals")
+    status, text, errors = run("evaluate", *options, "--no-intervals")
     assert status == 0, errors
     assert "moved accuracy" in text
-    told = [line for line in errors.splitlines() if line.startswith(("note:", "warning:"))]
-    assert [line[: len(said)] for line in told] == ([said] if said else [])
+    warnings = [line for line in errors.splitlines() if line.startswith(("note:", "warning:"))]
+    assert [line[: len(said)] for line in warnings] == ([said] if said else [])
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_network_is_not_asked_again_after_the_work(
-    small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A network that fails from its second evaluation on loses nothing."""
-    counting = Path("counting.py")
-    counting.write_text(
-        "from net import *\n\n\nclass Once(Net):\n    asked = 0\n\n    def forward(self, x):\n"
-        "        Once.asked += len(x)\n        assert Once.asked < 4000\n        return super().forward(x)\n"
-    )
-    options = ("--model", "counting.py:Once", "--weights", "net.pt", "--data", small)
+def test_the_network_is_not_run_again_after_the_evaluation(small) -> None:
+    """A network that fails in its second evaluation loses nothing."""
+    options = ("--model", "net.py:Once", "--weights", "net.pt", "--data", small)
     how = ("--no-intervals", "--method", "plain", "--json", "a.json", "--plot", "a.png")
-    status, text, errors = run(capsys, "evaluate", *options, *how)
+    status, text, errors = run("evaluate", *options, *how)
     assert status == 0, errors
     assert "moved accuracy" in text
     assert json.loads(Path("a.json").read_text())["metrics"]["moved_accuracy"] > 0
     assert Path("a.png").exists()
 
 
-def fails_with(error: BaseException) -> Callable[..., Any]:
-    def fail(*_: object, **__: object) -> Any:
-        raise error
-
-    return fail
-
-
 OWN = ("--model", "net.py:Net", "--weights", "net.pt")
 
 
 @pytest.mark.usefixtures("folder")
-def test_an_interval_that_cannot_be_made_costs_no_figure(
-    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interval_that_cannot_be_computed(small, monkeypatch) -> None:
     interval = lenetshift.Evaluation.interval
 
     def fail(self: Any, metric: str, level: float) -> Any:
@@ -268,7 +248,7 @@ def test_an_interval_that_cannot_be_made_costs_no_figure(
         return interval(self, metric, level)
 
     monkeypatch.setattr(lenetshift.Evaluation, "interval", fail)
-    status, text, errors = run(capsys, "evaluate", *OWN, "--data", small, "--json")
+    status, text, errors = run("evaluate", *OWN, "--data", small, "--json")
     assert status == 0
     value = json.loads(text)
     assert value["intervals"]["flip_rate"] is None
@@ -277,27 +257,25 @@ def test_an_interval_that_cannot_be_made_costs_no_figure(
 
 
 @pytest.mark.usefixtures("folder")
-def test_ctrl_c_among_the_intervals_costs_no_figure(
-    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lenetshift.Evaluation, "interval", fails_with(KeyboardInterrupt()))
-    status, text, errors = run(capsys, "evaluate", *OWN, "--data", small, "--json", "a.json")
+def test_ctrl_c_during_the_intervals(small, monkeypatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lenetshift.Evaluation, "interval", interrupted)
+    status, text, errors = run("evaluate", *OWN, "--data", small, "--json", "a.json")
     assert status == 130
     assert "moved accuracy" in text
     assert json.loads(Path("a.json").read_text())["metrics"]["moved_accuracy"] > 0
     assert errors.splitlines()[-1] == "interrupted: without intervals"
 
 
-def test_a_full_disk_costs_no_figure(folder: Path, small: Path) -> None:
+def test_a_full_disk_loses_no_text(folder, small) -> None:
     options = (*OWN, "--data", small, "--no-intervals", "--json", "a.json", "--plot", "a.png")
 
     def fill_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
-    done = python(
-        "-m", "lenetshift", "evaluate", *options,
-        cwd=folder, preexec_fn=fill_disk,
-    )  # fmt: skip
+    done = python("-m", "lenetshift", "evaluate", *options, cwd=folder, preexec_fn=fill_disk)
     assert done.returncode == 2
     assert "moved accuracy" in done.stdout
     assert done.stderr.splitlines()[-1] == (
@@ -307,12 +285,10 @@ def test_a_full_disk_costs_no_figure(folder: Path, small: Path) -> None:
     assert not list(folder.glob("*a.*"))
 
 
-def test_in_text_with_another_level_and_a_map(
-    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_in_text_with_another_level_and_a_map(folder, small) -> None:
     options = ("--model", "net.py:Loud", "--weights", "net.pt", "--plot", "map.png")
     options += ("--json", "result.json", "--level", 0.5, "--data", small)
-    status, text, errors = run(capsys, "evaluate", *options)
+    status, text, errors = run("evaluate", *options)
     assert status == 0, errors
     value = json.loads(Path("result.json").read_text())
     low, high = value["intervals"]["moved_accuracy"]
@@ -326,18 +302,16 @@ def test_in_text_with_another_level_and_a_map(
         assert shown.startswith(line)
     assert "In brackets: 50 % intervals of this one network, over images." in text
     assert text.splitlines()[-3:-1] == ["written: result.json", "written: map.png"]
-    # What the network's code prints is no part of the output.
+    # What the network's code prints is not part of the output.
     assert "made" in errors.splitlines()
     assert "asked" in errors.splitlines()
     with Image.open("map.png") as png:
         assert png.text["Title"] == "Accuracy at every shift"
 
 
-def test_a_ready_module_keeps_its_weights(
-    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_ready_module_keeps_its_weights(folder, small) -> None:
     torch.manual_seed(1)
-    value = evaluated(small, capsys, "--model", "net.py:ready", "--no-intervals")
+    value = evaluated(small, "--model", "net.py:ready", "--no-intervals")
     torch.manual_seed(1)
     test = lenetshift.load_mnist(small)[1]
     expected = lenetshift.evaluate_shifts(Net(), test)
@@ -345,32 +319,31 @@ def test_a_ready_module_keeps_its_weights(
 
 
 @pytest.mark.parametrize("model", ["lenet5", "mlp", "symmetric_lenet5", "pooled_mlp"])
-def test_a_checkpoint(
-    model: str, tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkpoint(model, tmp_path, small) -> None:
     checkpoint = write_checkpoint(tmp_path, model)
-    value = evaluated(small, capsys, "--checkpoint", checkpoint, "--no-intervals")
+    value = evaluated(small, "--checkpoint", checkpoint, "--no-intervals")
     test = lenetshift.load_mnist(small)[1]
-    expected = lenetshift.evaluate_shifts(lenetshift.build_model(model, seed=3), test)
-    for name, item in without_seconds(expected.to_dict()).items():
-        assert value[name] == item, name
+    check_same(value, lenetshift.evaluate_shifts(lenetshift.build_model(model, seed=3), test))
     assert (value["model"], value["method"]) == (model, "fused")
 
 
-def test_in_a_process_the_json_alone_is_on_standard_output(folder: Path, small: Path) -> None:
+def test_in_a_process_the_json_alone_is_on_standard_output(folder, small) -> None:
     options = ("--model", "net.py:Loud", "--data", small, "--json", "-", "--no-intervals")
     done = python("-m", "lenetshift", "evaluate", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert np.shape(json.loads(done.stdout)["accuracy_map"]) == (5, 11)
 
 
-def test_a_model_may_use_the_package(folder: Path, small: Path) -> None:
-    """Also its ops, which a command brings in late."""
-    (folder / "own.py").write_text(
-        "import lenetshift, torch\n"
-        "assert torch.ops.lenetshift.c3_conv and callable(lenetshift.train)\n"
-        "Net = lenetshift.LeNet5\n"
-    )
+OWN_WITH_OPS = """
+import lenetshift, torch
+assert torch.ops.lenetshift.c3_conv and callable(lenetshift.train)
+Net = lenetshift.LeNet5
+"""
+
+
+def test_a_model_may_use_the_package(folder, small) -> None:
+    """Including its ops, which a command imports late."""
+    (folder / "own.py").write_text(OWN_WITH_OPS)
     options = ("--model", "own.py:Net", "--data", small, "--no-intervals")
     done = python("-m", "lenetshift", "evaluate", *options, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -475,17 +448,13 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--weight", "net.pt"], "unrecognized arguments: --weight net.pt"),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line(
-    options: list[str], named: str, folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_one_line(options, named, folder, small) -> None:
     for name, contents in BAD_MODELS.items():
         (folder / name).write_bytes(contents)
     executed = folder / "executed"
     code = pickled(folder / "code.pt", executed).read_bytes()
     (folder / "code.safetensors").write_bytes(code)
-    (folder / "code.pkl").write_bytes(
-        b"cposix\nsystem\n(V" + f"touch {executed}".encode() + b"\ntR."
-    )
+    (folder / "code.pkl").write_bytes(f"cposix\nsystem\n(Vtouch {executed}\ntR.".encode())
     for name in ("net.pt", "net.safetensors"):
         (folder / name.replace("net", "cut")).write_bytes((folder / name).read_bytes()[:200])
     torch.save([1, 2], folder / "list.pt")
@@ -496,11 +465,11 @@ def test_bad_input_is_one_line(
     for path in small.iterdir():
         cut = -1 if path.name.startswith("t10k-images") else None
         (folder / "damaged" / path.name).write_bytes(path.read_bytes()[:cut])
-    os.mkfifo(folder / "pipe")  # no device: a fault would replace it, for the whole machine
+    os.mkfifo(folder / "pipe")  # not a device, which a fault would replace for the whole machine
     before = set(folder.rglob("*"))
     data = [] if "--data" in options else ["--data", small]
-    status, text, errors = run(capsys, "evaluate", *data, *options)
-    errors = errors.replace("made\n", "")  # as the network says
+    status, text, errors = run("evaluate", *data, *options)
+    errors = errors.replace("made\n", "")  # by the network
     assert (status, text) == (2, "")
     assert errors.startswith("lenetshift evaluate: error: ")
     assert named in errors
@@ -512,18 +481,15 @@ def test_bad_input_is_one_line(
     assert not left
 
 
-def test_the_pickles_of_these_tests_do_run_code(tmp_path: Path) -> None:
-    """Or they would show nothing."""
+def test_the_pickles_of_these_tests_do_run_code(tmp_path) -> None:
     torch.load(pickled(tmp_path / "code.pt", tmp_path / "executed"), weights_only=False)
     assert (tmp_path / "executed").exists()
 
 
-def test_a_warning_is_one_line(
-    folder: Path, small: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_warning_is_one_line(folder, small) -> None:
     text = "import warnings\nwarnings.warn('two\\nlines')\nfrom net import Net\n"
     (folder / "warns.py").write_text(text)
     options = ("--model", "warns.py:Net", "--data", small, "--no-intervals")
-    status, _, errors = run(capsys, "evaluate", *options)
+    status, _, errors = run("evaluate", *options)
     assert status == 0
     assert "warning: two lines" in errors.splitlines()

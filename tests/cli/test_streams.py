@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or without a reader cost a run none of its files."""
+"""Standard streams that are closed, full or without a reader do not cost a run its files."""
 
 from __future__ import annotations
 
@@ -10,34 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import ROOT
 
 from lenetshift.cli.streams import GuardedStream, guarded_streams, printing_aside, say
 from lenetshift.reproduce import __main__ as reproduce
 
-ROOT = Path(__file__).parents[2]
-
-
-def shell(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """A run with its streams as the script sets them, ``"$@"`` being the command."""
-    command = [sys.executable, "-m", "lenetshift.reproduce", *map(str, arguments)]
-    return subprocess.run(
-        ["bash", "-c", script, "bash", *command],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-
-
 LOST = "python -m lenetshift.reproduce: standard output is lost: "
+
+
+def shell(
+    redirections: str, *arguments: object, module: str = "lenetshift.reproduce"
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with redirected streams."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    script = ["bash", "-c", f'"$@" {redirections}', "bash", *command]
+    return subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(
     ("redirections", "status", "lost"),
     [
         (">&-", 4, LOST + "closed"),
-        (
-            "> /dev/full",
-            4,
-            LOST + "No space left on device",
-        ),
+        ("> /dev/full", 4, LOST + "No space left on device"),
         ("2>&-", 8, ""),
         ("2> /dev/full", 8, ""),
         ("<&- >&- 2>&-", 12, ""),
@@ -45,11 +39,11 @@ LOST = "python -m lenetshift.reproduce: standard output is lost: "
         ("2> >(:)", 8, ""),
     ],
 )
-def test_a_run_finishes_and_its_status_says_what_was_lost(
-    small: Path, tmp_path: Path, redirections: str, status: int, lost: str
+def test_a_run_finishes_and_its_status_shows_the_loss(
+    small, tmp_path, redirections, status, lost
 ) -> None:
     options = ["--data", small, "--out", tmp_path, "--models", "biased_lenet5", "--epochs", "1"]
-    done = shell(f'"$@" {redirections}', *options)
+    done = shell(redirections, *options)
     assert done.returncode == status, done.stderr
     assert (tmp_path / "results.json").exists()
     assert "Traceback" not in done.stderr
@@ -64,7 +58,7 @@ def test_a_run_finishes_and_its_status_says_what_was_lost(
     else:
         assert "biased_lenet5: 1 epoch trained" in done.stderr
         assert [line for line in errors if "lost" in line] == ([lost] if lost else [])
-    # No file was written to by what had been meant for a stream.
+    # No output was written into a file.
     assert b"trained in" not in (tmp_path / "checkpoints" / "biased_lenet5.pt").read_bytes()
     assert reproduce.main([*map(str, options), "--resume"]) == 0
 
@@ -77,14 +71,19 @@ def test_a_run_finishes_and_its_status_says_what_was_lost(
         (["--help"], "> /dev/full", 4),
     ],
 )
-def test_what_cannot_be_told_keeps_its_status(
-    tmp_path: Path, options: list[str], redirections: str, status: int
-) -> None:
-    done = shell(f'"$@" {redirections}', "--out", tmp_path, *options)
+def test_an_unreported_error_keeps_its_status(tmp_path, options, redirections, status) -> None:
+    done = shell(redirections, "--out", tmp_path, *options)
     assert done.returncode == status
     assert not done.stdout
     assert done.stderr == {2: "", 4: done.stderr}[status]
     assert done.stderr.count("\n") == (status == 4)
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-"])
+def test_json_that_is_lost(redirection) -> None:
+    done = shell(redirection, "doctor", "--no-torch", "--json", module="lenetshift")
+    assert done.returncode == 4
+    assert done.stderr.startswith("python -m lenetshift: standard output is lost: ")
 
 
 class Full(io.StringIO):
@@ -145,9 +144,7 @@ def closed_file(tmp_path: Path) -> Any:
         return file
 
 
-def test_streams_that_are_closed_within_python(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_streams_that_are_closed_within_python(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(sys, "stdout", closed_file(tmp_path))
     monkeypatch.setattr(sys, "stderr", closed_file(tmp_path))
     with guarded_streams() as (output, errors):
@@ -165,9 +162,7 @@ def test_what_a_stream_cannot_show_is_escaped_and_the_stream_stays_as_it_was() -
     assert stream.errors == "strict"
 
 
-def test_other_people_s_code_cannot_take_the_streams_away(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_other_people_s_code_cannot_take_the_streams_away(capsys) -> None:
     with printing_aside():
         print("aside")
         sys.stdout = sys.stderr = None  # type: ignore[assignment]
@@ -176,7 +171,7 @@ def test_other_people_s_code_cannot_take_the_streams_away(
     assert capsys.readouterr() == ("a result\n", "aside\na line\n")
 
 
-def test_the_streams_are_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_streams_are_put_back(monkeypatch) -> None:
     mine: Any = io.StringIO()
     monkeypatch.setattr(sys, "stdout", mine)
     monkeypatch.setattr(sys, "stderr", None)

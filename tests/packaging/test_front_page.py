@@ -10,10 +10,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_table_is_what_the_command_writes(script, tmp_path) -> None:
     report = script("benchmarks/report.py")
-    names = ("amd-epyc-2-cores", "nvidia-h200")
-    files = [
-        json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text()) for name in names
-    ]
+    folder = ROOT / "benchmarks" / "results"
+    names = ("amd-epyc-2-cores.json", "nvidia-h200.json")
+    files = [json.loads((folder / name).read_text()) for name in names]
     copy = tmp_path / "README.md"
     text = (ROOT / "README.md").read_text()
     copy.write_text(text)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from command_line import python
 
 SCRIPT = """
 import sys, torch, lenetshift
@@ -28,7 +27,5 @@ print("imported", len(models))
 
 
 def test_again_after_sys_modules_has_lost_it() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=300
-    )
+    done = python("-c", SCRIPT)
     assert done.stdout == "imported 3\n", done.stderr[-1000:]

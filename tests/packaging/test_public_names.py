@@ -30,9 +30,7 @@ def public_names() -> set[str]:
             names.add(f"{module.__name__}.{name}")
             value = getattr(module, name)
             if isinstance(value, type):
-                names |= {
-                    f"{module.__name__}.{name}.{attribute}" for attribute in attributes(value)
-                }
+                names |= {f"{module.__name__}.{name}.{each}" for each in attributes(value)}
     return names
 
 

@@ -48,12 +48,13 @@ def test_what_is_kept(reproduction) -> None:
     assert kept["study"] == {"seeds": 20, "experiments": list(EXPERIMENTS), "quick": False}
     assert len(kept["table"]["cells"]) == 8
     for claim in kept["claims"]:
-        assert claim["sentence"] == claims.SENTENCES[claim["claim"]]
-        assert [(part.name, part.hypothesis, part.measure, part.criterion.supports,
-                 part.criterion.contradicts) for _, part in claims.PARTS[claim["claim"]]] == [
-            tuple(part[key] for key in ("name", "hypothesis", "measure", "supports", "contradicts"))
-            for part in claim["parts"]
-        ]  # fmt: skip
+        number = claim["claim"]
+        assert claim["sentence"] == claims.SENTENCES[number]
+        for (_, part), of in zip(claims.PARTS[number], claim["parts"], strict=True):
+            kept_words = (of["name"], of["hypothesis"], of["measure"])
+            assert (part.name, part.hypothesis, part.measure) == kept_words
+            assert part.criterion.supports == of["supports"]
+            assert part.criterion.contradicts == of["contradicts"]
     assert sum(path.stat().st_size for path in reproduction.KEPT.iterdir()) < 3e6
 
 
@@ -80,10 +81,8 @@ def test_settings_that_were_not_tried_are_not_judged(reproduction) -> None:
     numbers = ", ".join(map(str, settings_grid.EPOCHS[:-1])) + f" and {settings_grid.EPOCHS[-1]}"
     assert text.count(f"equal numbers of epochs ({numbers})") == 1
     assert text.count(f"equal numbers of epochs for all models ({numbers})") == 1
-    assert (
-        text.lower().count("small learning rates with each model's own number of epochs remain")
-        == 2
-    )
+    remaining = "small learning rates with each model's own number of epochs remain"
+    assert text.lower().count(remaining) == 2
 
 
 def test_a_summary(tmp_path) -> None:

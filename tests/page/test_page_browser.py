@@ -1,18 +1,19 @@
 """``report.html`` in a real browser: that it works, and that its answers are the package's."""
 
+import itertools
 import re
 
 import numpy as np
 import pytest
 import torch
 from browser import PHONE, browser, open_page, page, results
+from command_line import run
 from page_answers import GRID, check_answers, logits_of, network
 
-import lenetshift
+from lenetshift import ShiftGrid
 from lenetshift.data.load import load_mnist
 from lenetshift.models.table import side_by_side
 from lenetshift.reference import translate
-from lenetshift.reproduce import __main__ as reproduce
 
 pytestmark = pytest.mark.slow
 
@@ -42,38 +43,41 @@ def test_logits_far_beyond_the_grid(page, results, images, name):
              shifts.map(([dx, dy]) => lenetshift.logits(model, row, dx, dy)))""",
         [MODELS.index(name), shifts],
     )
-    # The perceptron has 784 products in a sum, each of at most 1 here; a float32 sum rounds each.
+    expected = logits_of(network(results, name), images[:20], shifts)
+    # The perceptron sums 784 products, each of at most 1 here; a float32 sum rounds each.
     bound = 784 * torch.finfo(torch.float32).eps
-    assert (
-        torch.tensor(got).double() - logits_of(network(results, name), images[:20], shifts)
-    ).abs().max() < bound
+    assert (torch.tensor(got).double() - expected).abs().max() < bound
 
 
 def test_images_with_ink_at_the_edge_are_moved(page):
-    """MNIST's edges are black, so that they would hide a column too few."""
+    """MNIST's edges are black, so they would hide a missing column."""
     image = torch.randint(1, 256, (28, 28), dtype=torch.uint8)
-    shifts = [
-        (dx, dy) for dx in (-28, -27, -5, 0, 1, 27, 28) for dy in (-28, -27, -1, 0, 5, 27, 28)
-    ]
+    shifts = list(itertools.product((-28, -27, -5, 0, 1, 27, 28), (-28, -27, -1, 0, 5, 27, 28)))
     got = page.evaluate(
         "([image, shifts]) => shifts.map(([dx, dy]) => lenetshift.moved(image, dx, dy))",
         [image.flatten().tolist(), shifts],
     )
     moved = translate(image[None], torch.tensor(shifts))[0]
-    assert torch.equal(torch.tensor(got, dtype=torch.uint8).reshape(-1, 28, 28), moved)
+    assert torch.equal(pictures(got), moved)
 
 
-def place(page):
-    return int(page.input_value("#dx")), int(page.input_value("#dy"))
+def pictures(values):
+    """uint8 [N, 28, 28] of numbers from the page."""
+    return torch.tensor(values, dtype=torch.uint8).reshape(-1, 28, 28)
+
+
+def drawn_on(page, canvases):
+    """The pictures on the page's canvases that a selector finds, uint8 [N, 28, 28]."""
+    red = page.locator(canvases).evaluate_all(
+        """(all) => all.map((canvas) => Array.from(canvas.getContext("2d")
+             .getImageData(0, 0, 28, 28).data).filter((_, i) => i % 4 === 0))"""
+    )
+    return pictures(red)
 
 
 def frame_pixels(page):
     """The frame's picture, uint8 [28, 28]."""
-    red = page.evaluate(
-        """() => Array.from(document.getElementById("frame").getContext("2d")
-             .getImageData(0, 0, 28, 28).data).filter((_, i) => i % 4 === 0)"""
-    )
-    return torch.tensor(red, dtype=torch.uint8).reshape(28, 28)
+    return drawn_on(page, "#frame")[0]
 
 
 def settle(page):
@@ -84,9 +88,9 @@ def settle(page):
 
 
 def check_shown(page, results, image, label, shift):
-    """The frame shows the moved image, every model's panel what that model answers to it."""
+    """The frame shows the moved image, every model's panel that model's answer to it."""
     settle(page)
-    assert place(page) == shift
+    assert (page.input_value("#dx"), page.input_value("#dy")) == tuple(map(str, shift))
     assert torch.equal(frame_pixels(page), translate(image[None], torch.tensor([shift]))[0, 0])
     for name in MODELS:
         logits = logits_of(network(results, name), image[None], [shift])[0, 0]
@@ -126,26 +130,25 @@ def test_it_opens_with_a_figures_image(page, results, images):
     right = cells.evaluate_all("(cells) => cells.map((cell) => cell.classList.contains('right'))")
     assert right == (saved == 4).tolist()
     labels = cells.evaluate_all("(cells) => cells.map((cell) => cell.ariaLabel)")
-    assert (
-        labels[0] == f"dx \u22125, dy \u22122: {saved[0]} {'right' if saved[0] == 4 else 'wrong'}"
-    )
+    verdict = "right" if saved[0] == 4 else "wrong"
+    assert labels[0] == f"dx \u22125, dy \u22122: {saved[0]} {verdict}"
 
 
 def test_figures_are_drawn(page, images):
-    drawn = page.evaluate(
-        """() => Array.from(document.querySelectorAll("#figure-2 canvas"), (canvas) =>
-             Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data)
-               .filter((_, i) => i % 4 === 0))"""
-    )
     expected = translate(images[FIRST + 1][None], GRID.shifts())[0]
-    assert torch.equal(torch.tensor(drawn, dtype=torch.uint8).reshape(55, 28, 28), expected)
+    assert torch.equal(drawn_on(page, "#figure-2 canvas"), expected)
+
+
+def scroll_to_frame(page):
+    """Show the frame; the coordinates of its centre and the width of one of its pixels."""
+    frame = page.locator("#frame")
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, box["width"] / 28
 
 
 def test_drag_with_the_mouse(page, results, images):
-    page.locator("#frame").scroll_into_view_if_needed()
-    box = page.locator("#frame").bounding_box()
-    pixel = box["width"] / 28
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y, pixel = scroll_to_frame(page)
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 3 * pixel, y - pixel, steps=5)
@@ -155,7 +158,7 @@ def test_drag_with_the_mouse(page, results, images):
     page.mouse.up()
     page.mouse.move(x, y)  # no button is down: nothing moves
     check_shown(page, results, images[FIRST], 4, (11, 7))
-    # A second drag goes on from there, out of the frame and no farther.
+    # A second drag goes on from there, until the digit has left the frame.
     page.mouse.down()
     page.mouse.move(x + 40 * pixel, y, steps=3)
     page.mouse.up()
@@ -165,10 +168,7 @@ def test_drag_with_the_mouse(page, results, images):
 
 def test_drag_with_a_finger(open_page, results, images):
     page = open_page(results / "report.html", viewport=PHONE, has_touch=True, is_mobile=True)
-    page.locator("#frame").scroll_into_view_if_needed()
-    box = page.locator("#frame").bounding_box()
-    pixel = box["width"] / 28
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    x, y, pixel = scroll_to_frame(page)
     scrolled = page.evaluate("scrollY")
     session = page.context.new_cdp_session(page)
 
@@ -240,20 +240,8 @@ def test_everything_is_reached_by_tab(page):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement === document.body"):
             break
-    wanted = {
-        "skip",
-        "frame",
-        "dx",
-        "dy",
-        "centre",
-        "number",
-        "label",
-        "previous",
-        "next",
-        "random",
-    }
-    wanted |= {"hardest", "pad", "clear", "meant", "take", "go"}
-    assert wanted <= reached
+    wanted = "skip frame dx dy centre number label previous next random"
+    assert {*wanted.split(), "hardest", "pad", "clear", "meant", "take", "go"} <= reached
     in_grids = page.locator("[role=grid] [tabindex='0']").count()
     assert in_grids == page.locator("[role=grid]").count() == 10
 
@@ -294,15 +282,13 @@ def test_choosing_an_image(page, results, images):
 
 def test_the_hardest_images(page, results, images):
     with np.load(results / "predictions.npz") as arrays:
-        right = sum(
-            (arrays[name] == arrays["labels"][:, None, None]).sum((1, 2)) for name in MODELS
-        )
-        indices = arrays["indices"]
+        labels, indices = arrays["labels"][:, None, None], arrays["indices"]
+        right = sum((arrays[name] == labels).sum((1, 2)) for name in MODELS)
     order = np.sort(right)
     for rank in range(3):
         page.click("#hardest")
         index = int(page.input_value("#number"))
-        if index in indices:  # the figures' four are there beside the subset
+        if index in indices:  # the figures' four are not in the subset
             assert right[indices.tolist().index(index)] == order[rank]
             said = f"Number {rank + 1} of the hardest: {order[rank]} of 275 answers in the run"
             assert page.inner_text("#pick-said") == f"{said} are right."
@@ -398,8 +384,15 @@ def test_drawing_by_keys_and_clearing(page):
     assert page.evaluate(blank)
 
 
+def like_mnist(page, ink):
+    """The page's version of drawn ink, uint8 [H, W], as a list."""
+    height, width = ink.shape
+    of = f"([ink]) => lenetshift.likeMnist(ink, {width}, {height})"
+    return page.evaluate(of, [ink.flatten().tolist()])
+
+
 def test_an_mnist_image_drawn_again_is_itself(page, images):
-    """Each pixel a square of 10: scaling and centring must give the image that there was."""
+    """Each pixel drawn as a square of 10: scaling and centring must give the original image."""
     same = 0
     for image in images[:60]:
         ys, xs = image.nonzero().T
@@ -409,23 +402,19 @@ def test_an_mnist_image_drawn_again_is_itself(page, images):
             continue
         large = image.repeat_interleave(10, 0).repeat_interleave(10, 1)
         shifted = large.roll((-7, 3), (0, 1))  # where it was drawn makes no difference
-        got = page.evaluate(
-            "([ink]) => lenetshift.likeMnist(ink, 280, 280)", [shifted.flatten().tolist()]
-        )
-        assert torch.equal(torch.tensor(got, dtype=torch.uint8).reshape(28, 28), image)
+        assert torch.equal(pictures(like_mnist(page, shifted))[0], image)
         same += 1
     assert same > 30
 
 
 def test_a_dot_and_nothing(page):
     ink = torch.zeros(40, 60, dtype=torch.uint8)
-    of = "([ink]) => lenetshift.likeMnist(ink, 60, 40)"
-    assert page.evaluate(of, [ink.flatten().tolist()]) == []
+    assert like_mnist(page, ink) == []
     ink[5, 7] = 255
-    dot = torch.tensor(page.evaluate(of, [ink.flatten().tolist()])).reshape(28, 28)
+    dot = pictures(like_mnist(page, ink))[0]
     assert int((dot == 255).sum()) == 400
     ink[5, 7:40] = 255  # a line: 20 wide, one high
-    line = torch.tensor(page.evaluate(of, [ink.flatten().tolist()])).reshape(28, 28)
+    line = pictures(like_mnist(page, ink))[0]
     assert (line > 0).any(1).sum() == 1
     assert (line > 0).sum() == 20
 
@@ -433,18 +422,17 @@ def test_a_dot_and_nothing(page):
 @pytest.mark.parametrize(
     ("options", "grid"),
     [
-        (["--activation", "relu", "--models", "symmetric_lenet5,lenet5,pooled_mlp,mlp"], GRID),
+        ("--activation relu --models symmetric_lenet5,lenet5,pooled_mlp,mlp", GRID),
+        ("--dx -1 2 --dy 0 0 --bias 4:-2,+1", ShiftGrid(range(-1, 3), range(1))),
         (
-            ["--dx", "-1", "2", "--dy", "0", "0", "--bias", "4:-2,+1"],
-            lenetshift.ShiftGrid(range(-1, 3), range(1)),
+            "--dx -12 12 --dy -9 9 --models pooled_mlp",
+            ShiftGrid(range(-12, 13), range(-9, 10)),
         ),
-        (["--dx", "-12", "12", "--dy", "-9", "9", "--models", "pooled_mlp"],
-         lenetshift.ShiftGrid(range(-12, 13), range(-9, 10))),
     ],
-)  # fmt: skip
+)
 def test_other_settings(open_page, small, tmp_path, options, grid):
     out = tmp_path / "results"
-    assert reproduce.main(["--data", str(small), "--out", str(out), *options]) == 0
+    assert run("reproduce", "--data", small, "--out", out, *options.split())[0] == 0
     page = open_page(out / "report.html")
     images = load_mnist(small)[1].images
     check_answers(page, out, images, grid, 20)
@@ -454,8 +442,8 @@ def test_other_settings(open_page, small, tmp_path, options, grid):
 
 
 def test_training_that_diverged_shows_no_numbers(open_page, small, tmp_path):
-    options = ["--models", "pooled_mlp", "--epochs", "1", "--learning-rate", "1e38"]
-    assert reproduce.main(["--data", str(small), "--out", str(tmp_path), *options]) == 0
+    options = ("--models", "pooled_mlp", "--epochs", 1, "--learning-rate", 1e38)
+    assert run("reproduce", "--data", small, "--out", tmp_path, *options)[0] == 0
     page = open_page(tmp_path / "report.html")
     assert page.inner_text("#model-pooled_mlp .share") == "not a number"
     assert "(diverged)" in page.inner_text("#model-pooled_mlp h3")

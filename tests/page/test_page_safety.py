@@ -1,4 +1,4 @@
-"""``report.html`` in a real browser: damaged, cut, or with what others brought in."""
+"""``report.html`` in a real browser: damaged, cut, or with somebody else's script."""
 
 import base64
 import re
@@ -27,6 +27,11 @@ def _in_block(name, change):
     return lambda text: _block(name).sub(lambda m: m[1] + change(m[2]) + m[3], text)
 
 
+def _replaced(name, other):
+    """A change that puts another block's contents in the place of a block's."""
+    return lambda text: _in_block(name, lambda _: _block(other).search(text)[2])(text)
+
+
 def _flip(text):
     """One bit of the middle byte."""
     data = bytearray(base64.b64decode(text))
@@ -50,27 +55,20 @@ DAMAGES = {
         "its list of contents",
     ),
     "another model's answers": (
-        lambda t: _block("answers-mlp").sub(
-            lambda m: m[1] + _block("answers-lenet5").search(t)[2] + m[3], t
-        ),
+        _replaced("answers-mlp", "answers-lenet5"),
         "“answers-mlp” is not as it was written",
     ),
-    "another's block": (
-        lambda t: _block("labels").sub(
-            lambda m: m[1] + _block("answers-mlp").search(t)[2] + m[3], t
-        ),
-        "“labels” is not as it was written",
-    ),
+    "another block": (_replaced("labels", "answers-mlp"), "“labels” is not as it was written"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_page_says_so(open_page, results, tmp_path, damage):
-    change, told = DAMAGES[damage]
+    change, message = DAMAGES[damage]
     page = open_page(damaged(results, tmp_path, change), state="failed")
     text = page.inner_text("#problem")
     assert text.startswith("This page is damaged: ")
-    assert told in text
+    assert message in text
     assert page.locator("#problem").is_visible()
     assert page.locator("#bench").is_hidden()
     assert page.locator("#loading").is_hidden()
@@ -92,8 +90,8 @@ def test_a_page_cut_in_two_or_with_another_script_says_so(browser, results, tmp_
         page.close()
 
 
-def test_the_page_may_ask_for_nothing(browser, results):
-    """What the policy forbids, were somebody to bring it in."""
+def test_the_page_may_request_nothing(browser, results):
+    """What the policy forbids to any script in the page."""
     server = socket.create_server(("127.0.0.1", 0))
     server.setblocking(False)
     page = browser.new_page()

@@ -1,8 +1,9 @@
-"""Checkpoints come back as they were; what is damaged, foreign or incomplete is refused."""
+"""Checkpoints are read as they were written; damaged, foreign or incomplete ones are refused."""
 
 from __future__ import annotations
 
 import contextlib
+import operator
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -11,10 +12,9 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import Code, run
 
 from lenetshift.checks.errors import StorageError
-from lenetshift.cli import command
-from lenetshift.reproduce import __main__ as reproduce
 from lenetshift.reproduce import checkpoints
 from lenetshift.reproduce.checkpoints import (
     Checkpoint,
@@ -24,6 +24,8 @@ from lenetshift.reproduce.checkpoints import (
     save_checkpoint,
 )
 from lenetshift.storage.sealed import pack_tensors
+
+Change = Callable[[dict[str, Any]], Any]
 
 WEIGHTS = {"w": torch.ones(3)}
 SETTINGS = {"epochs": 2, "activation": "tanh"}
@@ -42,7 +44,15 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_checkpoint_returns_as_it_was(out: Path) -> None:
+def check_refused(out: Path, message: str, expected: Any = EXPECTED) -> None:
+    with pytest.raises(StorageError, match=message):
+        load_checkpoint(out, "mlp", *expected)
+
+
+DAMAGED = r"^[^\n]*mlp\.pt: damaged, or of another version: "
+
+
+def test_a_checkpoint_returns_as_it_was(out) -> None:
     assert load_checkpoint(out, "lenet5", *EXPECTED) is None
     loaded = load_checkpoint(out, "mlp", *EXPECTED)
     assert loaded is not None
@@ -58,10 +68,8 @@ def test_where_training_diverged() -> None:
     finite = torch.ones(3)
 
     def divergence(losses: list[list[float]], weights: torch.Tensor = finite) -> str:
-        kept = Checkpoint(
-            {"w": weights}, [torch.tensor(epoch) for epoch in losses], model="mlp", settings={}
-        )
-        return kept.divergence()
+        epochs = [torch.tensor(epoch) for epoch in losses]
+        return Checkpoint({"w": weights}, epochs, model="mlp", settings={}).divergence()
 
     assert divergence([]) == ""
     assert divergence([[1, 2], [1e30, 3]]) == ""
@@ -72,53 +80,44 @@ def test_where_training_diverged() -> None:
     assert divergence([[1, 2]], torch.tensor([1, inf])) == "w is not finite after 1 epochs"
 
 
-def test_other_programs_read_a_checkpoint(out: Path) -> None:
+def test_other_programs_read_a_checkpoint(out) -> None:
     path = checkpoint_path(out, "mlp")
     assert torch.equal(torch.load(path, weights_only=True)["state_dict"]["w"], WEIGHTS["w"])
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
 
 
-def test_each_flipped_byte_is_found(out: Path) -> None:
+def test_each_flipped_byte_is_found(out) -> None:
     path = checkpoint_path(out, "mlp")
     good = path.read_bytes()
     for at in range(len(good)):
         path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        with pytest.raises(StorageError, match=r"^[^\n]*mlp\.pt: damaged, or of another version: "):
-            load_checkpoint(out, "mlp", *EXPECTED)
+        check_refused(out, DAMAGED)
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:100], lambda b: b[:-1], lambda b: b + b"\n"])
-def test_other_lengths_are_found(out: Path, change: Callable[[bytes], bytes]) -> None:
+def test_other_lengths_are_found(out, change) -> None:
     path = checkpoint_path(out, "mlp")
     path.write_bytes(change(path.read_bytes()))
-    with pytest.raises(StorageError, match=r"^[^\n]*mlp\.pt: damaged, or of another version: "):
-        load_checkpoint(out, "mlp", *EXPECTED)
+    check_refused(out, DAMAGED)
 
 
-def test_what_would_run_code_is_refused(out: Path, tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> Any:
-            return Path.touch, (tmp_path / "sprung",)
-
-    checkpoint_path(out, "mlp").write_bytes(pack_tensors({"schema": Trap()}))
-    with pytest.raises(StorageError, match=r"weights_only=True\) refuses"):
-        load_checkpoint(out, "mlp", *EXPECTED)
-    assert not (tmp_path / "sprung").exists()
+def test_what_would_run_code_is_refused(out, tmp_path) -> None:
+    executed = tmp_path / "executed"
+    checkpoint_path(out, "mlp").write_bytes(pack_tensors({"schema": Code(executed)}))
+    check_refused(out, r"weights_only=True\) refuses")
+    assert not executed.exists()
 
 
-def test_other_settings_are_named(out: Path) -> None:
-    with pytest.raises(
-        StorageError, match=r"settings\.epochs: was written with 2, now it is 3; del"
-    ):
-        load_checkpoint(out, "mlp", {**SETTINGS, "epochs": 3}, *EXPECTED[1:])
+def test_other_settings_are_named(out) -> None:
+    other = ({**SETTINGS, "epochs": 3}, *EXPECTED[1:])
+    check_refused(out, r"settings\.epochs: was written with 2, now it is 3; del", other)
 
 
-def test_a_folder_in_its_place_is_named(out: Path) -> None:
+def test_a_folder_in_its_place_is_named(out) -> None:
     checkpoint_path(out, "mlp").unlink()
     checkpoint_path(out, "mlp").mkdir()
-    with pytest.raises(StorageError, match=r"^cannot read .*mlp\.pt: not a file$"):
-        load_checkpoint(out, "mlp", *EXPECTED)
+    check_refused(out, r"^cannot read .*mlp\.pt: not a file$")
 
 
 ENTRIES = (
@@ -132,26 +131,29 @@ OPTIONS = ["--models", "pooled_mlp", "mlp", "--epochs", "2"]
 def finished(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run."""
     out = tmp_path_factory.mktemp("finished")
-    assert reproduce.main(["--data", str(small), "--out", str(out), *OPTIONS]) == 0
+    assert run("reproduce", "--data", small, "--out", out, *OPTIONS)[0] == 0
     return out
 
 
-def refused(small: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "out"))
+
+
+def refused(small: Path, out: Path) -> str:
     """The line in which a run refuses to go on from a folder."""
-    capsys.readouterr()
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    assert reproduce.main(["--data", str(small), "--out", str(out), *OPTIONS, "--resume"]) == 2
+    status, _, line = run("reproduce", "--data", small, "--out", out, *OPTIONS, "--resume")
+    assert (status, line.count("\n")) == (2, 1)
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    line = capsys.readouterr().err
-    assert line.count("\n") == 1
     return line
 
 
-def put(**entries: Any) -> Callable[[dict[str, Any]], Any]:
+def put(**entries: Any) -> Change:
     return lambda content: content.update(entries)
 
 
-def put_weight(name: str, change: Callable[[torch.Tensor], Any]) -> Callable[[dict[str, Any]], Any]:
+def put_weight(name: str, change: Callable[[torch.Tensor], Any]) -> Change:
     def put(content: dict[str, Any]) -> None:
         content["state_dict"][name] = change(content["state_dict"].get(name))
 
@@ -187,35 +189,20 @@ def put_weight(name: str, change: Callable[[torch.Tensor], Any]) -> Callable[[di
             put(predictions=torch.zeros(40, 5, 11)),
             "predictions: got float32 [40, 5, 11], expected uint8 [40, 5, 11]",
         ),
-        (
-            put(predictions=torch.zeros(39, 5, 11, dtype=torch.uint8)),
-            "predictions: got uint8 [39, 5, 11], expected uint8 [40, 5, 11]",
-        ),
+        (put(predictions=torch.zeros(39, 5, 11).byte()), "predictions: got uint8 [39, 5, 11], exp"),
         (put(predictions=None), "got one of predictions and evaluation_seconds, expected both"),
         (put(evaluation_seconds=None), "got one of predictions and evaluation_seconds, expected"),
         (put(note=None), "note: got NoneType, expected str"),
         (put(more=1), "got 'more', expected schema, model, settings, "),
-        *[
-            (lambda content, name=name: content.pop(name), f"got no {name}, expected one")
-            for name in ENTRIES
-        ],
+        *[(operator.methodcaller("pop", name), f"got no {name}, expected one") for name in ENTRIES],
     ],
 )
-def test_what_is_missing_or_misshaped_is_named(
-    small: Path,
-    finished: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    change: Callable[[dict[str, Any]], Any],
-    complaint: str,
-) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(finished, out)
-    path = checkpoint_path(out, "pooled_mlp")
+def test_a_wrong_entry_is_named(change, complaint, small, copy) -> None:
+    path = checkpoint_path(copy, "pooled_mlp")
     content = torch.load(path, weights_only=True)
     change(content)
     path.write_bytes(pack_tensors(content))
-    line = refused(small, out, capsys)
+    line = refused(small, copy)
     assert complaint in line
     assert str(path) in line
 
@@ -234,10 +221,8 @@ def holding_itself() -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
-    name: str, small: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As one who reads a checkpoint by itself does: the command grid."""
+def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(name, small, finished, tmp_path) -> None:
+    """By a reader of a single checkpoint, such as the command grid."""
     content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
     path = tmp_path / "mlp.pt"
     deep: Any = 1
@@ -246,14 +231,12 @@ def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
     for kind in (*KINDS, holding_itself(), {"activation": "tanh", "x": holding_itself()}, deep):
         try:
             path.write_bytes(pack_tensors({**content, name: kind}))
-        except RecursionError:  # pickle's own, of what is deep
+        except RecursionError:  # raised by pickle
             continue
         with contextlib.suppress(StorageError):
             read_checkpoint(path).divergence()
-        capsys.readouterr()
-        options = ("--index", "0", "--data", str(small), "--out", str(tmp_path / "a.png"))
-        status = command.main(["grid", "--checkpoint", str(path), *options])
-        errors = capsys.readouterr().err
+        options = ("--index", 0, "--data", small, "--out", tmp_path / "a.png")
+        status, _, errors = run("grid", "--checkpoint", path, *options)
         assert (status, errors.count("\n")) in ((0, 0), (2, 1)), (kind, errors)
 
 
@@ -271,9 +254,7 @@ def test_an_entry_of_any_kind_is_refused_in_a_line_or_used(
         (put(settings={"activation": holding_itself()}), "settings: got values that JSON cannot"),
     ],
 )
-def test_a_checkpoint_by_itself_is_looked_at_as_closely(
-    change: Callable[[dict[str, Any]], Any], complaint: str, finished: Path, tmp_path: Path
-) -> None:
+def test_a_single_checkpoint_is_checked_as_closely(change, complaint, finished, tmp_path) -> None:
     content = torch.load(checkpoint_path(finished, "mlp"), weights_only=True)
     change(content)
     path = tmp_path / "mlp.pt"
@@ -283,19 +264,11 @@ def test_a_checkpoint_by_itself_is_looked_at_as_closely(
     assert str(raised.value).startswith(f"{path}: {complaint}")
 
 
-def test_what_is_no_dict_is_refused(
-    small: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(finished, out)
-    checkpoint_path(out, "pooled_mlp").write_bytes(pack_tensors([1]))
-    assert "pooled_mlp.pt: got list, expected a dict; delete it" in refused(small, out, capsys)
+def test_another_type_is_refused(small, copy) -> None:
+    checkpoint_path(copy, "pooled_mlp").write_bytes(pack_tensors([1]))
+    assert "pooled_mlp.pt: got list, expected a dict; delete it" in refused(small, copy)
 
 
-def test_a_models_file_under_anothers_name_is_refused(
-    small: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(finished, out)
-    shutil.copy(checkpoint_path(out, "mlp"), checkpoint_path(out, "lenet5"))
-    assert "lenet5.pt: model: got 'mlp', expected 'lenet5'; delete" in refused(small, out, capsys)
+def test_a_models_file_under_anothers_name_is_refused(small, copy) -> None:
+    shutil.copy(checkpoint_path(copy, "mlp"), checkpoint_path(copy, "lenet5"))
+    assert "lenet5.pt: model: got 'mlp', expected 'lenet5'; delete" in refused(small, copy)

@@ -24,18 +24,11 @@ def _results():
 def test_text():
     lines = tables.format_text(tables.table_rows(_results()), "Title", "A note.").splitlines()
     assert lines[0] == "Title"
-    assert (
-        "Model 0 LeNet-5     ours        9681     319    96.8 %    330000  220000    60.0 %"
-        in lines
-    )
-    assert (
-        "                    report      9696     304      97 %    331140  218860      60 %"
-        in lines
-    )
-    assert (
-        "                    report      8733    1217*     87 %    223386  326614      41 %"
-        in lines
-    )
+    assert set(lines) > {
+        "Model 0 LeNet-5     ours        9681     319    96.8 %    330000  220000    60.0 %",
+        "                    report      9696     304      97 %    331140  218860      60 %",
+        "                    report      8733    1217*     87 %    223386  326614      41 %",
+    }
     assert "8733 + 1217 = 9950" in " ".join(lines)
     assert lines[-1] == "A note."
     assert max(map(len, lines)) <= 100
@@ -43,24 +36,18 @@ def test_text():
 
 def test_markdown():
     text = tables.format_markdown(tables.table_rows(_results()), "Title")
-    assert (
-        "| Model 3 pooled MLP | report | 8733 | 1217\\* | 87 % | 223386 | 326614 | 41 % |" in text
-    )
+    row = "| Model 3 pooled MLP | report | 8733 | 1217\\* | 87 % | 223386 | 326614 | 41 % |"
+    assert row in text.splitlines()
     assert "\\* Misprint in the report" in text
 
 
 def test_csv():
-    rows = list(
-        csv.DictReader(io.StringIO(tables.format_csv(tables.table_rows(_results()), "sub")))
-    )
+    text = tables.format_csv(tables.table_rows(_results()), "sub")
+    rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["source"] for row in rows] == ["ours", "report", "ours", "report"]
     assert rows[0]["accuracy"] == "0.968100"
     assert rows[0]["note"] == "sub"
-    assert (rows[3]["wrong"], rows[3]["accuracy"], rows[3]["note"]) == (
-        "1217",
-        "0.87",
-        MISPRINT,
-    )
+    assert [rows[3][name] for name in ("wrong", "accuracy", "note")] == ["1217", "0.87", MISPRINT]
 
 
 def test_without_the_report():

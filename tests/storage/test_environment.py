@@ -20,10 +20,7 @@ def package(tmp_path, monkeypatch):
 
 def git(folder, *arguments) -> str:
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    done = subprocess.run(
-        ["git", "-C", folder, *who, *arguments], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
+    return subprocess.check_output(["git", "-C", folder, *who, *arguments], text=True).strip()
 
 
 def test_of_the_checkout(package) -> None:

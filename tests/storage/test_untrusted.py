@@ -1,4 +1,4 @@
-"""Files that anybody may have made: nothing in them runs, and they take no more memory than they may."""
+"""Files of unknown origin: nothing in them runs, and they take no more memory than allowed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from command_line import Code
 from lenetshift.storage import untrusted
 
 MEGABYTE = 1 << 20
-MOST = 20 * MEGABYTE  # what reading may take beside the file
+MOST = 20 * MEGABYTE  # that reading may take besides the file
 
 
 def saved(value: object) -> bytes:
@@ -55,7 +55,7 @@ def archive(**members: bytes) -> bytes:
 
 
 def refusal(read: Callable[[bytes], object], contents: bytes) -> str:
-    """What a reader says, in a line, of contents that it reads in little memory."""
+    """The line in which a reader refuses contents, having taken little memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
     try:
@@ -79,11 +79,9 @@ def test_arrays_that_unpack_to_more_than_any_run_has(monkeypatch) -> None:
     monkeypatch.setattr(untrusted, "MOST_ARRAY_BYTES", 64 * MEGABYTE)
     memory = io.BytesIO()
     np.savez_compressed(memory, predictions=np.zeros(65 * MEGABYTE, np.uint8))
-    said = refusal(untrusted.load_arrays, memory.getvalue())
-    assert (
-        said
-        == f"got an archive that unpacks to {65 * MEGABYTE + 128} bytes, expected at most {64 * MEGABYTE}"
-    )
+    got, most = 65 * MEGABYTE + 128, 64 * MEGABYTE
+    message = f"got an archive that unpacks to {got} bytes, expected at most {most}"
+    assert refusal(untrusted.load_arrays, memory.getvalue()) == message
 
 
 @pytest.mark.parametrize("shape", ["(4611686018427387904,)", "(1000000000000,)"])
@@ -94,7 +92,7 @@ def test_an_array_that_announces_more_than_memory(shape) -> None:
 
 
 def test_an_array_that_fills_its_member(tmp_path: Path) -> None:
-    """No header is that short, so nothing that NumPy writes is refused."""
+    """Nothing that NumPy writes is refused."""
     memory = io.BytesIO()
     wide = np.arange(60, dtype=np.float64)
     np.savez(memory, wide=wide, empty=np.zeros((0, 3)))

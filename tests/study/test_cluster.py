@@ -1,4 +1,4 @@
-"""A study on a real Dask cluster of two workers: the same bytes, a killed worker's run done elsewhere."""
+"""A study on a real Dask cluster: the same bytes, also if a worker is killed."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ distributed = pytest.importorskip("distributed")
 PLAN = Plan(2, ("table", "symmetry"), quick=True)
 
 
-class Told:
-    """Notes what a study tells."""
+class Progress:
+    """Keeps the lines that a study prints."""
 
     def __init__(self, on_advance=lambda units: None) -> None:
         self.lines, self.on_advance = [], on_advance
@@ -47,12 +47,12 @@ class Told:
         self.lines.append(text)
 
 
-def study(folder: Path, workers, told=None, plan=PLAN) -> Told:
-    told = told or Told()
+def study(folder: Path, workers, progress=None) -> Progress:
+    progress = progress or Progress()
     with open_study(folder, resume=True):
-        carry_out(plan, folder, workers, told)
-        publish(plan, folder, dossier_of(plan, folder), lambda folder, value: [])
-    return told
+        carry_out(PLAN, folder, workers, progress)
+        publish(PLAN, folder, dossier_of(PLAN, folder), lambda folder, value: [])
+    return progress
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -74,6 +74,16 @@ def workers(n: int):
     )
 
 
+ALONE = ("--nthreads", 1, "--no-nanny", "--local-directory")
+
+
+def start(kind: str, *options, **environment) -> subprocess.Popen:
+    """A scheduler or a worker in a process of its own."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard", *options]
+    environment = {**os.environ, **environment}
+    return subprocess.Popen(list(map(str, command)), env=environment, stderr=subprocess.DEVNULL)
+
+
 @pytest.fixture
 def two_workers():
     with workers(2) as two:
@@ -82,7 +92,7 @@ def two_workers():
 
 @pytest.fixture
 def deadline():
-    """Ends a test that waits for ever."""
+    """Ends a test that does not end."""
 
     def end(*_) -> None:
         raise AssertionError("the study does not go on")
@@ -106,7 +116,8 @@ def test_a_killed_workers_run_is_done_elsewhere(n, local, tmp_path) -> None:
                 killed.append(some.workers[0].process.pid)
                 os.kill(killed[0], signal.SIGKILL)
 
-        study(tmp_path, cluster.on_cluster(some.scheduler_address, patience=200), Told(kill_one))
+        on_cluster = cluster.on_cluster(some.scheduler_address, patience=200)
+        study(tmp_path, on_cluster, Progress(kill_one))
     assert killed
     assert contents(tmp_path) == local
 
@@ -122,42 +133,31 @@ def test_a_run_whose_workers_go_again_and_again_is_named(monkeypatch) -> None:
 
 
 def test_a_worker_on_other_ground_gets_no_run(two_workers, local, tmp_path) -> None:
-    """It has another instruction set; another version or other data are reported in the same line."""
+    """It has another instruction set; the same line reports another version or other data."""
     address = two_workers.scheduler_address
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
-    odd = subprocess.Popen(
-        [*command, "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path / "odd")],
-        env={**os.environ, "LENETSHIFT_ISA": "portable"},
-        stderr=subprocess.DEVNULL,
-    )
+    odd = start("worker", address, *ALONE, tmp_path / "odd", LENETSHIFT_ISA="portable")
     try:
         with distributed.Client(address, set_as_default=False) as client:
             client.wait_for_workers(3, timeout=60)
-        told = study(tmp_path / "study", cluster.on_cluster(address))
+        progress = study(tmp_path / "study", cluster.on_cluster(address))
     finally:
         odd.terminate()
         odd.wait()
-    lines = [line for line in told.lines if "is not used" in line]
+    lines = [line for line in progress.lines if "is not used" in line]
     assert len(lines) == 1
     assert lines[0].endswith(f"is not used: isa: got portable, expected {isa()}")
     assert contents(tmp_path / "study") == local
 
 
 def test_no_fit_worker(tmp_path) -> None:
-    with (
-        distributed.LocalCluster(
-            n_workers=0, processes=True, dashboard_address=None, silence_logs=50
-        ) as empty,
-        pytest.raises(StorageError, match="the cluster has no worker that can be used"),
-    ):
+    no_worker = pytest.raises(StorageError, match="the cluster has no worker that can be used")
+    with workers(0) as empty, no_worker:
         study(tmp_path, cluster.on_cluster(empty.scheduler_address, patience=0.5))
 
 
 def test_no_scheduler(tmp_path) -> None:
-    with pytest.raises(
-        StorageError,
-        match=r"^no Dask scheduler answers at tcp://127.0.0.1:1 in 0.5 s: Connection ref",
-    ):
+    line = r"^no Dask scheduler answers at tcp://127.0.0.1:1 in 0.5 s: Connection ref"
+    with pytest.raises(StorageError, match=line):
         study(tmp_path, cluster.on_cluster("tcp://127.0.0.1:1", patience=0.5))
 
 
@@ -183,39 +183,29 @@ def test_without_distributed(tmp_path, monkeypatch) -> None:
 
 @pytest.mark.parametrize("address", ["nowhere:", "nonsense", "ftp://x:1", "tcp://", ""])
 def test_no_address(address) -> None:
-    with pytest.raises(
-        StorageError, match=r"^(argument --scheduler: got|no Dask scheduler answers)"
-    ):
+    line = r"^(argument --scheduler: got|no Dask scheduler answers)"
+    with pytest.raises(StorageError, match=line):
         cluster.on_cluster(address, patience=0.5)
 
 
-def test_no_such_host_is_told_at_once() -> None:
+def test_an_unknown_host_is_reported_at_once() -> None:
     start = time.monotonic()
-    with pytest.raises(
-        StorageError, match=r"^no Dask scheduler answers at tcp://nohost.invalid:1 "
-    ):
+    line = r"^no Dask scheduler answers at tcp://nohost.invalid:1 "
+    with pytest.raises(StorageError, match=line):
         cluster.on_cluster("tcp://nohost.invalid:1")
     assert time.monotonic() - start < cluster.PATIENCE
 
 
 def test_a_cluster_that_dies_loses_nothing(local, tmp_path) -> None:
     """Scheduler and workers are killed after the second run; what is finished is kept."""
-    scheduler = subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard",
-         "--host", "127.0.0.1", "--scheduler-file", str(tmp_path / "address.json")],
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    file = ("--scheduler-file", tmp_path / "address.json")
+    scheduler = start("scheduler", "--port", 0, "--host", "127.0.0.1", *file)
     worker = None
     try:
         deadline = time.monotonic() + 60
         while not (tmp_path / "address.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny",
-             "--nthreads", "1", "--scheduler-file", str(tmp_path / "address.json"),
-             "--local-directory", str(tmp_path / "worker")],
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        worker = start("worker", *file, *ALONE, tmp_path / "worker")
         address = json.loads((tmp_path / "address.json").read_text())["address"]
         finished = []
 
@@ -227,7 +217,7 @@ def test_a_cluster_that_dies_loses_nothing(local, tmp_path) -> None:
 
         folder = tmp_path / "study"
         with pytest.raises(StorageError, match="continue with --resume"):
-            study(folder, cluster.on_cluster(address, patience=5), Told(kill_all))
+            study(folder, cluster.on_cluster(address, patience=5), Progress(kill_all))
     finally:
         for process in filter(None, (scheduler, worker)):
             process.kill()

@@ -32,20 +32,18 @@ def test_answers_by_position() -> None:
 
 
 def test_figures_as_reported() -> None:
-    """By hand: images of labels 4, 5, 2, 3; each answered right, but for what is set below."""
+    """By hand: images of labels 4, 5, 2, 3; all answers are right except those set below."""
     labels = np.array([9, 4, 5, 2, 3])
     rows = {4017: 1, 4888: 2, 5392: 3, 8655: 4}
     predictions = np.repeat(labels.astype(np.uint8), 55).reshape(5, 5, 11).copy()
-    assert position_bias.figures_as_reported(predictions, labels, rows) == {
-        "figures 1 and 2": 0.0,
-        "figures 3 and 4": 0.0,
-    }
+    found = position_bias.figures_as_reported(predictions, labels, rows)
+    assert found == {"figures 1 and 2": 0.0, "figures 3 and 4": 0.0}
     predictions[1, :, 8:], predictions[1, :, :3] = 3, 2  # all of |dx| >= 3 by the position
     predictions[2, :, 8] = 3  # dx = 3 alone, of those to the right: a sixth of all
     predictions[3, 2, 5] = 0  # misread unmoved
     found = position_bias.figures_as_reported(predictions, labels, rows)
     assert found == pytest.approx({"figures 1 and 2": 350 / 6, "figures 3 and 4": 50.0})
-    predictions[1, 2, 5] = 3  # misread unmoved: it counts for nothing
+    predictions[1, 2, 5] = 3  # misread unmoved: it is not counted
     found = position_bias.figures_as_reported(predictions, labels, rows)
     assert found["figures 1 and 2"] == pytest.approx(50 / 6)
     del rows[4017]

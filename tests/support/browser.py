@@ -11,8 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from lenetshift.reproduce import __main__ as reproduce
+from command_line import run
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
@@ -49,14 +48,14 @@ def browser():
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, browser):
     out = tmp_path_factory.mktemp("page") / "results"
-    assert reproduce.main(["--quick", "--out", str(out)]) == 0
+    assert run("reproduce", "--quick", "--out", out)[0] == 0
     return out
 
 
 @pytest.fixture
 def open_page(browser):
-    """Opens a file in a window of its own. In the end nothing may have been said on the console or
-    asked for beyond the file."""
+    """Opens a file in a window of its own; fails if the console shows anything, or anything but the file is
+    requested."""
     contexts, said = [], []
 
     def open_it(path, state="ready", **how):

@@ -1,20 +1,20 @@
-"""What the tests of commands share: to run one, and files to give it."""
+"""What the tests of commands share: how to run one, and files to give it."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 import lenetshift
 from lenetshift.cli import command
-from lenetshift.cli.checkup.finding import Finding
 from lenetshift.models.table import ARCHITECTURES
 from lenetshift.reproduce.checkpoints import Checkpoint, save_checkpoint
 from lenetshift.storage.sealed import seal
@@ -23,18 +23,21 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(
-    capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:  # status, output, errors
-    status = command.main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return status, said.out, said.err
+    *arguments: object, main: Callable[[list[str]], int] = command.main
+) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of a command in this process."""
+    streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2)]
+    with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+        status = main([str(argument) for argument in arguments])
+    for stream in streams:
+        stream.seek(0)  # flushes it, too
+    return status, streams[0].read(), streams[1].read()
 
 
 def python(
     *arguments: object, env: Mapping[str, str | None] | None = None, **how: Any
 ) -> subprocess.CompletedProcess[str]:
-    """A process that finds this package in any folder; its environment is this one's with changes, None
-    for what it lacks."""
+    """A process that finds this package in any folder; None in ``env`` removes a name."""
     package = str(Path(lenetshift.__file__).parents[1])
     changed = {**os.environ, "PYTHONPATH": package, **(env or {})}
     settings = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **how}
@@ -43,7 +46,7 @@ def python(
 
 
 def write_checkpoint(folder: Path, model: str, **changes: Any) -> Path:
-    """What a run keeps of an untrained model: its path."""
+    """Write the checkpoint of an untrained model, and return its path."""
     built = lenetshift.build_model(ARCHITECTURES[model], seed=3)
     settings = lenetshift.Config().to_dict()
     (folder / "checkpoints").mkdir(exist_ok=True)
@@ -63,12 +66,7 @@ class Code:
 
 
 def pickled(path: Path, executed: Path) -> Path:
-    """A file of torch's that runs code where it is unpickled, sealed as a checkpoint is."""
+    """A file of torch's that runs code when it is unpickled, sealed like a checkpoint."""
     torch.save({"schema": 2, "model": "mlp", "weights": Code(executed)}, path)
     path.write_bytes(seal(path.read_bytes()))
     return path
-
-
-def no_probe(_: list[str]) -> list[Finding]:
-    """In the place of the process that doctor starts."""
-    return [Finding("core", "nothing is tried", "nothing")]

@@ -1,0 +1,97 @@
+"""Paths that hold any bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+import torch
+from command_line import run, write_checkpoint
+
+import lenetshift
+
+pytestmark = pytest.mark.usefixtures("no_probe")
+
+NAME = "a\udcff\udc80 line\nescape\x1b[31m\x07 separators\u2028\x85\u202eb"
+SHOWN = "a\\xff\\x80 line\\nescape\\x1b[31m\\x07 separators\\u2028\\x85\\u202eb"
+
+
+def one_line_each(text: str) -> bool:
+    """Whether a terminal shows each line of a text as it is."""
+    return all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_path_of_any_bytes(small, tmp_path, monkeypatch) -> None:
+    folder = tmp_path / NAME
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    data = shutil.copytree(small, folder / f"data {NAME}")
+    made = write_checkpoint(folder, "mlp").rename(folder / f"{NAME}.pt")
+    weights = folder / f"weights {NAME}.pt"
+    torch.save(lenetshift.MLP().state_dict(), weights)
+    model = folder / f"model {NAME}.py"
+    model.write_text("from lenetshift import MLP\n")
+    file, picture = folder / f"{NAME}.json", folder / f"{NAME}.png"
+    finished = ("reproduce", "--data", data, "--out", folder / f"run {NAME}", "--epochs", 0)
+    options = ("--data", data, "--no-intervals", "--plot", picture)
+    for arguments in (
+        ("evaluate", "--model", f"{model}:MLP", "--weights", weights, *options),
+        ("evaluate", "--checkpoint", made, *options),
+        ("grid", "--checkpoint", made, "--data", data, "--index", 7, "--out", picture),
+        ("doctor", "--no-torch"),
+    ):
+        status, text, errors = run(*arguments, "--json", file)
+        assert status == (1 if arguments[0] == "doctor" else 0), errors
+        assert one_line_each(text + errors)
+        assert f"written: {tmp_path}{os.sep}{SHOWN}{os.sep}{SHOWN}.json" in text
+        value = json.loads(file.read_bytes().decode())  # UTF-8, strictly
+        json.dumps(value, ensure_ascii=False).encode()  # and so is each text in it
+        status, text, errors = run(*arguments, "--json")
+        json.dumps(json.loads(text), ensure_ascii=False).encode()
+    status, text, errors = run(*finished, "--models", "pooled_mlp")
+    assert status == 0, errors
+    assert f"the files are in {tmp_path}{os.sep}{SHOWN}{os.sep}run {SHOWN}{os.sep}" in text
+    assert one_line_each(text + errors)
+    page = ("page", folder / f"run {NAME}", "--data", data, "--out", folder / f"{NAME}.html")
+    status, text, errors = run(*page)
+    assert (status, errors) == (0, "")
+    assert text == f"written: {tmp_path}{os.sep}{SHOWN}{os.sep}{SHOWN}.html\n"
+
+
+def test_an_error_about_any_path_is_one_line(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    good = write_checkpoint(tmp_path, "mlp")
+    (tmp_path / f"bad {NAME}.pt").write_bytes(b"")
+    (tmp_path / f"bad {NAME}.py").write_text("x = 1\ndef f(:\n")
+    for arguments in (
+        ("evaluate", "--model", f"{NAME}.py:Net"),
+        ("evaluate", "--model", f"bad {NAME}.py:Net"),
+        ("evaluate", "--checkpoint", f"{NAME}.pt"),
+        ("evaluate", "--checkpoint", f"bad {NAME}.pt"),
+        ("evaluate", "--checkpoint", good, "--data", NAME),
+        ("evaluate", "--checkpoint", good, "--json", f"{NAME}/a.json"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{NAME}/a.png"),
+        ("evaluate", "--checkpoint", good, "--plot", f"{NAME}.gif"),
+        ("evaluate", "--checkpoint", good, "--fill", NAME),
+        ("evaluate", "--checkpoint", good, NAME),
+        ("evaluate", "--checkpoint", good, f"--{NAME}"),
+        ("grid", "--index", 0, "--checkpoint", NAME),
+        ("page", NAME),
+        ("page", NAME, "--study", NAME),
+        ("verify", NAME),
+        ("reproduce", "--out", f"bad {NAME}.pt"),
+        ("reproduce", "--data", NAME),
+        ("reproduce", "--models", NAME),
+        ("study", "--out", f"bad {NAME}.pt"),
+        ("study", "--scheduler", NAME),
+        ("bench", "--json", f"{NAME}/a.json"),
+        ("doctor", "--json", f"{NAME}/a.json"),
+        (NAME,),
+    ):
+        status, text, errors = run(*arguments)
+        assert (status, text) == (2, ""), arguments
+        assert errors.count("\n") == 1, arguments
+        assert one_line_each(errors), arguments
+        assert SHOWN in errors or repr(NAME)[1:-1] in errors, arguments
