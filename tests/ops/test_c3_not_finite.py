@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cases import on_threads
 from torch import Tensor
 from torch.nn.functional import conv2d
 
@@ -91,14 +92,7 @@ def test_every_image_by_itself_and_any_number_of_threads() -> None:
     masks = table_masks(TABLE)
     finite = torch.ops.lenetshift.c3_conv(*values.values(), masks)
     values["input"][7, 1, 2, 3] = NAN
-    n_threads = torch.get_num_threads()
-    outputs = []
-    try:
-        for n in (1, 2, 3):
-            torch.set_num_threads(n)
-            outputs.append(torch.ops.lenetshift.c3_conv(*values.values(), masks))
-    finally:
-        torch.set_num_threads(n_threads)
+    outputs = on_threads((1, 2, 3), lambda: torch.ops.lenetshift.c3_conv(*values.values(), masks))
     others = torch.arange(N) != 7
     for output in outputs:
         assert torch.equal(output[others], finite[others])

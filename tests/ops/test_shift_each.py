@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import SHIFTS
+from cases import SHIFTS, refused
 
 from lenetshift import reference
 
@@ -104,7 +104,5 @@ def test_under_autocast_keeps_the_images_dtype() -> None:
     ],
 )
 def test_bad_input(images: torch.Tensor, shifts: torch.Tensor, message: str) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+    with refused(message):
         shift_each(images, shifts)
-    assert str(error.value).startswith(message)
-    assert "\n" not in str(error.value)

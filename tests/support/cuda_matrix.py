@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 import torch
 from c3_bounds import check_c3_conv, problem
-from cases import SHIFTS, TABLES
+from cases import SHIFTS, TABLES, check_clear_predictions, make_perceptron
 from torch import Tensor, nn
 
 import lenetshift  # noqa: F401  registers the ops
@@ -118,28 +118,12 @@ GRIDS = [
 ROUNDINGS = 8
 
 
-class Perceptron(nn.Module):
-    """One hidden layer of any size, on pixels or on 4 x 4 means."""
-
-    def __init__(self, name: str, n_hidden: int, activation: str) -> None:
-        super().__init__()
-        self.pool = nn.AvgPool2d(4) if name == "pooled_mlp" else nn.Identity()
-        self.hidden = nn.Linear(49 if name == "pooled_mlp" else 784, n_hidden)
-        self.activation = torch.tanh if activation == "tanh" else torch.relu
-        self.output = nn.Linear(n_hidden, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.activation(self.hidden(self.pool(x).flatten(1))))
-
-
 def make_model(name: str, activation: str, n_hidden: int = 17) -> nn.Module:
     """Random weights, larger than at the start of training so that no layer is nearly linear."""
     if name in LENETS:
         model = build_model(name, activation, seed=3)
     else:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(n_hidden)
-            model = Perceptron(name, n_hidden, activation)
+        model = make_perceptron(name, n_hidden, activation)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= 1.5
@@ -202,10 +186,7 @@ def check_predictions(
     if n == 0:
         return
     bound = check_rounding("logits", logits, single, exact)
-    best = exact.topk(2).values
-    clear = best[..., 0] - best[..., 1] > 2 * bound
-    assert clear.double().mean() > 0.98
-    assert torch.equal(predictions[clear], exact.argmax(-1)[clear].to(torch.uint8))
+    check_clear_predictions(predictions, exact, 2 * bound)
 
 
 def check_training(
