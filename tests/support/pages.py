@@ -1,4 +1,4 @@
-"""What the tests of ``report.html`` share."""
+"""Helpers for the tests of ``report.html``."""
 
 import torch
 
@@ -11,18 +11,9 @@ from lenetshift.reproduce.results import compute_results
 
 
 def finished(small, tmp_path, *options):
-    """A job with its checkpoints and what ``results.json`` holds of it."""
-    arguments = [
-        "reproduce",
-        "--data",
-        str(small),
-        "--out",
-        str(tmp_path),
-        "--epochs",
-        "0",
-        *options,
-    ]
-    args = command.parser().parse_args(arguments)
+    """A job, its checkpoints and the contents of its ``results.json``."""
+    folders = ["--data", str(small), "--out", str(tmp_path)]
+    args = command.parser().parse_args(["reproduce", *folders, "--epochs", "0", *options])
     job = prepare(
         command_line.config_of(args),
         in_order(command_line.MODELS, args.models),
@@ -39,7 +30,7 @@ def finished(small, tmp_path, *options):
 
 
 def a_dossier():
-    """What the page takes of a study's ``dossier.json``, with one row and one claim."""
+    """The parts of a study's ``dossier.json`` that the page uses, with one row and one claim."""
     cell = {"report": 96.96, "n": 20, "mean": 96.9, "sd": 0.4, "interval": [96.1, 97.7]}
     cell |= {"distance": 0.06, "distance_in_sds": 0.1, "p": 0.9, "p_corrected": 1.0}
     far = {"mean": 60.9, "interval": [57.0, 64.9], "distance": -12.1, "verdict": "deviates"}
