@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import os
 import resource
-import struct
-import tracemalloc
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from cases import memory_below
+from idx_files import header, message
 
 from lenetshift.checks.errors import DataError
 from lenetshift.data.idx import read_idx
@@ -22,23 +22,12 @@ IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 MEGABYTE = 1 << 20
 
 
-def header(*shape: int) -> bytes:
-    return bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
-
-
 def write_bomb(path: Path, n_bytes: int, *shape: int) -> None:
     """A .gz file a thousand times smaller than the zeros that it holds after its header."""
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(header(*shape))
         for _ in range(n_bytes // MEGABYTE):
             file.write(bytes(MEGABYTE))
-
-
-def message(folder: Path | str) -> str:
-    with pytest.raises(DataError) as caught:
-        load_mnist(folder)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.fixture
@@ -70,12 +59,8 @@ def test_no_more_is_read_than_the_header_allows(
     else:
         path.write_bytes(header(*shape))
         os.truncate(path, 64 * MEGABYTE)  # zeros that take no room on the disk
-    tracemalloc.start()
-    try:
+    with memory_below(4 * MEGABYTE):
         assert message(folder).startswith(f"{path}: {complaint}")
-        assert tracemalloc.get_traced_memory()[1] < 4 * MEGABYTE
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -94,14 +79,10 @@ def test_what_unpacks_to_hundreds_of_times_its_size_is_refused_unread(folder: Pa
     (folder / IMAGES).unlink()
     path = folder / f"{IMAGES}.gz"
     write_bomb(path, 392 * MEGABYTE, MEGABYTE // 2, 28, 28)
-    tracemalloc.start()
-    try:
+    with memory_below(4 * MEGABYTE):
         assert message(folder).startswith(
             f"{path}: got dimensions [524288, 28, 28], 411041792 bytes, packed into "
         )
-        assert tracemalloc.get_traced_memory()[1] < 4 * MEGABYTE
-    finally:
-        tracemalloc.stop()
 
 
 def test_what_shrinks_as_images_do_is_read_whatever_its_size(
@@ -153,7 +134,7 @@ def test_too_little_memory_is_one_line(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "kind"), [(os.mkfifo, "a pipe"), (os.mkdir, "a folder")], ids=["pipe", "folder"]
 )
-def test_what_is_no_file_is_called_what_it_is(
+def test_a_path_that_is_not_a_file_is_called_what_it_is(
     folder: Path, make: Callable[[Path], None], kind: str
 ) -> None:
     path = folder / IMAGES
@@ -167,7 +148,7 @@ def test_what_is_no_file_is_called_what_it_is(
 @pytest.mark.parametrize(
     ("make", "kind"), [(os.mkfifo, "a pipe"), (Path.touch, "a file")], ids=["pipe", "file"]
 )
-def test_what_is_no_folder_is_called_what_it_is(
+def test_a_path_that_is_not_a_folder_is_called_what_it_is(
     tmp_path: Path, make: Callable[[Path], None], kind: str
 ) -> None:
     path = tmp_path / "data"

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import torch
+from cases import SETTINGS, make_dataset, make_foreign, weights
 from torch import Tensor, nn
 
 from lenetshift.data import seeds
-from lenetshift.data.dataset import Dataset
 from lenetshift.data.seeds import epoch_choices, epoch_permutation, epoch_seed
 from lenetshift.models.build import MODEL_NAMES, MODELS, build_model
 from lenetshift.models.train import train
 from lenetshift.reference import dense_twin
-
-SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 8, "seed": 7}
-
-
-def weights(model: nn.Module) -> Tensor:
-    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
-
-
-def make_dataset(n: int) -> Dataset:
-    generator = torch.Generator().manual_seed(n)
-    images = torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8, generator=generator)
-    return Dataset(images, torch.randint(0, 10, (n,), generator=generator))
-
-
-class WithDropout(nn.Sequential):
-    def __init__(self) -> None:
-        super().__init__(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
 
 
 @pytest.mark.parametrize("seed", [0, 5, 2**32 - 1])
@@ -84,23 +66,23 @@ def test_training_the_packages_models_leaves_other_threads_their_numbers(method:
                 make_dataset(20),
                 method=method,
                 on_progress=lambda *_: drawn.append(torch.rand(3)),
-                **SETTINGS,
+                **SETTINGS | {"batch_size": 8},
             )
     assert torch.equal(*drawn)
 
 
 def test_threads_that_train_with_dropout() -> None:
     dataset = make_dataset(40)
-    torch.manual_seed(3)
-    start = WithDropout().state_dict()
+    start = make_foreign().state_dict()
 
     def trained(model: nn.Module) -> Tensor:
         model.load_state_dict(start)
-        train(model, dataset, method="autograd", **SETTINGS | {"epochs": 5})
+        train(model, dataset, method="autograd", **SETTINGS | {"epochs": 5, "batch_size": 8})
         return weights(model)
 
-    expected = trained(WithDropout())
-    models = [WithDropout() for _ in range(8)]
+    expected = trained(make_foreign())
+    models = [make_foreign() for _ in range(8)]
+    torch.manual_seed(99)
     state = torch.get_rng_state()
     with ThreadPoolExecutor(8) as threads:
         assert all(torch.equal(got, expected) for got in threads.map(trained, models))

@@ -1,17 +1,14 @@
-"""What the figures show, what their files hold, and that nobody's Matplotlib settings change them."""
+"""What the figures show, what their files hold, and that Matplotlib's settings do not change them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from command_line import ROOT, python
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
@@ -21,10 +18,6 @@ from lenetshift.figures.layout import save_figure, signed
 from lenetshift.figures.moved_image import plot_answers, shift_figure
 from lenetshift.shifts import ShiftGrid
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-import scaling
-
-ROOT = Path(__file__).parents[2]
 GRID = ShiftGrid(range(-1, 2), range(0, 2))
 PREDICTIONS = torch.tensor([[4, 4, 3], [2, 4, 4]])
 FRACTIONS = [[0.2, 0.97, 0.5], [0.08, 0.494, 0.994]]
@@ -45,8 +38,14 @@ def answers(predictions=PREDICTIONS, grid=GRID, label=4):
     return axes
 
 
+def pixels_of_a_figure(folder, mode):
+    save_figure(folder / "a.png", shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N"))
+    with Image.open(folder / "a.png") as png:
+        return np.asarray(png.convert(mode))
+
+
 def cells(paths):
-    """The (row, column) around whose images the outlines run; one more or less fails."""
+    """The (row, column) of each image that an outline surrounds; any other outline fails."""
     found = []
     for path in paths:
         (left, top), (right, bottom) = path.vertices.min(0), path.vertices.max(0)
@@ -99,7 +98,7 @@ def test_only_the_unmoved_image_has_a_second_frame():
     (patch,) = answers().patches
     outline = patch.get_path().transformed(patch.get_patch_transform())
     assert cells([outline]) == [(0, 1)]
-    # It takes in the answer, and the first frame lies inside.
+    # It surrounds the answer, and the first frame lies inside it.
     assert outline.vertices[:, 1].max() == CELL[0]
     first = next(path for path in answers().collections[0].get_paths() if cells([path]) == [(0, 1)])
     assert (outline.vertices.min(0) < first.vertices.min(0)).all()
@@ -121,10 +120,7 @@ def test_shifts_are_numbered_at_their_images():
 
 
 def test_moved_images_are_shown_pixel_for_pixel(tmp_path):
-    path = tmp_path / "a.png"
-    save_figure(path, shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N"))
-    with Image.open(path) as png:
-        pixels = np.asarray(png.convert("L"))
+    pixels = pixels_of_a_figure(tmp_path, "L")
     for row, column in np.ndindex(2, 3):
         top, left = 10 + GRID.dy[row], 10 + GRID.dx[column]
         expected = np.zeros((28, 28), np.uint8)
@@ -142,13 +138,10 @@ def test_grey_is_shown_as_it_is():
 
 
 def test_frames_in_the_picture(tmp_path):
-    path = tmp_path / "a.png"
-    save_figure(path, shift_figure(square(), 4, PREDICTIONS, GRID, "T", "N"))
-    with Image.open(path) as png:
-        colours = np.asarray(png.convert("RGB")).astype(int)
+    colours = pixels_of_a_figure(tmp_path, "RGB").astype(int)
 
     def share(row, column, above, colour):
-        """Of a line above a cell's image, as long as that, how much has the colour."""
+        """The share of a line above a cell's image, as long as the image, that has the colour."""
         x, y = 92 + 108 * column, 114 + 126 * row - above
         return (abs(colours[y, x : x + 84] - colour).max(-1) < 40).mean()
 
@@ -176,7 +169,7 @@ def test_shift_figure_says_what_it_shows():
     assert len(shift_figure(square(), 4, PREDICTIONS, GRID, "T").texts) == 2
 
 
-def test_all_is_inside_the_page_for_small_and_large_grids():
+def test_everything_is_inside_the_page_for_small_and_large_grids():
     title = "Figure 1. Test image 4017 (label 4), answers of the position-biased LeNet-5"
     for grid in (ShiftGrid(range(1), range(1)), ShiftGrid()):
         zeros = torch.zeros(grid.shape)
@@ -221,6 +214,7 @@ def test_the_cells_of_a_grid_with_steps_are_centred_on_its_shifts():
         row, column = divmod(index, 3)
         centre = (left + (column + 0.5) * cell_width, top + (row + 0.5) * cell_height)
         assert text.get_position() == pytest.approx(centre)
+        assert text.get_position() == (grid.dx[column], grid.dy[row])
 
 
 def test_accuracy_figure_has_a_panel_for_each_model_and_one_scale():
@@ -286,8 +280,8 @@ def test_bad_input(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# Draws all that the package and its benchmarks draw, into the folder that it is given; before that,
-# what else wants Matplotlib.
+# Draws everything that the package and its benchmarks draw, into the folder that it is given, after the
+# other code that could use Matplotlib.
 DRAW = f"""
 import json, sys
 from pathlib import Path
@@ -328,20 +322,13 @@ axes.titlesize: 40
 """
 
 
-def run_python(code, *arguments, **environment):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def drawn_plainly(tmp_path_factory):
-    """What DRAW draws where nothing is set, by file name."""
+    """What DRAW draws without any settings, by file name."""
     folder = tmp_path_factory.mktemp("plain")
     (folder / "matplotlibrc").write_text("")
-    done = run_python(DRAW, folder, MATPLOTLIBRC=str(folder / "matplotlibrc"), MPLBACKEND="")
+    settings = {"MATPLOTLIBRC": str(folder / "matplotlibrc"), "MPLBACKEND": ""}
+    done = python("-c", DRAW, folder, env=settings)
     assert done.returncode == 0, done.stderr
     return {path.name: path.read_bytes() for path in folder.glob("*.png")}
 
@@ -353,10 +340,11 @@ def drawn_plainly(tmp_path_factory):
         ("backend: no_such_backend", "module://matplotlib_inline.backend_inline"),  # a notebook's
     ],
 )
-def test_the_settings_of_a_person_change_nothing(tmp_path, drawn_plainly, rc, backend):
+def test_a_users_settings_change_nothing(tmp_path, drawn_plainly, rc, backend):
     settings = tmp_path / "matplotlibrc"
     settings.write_text(rc)
-    done = run_python(DRAW, tmp_path, MATPLOTLIBRC=str(settings), MPLBACKEND=backend)
+    env = {"MATPLOTLIBRC": str(settings), "MPLBACKEND": backend}
+    done = python("-c", DRAW, tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.png")} == drawn_plainly
 
@@ -393,14 +381,15 @@ with figure_settings():
 import matplotlib
 print(os.environ["MPLBACKEND"], dict.__getitem__(matplotlib.rcParams, "backend"))
 """
-    done = run_python(code, MPLBACKEND=backend)
+    done = python("-c", code, env={"MPLBACKEND": backend})
     assert done.returncode == 0, done.stderr
     mine, kept = done.stdout.split(maxsplit=1)
     assert mine == backend
     assert (kept.strip() == backend) == (backend == "svg")
 
 
-def test_scaling_has_a_curve_for_each_model(monkeypatch, tmp_path):
+def test_scaling_has_a_curve_for_each_model(script, monkeypatch, tmp_path):
+    scaling = script("benchmarks/scaling.py")
     drawn = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     rows = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
 import scipy.stats
+from cases import memory_below
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,18 +17,14 @@ from lenetshift.metrics import ImageMean, image_mean
 from lenetshift.metrics.image_mean import LEAST_RESAMPLES, N_RESAMPLES, over_images
 
 
-def few_valued(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Fractions of 55 patterns, most near 1, as of moved accuracy."""
-    return rng.binomial(55, rng.beta(4, 1, n)) / 55
-
-
 def samples() -> dict[str, ImageMean]:
     """Skewed values of every kind, so that the corrections for it count, in both ways of drawing."""
     rng = np.random.default_rng(6)
     n_patterns = rng.integers(1, 4, 2000)
     return {
         "binary": over_images(rng.random(1000) < 0.05),
-        "56-valued": over_images(few_valued(1500, rng)),
+        # Fractions of 55 patterns, most near 1, like moved accuracy.
+        "56-valued": over_images(rng.binomial(55, rng.beta(4, 1, 1500)) / 55),
         "continuous": over_images(rng.exponential(1, 60)),
         "weighted": over_images(rng.binomial(n_patterns, 0.9) / n_patterns, n_patterns),
         "weighted, continuous": over_images(rng.exponential(1, 60), rng.integers(1, 20, 60)),
@@ -50,8 +46,8 @@ def weighted_images(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_of_a_fraction_is_that_of_the_binomial_distribution() -> None:
-    """For 1,000 images the normal interval p +- z sqrt(p (1 - p) / n) is exact to a few per cent, and so
-    are 2,000 resamples."""
+    """For 1,000 images, the normal interval p +- z sqrt(p (1 - p) / n) is exact to a few per cent; 2,000
+    resamples are as exact."""
     right = np.arange(1000) < 700
     metric = over_images(right)
     for level in (0.68, 0.95, 0.99):
@@ -117,8 +113,8 @@ def test_is_a_function_of_its_settings_with_the_defaults_that_it_documents() -> 
 
 @pytest.mark.parametrize("kind", samples())
 def test_is_scipys(kind: str) -> None:
-    """Over 20 seeds, both ends, in standard errors of the metric. One end of 1,999 resamples varies
-    by some 0.08 of them, the difference of two means of 20 so by 0.025."""
+    """Both ends, averaged over 20 seeds, in standard errors of the metric. One end of 1,999 resamples
+    varies by some 0.08 of them, so the difference of two means of 20 varies by 0.025."""
     metric = samples()[kind]
     ends, expected = [], []
     for seed in range(20):
@@ -183,14 +179,9 @@ def test_of_a_million_images_takes_little_memory(n_distinct: int) -> None:
     values = np.arange(1_000_000) % n_distinct / n_distinct
     metric = over_images(values)
     n_resamples = LEAST_RESAMPLES if n_distinct == len(values) else 1000
-    tracemalloc.start()
-    try:
+    with memory_below(160e6):
         low, high = metric.interval(n_resamples=n_resamples)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
     assert low < metric.value < high
-    assert peak < 160e6
 
 
 def test_of_few_distinct_values_draws_no_single_images(
@@ -215,7 +206,7 @@ def test_of_few_distinct_values_draws_no_single_images(
         ([1, 1 + 2e-16], None),
         ([1e-200, 2e-200, 5e-200], None),
         ([-1e200, 2e200, 5e200], None),
-        ([0.1] * 9 + [-0.9], None),  # the mean is 0 but for rounding
+        ([0.1] * 9 + [-0.9], None),  # the mean is 0 except for rounding
     ],
 )
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999, 1 - 1e-16])
@@ -241,7 +232,7 @@ def test_grows_with_the_level() -> None:
 
 
 def test_takes_means_that_differ_by_rounding_for_equal() -> None:
-    """Sums of tenths round, sums of the whole numbers that are ten times as large do not."""
+    """Sums of tenths are rounded; sums of whole numbers ten times as large are not."""
     tenths = np.random.default_rng(0).integers(0, 11, 13)
     for seed in range(10):
         expected = np.array(over_images(tenths).interval(0.7, seed=seed)) / 10

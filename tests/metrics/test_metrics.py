@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from cases import refused
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,8 +29,8 @@ GRIDS = [
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, ShiftGrid]:
-    """Answers and labels of few classes, so that they often agree, over any grid; labels may be what
-    no model answers."""
+    """Answers and labels of few classes, so that they often agree, over any grid; some labels are not
+    classes of the model."""
     grid = draw(st.sampled_from(GRIDS))
     n = draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -44,10 +45,19 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, ShiftGrid]:
 
 
 def answers(predictions: np.ndarray, grid: ShiftGrid) -> list[dict[tuple[int, int], int]]:
-    """For each image its answer by shift."""
+    """The answers of each image, by shift."""
     return [
         {shift: int(image[grid.index(*shift)]) for shift in map(tuple, grid.shifts().tolist())}
         for image in predictions
+    ]
+
+
+def neighbours(grid: ShiftGrid) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """The pairs of shifts that are one step apart in one direction."""
+    return [
+        (a, b)
+        for a, b in itertools.combinations(map(tuple, grid.shifts().tolist()), 2)
+        if (abs(a[0] - b[0]), abs(a[1] - b[1])) in ((grid.dx.step, 0), (0, grid.dy.step))
     ]
 
 
@@ -90,12 +100,8 @@ def test_accuracies(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
 @given(cases())
 def test_flip_rate(case: tuple[np.ndarray, np.ndarray, ShiftGrid]) -> None:
     predictions, _, grid = case
-    flips = [
-        image[a] != image[b]
-        for image in answers(predictions, grid)
-        for a, b in itertools.combinations(image, 2)
-        if (abs(a[0] - b[0]), abs(a[1] - b[1])) in ((grid.dx.step, 0), (0, grid.dy.step))
-    ]
+    images, pairs = answers(predictions, grid), neighbours(grid)
+    flips = [image[a] != image[b] for image in images for a, b in pairs]
     if len(grid) == 1:
         with pytest.raises(ValueError, match=r"^grid: got a single shift, expected two or more"):
             metrics.flip_rate(predictions)
@@ -193,13 +199,10 @@ def test_score_change(grid: ShiftGrid, n: int, seed: int) -> None:
     scores = logits.double().softmax(-1)
     changes = []
     for image, label in zip(scores, labels.tolist(), strict=True):
-        score = {
-            (dx, dy): float(image[grid.index(dx, dy)][label]) for dx, dy in grid.shifts().tolist()
-        }
-        for a, b in itertools.combinations(score, 2):
+        for a, b in neighbours(grid):
             pixels = abs(a[0] - b[0]) + abs(a[1] - b[1])
-            if (abs(a[0] - b[0]), abs(a[1] - b[1])) in ((grid.dx.step, 0), (0, grid.dy.step)):
-                changes.append(abs(score[a] - score[b]) / pixels)
+            change = image[grid.index(*a)][label] - image[grid.index(*b)][label]
+            changes.append(abs(float(change)) / pixels)
     assert same(metrics.score_change(logits, labels, grid).value, mean(changes))
 
 
@@ -217,7 +220,7 @@ def test_scores_of_many_images_are_those_of_each(monkeypatch: pytest.MonkeyPatch
     labels = torch.randint(0, 3, (9,), generator=generator)
     at_once = metrics.score_change(logits, labels, ShiftGrid()).values
     monkeypatch.setattr("lenetshift.metrics.scores._LOGITS_AT_ONCE", 2 * 5 * 11 * 3)
-    # In another order, so that memory which the first call has left behind is no answer.
+    # In another order, so that memory left behind by the first call does not hold the answer.
     turned = metrics.score_change(logits.flip(0), labels.flip(0), ShiftGrid()).values
     assert (turned == at_once[::-1]).all()
 
@@ -247,7 +250,7 @@ def test_lost_ink(kind: str, fill: float) -> None:
     lost = metrics.lost_ink(images, grid, fill)
     assert lost.dtype == np.float32
     np.testing.assert_allclose(lost.reshape(4, -1), expected, atol=1e-6)
-    # Whether any is lost is not a question of rounding: as many pixels with ink stay as there were.
+    # Rounding does not decide whether ink is lost: as many pixels with ink stay as there were.
     whole = (moved > 0).flatten(2).sum(2) == (ink > 0).flatten(1).sum(1)[:, None]
     assert ((lost.reshape(4, -1) == 0) == whole.numpy()).all()
     if not (fill and "bytes" in kind):
@@ -264,7 +267,7 @@ def test_a_trace_of_ink_is_lost_as_a_whole_digit_is() -> None:
 
 @pytest.mark.parametrize("largest", [1e308, -1e308])
 def test_lost_ink_of_huge_numbers_is_that_of_small_ones(largest: float) -> None:
-    """Whose sums float64 does not hold."""
+    """Their sums overflow float64."""
     images = np.random.default_rng(0).random((3, 6, 7))
     grid = ShiftGrid(range(-2, 3), range(-2, 3))
     expected = metrics.lost_ink(images, grid)
@@ -282,7 +285,9 @@ def test_lost_ink_of_many_images_is_that_of_each(monkeypatch: pytest.MonkeyPatch
     images = random_images("bytes, channels", seed=3)
     at_once = metrics.lost_ink(images, ShiftGrid())
     monkeypatch.setattr("lenetshift.metrics.ink._PIXELS_AT_ONCE", 3 * 7 * 9)
-    turned = metrics.lost_ink(images.flip(0), ShiftGrid())  # else memory left behind could answer
+    turned = metrics.lost_ink(
+        images.flip(0), ShiftGrid()
+    )  # so that memory left behind is not the answer
     assert (turned == at_once[::-1]).all()
 
 
@@ -338,7 +343,7 @@ def test_integers_that_would_wrap_are_refused(form, value: int) -> None:
 
 
 PREDICTIONS, LABELS, GRID = torch.zeros(2, 5, 11).byte(), torch.zeros(2).long(), ShiftGrid()
-TURNED = torch.zeros(2, 11, 5).byte()  # as many answers, to other shifts
+TURNED = torch.zeros(2, 11, 5).byte()  # the same number of answers, for other shifts
 OFF_CENTRE = ShiftGrid(range(1, 12))
 
 REFUSED = {
@@ -428,24 +433,22 @@ REFUSED = {
     ("complaint", "call"), [(of, call) for of, calls in REFUSED.items() for call in calls]
 )
 def test_bad_arguments_are_refused(complaint: str, call: Callable[[], object]) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+    with refused(complaint):
         call()
-    assert str(error.value).startswith(complaint)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("grid", [None, [1, 2], print])
 @pytest.mark.parametrize(
-    "metric",
+    ("metric", "arguments"),
     [
-        lambda grid: metrics.summarize(PREDICTIONS, LABELS, grid),
-        lambda grid: metrics.unmoved_accuracy(PREDICTIONS, LABELS, grid),
-        lambda grid: metrics.consistency(PREDICTIONS, LABELS, grid),
-        lambda grid: metrics.agreement(PREDICTIONS, grid),
-        lambda grid: metrics.score_change(torch.zeros(2, 5, 11, 3), LABELS, grid),
-        lambda grid: metrics.lost_ink(torch.zeros(2, 28, 28), grid),
+        (metrics.summarize, (PREDICTIONS, LABELS)),
+        (metrics.unmoved_accuracy, (PREDICTIONS, LABELS)),
+        (metrics.consistency, (PREDICTIONS, LABELS)),
+        (metrics.agreement, (PREDICTIONS,)),
+        (metrics.score_change, (torch.zeros(2, 5, 11, 3), LABELS)),
+        (metrics.lost_ink, (torch.zeros(2, 28, 28),)),
     ],
 )
-def test_what_is_no_grid_is_refused(metric, grid) -> None:
+def test_a_value_that_is_not_a_grid_is_refused(metric, arguments, grid) -> None:
     with pytest.raises(ValueError, match=r"^grid: got \w+, expected a ShiftGrid$"):
-        metric(grid)
+        metric(*arguments, grid)

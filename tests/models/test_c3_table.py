@@ -5,11 +5,12 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 import lenetshift
 from lenetshift.c3_table import C3_TABLE, from_dense, n_connections, table_masks, to_dense
 from lenetshift.models.build import build_model
+from lenetshift.models.lenet5 import SymmetricLeNet5
 
 
 def test_table_is_that_of_1998() -> None:
@@ -92,26 +93,10 @@ def test_a_table_of_no_outputs() -> None:
     assert from_dense(torch.zeros(0, 0, 5, 5), []).shape == (0, 5, 5)
 
 
-class PlainLeNet(nn.Module):
-    """LeNet-5 with PyTorch's own layers; C3 is an ordinary convolution."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.c1 = nn.Conv2d(1, 6, 5, padding=2)
-        self.c3 = nn.Conv2d(6, 16, 5)
-        self.c5 = nn.Linear(400, 120)
-        self.f6 = nn.Linear(120, 84)
-        self.output = nn.Linear(84, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.avg_pool2d(torch.tanh(self.c1(x)), 2)
-        x = F.avg_pool2d(torch.tanh(self.c3(x)), 2)
-        x = torch.tanh(self.f6(torch.tanh(self.c5(x.flatten(1)))))
-        return self.output(x)
-
-
 def test_a_masked_dense_model_gives_the_same_outputs() -> None:
-    model, plain = build_model("lenet5", seed=1).double(), PlainLeNet().double()
+    """``SymmetricLeNet5`` has PyTorch's own layers; its C3 is an ordinary convolution."""
+    model, plain = build_model("lenet5", seed=1).double(), SymmetricLeNet5().double()
+    assert type(plain.c3) is nn.Conv2d
     plain.load_state_dict(lenetshift.to_masked_dense(model.state_dict()))
     x = torch.rand(3, 1, 28, 28, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(plain(x), model(x), rtol=1e-12, atol=1e-12)

@@ -51,9 +51,7 @@ def test_c3_conv_rounds_what_float32_gives(dtype: torch.dtype) -> None:
 @halves
 def test_translates_gradient_is_summed_in_float32(dtype: torch.dtype) -> None:
     images = torch.rand(2, 6, 5).to(dtype).requires_grad_()
-    shifts = torch.zeros(
-        300, 2, dtype=torch.int64
-    )  # 300 * 1.25: sums in half precision saturate earlier
+    shifts = torch.zeros(300, 2, dtype=torch.int64)  # 300 * 1.25: half-precision sums saturate
     moved = torch.ops.lenetshift.translate(images, shifts)
     assert torch.equal(moved, reference.translate(images, shifts))
     (grad,) = torch.autograd.grad(moved, images, torch.full_like(moved, 1.25))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from functools import partial
-
 import pytest
 import torch
-from c3_bounds import check_c3_conv, problem
-from cases import TABLES, run_c3
+from c3_bounds import check_c3_op, problem
+from cases import TABLES, on_threads, run_c3, same_bits
+from command_line import python
 
 from lenetshift.c3_table import C3_TABLE, table_masks
 
@@ -21,38 +18,24 @@ MANY_OUTPUTS = tuple((i % 3, 3 + i % 2) for i in range(131))
     "size", [(5, 6), (5, 130), (21, 19), (40, 300), (130, 7), (67, 65)], ids=str
 )
 def test_values_of_few_images(isa: str, size: tuple[int, int], n: int) -> None:
-    table, n_inputs = TABLES["ragged"]
-    check_c3_conv(
-        partial(run_c3, table_masks(table)), n, table, n_inputs, size, torch.float32, tiled=True
-    )
+    check_c3_op(n, *TABLES["ragged"], size, torch.float32)
 
 
 @pytest.mark.parametrize("size", [(9, 131), (33, 34)], ids=str)
 def test_values_in_float64(isa: str, size: tuple[int, int]) -> None:
-    table, n_inputs = TABLES["1998"]
-    check_c3_conv(
-        partial(run_c3, table_masks(table)), 3, table, n_inputs, size, torch.float64, tiled=True
-    )
+    check_c3_op(3, *TABLES["1998"], size, torch.float64)
 
 
 @pytest.mark.parametrize("n", [2, 20])
 def test_tables_of_more_output_maps_than_are_computed_at_once(isa: str, n: int) -> None:
-    run_table = partial(run_c3, table_masks(MANY_OUTPUTS))
-    check_c3_conv(run_table, n, MANY_OUTPUTS, 5, (11, 37), torch.float32, tiled=True)
+    check_c3_op(n, MANY_OUTPUTS, 5, (11, 37), torch.float32)
 
 
 @pytest.mark.parametrize("n", [1, 5, 40])
 def test_no_bit_depends_on_the_number_of_threads(n: int) -> None:
     tensors = problem(n, C3_TABLE, 6, (75, 140), torch.float32)
-    before, results = torch.get_num_threads(), []
-    try:
-        for n_threads in (1, 2, 5):
-            torch.set_num_threads(n_threads)
-            results.append(run_c3(table_masks(C3_TABLE), *tensors))
-    finally:
-        torch.set_num_threads(before)
-    for other in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    masks = table_masks(C3_TABLE)
+    assert same_bits(on_threads((1, 2, 5), lambda: run_c3(masks, *tensors)))
 
 
 PEAK = """
@@ -67,6 +50,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before - output // 10
 """
 
 
-def test_one_large_image_takes_little_memory_beside_its_output() -> None:
-    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+def test_one_large_image_takes_little_memory_besides_its_output() -> None:
+    done = python("-c", PEAK)
+    assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 80 << 10  # kB: 64 MiB of workspace, and the pages around

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
+from cases import on_threads, plain_c3, run_c3, with_gradients
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from lenetshift.c3_table import table_masks
 
 TABLE = ((0, 1), (2,), (0, 1, 2))
+MASKS = table_masks(TABLE)
 INF, NAN = float("inf"), float("nan")
 # Maps of more than one tile of five columns, the last of them not full; more images than lanes.
 N, HEIGHT, WIDTH = 19, 8, 16
 SHAPES = {"input": (N, 3, HEIGHT, WIDTH), "weight": (6, 5, 5), "bias": (3,)}
-
-
-def plain(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A map without a connection has no effect; in a dense convolution it would: 0 * inf."""
-    first, maps = 0, []
-    for o, inputs in enumerate(TABLE):
-        kernels = weight[first : first + len(inputs)].unsqueeze(0)
-        maps.append(conv2d(input[:, list(inputs)], kernels, bias[o : o + 1]))
-        first += len(inputs)
-    return torch.cat(maps, dim=1)
-
-
-def results(op: bool, values: dict[str, Tensor], upstream: Tensor) -> list[Tensor]:
-    inputs = [value.clone().requires_grad_() for value in values.values()]
-    masks = table_masks(TABLE)
-    output = torch.ops.lenetshift.c3_conv(*inputs, masks) if op else plain(*inputs)
-    return [output.detach(), *torch.autograd.grad(output, inputs, upstream)]
 
 
 def make_values(dtype: torch.dtype) -> tuple[dict[str, Tensor], Tensor]:
@@ -57,7 +43,8 @@ def test_equals_pytorch(isa: str, dtype: torch.dtype, where: str, bad: float | s
         for value in values.values():
             value[torch.rand(value.shape, generator=torch.Generator().manual_seed(1)) < 0.3] = 0
         target.view(-1)[[0, n - 1]] = INF
-    got, expected = (results(op, values, upstream) for op in (True, False))
+    got = run_c3(MASKS, *values.values(), upstream)
+    expected = with_gradients(partial(plain_c3, TABLE), values.values(), upstream)
     assert not all(value.isfinite().all() for value in expected)
     assert any(value.isfinite().any() for value in expected)
     # The sums have up to N * 4 * 12 terms of order 1, twenty times that within the forms.
@@ -71,9 +58,9 @@ def test_large_values_overflow_where_the_sum_does(isa: str, where: str) -> None:
     values, upstream = make_values(torch.float32)
     target = upstream if where == "upstream" else values[where]
     target.view(-1)[torch.arange(0, target.numel(), 13)] *= 1e38
-    got = results(True, values, upstream)
-    doubles = {name: value.double() for name, value in values.items()}
-    exact = results(False, doubles, upstream.double())
+    got = run_c3(MASKS, *values.values(), upstream)
+    doubles = [value.double() for value in values.values()]
+    exact = with_gradients(partial(plain_c3, TABLE), doubles, upstream.double())
     n_overflowed = 0
     for value, want in zip(got, exact, strict=True):
         finite = want.float().isfinite()
@@ -88,17 +75,9 @@ def test_large_values_overflow_where_the_sum_does(isa: str, where: str) -> None:
 def test_every_image_by_itself_and_any_number_of_threads() -> None:
     """Finite results keep their bits next to an image that is not finite."""
     values, _ = make_values(torch.float32)
-    masks = table_masks(TABLE)
-    finite = torch.ops.lenetshift.c3_conv(*values.values(), masks)
+    finite = torch.ops.lenetshift.c3_conv(*values.values(), MASKS)
     values["input"][7, 1, 2, 3] = NAN
-    n_threads = torch.get_num_threads()
-    outputs = []
-    try:
-        for n in (1, 2, 3):
-            torch.set_num_threads(n)
-            outputs.append(torch.ops.lenetshift.c3_conv(*values.values(), masks))
-    finally:
-        torch.set_num_threads(n_threads)
+    outputs = on_threads((1, 2, 3), lambda: torch.ops.lenetshift.c3_conv(*values.values(), MASKS))
     others = torch.arange(N) != 7
     for output in outputs:
         assert torch.equal(output[others], finite[others])

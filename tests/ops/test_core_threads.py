@@ -6,10 +6,10 @@ against may hang or crash.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
+from command_line import python
 
 pytestmark = [
     pytest.mark.slow,
@@ -74,13 +74,7 @@ def same(a, b):
 
 def run(code: str, *arguments: object, timeout: float = 120) -> list[str]:
     """The words that the process prints."""
-    process = subprocess.run(
-        [sys.executable, "-c", OPS + code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    process = python("-c", OPS + code, *arguments, timeout=timeout)
     assert process.returncode == 0, process.stderr
     return process.stdout.split()
 
@@ -88,7 +82,7 @@ def run(code: str, *arguments: object, timeout: float = 120) -> list[str]:
 NESTED = """
 torch.set_num_threads(int(sys.argv[1]))
 small_results = small_and_training()
-# Calls that last for some tenths of a second: a signal comes in the midst of each.
+# Calls that last for some tenths of a second: a signal comes during each.
 calls = [(predict, name, 8192) for name in NAMES]
 calls += [(train, "lenet5", 10_000), (train, "mlp", 30_000), (train, "pooled_mlp", 100_000)]
 nested = []
@@ -114,7 +108,7 @@ for call, *arguments in calls:
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
-def test_calls_in_the_midst_of_a_call(n_threads: int) -> None:
+def test_calls_during_a_call(n_threads: int) -> None:
     """While an op runs, a signal handler calls ops, directly or in a thread that it waits for."""
     words = run(NESTED, n_threads)
     lines = [words[i : i + 6] for i in range(0, len(words), 6)]

@@ -66,7 +66,6 @@ class CardKernels:
         self,
         name: str,
         model: nn.Module,
-        activation: str,
         images: Tensor,
         grid: ShiftGrid,
         return_logits: bool = True,
@@ -74,14 +73,13 @@ class CardKernels:
         op = getattr(torch.ops.lenetshift, f"predict_shifts_{name}")
         ranges = [grid.dx.start, grid.dx.stop], [grid.dy.start, grid.dy.stop]
         parameters = list(map(self.place, model.parameters()))
-        results = op(self.place(images), *ranges, parameters, activation, return_logits)
+        results = op(self.place(images), *ranges, parameters, model.activation, return_logits)
         return results[0].cpu(), results[1].cpu()
 
     def train(
         self,
         name: str,
         model: nn.Module,
-        activation: str,
         images: Tensor,
         labels: Tensor,
         permutation: Tensor,
@@ -91,7 +89,7 @@ class CardKernels:
         op = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
         parameters = [self.place(p).clone() for p in model.parameters()]
         arrays = map(self.place, (images, labels, permutation))
-        losses = op(*arrays, parameters, learning_rate, batch_size, activation)
+        losses = op(*arrays, parameters, learning_rate, batch_size, model.activation)
         return [losses.cpu(), *(p.cpu() for p in parameters)]
 
 

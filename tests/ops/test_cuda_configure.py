@@ -44,19 +44,20 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_on_without_nvcc_is_an_error(tmp_path: Path) -> None:
-    done = configure(tmp_path, "ON")
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("ON", "LENETSHIFT_CUDA=ON, but no nvcc with its static runtime was found"),
+        ("yes", "LENETSHIFT_CUDA: got yes, expected AUTO, ON or OFF"),
+    ],
+)
+def test_a_choice_that_cannot_be_met_is_an_error(tmp_path: Path, choice: str, message: str) -> None:
+    done = configure(tmp_path, choice)
     assert done.returncode != 0
-    assert "LENETSHIFT_CUDA=ON, but no nvcc with its static runtime was found" in words(done.stderr)
+    assert message in words(done.stderr)
 
 
 def test_auto_without_nvcc_says_why_not(tmp_path: Path) -> None:
     # Whatever else is missing here, pybind11 for one, is looked for later.
     said = words(configure(tmp_path, "AUTO").stdout)
     assert "CUDA kernels: not built, LENETSHIFT_CUDA=AUTO: no nvcc" in said
-
-
-def test_another_choice_is_an_error(tmp_path: Path) -> None:
-    done = configure(tmp_path, "yes")
-    assert done.returncode != 0
-    assert "LENETSHIFT_CUDA: got yes, expected AUTO, ON or OFF" in words(done.stderr)

@@ -182,8 +182,8 @@ def test_fused_kernels_do_not_depend_on_the_order_of_blocks(name: str) -> None:
     grid = ShiftGrid(range(2), range(1))
     results = [
         [
-            *kernels.predict(name, model, "tanh", make_images("sparse", 2), grid),
-            *kernels.train(name, model, "tanh", *epoch),
+            *kernels.predict(name, model, make_images("sparse", 2), grid),
+            *kernels.train(name, model, *epoch),
         ]
         for kernels in in_both_orders()
     ]

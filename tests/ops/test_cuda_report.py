@@ -28,7 +28,7 @@ def test_dynamic_shared_memory_is_that_of_the_launches() -> None:
     kernels.translate(torch.ones(1, 5, 5), SHIFTS)
     kernels.shift_each(torch.ones(1, 5, 5), SHIFTS[:1])
     for name in MODELS:
-        kernels.predict(name, make_model(name, "tanh"), "tanh", make_images("sparse", 1), DEFAULT)
+        kernels.predict(name, make_model(name, "tanh"), make_images("sparse", 1), DEFAULT)
         check_training(kernels, name, 2, 2)
     launched = {
         cuda_report.short_name(kernel): n_bytes for kernel, n_bytes in kernels.emulator.kernels()

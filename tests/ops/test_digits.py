@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+from command_line import ROOT, python
 
 
 def printed_by(script: str) -> str:
-    command = [sys.executable, str(ROOT / "tools" / "generate" / script)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = python(ROOT / "tools" / "generate" / script)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize(

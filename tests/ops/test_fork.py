@@ -3,11 +3,10 @@ these hang; workers that a server forks or that start anew; workers of a DataLoa
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import python
 
 pytestmark = pytest.mark.slow
 
@@ -55,8 +54,7 @@ print("here", work(*sys.argv[1:]))
 # 60,000 steps; 401,408 weights in a layer.
 @pytest.mark.parametrize(("name", "batch_size"), [("pooled_mlp", 1), ("mlp", 64)])
 def test_the_main_job_runs_in_a_forked_child(name: str, batch_size: int) -> None:
-    command = [sys.executable, "-c", SCRIPT, name, str(batch_size)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = python("-c", SCRIPT, name, batch_size)
     lines = done.stdout.splitlines()
     assert "status 0" in lines, f"the last step was {lines[-2:]}: {done.stderr[-500:]}"
     (in_child,) = [line for line in lines if line.startswith("correct")]
@@ -104,6 +102,5 @@ def test_workers_give_the_same_answers(how: str, tmp_path: Path) -> None:
     """Workers of a pool and of a DataLoader."""
     script = tmp_path / "workers.py"  # workers that start anew import it
     script.write_text(WORKERS)
-    command = [sys.executable, script, how]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = python(script, how)
     assert done.stdout.splitlines() == ["pool True", "loader True"], done.stderr[-2000:]

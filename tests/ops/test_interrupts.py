@@ -12,23 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import ROOT
+from command_line import ROOT, python
 
 from lenetshift.cli import interrupts
 
-COMMAND = [
-    sys.executable,
-    "-m",
-    "lenetshift.reproduce",
-    "--quick",
-    "--models",
-    "lenet5",
-    "--no-page",
-]
+REPRODUCE = "-m lenetshift.reproduce --quick --models lenet5 --no-page"
+COMMAND = [sys.executable, *REPRODUCE.split()]
 
 
 def interrupted(after_s: float, folder: Path) -> tuple[int, str]:
-    """The exit status and the output of a run that gets SIGINT after some seconds."""
+    """The exit status and the error output of a run that gets SIGINT after some seconds."""
     with subprocess.Popen(
         [*COMMAND, "--resume", "--out", str(folder)],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -80,10 +73,7 @@ sys.exit(as_process(lambda: {status}))
 
 @pytest.mark.parametrize("status", [0, 2])
 def test_as_the_process_ends_it_changes_nothing(status) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SENDS_AT_THE_END.format(status=status)],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    done = python("-c", SENDS_AT_THE_END.format(status=status))
     assert (done.returncode, done.stderr) == (status, "")
 
 
@@ -105,17 +95,12 @@ print("went on")
     ],
 )
 def test_while_the_package_is_imported(before, expected) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SENDS_IN_IMPORT.format(before=before)],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    done = python("-c", SENDS_IN_IMPORT.format(before=before))
     assert (done.returncode, done.stdout, done.stderr) == expected
 
 
 def test_a_program_that_imports_the_package_keeps_its_handler() -> None:
     code = "import signal, lenetshift; print(signal.getsignal(2) is signal.default_int_handler)"
     reset = "import signal; signal.signal(2, signal.default_int_handler); "
-    done = subprocess.run(
-        [sys.executable, "-c", reset + code], cwd=ROOT, capture_output=True, text=True
-    )
+    done = python("-c", reset + code)
     assert done.stdout == "True\n"

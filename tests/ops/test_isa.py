@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 
 import pytest
+from command_line import python
 
 import lenetshift
 from lenetshift.checks.core import core
@@ -15,12 +14,8 @@ LANES = {"portable": 4, "avx2": 8, "avx512": 16}
 
 
 def run_python(code: str, isa: str | None) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k != "LENETSHIFT_ISA"}
-    if isa is not None:
-        environment["LENETSHIFT_ISA"] = isa
-    return subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    # In this folder: at the repository's root the sources might hide the installed package.
+    return python("-c", code, env={"LENETSHIFT_ISA": isa}, cwd=".")
 
 
 def test_forced_isa_runs(isa: str) -> None:

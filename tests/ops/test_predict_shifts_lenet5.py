@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
+from cases import check_clear_predictions, make_images, on_threads, predict, refused, same_bits
 from torch import Tensor, nn
 
 from lenetshift import reference
-from lenetshift.data.load import load_mnist
 from lenetshift.models.build import build_model
 from lenetshift.shifts import ShiftGrid
 
@@ -29,16 +29,6 @@ GRIDS = [
 ]
 
 
-def ask(
-    name: str, model: nn.Module, images: Tensor, grid: ShiftGrid, activation: str = "tanh"
-) -> tuple[Tensor, Tensor]:
-    op = getattr(torch.ops.lenetshift, f"predict_shifts_{name}")
-    ranges = [grid.dx[0], grid.dx[-1] + 1], [grid.dy[0], grid.dy[-1] + 1]
-    parameters = [p.detach() for p in model.parameters()]
-    predictions, logits = op(images, *ranges, parameters, activation, True)
-    return predictions, logits
-
-
 def random_model(name: str, activation: str = "tanh") -> nn.Module:
     """Random weights, larger than at the start of training so that no layer is nearly linear."""
     model = build_model(name, activation, seed=3)
@@ -48,59 +38,45 @@ def random_model(name: str, activation: str = "tanh") -> nn.Module:
     return model
 
 
-def float32_error_bound(model: nn.Module, images: Tensor, grid: ShiftGrid) -> float:
-    """What float32 alone may do to a logit: the largest difference between PyTorch's float32 and
-    float64, times the 12 by which Toom-Cook's transforms may enlarge a rounding error (the largest
-    sum of |A^T| |G| |B^T| over the exact form's, see csrc/cpu/math/toom_cook.h)."""
-    exact = reference.shifted_logits(copy.deepcopy(model).double(), images, grid)
-    single = reference.shifted_logits(model, images, grid, torch.float32)
-    return 12 * float((single - exact).abs().max())
-
-
 def check(name: str, images: Tensor, grid: ShiftGrid, activation: str = "tanh") -> None:
     model = random_model(name, activation)
-    predictions, logits = ask(name, model, images, grid, activation)
+    predictions, logits = predict(name, model, images, grid)
     exact = reference.shifted_logits(copy.deepcopy(model).double(), images, grid)
     assert logits.shape == exact.shape
     assert predictions.dtype == torch.uint8
     assert torch.equal(predictions, logits.argmax(-1).to(torch.uint8))
     if images.numel() == 0:
         return
-    bound = float32_error_bound(model, images, grid)
+    # What float32 alone may do to a logit: the largest difference between PyTorch's float32 and float64,
+    # times the 12 by which Toom-Cook's transforms may enlarge a rounding error (the largest sum of
+    # |A^T| |G| |B^T| over the exact form's, see csrc/cpu/math/toom_cook.h).
+    single = reference.shifted_logits(model, images, grid, torch.float32)
+    bound = 12 * float((single - exact).abs().max())
     error = float((logits - exact).abs().max())
     assert error <= bound, f"worst logit error {error:.3g}, allowed {bound:.3g}"
-    best = exact.topk(2).values
-    clear = best[..., 0] - best[..., 1] > 2 * bound
-    assert clear.double().mean() > 0.98
-    assert torch.equal(predictions[clear], exact.argmax(-1)[clear].to(torch.uint8))
-
-
-def dense_images(n: int) -> Tensor:
-    """Ink everywhere: every shift pushes some out of the frame."""
-    generator = torch.Generator().manual_seed(n)
-    return torch.randint(1, 256, (n, 28, 28), generator=generator, dtype=torch.uint8)
+    check_clear_predictions(predictions, exact, 2 * bound)
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_dense_images(isa: str, name: str, activation: str) -> None:
-    check(name, dense_images(5), DEFAULT, activation)
+    check(name, make_images("dense", 5), DEFAULT, activation)
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
 def test_odd_grids(isa: str, name: str, grid: ShiftGrid) -> None:
-    check(name, dense_images(2), grid)
+    check(name, make_images("dense", 2), grid)
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 15, 16, 17, 33])
 def test_every_lane_count(isa: str, n: int) -> None:
-    check("lenet5", dense_images(n), ShiftGrid(range(-1, 3), range(2)))
+    check("lenet5", make_images("dense", n), ShiftGrid(range(-1, 3), range(2)))
 
 
 @pytest.mark.slow
 def test_largest_grid(isa: str) -> None:
-    check("lenet5", dense_images(1), LARGEST)
+    check("lenet5", make_images("dense", 1), LARGEST)
 
 
 def pixel(y: int, x: int) -> Tensor:
@@ -113,9 +89,9 @@ def pixel(y: int, x: int) -> Tensor:
 @pytest.mark.parametrize("grid", [LARGEST, ShiftGrid(range(20, 28), range(-27, -20))], ids=str)
 @pytest.mark.parametrize("what", ["digit", "corner", "middle", "blank"])
 def test_shifts_that_empty_the_image(isa: str, what: str, grid: ShiftGrid) -> None:
-    """One image a call, so that no other one's ink keeps its shifts from being left out."""
+    """One image per call: the ink of another image would keep its shifts from being left out."""
     images = {
-        "digit": load_mnist()[1].images[:1],
+        "digit": make_images("digits", 1),
         "corner": pixel(27, 0),
         "middle": pixel(13, 14),
         "blank": torch.zeros(1, 28, 28, dtype=torch.uint8),
@@ -125,32 +101,19 @@ def test_shifts_that_empty_the_image(isa: str, what: str, grid: ShiftGrid) -> No
 
 def test_real_digits(isa: str) -> None:
     """Images of one lane group that lose ink on different sides, rows or not at all."""
-    check("lenet5", load_mnist()[1].images[:70], DEFAULT)
+    check("lenet5", make_images("digits", 70), DEFAULT)
 
 
 def test_single_pixels(isa: str) -> None:
     """One inked pixel in each corner, at each edge's middle, in the centre, and a blank image."""
-    images = torch.zeros(10, 28, 28, dtype=torch.uint8)
-    for i, (y, x) in enumerate((y, x) for y in (0, 14, 27) for x in (0, 14, 27)):
-        images[i, y, x] = 255
-    check("lenet5", images, DEFAULT)
+    check("lenet5", make_images("pixels", 10), DEFAULT)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_bit_identical_for_every_thread_count(isa: str, name: str) -> None:
     model = random_model(name)
-    images = torch.cat([load_mnist()[1].images[:90], dense_images(20)])
-    before = torch.get_num_threads()
-    results = []
-    try:
-        for n_threads in (1, 2, 5):
-            torch.set_num_threads(n_threads)
-            results.append(ask(name, model, images, DEFAULT))
-    finally:
-        torch.set_num_threads(before)
-    for predictions, logits in results[1:]:
-        assert torch.equal(predictions, results[0][0])
-        assert torch.equal(logits, results[0][1])
+    images = torch.cat([make_images("digits", 90), make_images("dense", 20)])
+    assert same_bits(on_threads((1, 2, 5), lambda: predict(name, model, images, DEFAULT)))
 
 
 @pytest.mark.parametrize("name", [*MODELS, "mlp", "pooled_mlp"])
@@ -158,8 +121,16 @@ def test_opcheck(name: str) -> None:
     parameters = [p.detach() for p in build_model(name, seed=0).parameters()]
     op = getattr(torch.ops.lenetshift, f"predict_shifts_{name}").default
     for return_logits in (False, True):
-        arguments = (dense_images(2), [-1, 2], [0, 2], parameters, "tanh", return_logits)
+        arguments = (make_images("dense", 2), [-1, 2], [0, 2], parameters, "tanh", return_logits)
         torch.library.opcheck(op, arguments)
+
+
+PARAMETERS = [p.detach() for p in build_model("lenet5", seed=0).parameters()]
+C5 = PARAMETERS[4]
+
+
+def replaced(i: int, tensor: Tensor) -> list[Tensor]:
+    return [*PARAMETERS[:i], tensor, *PARAMETERS[i + 1 :]]
 
 
 @pytest.mark.parametrize(
@@ -176,34 +147,21 @@ def test_opcheck(name: str) -> None:
         ({"dy": [1]}, "dy: got [1], expected [first, stop)"),
         ({"activation": "gelu"}, "activation: got 'gelu', expected 'tanh' or 'relu'"),
         ({"parameters": []}, "parameters: got 0 tensors, expected 10"),
+        (
+            {"parameters": replaced(2, torch.zeros(16, 6, 5, 5))},
+            "parameters[2]: got shape [16, 6, 5, 5], expected [60, 5, 5]",
+        ),
+        ({"parameters": replaced(4, C5.double())}, "parameters[4]: got float64, expected float32"),
+        ({"parameters": replaced(4, C5.T.contiguous().T)}, "parameters[4]: got a strided tensor"),
     ],
 )
 def test_bad_input(change: dict[str, object], message: str) -> None:
     arguments = {
-        "images": dense_images(2),
+        "images": make_images("dense", 2),
         "dx": [0, 1],
         "dy": [0, 1],
-        "parameters": [p.detach() for p in build_model("lenet5").parameters()],
+        "parameters": PARAMETERS,
         "activation": "tanh",
     } | change
-    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+    with refused(message):
         torch.ops.lenetshift.predict_shifts_lenet5(**arguments)
-    assert str(error.value).startswith(message)
-    assert "\n" not in str(error.value)
-
-
-def test_bad_parameters() -> None:
-    parameters = [p.detach() for p in build_model("lenet5").parameters()]
-    for i, change, message in [
-        (
-            2,
-            torch.zeros(16, 6, 5, 5),
-            "parameters[2]: got shape [16, 6, 5, 5], expected [60, 5, 5]",
-        ),
-        (4, parameters[4].double(), "parameters[4]: got float64, expected float32"),
-        (4, parameters[4].T.contiguous().T, "parameters[4]: got a strided tensor"),
-    ]:
-        changed = [*parameters[:i], change, *parameters[i + 1 :]]
-        with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
-            torch.ops.lenetshift.predict_shifts_lenet5(dense_images(1), [0, 1], [0, 1], changed)
-        assert str(error.value).startswith(message)

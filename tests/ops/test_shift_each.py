@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import SHIFTS
+from cases import EVERY_SHIFT, SHIFTS, refused
 
 from lenetshift import reference
 
 shift_each = torch.ops.lenetshift.shift_each
 
-FAR = torch.tensor([(2**63 - 1, -(2**63)), (-(2**63), 1), (1, 2**63 - 1)])
-EVERY = torch.cat([SHIFTS, FAR])
 DTYPES = [
     torch.uint8,
     torch.bool,
@@ -29,11 +27,11 @@ DTYPES = [
 @pytest.mark.parametrize("shape", [(7, 6), (2, 7, 6), (3, 2, 1, 1), (1, 28)])
 def test_every_type_and_shape(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(1, 200, (len(EVERY), *shape), generator=generator).to(dtype)
-    for n in (0, 1, len(EVERY)):
-        moved = shift_each(images[:n], EVERY[:n])
+    images = torch.randint(1, 200, (len(EVERY_SHIFT), *shape), generator=generator).to(dtype)
+    for n in (0, 1, len(EVERY_SHIFT)):
+        moved = shift_each(images[:n], EVERY_SHIFT[:n])
         assert moved.dtype == dtype
-        assert torch.equal(moved, reference.shift_each(images[:n], EVERY[:n]))
+        assert torch.equal(moved, reference.shift_each(images[:n], EVERY_SHIFT[:n]))
 
 
 def test_each_image_has_its_own_shift() -> None:
@@ -60,11 +58,11 @@ def test_strided() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.complex128])
 def test_gradient_moves_back(dtype: torch.dtype) -> None:
-    images = torch.randn(len(EVERY), 2, 7, 6).to(dtype).requires_grad_()
-    moved = shift_each(images, EVERY)
+    images = torch.randn(len(EVERY_SHIFT), 2, 7, 6).to(dtype).requires_grad_()
+    moved = shift_each(images, EVERY_SHIFT)
     upstream = torch.randn(moved.shape).to(dtype)
     (grad,) = torch.autograd.grad(moved, images, upstream)
-    (expected,) = torch.autograd.grad(reference.shift_each(images, EVERY), images, upstream)
+    (expected,) = torch.autograd.grad(reference.shift_each(images, EVERY_SHIFT), images, upstream)
     assert torch.equal(grad, expected)
 
 
@@ -104,7 +102,5 @@ def test_under_autocast_keeps_the_images_dtype() -> None:
     ],
 )
 def test_bad_input(images: torch.Tensor, shifts: torch.Tensor, message: str) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+    with refused(message):
         shift_each(images, shifts)
-    assert str(error.value).startswith(message)
-    assert "\n" not in str(error.value)

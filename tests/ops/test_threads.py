@@ -1,9 +1,10 @@
-"""Several threads use one model: each sees eval mode, and the mode of the model is restored."""
+"""Several threads use one model: each sees eval mode, and the model's mode is restored."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -33,16 +34,9 @@ class Recorder(nn.Module):
 def test_the_first_to_finish_does_not_end_the_others_eval_mode() -> None:
     model, images = Recorder(), torch.zeros(2, 28, 28, dtype=torch.uint8)
     assert model.training
-    arguments = (model, images, ShiftGrid(range(1), range(1)))
-    threads = {
-        name: threading.Thread(
-            target=predict_shifts,
-            args=arguments,
-            kwargs={"method": "plain", "batch_size": 1},
-            name=name,
-        )
-        for name in model.modes
-    }
+    grid = ShiftGrid(range(1), range(1))
+    ask = partial(predict_shifts, model, images, grid, method="plain", batch_size=1)
+    threads = {name: threading.Thread(target=ask, name=name) for name in model.modes}
     for name, thread in threads.items():
         thread.start()
         assert model.entered[name].wait(60)

@@ -10,12 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
 
 import pytest
 import torch
+from cases import on_threads, same_bits
 from torch import Tensor, nn
 
 from lenetshift import reference
@@ -30,14 +30,6 @@ N_DATA = 500
 BATCHES = [(1, 5), (7, 20), (16, 48), (17, 60), (64, 150), (100, 230), (500, 120)]
 # The arguments of a float64 epoch: name, activation, hidden units, batch size, images, kind of images.
 Case = tuple[str, str, int, int, int, str]
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    """Restores torch's number of threads."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @cache
@@ -170,19 +162,15 @@ def test_no_images(isa: str, name: str) -> None:
 
 @pytest.mark.parametrize("batch", [(1, 4), (64, 150), (500, 500)], ids=str)
 @pytest.mark.parametrize("name", MODEL_NAMES)
-def test_thread_count_changes_no_bit(
-    isa: str, threads: None, name: str, batch: tuple[int, int]
-) -> None:
+def test_thread_count_changes_no_bit(isa: str, name: str, batch: tuple[int, int]) -> None:
     batch_size, n = batch
     model = make_model(name, "tanh")
-    results = []
-    for n_threads in range(1, 6):
-        torch.set_num_threads(n_threads)
+
+    def results() -> list[Tensor]:
         losses, parameters = fused_epoch(name, model, "mnist", permutation(n), batch_size)
-        results.append([losses, *parameters])
-    for result in results[1:]:
-        for one, many in zip(results[0], result, strict=True):
-            assert torch.equal(one, many)
+        return [losses, *parameters]
+
+    assert same_bits(on_threads(range(1, 6), results))
 
 
 @pytest.mark.slow

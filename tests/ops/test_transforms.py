@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from cases import plain_c3
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
@@ -42,12 +43,7 @@ def c3_op(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def c3_reference(input: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    maps = []
-    for o, inputs in enumerate(TABLE):
-        first = sum(len(earlier) for earlier in TABLE[:o])
-        kernel = weight[first : first + len(inputs)].unsqueeze(0)
-        maps.append(torch.nn.functional.conv2d(input[:, list(inputs)], kernel, bias[o : o + 1]))
-    return torch.cat(maps, dim=1)
+    return plain_c3(TABLE, input, weight, bias)
 
 
 def move_op(images: Tensor) -> Tensor:
@@ -55,7 +51,7 @@ def move_op(images: Tensor) -> Tensor:
 
 
 def moved_by(images: Tensor, dx: int, dy: int) -> Tensor:
-    """Of torch's own ops alone, whose transforms are torch's."""
+    """Uses only torch's own ops, which have torch's own transforms."""
     height, width = images.shape[-2:]
     framed = torch.nn.functional.pad(images, (9, 9, 9, 9))
     return framed[..., 9 - dy : 9 - dy + height, 9 - dx : 9 - dx + width]
@@ -203,7 +199,7 @@ def test_per_sample_gradients_and_tangents_of_models(name: str) -> None:
     torch.testing.assert_close(tangent.detach(), slope, rtol=1e-6, atol=1e-7)
 
 
-def test_what_was_saved_and_then_changed_is_seen() -> None:
+def test_a_saved_tensor_that_was_changed_is_seen() -> None:
     input, weight, bias = (value.requires_grad_() for value in c3_inputs())
     output = c3_op(input, weight, bias).sum()
     with torch.no_grad():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import SHIFTS
+from cases import SHIFTS, refused
 
 from lenetshift import reference
 from lenetshift.shifts import ShiftGrid
@@ -96,10 +96,8 @@ def test_opcheck() -> None:
     ],
 )
 def test_bad_input(images: torch.Tensor, shifts: torch.Tensor, message: str) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+    with refused(message):
         torch.ops.lenetshift.translate(images, shifts)
-    assert str(error.value).startswith(message)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -115,12 +113,11 @@ def test_bad_input(images: torch.Tensor, shifts: torch.Tensor, message: str) -> 
     ],
 )
 def test_bad_gradient(shape: tuple[int, ...], dtype: torch.dtype, message: str) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011  the message is compared below
+    with refused(message):
         torch.ops.lenetshift.translate_backward(torch.zeros(shape, dtype=dtype), SHIFTS)
-    assert str(error.value).startswith(message)
 
 
 @pytest.mark.parametrize("op", ["translate", "shift_each"])
-def test_what_is_no_tensor_is_refused(op) -> None:
+def test_a_value_that_is_not_a_tensor_is_refused(op: str) -> None:
     with pytest.raises(ValueError, match=r"^images: got NoneType, expected a Tensor$"):
         getattr(torch.ops.lenetshift, op)(None, torch.zeros(1, 2, dtype=torch.int64))

@@ -6,18 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from cases import SETTINGS, make_dataset
 from torch import nn
 
-from lenetshift.data.dataset import Dataset
 from lenetshift.models.build import MODEL_NAMES, build_model
 from lenetshift.models.lenet5 import SymmetricLeNet5
 from lenetshift.models.train import train
 
-DATASET = Dataset(
-    torch.randint(0, 256, (9, 28, 28), dtype=torch.uint8, generator=torch.Generator()),
-    torch.arange(9),
-)
-SETTINGS: dict[str, Any] = {"epochs": 1, "learning_rate": 0.1, "batch_size": 4, "seed": 0}
+DATASET = make_dataset(9)
 
 
 def check_that_an_older_graph_raises(model: nn.Module) -> None:

@@ -6,10 +6,13 @@ import gc
 import weakref
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 import torch.nn.functional as F
+from hand_loop import logits_by
+from random_networks import Lambda
 from torch import Tensor, nn
 
 from lenetshift import ShiftGrid, load_mnist
@@ -41,10 +44,7 @@ def network(*behind: nn.Module) -> nn.Sequential:
 def test_whatever_an_attempt_raises_the_plain_method_is_used(
     part: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(attempt, part, fail)
+    monkeypatch.setattr(attempt, part, Mock(side_effect=error))
     answers = ShiftEvaluator(network(), GRID).answer(IMAGES)
     assert answers.method == "plain"
     assert answers.reason.startswith("plain: the attempt to share its features failed (")
@@ -60,10 +60,7 @@ def test_whatever_an_attempt_raises_the_plain_method_is_used(
 def test_what_ends_a_program_ends_the_attempt(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*args: Any, **kwargs: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(attempt, "record", fail)
+    monkeypatch.setattr(attempt, "record", Mock(side_effect=error))
     with pytest.raises(type(error)):
         ShiftEvaluator(network(), GRID).answer(IMAGES)
 
@@ -72,7 +69,7 @@ def test_sharing_that_fails_later_is_replaced_by_the_plain_method(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, images = network(), IMAGES.repeat(100, 1, 1)
-    plain = ShiftEvaluator(model, GRID, method="plain").answer(images, return_logits=True)
+    plain = logits_by("plain", model, images, GRID)
     monkeypatch.setattr(shared_model, "BLOCK_BYTES", 1 << 18)
     evaluator = ShiftEvaluator(model, GRID)
     asked = evaluator.answer(images[:12])
@@ -89,13 +86,13 @@ def test_sharing_that_fails_later_is_replaced_by_the_plain_method(
     done: list[int] = []
     answers = evaluator.answer(images, return_logits=True, on_progress=done.append)
     assert answers.reason == "plain: sharing its features failed (RuntimeError: by design)"
-    assert torch.equal(answers.logits, plain.logits)
+    assert torch.equal(answers.logits, plain)
     assert sum(done) == len(images)
     assert evaluator.answer(images[:2]).method == "plain"
 
 
 class Normalised(nn.Module):
-    """As in torchvision: what is not a tensor is passed on."""
+    """As in torchvision: a value that is not a tensor is passed on."""
 
     def forward(self, x: Any) -> Any:
         if torch.is_tensor(x):
@@ -113,30 +110,15 @@ def test_a_condition_on_the_type_is_kept_in_every_dtype(
         transform = Normalised()
     else:
         model = nn.Sequential(Normalised(), *model).eval()
-    answers = {
-        method: ShiftEvaluator(model, GRID, method=method, transform=transform).answer(
-            IMAGES, return_logits=True
-        )
-        for method in ("auto", "plain")
-    }
-    auto, plain = answers["auto"], answers["plain"]
+    auto = ShiftEvaluator(model, GRID, transform=transform).answer(IMAGES, return_logits=True)
     assert auto.method == "shared", auto.reason
-    largest = plain.logits.double().abs().max().item()
-    off = (auto.logits.double() - plain.logits.double()).abs().max().item()
-    # Rounded once a layer; float32 and float64 also at each of a logit's 576 terms, as its root.
+    plain = logits_by("plain", model, IMAGES, GRID, transform=transform).double()
+    largest = plain.abs().max().item()
+    off = (auto.logits.double() - plain).abs().max().item()
+    # One rounding per layer; in float32 and float64 also one for each of a logit's 576 terms, which add
+    # up to its root.
     terms = 576**0.5 if dtype.itemsize >= 4 else 1
     assert off <= 2 * (1 + terms) * torch.finfo(dtype).eps * largest
-
-
-def shifted_by_a_column(function: Callable[..., maps.Map], by: float) -> Callable[..., maps.Map]:
-    """A convolution that lets a little of the next column into the canvas's last one."""
-
-    def faulty(images: maps.Map, *args: Any) -> maps.Map:
-        out = function(images, *args)
-        out.tensor[..., -1] += by * (out.tensor[..., -2] - out.tensor[..., -1] + 1)
-        return out
-
-    return faulty
 
 
 @pytest.mark.parametrize("by", [1.0, 1e-3, 1e-6])
@@ -144,13 +126,19 @@ def shifted_by_a_column(function: Callable[..., maps.Map], by: float) -> Callabl
 def test_sharing_that_is_wrong_is_seen_in_every_dtype(
     dtype: torch.dtype, by: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def faulty(images: maps.Map, *args: Any) -> maps.Map:
+        """A convolution that lets a little of the next column into the canvas's last one."""
+        out = maps.conv2d(images, *args)
+        out.tensor[..., -1] += by * (out.tensor[..., -2] - out.tensor[..., -1] + 1)
+        return out
+
     model = network().to(dtype)
-    plain = ShiftEvaluator(model, GRID, method="plain").answer(IMAGES, return_logits=True)
-    monkeypatch.setattr(kernels, "conv2d", shifted_by_a_column(maps.conv2d, by))
+    plain = logits_by("plain", model, IMAGES, GRID)
+    monkeypatch.setattr(kernels, "conv2d", faulty)
     with pytest.warns(RuntimeWarning, match="shared features give different answers: moved by"):
         answers = ShiftEvaluator(model, GRID).answer(IMAGES, return_logits=True)
     assert answers.method == "plain"
-    assert torch.equal(answers.logits, plain.logits)
+    assert torch.equal(answers.logits, plain)
 
 
 def test_a_recording_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,15 +153,10 @@ def test_a_recording_that_is_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> N
     )
 
 
-class Batchwise(nn.Module):
-    """Centres large batches, as two or three images do not show."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x if len(x) < 5 else x - x.mean(0, keepdim=True)
-
-
 def test_what_only_large_batches_do_is_seen() -> None:
-    answers = ShiftEvaluator(network(Batchwise()), GRID).answer(IMAGES)
+    # Two or three images do not show that it centres large batches.
+    batchwise = Lambda(lambda x: x if len(x) < 5 else x - x.mean(0, keepdim=True))
+    answers = ShiftEvaluator(network(batchwise), GRID).answer(IMAGES)
     assert answers.reason.startswith(
         "plain: the operations recorded for two images give different answers"
     )
@@ -182,20 +165,11 @@ def test_what_only_large_batches_do_is_seen() -> None:
 def test_a_cut_map_taller_than_its_window_is_padded_at_the_window() -> None:
     """After a stride, the only window's rows end before the map does."""
     torch.manual_seed(0)
-    model = nn.Sequential(
-        *(
-            nn.Conv2d(1, 4, 1, stride=(2, 1)),
-            nn.ConstantPad2d((0, 0, 1, 1), 0.25),
-            nn.Conv2d(4, 3, 3),
-        ),
-        nn.Flatten(),
-    ).double()
+    layers = nn.Conv2d(1, 4, 1, (2, 1)), nn.ConstantPad2d((0, 0, 1, 1), 0.25), nn.Conv2d(4, 3, 3)
+    model = nn.Sequential(*layers, nn.Flatten()).double()
     images = torch.rand(4, 2, 6, dtype=torch.float64)
     grid = ShiftGrid(range(-2, 3), range(1))
-    shared, plain = (
-        ShiftEvaluator(model, grid, method=method).answer(images, return_logits=True).logits
-        for method in ("shared", "plain")
-    )
+    shared, plain = (logits_by(method, model, images, grid) for method in ("shared", "plain"))
     torch.testing.assert_close(shared, plain, rtol=0, atol=1e-12)
 
 
@@ -210,14 +184,11 @@ def test_several_paddings_before_the_first_convolution_come_to_an_end(
     )
     model.eval()(torch.rand(1, 1, 28, 28))
     model.double()
-    shared, plain = (
-        ShiftEvaluator(model, GRID, method=method).answer(IMAGES, return_logits=True).logits
-        for method in ("shared", "plain")
-    )
+    shared, plain = (logits_by(method, model, IMAGES, GRID) for method in ("shared", "plain"))
     torch.testing.assert_close(shared, plain, rtol=0, atol=1e-12)
 
 
-def test_memory_is_looked_at_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_checked_before_it_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
     def noting(*args: Any) -> Tensor:
@@ -277,7 +248,7 @@ def test_an_effect_of_the_mode_lasts_as_long_as_the_evaluation(
 
 
 class SummedInFloat32(nn.Module):
-    """Half-precision weights, for the sake of the file, and sums in float32."""
+    """Half-precision weights, for a small file, and sums in float32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -317,24 +288,20 @@ class Temperature(nn.Module):
     ],
 )
 @pytest.mark.parametrize("method", ["auto", "plain"])
-def test_images_come_in_float32_where_the_network_takes_it(
+def test_images_are_float32_if_the_network_takes_it(
     make: Callable[[], nn.Module], dtype: torch.dtype, method: str
 ) -> None:
     torch.manual_seed(0)
     model = make().eval()
     seen = set()
 
-    class Outer(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = model
-
+    class Outer(nn.Sequential):
         def forward(self, x: Tensor) -> Tensor:
-            logits = self.inner(x)
+            logits = super().forward(x)
             seen.add(x.dtype)
             return logits
 
-    answers = ShiftEvaluator(Outer(), GRID, method=method).answer(IMAGES)
+    answers = ShiftEvaluator(Outer(model), GRID, method=method).answer(IMAGES)
     assert seen - {torch.float64} == {dtype} - {torch.float64}
     said = answers.reason.endswith(f", in {str(dtype).removeprefix('torch.')}")
     assert said == (dtype != torch.float32)
@@ -363,13 +330,13 @@ def test_a_lazy_network_is_made_by_its_first_batch_and_can_be_trained(method: st
 
 
 def test_a_reason_keeps_nothing_of_the_recording_alive() -> None:
-    class Remembered(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            made.append(weakref.ref(x))
-            return x if x.mean() > 0 else -x
-
     made: list[weakref.ref[Tensor]] = []
-    evaluator = ShiftEvaluator(network(Remembered()), GRID)
+
+    def remembered(x: Tensor) -> Tensor:
+        made.append(weakref.ref(x))
+        return x if x.mean() > 0 else -x
+
+    evaluator = ShiftEvaluator(network(Lambda(remembered)), GRID)
     answers = evaluator.answer(IMAGES)
     assert answers.reason.endswith("computes a number from the pixels of all images")
     gc.collect()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from hand_loop import logits_by
+from torch import Tensor, nn
 
 import lenetshift
 from lenetshift import ShiftGrid
@@ -23,7 +25,7 @@ GRID = ShiftGrid(range(-1, 2), range(2))
 
 @pytest.fixture(autouse=True)
 def meta() -> Iterator[None]:
-    """Values on the meta device are lost: a tensor made there by mistake fails or answers wrong."""
+    """Values on the meta device are lost: a tensor made there by mistake fails or gives wrong answers."""
     torch.set_default_device("meta")
     yield
     torch.set_default_device(None)
@@ -37,9 +39,13 @@ def make_data(n: int) -> Dataset:
     return Dataset(images, torch.arange(n, device="cpu") % 10)
 
 
-def on_the_default_device(device: str | None, f: Callable[[], Any]) -> Any:
-    torch.set_default_device(device)
-    return f()
+def check_on_both_devices(run: Callable[[], tuple[Tensor, ...]]) -> None:
+    """With the meta device as torch's default, the same tensors as with none."""
+    results = []
+    for device in ("meta", None):
+        torch.set_default_device(device)
+        results.append(run())
+    assert all(map(torch.equal, *results))
 
 
 @pytest.mark.parametrize("method", ["fused", "autograd"])
@@ -47,7 +53,7 @@ def on_the_default_device(device: str | None, f: Callable[[], Any]) -> Any:
 def test_models_train_and_answer(name: str, method: str) -> None:
     data = make_data(30)
 
-    def run(foreign: bool) -> tuple[torch.Tensor, ...]:
+    def run(foreign: bool) -> tuple[Tensor, ...]:
         model = lenetshift.build_model(name, seed=0)
         biased = lenetshift.position_biased(data, {3: (3, 0)})
         losses = lenetshift.train(
@@ -62,9 +68,7 @@ def test_models_train_and_answer(name: str, method: str) -> None:
         return *losses, predictions, logits, none, torch.tensor([accuracy], device="cpu")
 
     for foreign in (False, True):
-        got = on_the_default_device("meta", lambda foreign=foreign: run(foreign))
-        expected = on_the_default_device(None, lambda foreign=foreign: run(foreign))
-        assert all(map(torch.equal, got, expected))
+        check_on_both_devices(partial(run, foreign))
 
 
 @pytest.mark.parametrize("method", ["shared", "plain"])
@@ -74,23 +78,12 @@ def test_networks_answer_by_every_method(method: str, settings: dict[str, Any]) 
     if "crop" in settings:
         images = nn.functional.pad(images, (2, 2, 2, 2))
 
-    def run() -> torch.Tensor:
+    def run() -> tuple[Tensor, ...]:
         model = lenetshift.build_model("lenet5", seed=0).double()
         transform = lenetshift.Normalize(0.1, [0.3])
-        logits = lenetshift.predict_shifts(
-            model,
-            images,
-            GRID,
-            method=method,
-            transform=transform,
-            return_logits=True,
-            **settings,
-        )[1]
-        assert isinstance(logits, torch.Tensor)
-        return logits
+        return (logits_by(method, model, images, GRID, transform=transform, **settings),)
 
-    got = on_the_default_device("meta", run)
-    assert torch.equal(got, on_the_default_device(None, run))
+    check_on_both_devices(run)
 
 
 def test_data_permutations_and_the_reference() -> None:

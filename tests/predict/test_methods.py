@@ -1,4 +1,4 @@
-"""Which method an evaluation uses, and why; networks whose features cannot be shared use the plain one."""
+"""Which method an evaluation uses, and why: networks that cannot share features use the plain one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from cases import refused
+from hand_loop import logits_by
 from torch import Tensor, nn
 
 from lenetshift import MLP, LeNet5, Normalize, ShiftGrid
@@ -55,113 +57,68 @@ def polyphase(net: Any, x: Tensor) -> Tensor:
     return torch.take_along_dim(phases, best[:, None, None, None, None], dim=1)[:, 0]
 
 
-def brighter(net: Any, x: Tensor) -> Tensor:
-    return x if x.mean() > 0 else -x
-
-
 FRAME = "pads its input, so its features depend on where the frame lies"
 
 
-def make_networks() -> dict[str, tuple[nn.Module, str]]:
-    """By what they do: a network, and the beginning of the reason."""
-    torch.manual_seed(0)
+def make_networks() -> dict[str, list[nn.Module]]:
+    """The beginning of a reason -> the networks that it is given for."""
+    padded = nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect")
     return {
-        "padding": (before_dense(nn.Conv2d(4, 4, 3, padding=1)), f"layer 1 {FRAME}"),
-        "padding same": (
-            before_dense(nn.Tanh(), nn.Conv2d(4, 4, 3, padding="same")),
-            f"layer 2 {FRAME}",
-        ),
-        "padded pooling": (before_dense(nn.MaxPool2d(3, 2, padding=1)), f"layer 1 {FRAME}"),
-        "padding by a function": (
-            Written(lambda net, x: F.pad(x, (1, 1, 1, 1)), 10),
-            f"pad {FRAME}",
-        ),
-        "named": (
-            Written(lambda net, x: F.conv2d(x, net.conv2.weight, padding=1)),
-            f"conv2d {FRAME}",
-        ),
-        "reflected": (
-            nn.Sequential(
-                nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"),
-                nn.Flatten(),
-                nn.Linear(576, 3),
-            ),
-            f"layer 0 {FRAME}",
-        ),
-        "ceil_mode": (
-            before_dense(nn.AvgPool2d(3, 2, ceil_mode=True)),
-            "layer 1 lets its last windows extend beyond the frame (ceil_mode)",
-        ),
-        "uneven": (
-            before_dense(nn.AdaptiveAvgPool2d(3)),
-            "layer 1 pools 10 places into 3, which is uneven",
-        ),
-        "group norm": (
-            before_dense(nn.GroupNorm(2, 4)),
-            "layer 1 normalises over the whole window",
-        ),
-        "instance norm": (
-            Written(lambda net, x: F.instance_norm(x)),
-            "view mixes the images of the batch",
-        ),
-        "squeeze and excite": (
-            Written(squeeze_and_excite),
-            "mul combines a map with numbers that differ from window to window",
-        ),
-        "place": (
-            Written(lambda net, x: x + net.place),
-            "add combines a map with numbers that differ from place to place",
-        ),
-        "rows": (
-            before_dense(nn.Linear(10, 10)),
-            "layer 1 reshapes the batch so that images merge",
-        ),
-        "transposed": (
-            before_dense(nn.ConvTranspose2d(4, 4, 2)),
-            "layer 1 cannot be shared between windows",
-        ),
-        "softmax of rows": (
-            Written(lambda net, x: x.softmax(-1)),
-            "softmax works along the rows or columns of a window",
-        ),
-        "strides": (
-            Written(lambda net, x: F.conv2d(x, torch.ones(4, 4, 6, 6)) + x[:, :, ::2, ::2], 3),
-            "add combines maps of different strides or sizes",
-        ),
-        "polyphase": (
-            Written(polyphase, 3),
-            "gather combines a map with numbers that differ from window to window",
-        ),
-        "control flow": (
-            Written(brighter),
-            "item computes a number from the pixels of all images",
-        ),
-        "item": (
+        f"layer 1 {FRAME}": [
+            before_dense(nn.Conv2d(4, 4, 3, padding=1)),
+            before_dense(nn.MaxPool2d(3, 2, padding=1)),
+        ],
+        f"layer 2 {FRAME}": [before_dense(nn.Tanh(), nn.Conv2d(4, 4, 3, padding="same"))],
+        f"pad {FRAME}": [Written(lambda net, x: F.pad(x, (1, 1, 1, 1)), 10)],
+        f"conv2d {FRAME}": [Written(lambda net, x: F.conv2d(x, net.conv2.weight, padding=1))],
+        f"layer 0 {FRAME}": [nn.Sequential(padded, nn.Flatten(), nn.Linear(576, 3))],
+        "layer 1 lets its last windows extend beyond the frame (ceil_mode)": [
+            before_dense(nn.AvgPool2d(3, 2, ceil_mode=True))
+        ],
+        "layer 1 pools 10 places into 3, which is uneven": [before_dense(nn.AdaptiveAvgPool2d(3))],
+        "layer 1 normalises over the whole window": [before_dense(nn.GroupNorm(2, 4))],
+        "view mixes the images of the batch": [Written(lambda net, x: F.instance_norm(x))],
+        "mul combines a map with numbers that differ from window to window": [SQUEEZED],
+        "add combines a map with numbers that differ from place to place": [
+            Written(lambda net, x: x + net.place)
+        ],
+        "layer 1 reshapes the batch so that images merge": [before_dense(nn.Linear(10, 10))],
+        "layer 1 cannot be shared between windows": [before_dense(nn.ConvTranspose2d(4, 4, 2))],
+        "softmax works along the rows or columns of a window": [
+            Written(lambda net, x: x.softmax(-1))
+        ],
+        "add combines maps of different strides or sizes": [
+            Written(lambda net, x: F.conv2d(x, torch.ones(4, 4, 6, 6)) + x[:, :, ::2, ::2], 3)
+        ],
+        "gather combines a map with numbers that differ from window to window": [
+            Written(polyphase, 3)
+        ],
+        "item computes a number from the pixels of all images": [
+            Written(lambda net, x: x if x.mean() > 0 else -x),
             Written(lambda net, x: x / x.abs().max().item()),
-            "item computes a number from the pixels of all images",
-        ),
-        "batch": (
-            Written(lambda net, x: x - x.mean(0, keepdim=True)),
-            "mean mixes the images of the batch",
-        ),
-        "batch norm": (
-            before_dense(nn.BatchNorm2d(4, track_running_stats=False)),
-            "layer 1 normalises over the batch",
-        ),
-        "nothing": (
-            nn.Sequential(nn.Flatten(), nn.Linear(288, 5), nn.Tanh(), nn.Linear(5, 3)),
-            "its convolutions have nothing that the shifts could share",
-        ),
-        "dense images": (
-            nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 3)),
-            "93% of the patterns have something around them other than the first layer's padding, "
-            "so sharing would save nothing",
-        ),
+        ],
+        "mean mixes the images of the batch": [Written(lambda net, x: x - x.mean(0, keepdim=True))],
+        "layer 1 normalises over the batch": [
+            before_dense(nn.BatchNorm2d(4, track_running_stats=False))
+        ],
     }
 
 
 with torch.random.fork_rng():
-    NETWORKS = make_networks()
+    torch.manual_seed(0)
+    SQUEEZED = Written(squeeze_and_excite)
+    CANNOT_SHARE = [(model, why) for why, models in make_networks().items() for model in models]
+    SAVES_NOTHING = [
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(288, 5), nn.Tanh(), nn.Linear(5, 3)),
+            "its convolutions have nothing that the shifts could share",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 3)),
+            "93% of the patterns have something around them other than the first layer's padding, "
+            "so sharing would save nothing",
+        ),
+    ]
 
 
 def without_lines(reason: str) -> str:
@@ -170,15 +127,15 @@ def without_lines(reason: str) -> str:
 
 
 def test_the_reason_names_the_line_of_code() -> None:
-    model, _ = NETWORKS["squeeze and excite"]
-    reason = ShiftEvaluator(model, GRID).answer(IMAGES).reason
+    reason = ShiftEvaluator(SQUEEZED, GRID).answer(IMAGES).reason
     line = inspect.getsourcelines(squeeze_and_excite)[1] + 1
     assert f"mul (test_methods.py, line {line}) combines" in reason
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_that_cannot_share_uses_the_plain_method_and_says_why(name: str) -> None:
-    model, reason = NETWORKS[name]
+@pytest.mark.parametrize(("model", "reason"), CANNOT_SHARE + SAVES_NOTHING)
+def test_a_network_that_cannot_share_uses_the_plain_method_and_says_why(
+    model: nn.Module, reason: str
+) -> None:
     model.eval()
     answers = ShiftEvaluator(model, GRID).answer(IMAGES, return_logits=True)
     assert answers.method == "plain"
@@ -188,9 +145,8 @@ def test_a_network_that_cannot_share_uses_the_plain_method_and_says_why(name: st
     torch.testing.assert_close(answers.logits, asked.logits)
 
 
-@pytest.mark.parametrize("name", [n for n in NETWORKS if n not in ("nothing", "dense images")])
-def test_the_shared_method_is_refused_with_the_reason(name: str) -> None:
-    model, reason = NETWORKS[name]
+@pytest.mark.parametrize(("model", "reason"), CANNOT_SHARE)
+def test_the_shared_method_is_refused_with_the_reason(model: nn.Module, reason: str) -> None:
     with pytest.raises(ValueError, match=r"^method: got 'shared', but ") as error:
         ShiftEvaluator(model.eval(), GRID, method="shared").answer(IMAGES)
     assert without_lines(str(error.value)).startswith(f"method: got 'shared', but {reason}")
@@ -207,13 +163,14 @@ def test_answers_tell_the_number_of_classes() -> None:
     assert ShiftEvaluator(MLP(), GRID, method="fused").answer(digits).n_classes == 10
 
 
-def test_a_hooked_model_uses_the_plain_method() -> None:
-    model = before_dense(nn.Tanh()).eval()
-    seen = []
-    model[1].register_forward_hook(lambda module, args, output: seen.append(len(output)))
-    answers = ShiftEvaluator(model, GRID).answer(IMAGES)
+@pytest.mark.parametrize("hooked", ["model", "transform"])
+def test_a_hook_sees_every_pattern(hooked: str) -> None:
+    model, transform, seen = before_dense(nn.Tanh()).eval(), nn.Identity(), []
+    layer = model[1] if hooked == "model" else transform
+    layer.register_forward_hook(lambda module, args, output: seen.append(len(output)))
+    answers = ShiftEvaluator(model, GRID, transform=transform).answer(IMAGES)
     assert answers.method == "plain"
-    assert answers.reason == "plain: the model has forward hooks, which must see every pattern"
+    assert answers.reason == f"plain: the {hooked} has forward hooks, which must see every pattern"
     assert sum(seen) >= 3 * len(GRID)
 
 
@@ -222,9 +179,8 @@ def test_a_transform_is_part_of_the_network() -> None:
     blur = nn.AvgPool2d(3, 1, padding=1)
     answers = ShiftEvaluator(model, GRID, transform=blur).answer(IMAGES)
     assert answers.reason == f"plain: transform {FRAME}"
-    answers = ShiftEvaluator(model, GRID, transform=lambda x: x - x.mean((2, 3), True)).answer(
-        IMAGES
-    )
+    centred = ShiftEvaluator(model, GRID, transform=lambda x: x - x.mean((2, 3), True))
+    answers = centred.answer(IMAGES)
     assert without_lines(answers.reason) == (
         "plain: sub combines a map with numbers that differ from window to window"
     )
@@ -265,35 +221,18 @@ def test_fused_ops_are_for_the_packages_models_and_images() -> None:
     model, digits = LeNet5(), torch.randint(0, 256, (2, 28, 28), dtype=torch.uint8)
     answers = ShiftEvaluator(model, GRID).answer(digits)
     assert (answers.method, answers.reason) == ("fused", "fused: LeNet5 has its own op")
-    for evaluator, images, obstacle in [
+    for obstacle, network, images, settings in [
+        ("only an unchanged float32 LeNet5, MLP, ", before_dense(), IMAGES, {}),
+        ("a fused op takes no crop, and no fill but 0", model, digits, {"fill": 1}),
+        ("a fused op takes no crop", model, digits, {"crop": (20, 20)}),
+        ("a fused op takes no transform", model, digits, {"transform": torch.neg}),
         (
-            ShiftEvaluator(before_dense(), GRID, method="fused"),
-            IMAGES,
-            "only an unchanged float32 LeNet5, MLP, ",
-        ),
-        (
-            ShiftEvaluator(model, GRID, method="fused", fill=1),
-            digits,
-            "a fused op takes no crop, and no fill but 0",
-        ),
-        (
-            ShiftEvaluator(model, GRID, method="fused", crop=(20, 20)),
-            digits,
-            "a fused op takes no crop",
-        ),
-        (
-            ShiftEvaluator(model, GRID, method="fused", transform=torch.neg),
-            digits,
-            "a fused op takes no transform",
-        ),
-        (
-            ShiftEvaluator(model, GRID, method="fused"),
-            digits / 255,
-            r"a fused op takes uint8 images of 28 x 28, not float32 \[2, 28, 28\]",
+            "a fused op takes uint8 images of 28 x 28, not float32 [2, 28, 28]",
+            *(model, digits / 255, {}),
         ),
     ]:
-        with pytest.raises(ValueError, match=f"^method: got 'fused', but {obstacle}"):
-            evaluator.answer(images)
+        with refused(f"method: got 'fused', but {obstacle}"):
+            ShiftEvaluator(network, GRID, method="fused", **settings).answer(images)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -302,11 +241,9 @@ def test_the_packages_models_take_every_method(dtype: torch.dtype) -> None:
     digits = torch.zeros(4, 28, 28, dtype=torch.uint8)
     digits[:, 2:26, 1:25] = torch.randint(0, 256, (4, 24, 24), dtype=torch.uint8)
     grid = ShiftGrid(range(-6, 7, 3), range(-4, 3, 2))
-    methods = ("shared", "plain") + (("fused",) if dtype == torch.float32 else ())
-    logits = {
-        method: ShiftEvaluator(model, grid, method=method).answer(digits, return_logits=True).logits
-        for method in methods
-    }
+    methods = ("shared", "fused") if dtype == torch.float32 else ("shared",)
+    plain = logits_by("plain", model, digits, grid)
     for method in methods:
-        torch.testing.assert_close(logits[method], logits["plain"], rtol=1e-4, atol=1e-5)
+        got = logits_by(method, model, digits, grid)
+        torch.testing.assert_close(got, plain, rtol=1e-4, atol=1e-5)
     assert ShiftEvaluator(MLP().to(dtype), grid, method="shared").answer(digits).method == "shared"

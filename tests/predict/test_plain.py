@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from hand_loop import logits_by
+from random_networks import Lambda
 from torch import Tensor, nn
 
 from lenetshift.predict.evaluator import ShiftEvaluator
@@ -34,11 +36,6 @@ def images() -> Tensor:
     return torch.randint(0, 256, (7, 28, 28), dtype=torch.uint8)
 
 
-def patterns_of(images: Tensor, grid: ShiftGrid) -> Tensor:
-    moved = torch.ops.lenetshift.translate(images, grid.shifts())
-    return moved.flatten(0, 1).unsqueeze(1) / 255
-
-
 @pytest.mark.parametrize("batch_size", [1, 3, 64, 100, 385, 1000, None])
 def test_all_batches_have_one_size_and_hold_every_pattern_in_order(
     batch_size: int | None, images: Tensor
@@ -50,7 +47,8 @@ def test_all_batches_have_one_size_and_hold_every_pattern_in_order(
     size = batch_size or default_batch_size((1, 28, 28), torch.float32, CPU)
     assert {len(batch) for batch in model.seen} == {size}
     assert len(model.seen) == -(-7 * 55 // size)
-    seen, expected = torch.cat(model.seen), patterns_of(images, grid)
+    moved = torch.ops.lenetshift.translate(images, grid.shifts())
+    seen, expected = torch.cat(model.seen), moved.flatten(0, 1).unsqueeze(1) / 255
     assert torch.equal(seen[: 7 * 55], expected)
     last = expected[7 * 55 // size * size :]
     filled = seen[7 * 55 :]
@@ -87,7 +85,7 @@ def test_batches_are_contiguous_and_nothing_surrounds_the_call(
 
 
 class Layout(nn.Module):
-    """Notes how a batch lies in memory, and under which modes it comes."""
+    """Notes the memory layout of a batch, and the modes in which it arrives."""
 
     def forward(self, x: Tensor) -> Tensor:
         self.layout = (x.stride(), x.is_inference(), torch.is_grad_enabled())
@@ -104,45 +102,29 @@ def test_the_batch_size_follows_from_shape_and_dtype() -> None:
     assert 2 * double == default_batch_size((1, 64, 64), torch.float32, CPU)
 
 
-def test_the_same_call_gives_the_same_bits() -> None:
-    """784-300-10 on 1,200 images: with other batch sizes its sums round otherwise."""
+def dense_and_images(n: int) -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 10))
-    images = torch.randint(0, 256, (1200, 28, 28), dtype=torch.uint8)
+    return model, torch.randint(0, 256, (n, 28, 28), dtype=torch.uint8)
+
+
+def test_the_same_call_gives_the_same_bits() -> None:
+    """784-300-10 on 1,200 images: with other batch sizes its sums would round differently."""
+    model, images = dense_and_images(1200)
     grid = ShiftGrid(range(-1, 2), range(1))
-    bits = {
-        ShiftEvaluator(model, grid, method="plain")
-        .answer(images, return_logits=True)
-        .logits.numpy()
-        .tobytes()
-        for _ in range(8)
-    }
+    bits = {logits_by("plain", model, images, grid).numpy().tobytes() for _ in range(8)}
     assert len(bits) == 1
 
 
-def test_a_pattern_has_the_same_bits_beside_fewer_others() -> None:
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 10))
-    images = torch.randint(0, 256, (20, 28, 28), dtype=torch.uint8)
-    evaluator = ShiftEvaluator(model, method="plain")
-    every = evaluator.answer(images, return_logits=True).logits
-    few = evaluator.answer(images[:3], return_logits=True).logits
+def test_a_pattern_has_the_same_bits_next_to_fewer_others() -> None:
+    model, images = dense_and_images(20)
+    few, every = (logits_by("plain", model, some) for some in (images[:3], images))
     assert torch.equal(few, every[:3])
 
 
-class OneSize(nn.Module):
-    """A network made for batches of 16."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv, self.out = nn.Conv2d(1, 2, 5), nn.Linear(1152, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.conv(x).view(16, -1))
-
-
 def test_a_network_for_one_batch_size_needs_that_size(images: Tensor) -> None:
-    model = OneSize()
+    layers = nn.Conv2d(1, 2, 5), Lambda(lambda x: x.view(16, -1)), nn.Linear(1152, 3)
+    model = nn.Sequential(*layers)
     for method in ("auto", "plain"):
         answers = ShiftEvaluator(model, method=method, batch_size=16).answer(images)
         assert answers.method == "plain"

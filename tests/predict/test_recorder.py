@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 import torch
+from hand_loop import logits_by
 from torch import Tensor, nn
 
 from lenetshift import ShiftGrid
 from lenetshift.predict.evaluator import ShiftEvaluator
 from lenetshift.predict.shared import attempt
+from lenetshift.predict.shared.private import private_copy
 
 GRID = ShiftGrid(range(-1, 2), range(-1, 2))
 
 
 def images(n: int = 40) -> Tensor:
-    """Ordinary ones where a sample is taken, others with values above 1 elsewhere."""
+    """Ordinary images where a sample is taken; the others have values above 1."""
     generator = torch.Generator().manual_seed(0)
     some = torch.rand(n, 1, 12, 12, generator=generator)
     sampled = torch.arange(12) * n // 12
@@ -31,7 +33,7 @@ def images(n: int = 40) -> Tensor:
 
 
 class Net(nn.Module):
-    """A convolution, a dense layer, and what a function makes of the logits or of the images."""
+    """A convolution and a dense layer; functions change the images, the features and the logits."""
 
     def __init__(
         self,
@@ -62,22 +64,6 @@ def bright(x: Tensor) -> Tensor:
     return (x > 1).any().float()
 
 
-def written_by_apply(net: Any, x: Tensor) -> Tensor:
-    x = x.clone()
-    x.apply_(lambda v: min(v, 1.0))
-    return x
-
-
-def transposed_in_place(net: Any, x: Tensor) -> Tensor:
-    x = x.clone()
-    x.transpose_(2, 3)
-    return x
-
-
-def bits(net: Any, x: Tensor) -> Tensor:
-    return x + (x.double().view(torch.int64) > 4607182418800017408).float()
-
-
 def in_a_thread(net: Any, x: Tensor) -> Tensor:
     seen: list[float] = []
     thread = threading.Thread(target=lambda: seen.append(float(x.max())))
@@ -97,9 +83,7 @@ def last_rows(net: Any, f: Tensor, y: Tensor) -> Tensor:
     return z
 
 
-def said(net: Any, x: Tensor) -> Tensor:
-    return x if "1." in str(bright(x)) else x * 0.5
-
+BITS_OF_1 = 4607182418800017408  # of 1.0 in float64
 
 NETWORKS: dict[str, Net] = {
     "masked, centred": Net(lambda n, f, y: masked(y - y.mean(0))),
@@ -116,13 +100,13 @@ NETWORKS: dict[str, Net] = {
     "first 200": Net(lambda n, f, y: y[:200] if len(y) > 1e9 else y[:10_000] * 1),
     "triangle": Net(lambda n, f, y: y.triu(-200)),
     "second call": Net(twice_from_the_second_call_on),
-    "apply_": Net(before=written_by_apply),
-    "transpose_": Net(before=transposed_in_place),
-    "bits": Net(before=bits),
+    "apply_": Net(before=lambda n, x: x.clone().apply_(lambda v: min(v, 1.0))),
+    "transpose_": Net(before=lambda n, x: x.clone().transpose_(2, 3)),
+    "bits": Net(before=lambda n, x: x + (x.double().view(torch.int64) > BITS_OF_1).float()),
     "new_tensor": Net(before=lambda n, x: x * x.new_tensor([1 - bright(x) / 2])),
     "Tensor": Net(before=lambda n, x: x * torch.Tensor([1 - bright(x) / 2])),
     "dlpack": Net(before=lambda n, x: x * (1 - torch.from_dlpack(bright(x)) / 2)),
-    "str": Net(before=said),
+    "str": Net(before=lambda n, x: x if "1." in str(bright(x)) else x * 0.5),
     "thread": Net(before=in_a_thread),
     "deepcopy": Net(before=lambda n, x: x * (1 - copy.deepcopy(bright(x)) / 2)),
     "minus zero": Net(
@@ -141,16 +125,13 @@ def test_what_is_rare_or_needs_a_large_batch_is_not_overlooked(name: str, blank:
     if blank:
         given[torch.arange(12) * 40 // 12] = 0
     for batch_size in (1, 64):
-        how = {"batch_size": batch_size}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             auto, plain = (
-                ShiftEvaluator(copy.deepcopy(NETWORKS[name]), GRID, method=method, **how).answer(
-                    given, return_logits=True
-                )
+                logits_by(method, copy.deepcopy(NETWORKS[name]), given, GRID, batch_size=batch_size)
                 for method in ("auto", "plain")
             )
-        torch.testing.assert_close(auto.logits, plain.logits, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(auto, plain, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool2d(1), nn.AvgPool2d(10)])
@@ -159,12 +140,9 @@ def test_averages_of_half_precision_do_not_overflow(pool: nn.Module) -> None:
     conv = nn.Conv2d(1, 4, 3)
     nn.init.constant_(conv.weight, 200.0)
     model = nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, 3)).half()
-    auto, plain = (
-        ShiftEvaluator(model, GRID, method=method).answer(images(), return_logits=True)
-        for method in ("auto", "plain")
-    )
-    assert plain.logits.isfinite().all()
-    torch.testing.assert_close(auto.logits, plain.logits, rtol=0.01, atol=1)
+    auto, plain = (logits_by(method, model, images(), GRID) for method in ("auto", "plain"))
+    assert plain.isfinite().all()
+    torch.testing.assert_close(auto, plain, rtol=0.01, atol=1)
 
 
 @pytest.mark.parametrize("fill", [0.1, 0.3, [0.7]])
@@ -215,18 +193,8 @@ def test_within_inference_mode_features_are_shared_too() -> None:
     assert not answers.predictions.is_inference()
 
 
-def test_a_transform_with_a_hook_sees_every_pattern() -> None:
-    transform, seen = nn.Identity(), []
-    transform.register_forward_hook(lambda module, args, output: seen.append(len(output)))
-    answers = ShiftEvaluator(Net(), GRID, transform=transform).answer(images())
-    assert answers.reason == (
-        "plain: the transform has forward hooks, which must see every pattern"
-    )
-    assert sum(seen) >= 40 * 9
-
-
 def test_the_random_numbers_of_others_are_not_drawn_twice() -> None:
-    """A generator that is put back after a recording would repeat what another thread drew meanwhile."""
+    """If a recording reset the generator afterwards, numbers drawn by another thread would repeat."""
     drawn: list[float] = []
 
     def draws(net: Any, x: Tensor) -> Tensor:
@@ -253,22 +221,18 @@ def test_a_mode_that_cannot_be_changed_leaves_the_others_as_they_were() -> None:
     assert [m.training for m in model.modules()] == modes
 
 
-def test_large_attributes_are_not_copied() -> None:
+def test_large_attributes_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Net()
     model.table = [torch.zeros(1 << 20)]  # type: ignore[assignment]
     shared = []
     record = attempt.record
 
     def noting(network: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        graph = record(network, *args, **kwargs)
-        from lenetshift.predict.shared.private import private_copy
-
         shared.append(private_copy(network).table[0] is network.table[0])
-        return graph
+        return record(network, *args, **kwargs)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attempt, "record", noting)
-        ShiftEvaluator(model, GRID).answer(images())
+    monkeypatch.setattr(attempt, "record", noting)
+    ShiftEvaluator(model, GRID).answer(images())
     assert shared == [True]
 
 

@@ -1,19 +1,18 @@
 """The shared method gives the answers of the plain one, for every network that can be shared."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from command_line import python
+from hand_loop import hand_loop, logits_by
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from random_networks import networks
+from random_networks import Lambda, networks
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
@@ -32,19 +31,9 @@ def shift_ranges(draw: st.DrawFn, size: int, most: int) -> range:
     return range(first, last + 1, step)
 
 
-@dataclass
-class Evaluation:
-    """A network, images for it, and how they are moved."""
-
-    model: nn.Module
-    images: Tensor = field(repr=False)
-    grid: ShiftGrid
-    settings: dict[str, Any]
-
-
 @st.composite
-def evaluations(draw: st.DrawFn) -> Evaluation:
-    """Images, a grid, and how the images are moved, and a network for them."""
+def evaluations(draw: st.DrawFn) -> tuple[nn.Module, Tensor, ShiftGrid, dict[str, Any]]:
+    """A network, images for it, a grid, and how the images are moved."""
     channels, height, width = draw(st.integers(1, 3)), *(draw(st.integers(9, 18)) for _ in "yx")
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
     images = torch.rand(3, channels, height, width, generator=generator, dtype=torch.float64)
@@ -66,56 +55,27 @@ def evaluations(draw: st.DrawFn) -> Evaluation:
     if draw(st.booleans()):
         settings["transform"] = Normalize([0.3] * channels, 0.5)
     network = draw(networks((channels, *window)))
-    return Evaluation(network, images, grid, settings)
+    return network, images, grid, settings
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """Tensors as small as these are done sooner so."""
+    """Several threads are slower for such small tensors."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(n_threads)
 
 
-def hand_loop(evaluation: Evaluation) -> Tensor:
-    """Every pattern by itself, moved by definition: ``[N, n_dy, n_dx, K]``."""
-    images, settings = evaluation.images, evaluation.settings
-    _, channels, height, width = images.shape
-    fill, (h, w) = settings.get("fill", 0), settings.get("crop", (height, width))
-    top, left = (height - h) // 2, (width - w) // 2
-    logits = []
-    for dx, dy in evaluation.grid.shifts().tolist():
-        rows, columns = torch.arange(height) - dy, torch.arange(width) - dx
-        moved = images[:, :, rows[:, None] % height, columns % width]
-        if fill != "circular":
-            outside = ((rows < 0) | (rows >= height))[:, None] | (columns < 0) | (columns >= width)
-            blank = torch.tensor(fill, dtype=images.dtype).expand(channels).view(-1, 1, 1)
-            moved = torch.where(outside, blank, moved)
-        seen = moved[:, :, top : top + h, left : left + w].clone()
-        if "transform" in settings:
-            seen = settings["transform"](seen)
-        with torch.no_grad():
-            logits.append(evaluation.model(seen))
-    n_dy, n_dx = evaluation.grid.shape
-    return torch.stack(logits, dim=1).view(len(images), n_dy, n_dx, -1)
-
-
-@settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))
 @pytest.mark.slow
 @given(evaluations())
-def test_random_networks_answer_as_in_a_loop_by_every_method(evaluation: Evaluation) -> None:
-    expected = hand_loop(evaluation)
+def test_random_networks_answer_as_in_a_loop_by_every_method(evaluation: Any) -> None:
+    model, images, grid, how = evaluation
+    expected = hand_loop(model, images, grid, **how)
     for method in ("shared", "plain", "auto"):
-        evaluator = ShiftEvaluator(
-            evaluation.model, evaluation.grid, method=method, **evaluation.settings
-        )
-        answers = evaluator.answer(evaluation.images, return_logits=True)
+        evaluator = ShiftEvaluator(model, grid, method=method, **how)
+        answers = evaluator.answer(images, return_logits=True)
         if method != "auto":
             assert answers.method == method, answers.reason
         torch.testing.assert_close(answers.logits, expected, rtol=0, atol=1e-10)
@@ -130,7 +90,7 @@ def small_network(seed: int) -> nn.Module:
 
 
 def digits(n: int) -> Tensor:
-    """Images with blank margins, of which far shifts lose something."""
+    """Images with blank margins; large shifts lose some of their ink."""
     images = torch.zeros(n, 28, 28, dtype=torch.uint8)
     generator = torch.Generator().manual_seed(n)
     images[:, 3:25, 4:23] = torch.randint(0, 256, (n, 22, 19), generator=generator).byte()
@@ -142,8 +102,8 @@ def test_what_is_lost_at_the_frame_is_lost() -> None:
     images[0, 3:25, 4:23] = 0  # a blank image loses nothing
     grid = ShiftGrid(range(-6, 7), range(-5, 6, 2))
     shared = ShiftEvaluator(model, grid, method="shared").answer(images, return_logits=True)
-    plain = ShiftEvaluator(model, grid, method="plain").answer(images, return_logits=True)
-    torch.testing.assert_close(shared.logits, plain.logits, rtol=0, atol=1e-12)
+    plain = logits_by("plain", model, images, grid)
+    torch.testing.assert_close(shared.logits, plain, rtol=0, atol=1e-12)
     # dx beyond -4..5 and dy beyond -3..3 push ink of four of five images over the frame.
     n_lossy = 6 * 13 - 10 * 4
     assert shared.reason.startswith("shared: all 78 windows of a 38 x 40 canvas at once, ")
@@ -170,18 +130,12 @@ def test_a_model_is_left_as_it_was(method: str) -> None:
 
 
 def test_the_images_are_left_as_they_were() -> None:
-    class Overwriting(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x.sub_(0.5).div_(0.5)
-
+    overwriting = Lambda(lambda x: x.sub_(0.5).div_(0.5))
     layers = nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(1568, 3)
-    model = nn.Sequential(Overwriting(), *layers)  # whose padding meets no blank: canvases are cut
+    model = nn.Sequential(overwriting, *layers)  # its padding meets no blank: canvases are cut
     images = digits(3).double() / 255
     before = images.clone()
-    logits = [
-        ShiftEvaluator(model.double(), method=method).answer(images, return_logits=True).logits
-        for method in ("shared", "plain")
-    ]
+    logits = [logits_by(method, model.double(), images) for method in ("shared", "plain")]
     assert torch.equal(images, before)
     torch.testing.assert_close(*logits, rtol=0, atol=1e-12)
 
@@ -279,8 +233,7 @@ print(resident("VmHWM") - before - predictions.nbytes / 2**20)
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux measures it")
 @pytest.mark.parametrize(("kind", "n"), [("shared", 2000), ("plain", 1)])
 def test_memory_is_bounded(kind: str, n: int) -> None:
-    command = [sys.executable, "-c", MEMORY, kind, str(n)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = python("-c", MEMORY, kind, n)
     assert done.returncode == 0, done.stderr
     print(done.stdout)
-    assert float(done.stdout) < 512  # MiB beside images and predictions
+    assert float(done.stdout) < 512  # MiB besides images and predictions

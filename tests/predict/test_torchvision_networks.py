@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from hand_loop import hand_loop
+from torch import nn
 
 from lenetshift import ShiftGrid
 from lenetshift.predict.evaluator import ShiftEvaluator
@@ -27,7 +27,7 @@ LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
 
 GRID = ShiftGrid(range(-8, 9, 8), range(-1, 1))
 SIZES = {"inception_v3": 299, "vit_h_14": 224, "vit_": 224, "swin": 96, "maxvit_t": 224}
-"""Where a network does not take 96 x 96 pixels."""
+"""The networks that do not take 96 x 96 pixels."""
 
 
 def names() -> list[str]:
@@ -40,7 +40,7 @@ def names() -> list[str]:
 
 @functools.cache
 def imported() -> Any:
-    """torchvision; where its compiled part does not fit torch, its operations are declared alone."""
+    """torchvision; if its compiled part does not fit torch, its operations are only declared."""
     while True:
         try:
             import torchvision
@@ -70,19 +70,6 @@ def make(name: str) -> nn.Module:
     return model
 
 
-def hand_loop(model: nn.Module, images: Tensor, batch_size: int) -> Tensor:
-    _, _, height, width = images.shape
-    padded = F.pad(images, (8, 8, 8, 8))
-    moved = [
-        padded[:, :, 8 - dy : 8 - dy + height, 8 - dx : 8 - dx + width]
-        for dx, dy in GRID.shifts().tolist()
-    ]
-    patterns = torch.stack(moved, dim=1).flatten(0, 1).float() / 255
-    with torch.no_grad():
-        rows = [model(batch) for batch in patterns.split(batch_size)]
-    return torch.cat(rows).view(len(images), *GRID.shape, -1)
-
-
 @pytest.mark.parametrize("name", names())
 def test_a_network_of_torchvision_answers_as_in_a_loop(name: str) -> None:
     size = size_of(name)
@@ -90,7 +77,7 @@ def test_a_network_of_torchvision_answers_as_in_a_loop(name: str) -> None:
     images[:, :, : size // 4] = 0
     model = make(name)
     state = {key: value.clone() for key, value in model.state_dict().items()}
-    expected = hand_loop(model, images, 3)
+    expected = hand_loop(model, images.float() / 255, GRID)
     scale = expected.abs().max().item()
     for method in ("plain", "auto"):
         with warnings.catch_warnings():

@@ -379,7 +379,8 @@ def test_half_written_checkpoints_are_removed_but_not_those_of_others(small, tmp
     own.parent.mkdir()
     own.write_text("half")
     foreign.write_text("mine")
-    command_line = ["--data", str(small), "--out", str(tmp_path), "--models", "pooled_mlp"]
-    assert reproduce.main([*command_line, "--epochs", "0", "--no-page", *options]) == 0
+    folders = ("--data", small, "--out", tmp_path)
+    run_options = ("--models", "pooled_mlp", "--epochs", 0, "--no-page", *options)
+    assert run("reproduce", *folders, *run_options)[0] == 0
     assert foreign.read_text() == "mine"
     assert not own.exists()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
+from cases import run_c3
 from torch import Tensor
 
 from lenetshift import reference
-from lenetshift.c3_table import n_connections
+from lenetshift.c3_table import n_connections, table_masks
 
 Table = tuple[tuple[int, ...], ...]
 #: input, weight, bias, upstream gradient -> output, grad_input, grad_weight, grad_bias
@@ -82,6 +84,13 @@ def check_c3_conv(
             f"{name}: worst error {error.flatten()[worst]:.3g} where "
             f"{tolerance.flatten()[worst]:.3g} is allowed"
         )
+
+
+def check_c3_op(
+    n: int, table: Table, n_inputs: int, size: tuple[int, int], dtype: torch.dtype
+) -> None:
+    """Check the op on the CPU."""
+    check_c3_conv(partial(run_c3, table_masks(table)), n, table, n_inputs, size, dtype, tiled=True)
 
 
 def largest_nearby(values: Tensor, reach: int) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 import torch
 from c3_bounds import check_c3_conv, problem
-from cases import SHIFTS, TABLES
+from cases import EVERY_SHIFT, SHIFTS, TABLES, check_clear_predictions, make_images, make_perceptron
 from torch import Tensor, nn
 
 import lenetshift  # noqa: F401  registers the ops
@@ -50,7 +50,6 @@ class Kernels(Protocol):
         self,
         name: str,
         model: nn.Module,
-        activation: str,
         images: Tensor,
         grid: ShiftGrid,
         return_logits: bool = True,
@@ -61,7 +60,6 @@ class Kernels(Protocol):
         self,
         name: str,
         model: nn.Module,
-        activation: str,
         images: Tensor,
         labels: Tensor,
         permutation: Tensor,
@@ -118,52 +116,16 @@ GRIDS = [
 ROUNDINGS = 8
 
 
-class Perceptron(nn.Module):
-    """One hidden layer of any size, on pixels or on 4 x 4 means."""
-
-    def __init__(self, name: str, n_hidden: int, activation: str) -> None:
-        super().__init__()
-        self.pool = nn.AvgPool2d(4) if name == "pooled_mlp" else nn.Identity()
-        self.hidden = nn.Linear(49 if name == "pooled_mlp" else 784, n_hidden)
-        self.activation = torch.tanh if activation == "tanh" else torch.relu
-        self.output = nn.Linear(n_hidden, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.activation(self.hidden(self.pool(x).flatten(1))))
-
-
 def make_model(name: str, activation: str, n_hidden: int = 17) -> nn.Module:
     """Random weights, larger than at the start of training so that no layer is nearly linear."""
     if name in LENETS:
         model = build_model(name, activation, seed=3)
     else:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(n_hidden)
-            model = Perceptron(name, n_hidden, activation)
+        model = make_perceptron(name, n_hidden, activation)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= 1.5
     return model
-
-
-@functools.cache
-def make_images(kind: str, n: int) -> Tensor:
-    """Test images: digits; "dense" ones, of which every shift pushes ink out of the frame; "sparse"
-    ones, a frame of single pixels; a single pixel in each corner, at each edge's middle, in the
-    centre, and nowhere.
-    """
-    if kind == "digits":
-        return load_mnist()[1].images[:n]
-    if kind == "dense":
-        generator = torch.Generator().manual_seed(n)
-        return torch.randint(1, 256, (n, 28, 28), generator=generator, dtype=torch.uint8)
-    images = torch.zeros(n, 28, 28, dtype=torch.uint8)
-    if kind == "sparse":
-        images[:, ::9, ::9] = make_images("dense", n)[:, ::9, ::9]
-    else:
-        for i, (y, x) in enumerate((y, x) for y in (0, 14, 27) for x in (0, 14, 27)):
-            images[i, y, x] = 255
-    return images
 
 
 @functools.cache
@@ -195,17 +157,14 @@ def check_predictions(
     n_hidden: int = 17,
 ) -> None:
     model, images = make_model(name, activation, n_hidden), make_images(kind, n)
-    predictions, logits = kernels.predict(name, model, activation, images, grid)
+    predictions, logits = kernels.predict(name, model, images, grid)
     exact, single = expected_logits(name, activation, n_hidden, kind, n, grid)
     assert logits.shape == exact.shape
     assert torch.equal(predictions, logits.argmax(-1).to(torch.uint8))
     if n == 0:
         return
     bound = check_rounding("logits", logits, single, exact)
-    best = exact.topk(2).values
-    clear = best[..., 0] - best[..., 1] > 2 * bound
-    assert clear.double().mean() > 0.98
-    assert torch.equal(predictions[clear], exact.argmax(-1)[clear].to(torch.uint8))
+    check_clear_predictions(predictions, exact, 2 * bound)
 
 
 def check_training(
@@ -225,7 +184,7 @@ def check_training(
     if permutation is None:
         permutation = torch.randperm(n, generator=torch.Generator().manual_seed(n))
     arguments = (images, labels, permutation, 0.3, batch_size)
-    ours = kernels.train(name, model, activation, *arguments)
+    ours = kernels.train(name, model, *arguments)
     single, exact = copy.deepcopy(model), copy.deepcopy(model).double()
     losses = [reference.sgd_epoch(twin, *arguments) for twin in (single, exact)]
     twins = (
@@ -236,6 +195,11 @@ def check_training(
     for i, (got, theirs, want, old) in enumerate(zip(ours, *twins, before, strict=True)):
         check_rounding(f"value {i}", got, theirs, want)
         assert not torch.equal(got, old)
+
+
+every_dtype = pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.bool, torch.int16, torch.float32, torch.float64, torch.complex128]
+)
 
 
 def unaligned(tensor: Tensor) -> Tensor:
@@ -274,27 +238,17 @@ class Matrix:
             assert [g.numel() > 0 for g in gradients] == [i == k for k in range(3)]
             assert torch.equal(gradients[i], every[i])
 
-    @pytest.mark.parametrize(
-        "dtype",
-        [torch.uint8, torch.bool, torch.int16, torch.float32, torch.float64, torch.complex128],
-    )
+    @every_dtype
     def test_translate(self, kernels: Kernels, dtype: torch.dtype) -> None:
-        far = torch.tensor([(2**63 - 1, -(2**63)), (-(2**63), 1), (1, 2**63 - 1)])
-        shifts = torch.cat([SHIFTS, far])
         for shape in [(2, 7, 6), (2, 3, 5, 8), (0, 7, 6), (1, 2, 2, 1, 1), (1, 12, 28)]:
             images = torch.randint(1, 200, shape).to(dtype)
             # The reference slices; Python's integers do not overflow.
-            expected = reference.translate(images, shifts)
-            assert torch.equal(kernels.translate(images, shifts), expected)
+            expected = reference.translate(images, EVERY_SHIFT)
+            assert torch.equal(kernels.translate(images, EVERY_SHIFT), expected)
 
-    @pytest.mark.parametrize(
-        "dtype",
-        [torch.uint8, torch.bool, torch.int16, torch.float32, torch.float64, torch.complex128],
-    )
+    @every_dtype
     def test_shift_each(self, kernels: Kernels, dtype: torch.dtype) -> None:
-        far = torch.tensor([(2**63 - 1, -(2**63)), (-(2**63), 1), (1, 2**63 - 1)])
-        shifts = torch.cat([SHIFTS, far])
-        n = len(shifts)
+        shifts, n = EVERY_SHIFT, len(EVERY_SHIFT)
         for shape in [(n, 7, 6), (n, 3, 5, 8), (0, 7, 6), (n, 2, 1, 1, 1), (n, 12, 28)]:
             images = torch.randint(1, 200, shape).to(dtype)
             expected = reference.shift_each(images, shifts[: shape[0]])
@@ -358,8 +312,8 @@ class Matrix:
     def test_predict_without_logits(self, kernels: Kernels, name: str) -> None:
         model, images = make_model(name, "tanh"), make_images("sparse", 2)
         grid = ShiftGrid(range(2), range(2))
-        predictions, _ = kernels.predict(name, model, "tanh", images, grid)
-        alone, logits = kernels.predict(name, model, "tanh", images, grid, False)
+        predictions, _ = kernels.predict(name, model, images, grid)
+        alone, logits = kernels.predict(name, model, images, grid, False)
         assert torch.equal(alone, predictions)
         assert logits.numel() == 0
 
@@ -370,11 +324,11 @@ class Matrix:
             model.output.weight.zero_()
             model.output.bias.copy_(torch.tensor([0, 1, 1, 0, 1, 0, 0, 0, 1, 0]))
         grid = ShiftGrid(range(2), range(1))
-        predictions, _ = kernels.predict(name, model, "tanh", make_images("sparse", 3), grid)
+        predictions, _ = kernels.predict(name, model, make_images("sparse", 3), grid)
         assert (predictions == 1).all()
         with torch.no_grad():
             model.output.bias[[3, 7]] = torch.nan  # in PyTorch it is the largest, too
-        predictions, _ = kernels.predict(name, model, "tanh", make_images("sparse", 3), grid)
+        predictions, _ = kernels.predict(name, model, make_images("sparse", 3), grid)
         assert (predictions == 3).all()
 
     @pytest.mark.parametrize("name", MODELS)
@@ -402,7 +356,7 @@ class Matrix:
         model, digits = make_model(name, "tanh"), load_mnist()[0]
         nothing = torch.zeros(0, dtype=torch.int64)
         images, labels = digits.images[:3], digits.labels[:3]
-        losses, *parameters = kernels.train(name, model, "tanh", images, labels, nothing, 0.1, 4)
+        losses, *parameters = kernels.train(name, model, images, labels, nothing, 0.1, 4)
         assert losses.shape == (0,)
         for got, before in zip(parameters, model.parameters(), strict=True):
             assert torch.equal(got, before)

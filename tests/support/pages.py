@@ -1,4 +1,4 @@
-"""What the tests of ``report.html`` share."""
+"""Helpers for the tests of ``report.html``."""
 
 import torch
 
@@ -11,9 +11,9 @@ from lenetshift.reproduce.results import compute_results
 
 
 def finished(small, tmp_path, *options):
-    """A job, its checkpoints, and the contents of ``results.json``."""
-    arguments = ["--data", str(small), "--out", str(tmp_path), "--epochs", "0", *options]
-    args = command.parser().parse_args(["reproduce", *arguments])
+    """A job, its checkpoints and the contents of its ``results.json``."""
+    folders = ["--data", str(small), "--out", str(tmp_path)]
+    args = command.parser().parse_args(["reproduce", *folders, "--epochs", "0", *options])
     job = prepare(
         command_line.config_of(args),
         in_order(command_line.MODELS, args.models),

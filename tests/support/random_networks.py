@@ -1,8 +1,9 @@
-"""Networks drawn at random from what the shared method supports, as people write them."""
+"""Random networks made of layers that the shared method supports, as people write them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -58,33 +59,33 @@ class Residual(nn.Module):
 
 
 class OptionalArguments(nn.Module):
-    """A layer with arguments that nobody gives, conditions on what it is given, and asserts."""
+    """A layer with arguments that are never given, conditions on its input, and asserts."""
 
     def __init__(self, layer: nn.Module, channels: int) -> None:
         super().__init__()
         self.layer, self.channels = layer, channels
 
-    def forward(
-        self, x: Tensor, mask: Tensor | None = None, *, labels: Tensor | None = None
-    ) -> Tensor:
-        assert x.ndim == 4
-        assert x.size(1) == self.channels, x.shape
+    def forward(self, x: Tensor, mask: Tensor | None = None, *, labels: Any = None, **more: Any):
+        assert x.ndim == x.dim() == 4
+        assert x.shape[1:] == (self.channels, *x.shape[2:]), x.shape
+        if len(x) == 0:
+            return x
         if mask is not None:
             x = x * mask
-        if torch.is_tensor(x) and x.is_floating_point() and len(x) > 0:
-            x = self.layer(x)
-        return x if labels is None else x[labels]
+        if torch.is_tensor(x) and isinstance(x, Tensor) and x.is_floating_point():
+            x = self.layer((x - 0.13) / 0.31)
+        return x if labels is None else (x, labels)
 
 
 class PlaneByPlane(nn.Module):
-    """A loop over channels, and a list of what it gives."""
+    """A loop over channels, and a list of its results."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([x[:, k] * (k + 1) for k in range(x.shape[1])], dim=1)
 
 
 class WrittenInPlace(nn.Module):
-    """In-place operations on a tensor and on views of it, ``how`` so many ways."""
+    """In-place operations on a tensor and on views of it, in one of several ways (``how``)."""
 
     WAYS = 6
 
@@ -138,9 +139,7 @@ class Blur(nn.Module):
 
 
 class Head(nn.Module):
-    """From maps to logits, ``how`` so many ways to write it."""
-
-    WAYS = 16
+    """From maps to logits, in one of the ways listed in ``HEADS``."""
 
     def __init__(self, how: int, size: tuple[int, int, int], n_classes: int) -> None:
         super().__init__()
@@ -152,47 +151,47 @@ class Head(nn.Module):
         self.whole = nn.Conv2d(channels, 7, (height, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        batch = x.size(0)
-        if self.how == 0:
-            x = x.contiguous().view(batch, -1)
-        elif self.how == 1:
-            x = x.reshape(-1, self.n)
-        elif self.how == 2:
-            x = torch.flatten(x, 1)
-        elif self.how == 3:
-            x = F.dropout(x.flatten(start_dim=1), training=self.training)
-        elif self.how == 4:
-            x = self.pool(x).view(batch, -1)
-        elif self.how == 5:
-            x = F.relu(x).mean((2, 3))
-        elif self.how == 6:
-            x = torch.amax(x, dim=(-2, -1), keepdim=True)[:, :, 0, 0]
-        elif self.how == 7:
-            x = F.avg_pool2d(x, x.size()[2:]).squeeze(-1).squeeze(-1)
-        elif self.how == 8:
-            x = x.flatten(2).max(2).values
-        elif self.how == 9:
-            return self.last(torch.tanh(self.whole(x)).flatten(1))
-        elif self.how == 10:
-            x = (x + 0).contiguous().view(-1, self.n)
-        elif self.how == 11:
-            x = x.contiguous().view(len(x), x.shape[1] * x.shape[2] * x.shape[3])
-        elif self.how == 12:
-            x = x.flatten(1)
-            y = x.relu_()
-            x = x + y
-        elif self.how == 13:
-            logits = torch.zeros(x.size(0), self.last.out_features, dtype=x.dtype)
-            logits[:, 1:] = self.last(self.first(x.flatten(1)))[:, 1:]
-            logits[:, 0].add_(1)
-            return logits
-        elif self.how == 14:
-            parts = [self.first(row.flatten(1)) for row in (x, -x)]
-            return self.last(torch.cat(parts, 1).view(batch, 2, -1).sum(1)).squeeze()
-        else:
-            x = F.dropout2d(x, training=False).reshape(x.shape[0], -1)
-        x = F.relu(self.first(x))
-        return F.log_softmax(self.last(x), dim=1)
+        return HEADS[self.how](self, x)
+
+    def dense(self, x: Tensor) -> Tensor:
+        return F.log_softmax(self.last(F.relu(self.first(x))), dim=1)
+
+    def added_in_place(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        y = x.relu_()
+        return self.dense(x + y)
+
+    def filled(self, x: Tensor) -> Tensor:
+        logits = torch.zeros(x.size(0), self.last.out_features, dtype=x.dtype)
+        logits[:, 1:] = self.last(self.first(x.flatten(1)))[:, 1:]
+        logits[:, 0].add_(1)
+        return logits
+
+    def of_two(self, x: Tensor) -> Tensor:
+        parts = [self.first(row.flatten(1)) for row in (x, -x)]
+        return self.last(torch.cat(parts, 1).view(x.size(0), 2, -1).sum(1)).squeeze()
+
+
+HEADS: list[Callable[[Head, Tensor], Tensor]] = [
+    lambda net, x: net.dense(x.contiguous().view(x.size(0), -1)),
+    lambda net, x: net.dense(x.reshape(-1, net.n)),
+    lambda net, x: net.dense(torch.flatten(x, 1)),
+    lambda net, x: net.dense(F.dropout(x.flatten(start_dim=1), training=net.training)),
+    # from here on, one number per channel
+    lambda net, x: net.dense(net.pool(x).view(x.size(0), -1)),
+    lambda net, x: net.dense(F.relu(x).mean((2, 3))),
+    lambda net, x: net.dense(torch.amax(x, dim=(-2, -1), keepdim=True)[:, :, 0, 0]),
+    lambda net, x: net.dense(F.avg_pool2d(x, x.size()[2:]).squeeze(-1).squeeze(-1)),
+    lambda net, x: net.dense(x.flatten(2).max(2).values),
+    lambda net, x: net.last(torch.tanh(net.whole(x)).flatten(1)),
+    # from here on, all numbers again
+    lambda net, x: net.dense((x + 0).contiguous().view(-1, net.n)),
+    lambda net, x: net.dense(x.contiguous().view(len(x), x.shape[1] * x.shape[2] * x.shape[3])),
+    Head.added_in_place,
+    Head.filled,
+    Head.of_two,
+    lambda net, x: net.dense(F.dropout2d(x, training=False).reshape(x.shape[0], -1)),
+]
 
 
 def _pair(draw: st.DrawFn, low: int, high: int) -> tuple[int, int]:
@@ -343,13 +342,13 @@ def networks(draw: st.DrawFn, size: tuple[int, int, int], n_classes: int = 4) ->
             continue
         layers.append(layer)
         x = after.detach()
-    if padded and draw(st.booleans()):  # more of it, before the first layer looks at anything
+    if padded and draw(st.booleans()):  # more padding, before the first layer
         layers = [*draw(st.sampled_from(_BEFORE)), *layers]
         try:
             x = nn.Sequential(*layers).eval()(torch.zeros(2, *size)).detach()
         except RuntimeError:
             layers, x = layers[1:], x
-    head = Head(draw(st.integers(0, Head.WAYS - 1)), tuple(x.shape[1:]), n_classes)
+    head = Head(draw(st.integers(0, len(HEADS) - 1)), tuple(x.shape[1:]), n_classes)
     if draw(st.booleans()):  # modules within modules
         layers = [nn.Sequential(*layers)]
     network = nn.Sequential(*layers, head).double().eval()

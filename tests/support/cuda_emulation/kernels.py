@@ -24,10 +24,10 @@ def suffix(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def first_numbers(name: str, model: nn.Module, activation: str) -> list[int]:
-    """Activation, and the C3 table or the number of hidden units, as the calls want them."""
+def first_numbers(name: str, model: nn.Module) -> list[int]:
+    """Activation, and the C3 table or the number of hidden units, as the calls expect them."""
     size = LENETS.index(name) if name in LENETS else model.hidden.out_features
-    return [("tanh", "relu").index(activation), size]
+    return [("tanh", "relu").index(model.activation), size]
 
 
 def op_of(kind: str, name: str) -> str:
@@ -88,7 +88,6 @@ class EmulatedKernels:
         self,
         name: str,
         model: nn.Module,
-        activation: str,
         images: Tensor,
         grid: ShiftGrid,
         return_logits: bool = True,
@@ -98,7 +97,7 @@ class EmulatedKernels:
         numbers = [len(images), grid.dx.start, grid.n_dx, grid.dy.start, grid.n_dy]
         results = self.run(
             op_of("predict_shifts", name),
-            first_numbers(name, model, activation) + numbers,
+            first_numbers(name, model) + numbers,
             [images, *model.parameters()],
             [predictions, logits],
         )
@@ -108,7 +107,6 @@ class EmulatedKernels:
         self,
         name: str,
         model: nn.Module,
-        activation: str,
         images: Tensor,
         labels: Tensor,
         permutation: Tensor,
@@ -119,7 +117,7 @@ class EmulatedKernels:
         parameters = list(model.parameters())
         results = self.run(
             op_of("train_epoch", name),
-            [*first_numbers(name, model, activation), len(permutation), batch_size],
+            [*first_numbers(name, model), len(permutation), batch_size],
             [images, labels, permutation, torch.tensor([learning_rate]), *parameters],
             [unwritten((n_steps,), torch.float32)],
         )
