@@ -4,7 +4,8 @@ This file imports nothing, so that ``lenetshift COMMAND --help`` can show them w
 """
 
 ACTIVATIONS = ("tanh", "relu")
-"""Of the models: :data:`lenetshift.ops.activations.ACTIVATIONS` has the functions."""
+"""Of the models, in the order of ``Activation`` in ``csrc/kernels.h``; each is also the name of a function
+of torch (:mod:`lenetshift.ops.activations`)."""
 
 TRAINING_METHODS = ("fused", "autograd")
 """Of :func:`lenetshift.train`."""

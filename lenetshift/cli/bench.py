@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import UsageError
 from ..checks.text import one_line
-from ..models.table import ARCHITECTURES, BIASED
+from ..models.table import FUSED
 from .options import add_device_and_threads, add_json, add_models, in_order
 from .output import check_writable, give
 from .streams import say
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MODELS = tuple(name for name in ARCHITECTURES if name != BIASED)
 
 DESCRIPTION = (
     "Measure on this machine how fast the four models answer the report's 55 shifts: with this package, "
@@ -46,7 +44,7 @@ TOLERANCE = 5e-5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_models(parser, MODELS)
+    add_models(parser, FUSED)
     add_device_and_threads(parser)
     add_json(parser, "machine, times and ratios")
 
@@ -67,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     # Before the work: a Matplotlib that cannot be imported has no version.
     value = {"environment": environment(device), "shifts": len(ShiftGrid()), "models": results}
     try:
-        for name in in_order(MODELS, args.models):
+        for name in in_order(FUSED, args.models):
             results.append(measure(name, images))
             difference = results[-1]["largest_difference"]
             say(f"{name}: answers equal (to {difference:.0e}), timed")

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..checks.choices import ACTIVATIONS
 from ..checks.errors import StorageError
 from ..metrics import summarize
 from ..models.table import BY_NAME
@@ -39,9 +40,10 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 
 def results_schema() -> dict[str, Any]:
-    """The JSON schema of ``results.json``, with the names of the models."""
+    """The JSON schema of ``results.json``, with the names of models and activations."""
     value = schema(Path(__file__).with_name("results_schema.json"))
     value["$defs"]["model_name"]["enum"] = list(BY_NAME)
+    value["properties"]["config"]["properties"]["activation"]["enum"] = list(ACTIVATIONS)
     return value
 
 

@@ -12,7 +12,8 @@ from lenetshift import reference
 from lenetshift.data.dataset import Dataset
 from lenetshift.data.moving import jitter
 from lenetshift.data.seeds import epoch_choices, epoch_permutation
-from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.build import build_model
+from lenetshift.models.table import FUSED
 from lenetshift.models.train import train
 from lenetshift.shifts import ShiftGrid
 
@@ -93,7 +94,7 @@ class TestJitter:
 
 class TestDataOfAnEpoch:
     @pytest.mark.parametrize("method", ["fused", "autograd"])
-    @pytest.mark.parametrize("name", MODEL_NAMES)
+    @pytest.mark.parametrize("name", FUSED)
     def test_training_is_on_each_epochs_own(self, name: str, method: str) -> None:
         dataset = make_dataset(100)
         settings = SETTINGS | {"method": method}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from lenetshift.checks.choices import ACTIVATIONS
 from lenetshift.models import table as names
 from lenetshift.models.build import MODELS, build_model
 from lenetshift.models.fused import own_name
@@ -47,6 +50,12 @@ def test_the_page_is_told_how_to_compute_a_model(spec: names.ModelSpec) -> None:
         assert n_connections == (96 if spec.name == "symmetric_lenet5" else 60)
     else:
         assert drawn["pooling"] in (1, 4)
+
+
+def test_the_page_has_every_activation() -> None:
+    script = Path(page.__file__).with_name("forward.js").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^const ACTIVATIONS = \{\n(.*?)^\};", script, re.DOTALL | re.MULTILINE)
+    assert set(re.findall(r"^  (\w+):", block, re.MULTILINE)) == set(ACTIVATIONS)
 
 
 def test_the_names_need_no_torch() -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lenetshift import reference
 from lenetshift.checks.core import core
 from lenetshift.data.load import load_mnist
-from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.build import build_model
+from lenetshift.models.table import FUSED
 from lenetshift.models.train import train
 from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.shifts import ShiftGrid
@@ -51,7 +52,7 @@ def gaps(exact: nn.Module, images: Tensor, different: Tensor) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_every_pattern(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With every instruction set of this machine."""
     training, test = load_mnist()

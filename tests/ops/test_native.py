@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lenetshift.checks import core as native
+from lenetshift.checks.choices import ACTIVATIONS
 
 core = native.core
 ROOT = Path(__file__).parents[2]
@@ -86,9 +87,9 @@ def test_all_sources_count() -> None:
 
 def test_unknown_names_have_no_member() -> None:
     assert [table.name for table in core.C3Table] == ["sparse", "dense"]
-    assert [activation.name for activation in core.Activation] == ["tanh", "relu"]
+    assert [activation.name for activation in core.Activation] == list(ACTIVATIONS)
     with pytest.raises(KeyError):
-        core.Activation["sigmoid"]
+        core.Activation["banana"]
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", 0, 1, 7, None, core.C3Table.sparse])

@@ -7,14 +7,15 @@ import torch
 from cases import predict
 
 from lenetshift.data.load import load_mnist
-from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.build import build_model
+from lenetshift.models.table import FUSED
 from lenetshift.shifts import ShiftGrid
 
 CHUNK = 8192  # images, csrc/host/image_order.h
 GRID = ShiftGrid(range(-2, 0), range(1, 2))
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_a_second_chunk_answers_like_a_call_of_its_own(name: str) -> None:
     images = load_mnist()[1].images[: CHUNK + 37]
     model = build_model(name, seed=1)
@@ -25,7 +26,7 @@ def test_a_second_chunk_answers_like_a_call_of_its_own(name: str) -> None:
         assert torch.equal(both, torch.cat(of_parts))
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_the_order_of_the_images_does_not_matter(name: str) -> None:
     """Up to rounding: which images are evaluated side by side decides how some sums are formed."""
     images = load_mnist()[1].images[:400]

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from lenetshift import reference
 from lenetshift.data.load import load_mnist
-from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.build import build_model
+from lenetshift.models.table import FUSED
 
 EPS = torch.finfo(torch.float32).eps
 PERCEPTRONS = ("mlp", "pooled_mlp")
@@ -115,12 +116,12 @@ def check_epoch(case: Case) -> None:
 
 @pytest.mark.parametrize("batch", BATCHES, ids=str)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_equals_reference(isa: str, name: str, activation: str, batch: tuple[int, int]) -> None:
     check_epoch((name, activation, 512, *batch, "mnist"))
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_dense_images(isa: str, name: str) -> None:
     check_epoch((name, "tanh", 512, 64, 150, "dense"))
 
@@ -137,7 +138,7 @@ def test_blank_images_and_repeats(isa: str) -> None:
     images[3, 27, 27] = 255  # the last pixel
     labels = torch.tensor([0, 3, 9, 9])
     order = torch.tensor([3, 3, 0, 1, 2, 3] * 4)
-    for name in MODEL_NAMES:
+    for name in FUSED:
         model = make_model(name, "tanh")
         exact = deepcopy(model).double()
         parameters = [parameter.detach().clone() for parameter in model.parameters()]
@@ -151,7 +152,7 @@ def test_blank_images_and_repeats(isa: str) -> None:
             assert (got.double() - want).abs().max() <= tolerance
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_no_images(isa: str, name: str) -> None:
     model = make_model(name, "tanh")
     losses, parameters = fused_epoch(name, model, "mnist", permutation(0), 64)
@@ -161,7 +162,7 @@ def test_no_images(isa: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("batch", [(1, 4), (64, 150), (500, 500)], ids=str)
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_thread_count_changes_no_bit(isa: str, name: str, batch: tuple[int, int]) -> None:
     batch_size, n = batch
     model = make_model(name, "tanh")
@@ -174,7 +175,7 @@ def test_thread_count_changes_no_bit(isa: str, name: str, batch: tuple[int, int]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_loss_curve_is_that_of_eager(name: str) -> None:
     """Over 200 steps float32 errors grow with the training; eager PyTorch's own deviation from
     float64 says how far."""
@@ -192,7 +193,7 @@ def test_loss_curve_is_that_of_eager(name: str) -> None:
     assert error <= 4 * eager_error, f"{error:.1e} against eager's {eager_error:.1e}"
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_opcheck(name: str) -> None:
     """Includes that the schema marks the parameters as written."""
     parameters = [p.detach() for p in make_model(name, "tanh").parameters()]

@@ -9,8 +9,9 @@ import torch
 from cases import SETTINGS, make_dataset
 from torch import nn
 
-from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.build import build_model
 from lenetshift.models.lenet5 import SymmetricLeNet5
+from lenetshift.models.table import FUSED
 from lenetshift.models.train import train
 
 DATASET = make_dataset(9)
@@ -25,7 +26,7 @@ def check_that_an_older_graph_raises(model: nn.Module) -> None:
         output.backward()
 
 
-@pytest.mark.parametrize("name", MODEL_NAMES)
+@pytest.mark.parametrize("name", FUSED)
 def test_a_graph_from_before_the_training_raises(name: str) -> None:
     check_that_an_older_graph_raises(build_model(name, seed=0))
 

@@ -17,7 +17,8 @@ from lenetshift.c3_table import C3_TABLE, table_masks
 from lenetshift.checks.core import core
 from lenetshift.checks.errors import UsageError
 from lenetshift.cli import machine
-from lenetshift.models.build import MODEL_NAMES, build_model
+from lenetshift.models.build import build_model
+from lenetshift.models.table import FUSED
 from lenetshift.ops import _common
 
 no_card = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -69,7 +70,7 @@ def calls() -> dict[str, Callable[[], Any]]:
             torch.zeros(1, 16, 10, 10), maps, weight, masks, [True] * 3
         ),
     }
-    for name in MODEL_NAMES:
+    for name in FUSED:
         parameters = [p.detach() for p in build_model(name, seed=0).parameters()]
         made[f"predict_shifts_{name}"] = lambda n=name, p=parameters: getattr(
             lenetshift_ops, f"predict_shifts_{n}"

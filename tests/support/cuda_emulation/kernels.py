@@ -10,6 +10,7 @@ import torch
 from cuda_matrix import LENETS
 from torch import Tensor, nn
 
+from lenetshift.checks.choices import ACTIVATIONS
 from lenetshift.shifts import ShiftGrid
 
 from .emulator import Emulator
@@ -27,7 +28,7 @@ def suffix(dtype: torch.dtype) -> str:
 def first_numbers(name: str, model: nn.Module) -> list[int]:
     """Activation, and the C3 table or the number of hidden units, as the calls expect them."""
     size = LENETS.index(name) if name in LENETS else model.hidden.out_features
-    return [("tanh", "relu").index(model.activation), size]
+    return [ACTIVATIONS.index(model.activation), size]
 
 
 def op_of(kind: str, name: str) -> str:
