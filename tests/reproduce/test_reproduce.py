@@ -17,6 +17,7 @@ from PIL import Image
 import lenetshift
 from lenetshift import Config
 from lenetshift.data.load import MNIST_SHA256, load_mnist
+from lenetshift.models.table import ARCHITECTURES
 from lenetshift.study import plans
 from lenetshift.study.experiments import runs
 
@@ -65,7 +66,7 @@ def test_quick_results(quick):
     out, done = quick
     value = results(out)
     assert value["schema"] == 2
-    assert len(value["models"]) == 5
+    assert list(value["models"]) == list(ARCHITECTURES)
     config = Config(n_train=6_000, n_test=1_000).to_dict()
     assert value["config"] == {**config, "method": "fused"}
     environment = value["environment"]
