@@ -308,11 +308,11 @@ def test_a_changing_number_of_classes_is_refused() -> None:
 
 def test_a_model_and_the_random_numbers_are_left_as_they_were() -> None:
     model = make_foreign().train()
-    model.layers[1].eval()  # a frozen batch norm
+    model[1].eval()  # a frozen batch norm
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     random_state = torch.get_rng_state()
     predictions = predict_shifts(model, make_images(2))
-    assert [layer.training for layer in model.layers] == [True, False, True, True, True]
+    assert [layer.training for layer in model] == [True, False, True, True, True]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random_state)
     assert torch.equal(predict_shifts(model.eval(), make_images(2)), predictions)

@@ -6,8 +6,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from hand_loop import hand_loop
-from torch import Tensor
+from torch import Tensor, nn
 
 from lenetshift.data.dataset import Dataset
 from lenetshift.models.build import build_model
@@ -15,6 +14,7 @@ from lenetshift.models.fused import packed_parameters, sums_stay_finite
 from lenetshift.models.table import FUSED
 from lenetshift.models.train import train
 from lenetshift.predict.predict_shifts import predict_shifts
+from lenetshift.reference import translate
 from lenetshift.shifts import ShiftGrid
 
 GRID = ShiftGrid(range(-2, 3), range(-1, 2))
@@ -30,6 +30,14 @@ def make_images(n: int) -> Tensor:
     return images
 
 
+def in_one_batch(model: nn.Module, images: Tensor) -> Tensor:
+    """The logits of all patterns; sums that cancel depend on the size of a batch."""
+    moved = translate(images, GRID.shifts())  # [N, S, 28, 28]
+    with torch.no_grad():
+        logits: Tensor = model(moved.flatten(0, 1).unsqueeze(1) / 255)
+    return logits.view(len(images), *GRID.shape, 10)
+
+
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("name", FUSED)
@@ -42,7 +50,7 @@ def test_predictions_are_those_of_the_module(name: str, activation: str, bad: fl
             parameter = list(model.parameters())[i]
             parameter.view(-1)[3] = bad
             parameter.view(-1)[-1] = bad
-        expected = hand_loop(model, images, GRID)
+        expected = in_one_batch(model, images)
         predictions, logits = predict_shifts(model, images, GRID, return_logits=True)
         torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
         assert torch.equal(predictions, logits.argmax(-1).to(torch.uint8))
