@@ -57,7 +57,7 @@ def register_derivatives(
 
         @staticmethod
         def backward(ctx: Any, *grads: Tensor | None) -> Grads:
-            if all(grad is None for grad in grads):
+            if grads[0] is None and all(grad is None for grad in grads):
                 return (None,) * len(ctx.needs_input_grad)
             return *backward(ctx, *grads), None
 
