@@ -91,6 +91,47 @@ struct C3Backward {
   T* grad_bias;    // null if not wanted
 };
 
+// Windows of maps that are found in tables. input float [n_images, height, width, n_channels]. Line
+// i of a result reads the rows rows[i] of the input, rows int64 [out_height, kernel_height];
+// columns int64 [out_width, kernel_width] likewise. -1 is outside the input. Every size is 1 or
+// more.
+struct IndirectWindows {
+  const float* input;
+  std::int64_t n_images, height, width;
+  int n_channels;
+  const std::int64_t* rows;
+  std::int64_t out_height;
+  int kernel_height;
+  const std::int64_t* columns;
+  std::int64_t out_width;
+  int kernel_width;
+};
+
+// min(max(x, low), high).
+struct Clamp {
+  float low, high;
+};
+constexpr Clamp kNoClamp = {-__builtin_inff(), __builtin_inff()};
+
+// A convolution over such windows: weight [kernel_height, kernel_width, n_channels, n_outputs], or
+// of a depthwise one [kernel_height, kernel_width, n_channels]; bias [n_outputs]; output [n_images,
+// out_height, out_width, n_outputs].
+struct IndirectConv {
+  IndirectWindows windows;
+  Layer layer;
+  int n_outputs;
+  Clamp clamp;
+  float* output;
+};
+
+// Pooling over such windows: output [n_images, out_height, out_width, n_channels].
+enum class Join : int { largest = 0, sum = 1 };
+struct IndirectPool {
+  IndirectWindows windows;
+  Join join;
+  float* output;
+};
+
 // One epoch of plain mini-batch SGD on the mean cross-entropy.
 // images uint8 [n_images, 28, 28], labels int64 [n_images] in 0..9, permutation int64 [n_images],
 // losses float [ceil(n_images / batch_size)]: each step's mean loss, before its update.
@@ -139,6 +180,13 @@ struct Kernels {
                                Execution);
 
   FusedKernels<FusedKernel> fused;
+
+  std::int64_t (*indirect_conv_workspace)(const IndirectConv&, int n_threads);
+  bool (*indirect_conv)(const IndirectConv&, void* workspace, Execution);
+  std::int64_t (*indirect_depthwise_workspace)(const IndirectConv&, int n_threads);
+  bool (*indirect_depthwise)(const IndirectConv&, void* workspace, Execution);
+  std::int64_t (*indirect_pool_workspace)(const IndirectPool&, int n_threads);
+  bool (*indirect_pool)(const IndirectPool&, void* workspace, Execution);
 
   // y[i] = tanh(x[i]), as the kernels compute it.
   void (*tanh)(const float* x, float* y, std::int64_t n);

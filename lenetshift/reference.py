@@ -5,6 +5,7 @@ Every op of :mod:`lenetshift.ops` is tested against its twin in float64.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -105,6 +106,95 @@ def _moved(images: Tensor, dx: int, dy: int) -> Tensor:
         from_columns = slice(max(-dx, 0), width + min(-dx, 0))
         target[..., rows, columns] = images[..., from_rows, from_columns]
     return target
+
+
+def indirect_conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    groups: int = 1,
+    low: float | None = None,
+    high: float | None = None,
+) -> Tensor:
+    """Convolution whose windows are found in tables.
+
+    ``output[n, o, i, j] = clamp(bias[o] + sum over c, u, v of
+    weight[o, c, u, v] * input[n, c, rows[i, u], columns[j, v]], low, high)``, where the input is 0 if
+    a table has -1, and c runs over the channels of o's group.
+
+    Args:
+        input: ``[N, C, H, W]``.
+        weight: ``[O, C / groups, kh, kw]``.
+        bias: ``[O]``.
+        rows: int64 ``[H_out, kh]``, -1..H - 1.
+        columns: int64 ``[W_out, kw]``, -1..W - 1.
+        groups: a divisor of C and of O.
+        low: the results are at least this, unless it is larger than ``high``; None: no bound.
+        high: the results are at most this.
+
+    Returns:
+        ``[N, O, H_out, W_out]``.
+
+    >>> import torch
+    >>> from lenetshift import reference
+    >>> input, weight, bias = torch.tensor([[[[1.0, 2, 4]]]]), torch.ones(1, 1, 1, 2), torch.zeros(1)
+    >>> row, columns = torch.tensor([[0]]), torch.tensor([[-1, 0], [0, 1], [2, 2]])
+    >>> reference.indirect_conv2d(input, weight, bias, row, columns)
+    tensor([[[[1., 3., 8.]]]])
+    """
+    cut = weight.unflatten(0, (groups, -1))  # [groups, O / groups, C / groups, kh, kw]
+    output = bias[:, None, None].expand(len(input), len(bias), len(rows), len(columns))
+    output = output.unflatten(1, (groups, -1))
+    for u in range(rows.shape[1]):
+        for v in range(columns.shape[1]):
+            cells = _cells(input, rows[:, u], columns[:, v], 0).unflatten(1, (groups, -1))
+            output = output + torch.einsum("ngchw,goc->ngohw", cells, cut[..., u, v])
+    bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+    clamped: Tensor = output.flatten(1, 2).clamp(*bounds)
+    return clamped
+
+
+def indirect_pool2d(input: Tensor, rows: Tensor, columns: Tensor, largest: bool) -> Tensor:
+    """The largest value, or the sum, of windows that are found in tables.
+
+    Args:
+        input: ``[N, C, H, W]``, floating-point or whole numbers; sums of whole numbers wrap around.
+        rows: int64 ``[H_out, kh]``; -1 is outside the input, and left out.
+        columns: int64 ``[W_out, kw]``, likewise.
+        largest: the largest value instead of the sum; of no value, it is the smallest that the dtype has.
+
+    Returns:
+        ``[N, C, H_out, W_out]``.
+
+    >>> import torch
+    >>> from lenetshift import reference
+    >>> input, row = torch.tensor([[[[-1, -2, 4]]]]), torch.tensor([[0]])
+    >>> columns = torch.tensor([[-1, 0], [0, 1], [2, 2]])
+    >>> reference.indirect_pool2d(input, row, columns, largest=True)
+    tensor([[[[-1, -1,  4]]]])
+    >>> reference.indirect_pool2d(input, row, columns, largest=False)
+    tensor([[[[-1, -3,  8]]]])
+    """
+    outside: float = 0
+    if largest:
+        is_float = input.is_floating_point()
+        outside = -math.inf if is_float else torch.iinfo(input.dtype).min
+    join = torch.maximum if largest else torch.add
+    output = input.new_full((*input.shape[:2], len(rows), len(columns)), outside)
+    for u in range(rows.shape[1]):
+        for v in range(columns.shape[1]):
+            output = join(output, _cells(input, rows[:, u], columns[:, v], outside))
+    return output
+
+
+def _cells(input: Tensor, rows: Tensor, columns: Tensor, outside: float) -> Tensor:
+    """Some lines of maps, with the value ``outside`` where the line is -1."""
+    cells = input.new_full((*input.shape[:2], len(rows), len(columns)), outside)
+    y, x = ((lines >= 0).nonzero()[:, 0] for lines in (rows, columns))
+    cells[:, :, y[:, None], x] = input[:, :, rows[y][:, None], columns[x]]
+    return cells
 
 
 def dense_twin(model: nn.Module) -> nn.Module:

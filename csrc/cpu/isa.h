@@ -3,6 +3,8 @@
 #pragma once
 
 #include "cpu/conv/c3_conv.h"
+#include "cpu/indirect/by_channel.h"
+#include "cpu/indirect/conv.h"
 #include "cpu/lenet5/predict.h"
 #include "cpu/lenet5/train.h"
 #include "cpu/math/activation.h"
@@ -34,6 +36,12 @@ constexpr Kernels all_kernels() {
   k.fused.train_epoch_lenet5 = train_epoch_lenet5;
   k.fused.train_epoch_mlp = train_epoch_mlp;
   k.fused.train_epoch_pooled_mlp = train_epoch_pooled_mlp;
+  k.indirect_conv_workspace = &indirect_conv_workspace;
+  k.indirect_conv = &indirect_conv;
+  k.indirect_depthwise_workspace = &indirect_depthwise_workspace;
+  k.indirect_depthwise = &indirect_depthwise;
+  k.indirect_pool_workspace = &indirect_pool_workspace;
+  k.indirect_pool = &indirect_pool;
   k.tanh = &tanh_array;
   k.multiply_adds = &multiply_adds;
   return k;

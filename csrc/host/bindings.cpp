@@ -83,6 +83,38 @@ void translate_images_backward(const TranslateShape& shape, Address grad_output,
   });
 }
 
+// Calls a kernel with its workspace.
+template <class Job>
+void call_kernel(int n_threads, const Job& job,
+                 std::int64_t (*Kernels::*workspace)(const Job&, int n_threads),
+                 bool (*Kernels::*run)(const Job&, void* workspace, Execution)) {
+  call(
+      n_threads, [&](const Kernels& k, int n) { return (k.*workspace)(job, n); },
+      [&](const Kernels& k, void* memory, Execution execution) {
+        return (k.*run)(job, memory, execution);
+      });
+}
+
+void indirect_conv(const IndirectWindows& windows, Address weight, Address bias, int n_outputs,
+                   std::pair<float, float> clamp, Address output, int n_threads) {
+  const IndirectConv conv = {
+      windows, {weight, bias}, n_outputs, {clamp.first, clamp.second}, output};
+  call_kernel(n_threads, conv, &Kernels::indirect_conv_workspace, &Kernels::indirect_conv);
+}
+
+void indirect_depthwise(const IndirectWindows& windows, Address weight, Address bias,
+                        std::pair<float, float> clamp, Address output, int n_threads) {
+  const IndirectConv conv = {
+      windows, {weight, bias}, windows.n_channels, {clamp.first, clamp.second}, output};
+  call_kernel(n_threads, conv, &Kernels::indirect_depthwise_workspace,
+              &Kernels::indirect_depthwise);
+}
+
+void indirect_pool(const IndirectWindows& windows, Join join, Address output, int n_threads) {
+  const IndirectPool pool = {windows, join, output};
+  call_kernel(n_threads, pool, &Kernels::indirect_pool_workspace, &Kernels::indirect_pool);
+}
+
 void bind_kernels(py::module_& m) {
   using py::arg;
   m.def("c3_conv", c3_conv, arg("c3"), arg("input"), arg("weight"), arg("bias"), arg("output"),
@@ -96,6 +128,13 @@ void bind_kernels(py::module_& m) {
         arg("n_threads"));
   m.def("translate_backward", translate_images_backward, arg("shape"), arg("grad_output"),
         arg("shifts"), arg("grad_images"), arg("n_threads"));
+
+  m.def("indirect_conv", indirect_conv, arg("windows"), arg("weight"), arg("bias"),
+        arg("n_outputs"), arg("clamp"), arg("output"), arg("n_threads"));
+  m.def("indirect_depthwise", indirect_depthwise, arg("windows"), arg("weight"), arg("bias"),
+        arg("clamp"), arg("output"), arg("n_threads"));
+  m.def("indirect_pool", indirect_pool, arg("windows"), arg("join"), arg("output"),
+        arg("n_threads"));
 
   bind_fused_ops<FusedKernel, int>(
       m, "n_threads", [](auto kernel, const auto& model, const auto& job, int n_threads) {

@@ -86,6 +86,11 @@ inline void bind_structs(py::module_& m) {
       .value("relu", Activation::relu)
       .finalize();
 
+  py::native_enum<Join>(m, "Join", "enum.Enum")
+      .value("largest", Join::largest)
+      .value("sum", Join::sum)
+      .finalize();
+
   py::class_<C3>(m, "C3").def(
       py::init<std::int64_t, int, std::int64_t, std::int64_t, std::vector<std::int64_t>, int>(),
       arg("n_images"), arg("n_inputs"), arg("height"), arg("width"), arg("table"),
@@ -126,6 +131,17 @@ inline void bind_structs(py::module_& m) {
              return ShiftedImages{images, n_images, grid, predictions, logits};
            }),
            arg("images"), arg("n_images"), arg("dx"), arg("dy"), arg("predictions"), arg("logits"));
+  py::class_<IndirectWindows>(m, "IndirectWindows")
+      .def(
+          py::init([](Address input, std::int64_t n_images, std::int64_t height, std::int64_t width,
+                      int n_channels, Address rows, std::int64_t out_height, int kernel_height,
+                      Address columns, std::int64_t out_width, int kernel_width) {
+            return IndirectWindows{input,      n_images,      height,  width,     n_channels,  rows,
+                                   out_height, kernel_height, columns, out_width, kernel_width};
+          }),
+          arg("input"), arg("n_images"), arg("height"), arg("width"), arg("n_channels"),
+          arg("rows"), arg("out_height"), arg("kernel_height"), arg("columns"), arg("out_width"),
+          arg("kernel_width"));
   py::class_<Epoch>(m, "Epoch")
       .def(py::init([](Address images, Address labels, Address permutation, std::int64_t n_images,
                        int batch_size, float learning_rate, Address losses) {

@@ -6,6 +6,8 @@ has their plain PyTorch twins.
 
 =============================== ==========================================================
 ``c3_conv``                     sparse 5 x 5 convolution by connection table
+``indirect_conv2d``             convolution whose windows are found in tables
+``indirect_pool2d``             the largest value, or the sum, of such windows
 ``translate``                   a batch of images moved by a list of shifts
 ``shift_each``                  each image of a batch moved by its own shift
 ``predict_shifts_<model>``      a model's answers for all shifts of all images
@@ -14,7 +16,8 @@ has their plain PyTorch twins.
 
 CPU ops use ``torch.get_num_threads()`` threads; their results do not depend on that number. CUDA ops
 run on torch's current stream of their tensors' device and do not wait; a build without CUDA kernels
-raises RuntimeError for CUDA tensors.
+raises RuntimeError for CUDA tensors. The ops ``indirect_*`` have no CUDA kernels: they use PyTorch's
+operations there, and wait for the check of their tables.
 
 >>> import lenetshift, torch
 >>> ops = torch.ops.lenetshift
@@ -36,6 +39,10 @@ torch.Size([2, 5, 11])
 >>> losses.shape
 torch.Size([2])
 
+>>> maps, columns = torch.arange(4.0).view(1, 1, 1, 4), torch.tensor([[-1, 0], [0, 1], [3, 3]])
+>>> ops.indirect_pool2d(maps, torch.tensor([[0]]), columns, largest=False)  # -1 is left out
+tensor([[[[0., 1., 6.]]]])
+
 >>> input, weight, bias = torch.ones(1, 2, 6, 6), torch.ones(3, 5, 5), torch.zeros(2)
 >>> ops.c3_conv(input, weight, bias, [0b01, 0b11])[0, :, 0, 0].round()  # see 1 and 2 maps
 tensor([25., 50.])
@@ -44,9 +51,9 @@ tensor([25., 50.])
 from __future__ import annotations
 
 from lenetshift.checks.core import core
-from lenetshift.ops import c3_conv, predict_shifts, shift_each, train_epoch, translate
+from lenetshift.ops import c3_conv, indirect, predict_shifts, shift_each, train_epoch, translate
 
-__all__ = ["c3_conv", "isa", "predict_shifts", "shift_each", "train_epoch", "translate"]
+__all__ = ["c3_conv", "indirect", "isa", "predict_shifts", "shift_each", "train_epoch", "translate"]
 
 
 def isa() -> str:

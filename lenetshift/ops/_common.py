@@ -60,10 +60,17 @@ def in_first_import(register: Callable[..., None]) -> Callable[..., None]:
 
 
 @in_first_import
-def define(schema: str, implementation: Callable[..., Any], fake: Callable[..., Any]) -> None:
+def define(
+    schema: str,
+    implementation: Callable[..., Any],
+    fake: Callable[..., Any],
+    *,
+    needs_cuda_kernel: bool = True,
+) -> None:
     """Define an op with one implementation for CPU and CUDA, and a fake one for tracing."""
     name = schema.split("(", 1)[0]
+    on_cuda = core.has_cuda or not needs_cuda_kernel
     library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
     library.impl(name, implementation, "CPU")
-    library.impl(name, implementation if core.has_cuda else _without_cuda(name), "CUDA")
+    library.impl(name, implementation if on_cuda else _without_cuda(name), "CUDA")
     torch.library.register_fake(f"lenetshift::{name}", fake, lib=library)

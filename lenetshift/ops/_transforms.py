@@ -22,6 +22,14 @@ from lenetshift.ops._common import in_first_import, library
 Grads = tuple[Tensor | None, ...]
 
 
+def _differentiates(inputs: Sequence[Any]) -> bool:
+    """Whether a derivative by some of these values may be wanted; otherwise no node is made."""
+    return forward_ad._current_level >= 0 or (
+        torch.is_grad_enabled()
+        and any(isinstance(value, Tensor) and value.requires_grad for value in inputs)
+    )
+
+
 @in_first_import
 def register_derivatives(
     name: str,
@@ -68,10 +76,7 @@ def register_derivatives(
     def differentiable(keys: torch._C.DispatchKeySet, *inputs: Any) -> Any:
         backward_mode, forward_mode = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
         keys = keys & torch._C._after_autograd_keyset
-        if forward_ad._current_level < 0 and not (
-            backward_mode
-            and any(isinstance(value, Tensor) and value.requires_grad for value in inputs)
-        ):  # nothing is differentiated: no node is made
+        if not _differentiates(inputs):
             with torch._C._AutoDispatchBelowAutograd():
                 return op.redispatch(keys, *inputs)
 
@@ -116,9 +121,10 @@ def register_no_derivatives(name: str, instead: str) -> None:
 
     class NoDerivatives(_SingleLevelFunction):
         @staticmethod
-        def forward(ctx: Any, run: Callable[[], tuple[Tensor, ...]], *_: Tensor) -> Any:
+        def forward(ctx: Any, run: Callable[[], Tensor | tuple[Tensor, ...]], *_: Tensor) -> Any:
             outputs = run()
-            ctx.mark_non_differentiable(*(o for o in outputs if not o.is_floating_point()))
+            every = [outputs] if isinstance(outputs, Tensor) else outputs
+            ctx.mark_non_differentiable(*(o for o in every if not o.is_floating_point()))
             return outputs
 
         @staticmethod
@@ -138,6 +144,8 @@ def register_no_derivatives(name: str, instead: str) -> None:
 
         lists = (value if isinstance(value, (list, tuple)) else [value] for value in inputs)
         tensors = [value for values in lists for value in values if isinstance(value, Tensor)]
+        if not _differentiates(tensors):
+            return run()
         with enable_single_level_autograd_function():
             return NoDerivatives.apply(run, *tensors)  # type: ignore[attr-defined]
 

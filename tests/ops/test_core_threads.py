@@ -51,8 +51,17 @@ def translate():
         torch.ops.lenetshift.shift_each(IMAGES[:500], SHIFTS.repeat(500, 1)[:500]),
     ]
 
+def indirect():
+    columns = torch.tensor([[-1, 0, 1], [3, 3, 9]])
+    maps = X[:, :, None, :, 0]
+    for kernels, groups in ((WEIGHT[:12, :3, :1].reshape(6, 6, 1, 1).expand(6, 6, 1, 3), 1),
+                            (WEIGHT[:6, None, :1, :3], 6)):
+        rows = torch.tensor([[0]])
+        yield torch.ops.lenetshift.indirect_conv2d(maps, kernels, BIAS[:6], rows, columns, groups)
+        yield torch.ops.lenetshift.indirect_pool2d(maps, rows, columns, groups == 1)
+
 def small():
-    results = c3_conv() + translate()
+    results = c3_conv() + translate() + [*indirect()]
     for name in NAMES:
         results += predict(name, 40)
     return results
@@ -318,6 +327,8 @@ table = table_masks(C3_TABLE)
 images, shifts = IMAGES[:400], torch.randint(-5, 6, (3000, 2))
 many, far = IMAGES[:400].repeat(2000, 1, 1), shifts[:400].repeat(2000, 1)
 moved = torch.zeros(150, 3000, 28, 28)
+tall = torch.arange(1990)[:, None] + torch.arange(9)
+kernels = torch.ones(16, 6, 9, 9)
 ops = torch.ops.lenetshift
 CALLS = {
     "c3_conv": lambda: ops.c3_conv(x, weight, BIAS, table),
@@ -326,6 +337,9 @@ CALLS = {
     "translate": lambda: ops.translate(images, shifts),
     "translate_backward": lambda: ops.translate_backward(moved, shifts),
     "shift_each": lambda: ops.shift_each(many, far),
+    "indirect_conv2d": lambda: ops.indirect_conv2d(x, kernels, BIAS, tall[:500], tall),
+    "indirect_depthwise": lambda: ops.indirect_conv2d(x, kernels[:6, :1], BIAS[:6], tall, tall, 6),
+    "indirect_pool2d": lambda: ops.indirect_pool2d(x, tall, tall, True),
     "predict": lambda: predict("mlp", 2000),
     "train": lambda: train("mlp", 10_000),
 }
@@ -351,6 +365,6 @@ def test_ops_can_be_interrupted() -> None:
     twentieth of a second."""
     words = run(INTERRUPTED, timeout=300)
     parts = {words[i]: words[i + 1 : i + 3] for i in range(0, len(words), 3)}
-    assert len(parts) == 8
+    assert len(parts) == 11
     for name, (whole_s, part) in parts.items():
         assert float(part) < 0.8, (name, whole_s, part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,7 @@ class FunctionalConv(nn.Module):
 
 
 class Residual(nn.Module):
-    """``x + f(x)``, f of kernel 1."""
+    """``p(x) + f(x)``."""
 
     def __init__(self, inner: nn.Module, projection: nn.Module) -> None:
         super().__init__()
@@ -116,7 +117,7 @@ class WrittenInPlace(nn.Module):
 
 
 class Branches(nn.Module):
-    """Branches of equal stride and window, their channels joined."""
+    """Branches of equal stride and size, their channels joined."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -124,6 +125,42 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class Ensemble(nn.Module):
+    """The mean of what networks answer."""
+
+    def __init__(self, *networks: nn.Module) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([network(x) for network in self.networks]).mean(0)
+
+
+class Framed(nn.Module):
+    """A map written into the middle of a larger one, in one of several ways (``how``)."""
+
+    WAYS = 3
+
+    def __init__(self, how: int) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, channels, height, width = x.shape
+        if self.how == 0:
+            out = torch.zeros(n, channels, height + 2, width + 1, dtype=x.dtype)
+            out[:, :, 1:-1, 1:] = x
+        elif self.how == 1:
+            out = x.new_full((n, channels, height, width + 3), 0.25)
+            out[..., 1:-2] = x
+            out[:, :, ::2, -2:] = x[:, :, ::2, :2]
+        else:
+            out = x.clone()
+            out[:, :, :1] = 0.5
+            out[:, :, 1:, 1:] += x[:, :, :-1, :-1]
+        return out
 
 
 class Blur(nn.Module):
@@ -198,40 +235,61 @@ def _pair(draw: st.DrawFn, low: int, high: int) -> tuple[int, int]:
     return draw(st.integers(low, high)), draw(st.integers(low, high))
 
 
-def _convolution(draw: st.DrawFn, size: tuple[int, int, int], padded: bool) -> nn.Module:
+def _convolution(draw: st.DrawFn, size: tuple[int, int, int]) -> nn.Module:
     channels = size[0]
-    kernel = _pair(draw, 1, 3)
-    dilation = _pair(draw, 1, 2)
     groups = draw(st.sampled_from([g for g in (1, 2, channels) if channels % g == 0]))
-    padding: tuple[int, int] | str = (0, 0)
-    stride = _pair(draw, 1, 3)
-    if padded:
-        padding = draw(st.sampled_from([(1, 2), (1, 1), (0, 1), "same"]))
-        stride = (1, 1) if padding == "same" else stride
+    padding = draw(st.sampled_from([(0, 0), (0, 0), (1, 2), (1, 1), (0, 1), (3, 0), "same"]))
+    mode = draw(st.sampled_from(["zeros", "zeros", "reflect", "replicate", "circular"]))
     conv = nn.Conv2d(
         channels,
         groups * draw(st.integers(1, 3)),
-        kernel,
-        stride,
+        _pair(draw, 1, 3),
+        1 if padding == "same" else _pair(draw, 1, 3),
         padding,
-        dilation,
+        _pair(draw, 1, 2),
         groups,
         bias=draw(st.booleans()),
+        padding_mode=mode,
     )
-    return FunctionalConv(conv) if draw(st.booleans()) else conv
+    layer = FunctionalConv(conv) if mode == "zeros" and draw(st.booleans()) else conv
+    behind = [nn.Identity(), _normalisation(conv.out_channels)][draw(st.integers(0, 1))]
+    activation = draw(st.sampled_from([nn.Identity(), nn.ReLU(inplace=True), nn.ReLU6()]))
+    return nn.Sequential(layer, behind, activation)
 
 
 def _pooling(draw: st.DrawFn) -> nn.Module:
     kernel, stride = _pair(draw, 1, 4), _pair(draw, 1, 3)
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    ceil_mode, counted = draw(st.booleans()), draw(st.booleans())
+    dilation = _pair(draw, 1, 2)
+    sizes = _pair(draw, 1, 7)
     return draw(
         st.sampled_from(
             [
-                nn.MaxPool2d(kernel, stride),
-                nn.AvgPool2d(kernel, stride),
-                nn.MaxPool2d((2, 2), stride, dilation=2),
+                nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil_mode),
+                nn.AvgPool2d(kernel, stride, padding, ceil_mode, counted),
                 Lambda(lambda x: F.max_pool2d(x, 2)),
-                Lambda(lambda x: F.avg_pool2d(x, kernel, stride, divisor_override=3)),
+                Lambda(lambda x: F.avg_pool2d(x, kernel, stride, padding, ceil_mode, counted, 3)),
                 Lambda(lambda x: F.max_pool2d(x, kernel, stride=1)),
+                nn.AdaptiveAvgPool2d(sizes),
+                nn.AdaptiveMaxPool2d(sizes),
+            ]
+        )
+    )
+
+
+def _padding(draw: st.DrawFn) -> nn.Module:
+    by = tuple(draw(st.integers(0, 3)) for _ in range(4))
+    cut = tuple(draw(st.integers(-2, 2)) for _ in range(4))
+    return draw(
+        st.sampled_from(
+            [
+                *(nn.ZeroPad2d(by), nn.ConstantPad2d(by, 0.25), nn.ReflectionPad2d(by)),
+                *(nn.ReplicationPad2d(by), nn.CircularPad2d(by), nn.ZeroPad2d(cut)),
+                Lambda(lambda x: F.pad(x, (*cut, 0, 1), value=-0.5)),
+                Lambda(lambda x: F.pad(x, cut, mode="circular")),
+                Lambda(lambda x: F.pad(x, cut, mode="reflect")),
+                Framed(draw(st.integers(0, Framed.WAYS - 1))),
             ]
         )
     )
@@ -245,7 +303,7 @@ def _normalisation(channels: int) -> nn.Module:
     return layer
 
 
-def _each_place(draw: st.DrawFn, channels: int) -> nn.Module:
+def _each_place(draw: st.DrawFn, channels: int, continuous: bool) -> nn.Module:
     layers = [
         nn.ReLU(inplace=True),
         nn.Tanh(),
@@ -270,16 +328,19 @@ def _each_place(draw: st.DrawFn, channels: int) -> nn.Module:
         Lambda(
             lambda x: torch.cat([x, torch.zeros(x.size(0), 1, *x.shape[-2:], dtype=x.dtype)], 1)
         ),
-        Lambda(lambda x: torch.where(x > 0.1, x, torch.zeros_like(x))),
         Lambda(lambda x: x.unsqueeze(1).transpose(1, 2).reshape(x.size())),
-        Lambda(lambda x: x.masked_fill(x < 0, 0.5)),
         Lambda(lambda x: x[:, list(range(x.shape[1]))[::-1]]),
         Lambda(lambda x: x.float().to(x.dtype) * 0 + x),
     ]
+    if not continuous:
+        layers += [
+            Lambda(lambda x: torch.where(x > 0.1, x, torch.zeros_like(x))),
+            Lambda(lambda x: x.masked_fill(x < 0, 0.5)),
+        ]
     return draw(st.sampled_from(layers))
 
 
-def _subsampling(draw: st.DrawFn) -> nn.Module:
+def _resampling(draw: st.DrawFn) -> nn.Module:
     return draw(
         st.sampled_from(
             [
@@ -287,6 +348,9 @@ def _subsampling(draw: st.DrawFn) -> nn.Module:
                 Lambda(lambda x: x[..., 1::2, ::3]),
                 Lambda(lambda x: x[:, :, 1:-1, 2:]),
                 Lambda(lambda x: x[:, :, :-2]),
+                nn.Upsample(scale_factor=2),
+                Lambda(lambda x: F.interpolate(x, size=(9, 7))),
+                Lambda(lambda x: F.interpolate(x, scale_factor=1.7, mode="nearest-exact")),
             ]
         )
     )
@@ -309,45 +373,68 @@ def _joined(draw: st.DrawFn, channels: int) -> nn.Module:
                     else nn.AvgPool2d(3, stride),
                 ),
                 Blur(channels),
+                Residual(_block(channels, 4, stride), nn.Conv2d(channels, 4, 1, stride)),
+                Residual(_block(channels, channels, 1), nn.Identity()),
+                Branches(nn.Identity(), _block(channels, 2, 1), nn.AvgPool2d(3, 1, 1)),
+                Branches(
+                    nn.Conv2d(channels, 2, 1, stride),
+                    nn.Conv2d(channels, 1, 3, stride, 1),
+                    nn.Conv2d(channels, 2, 5, stride, 2),
+                    nn.MaxPool2d(3, stride, 1),
+                ),
+                Lambda(lambda x: torch.cat([x, F.interpolate(F.avg_pool2d(x, 2), x.shape[2:])], 1)),
             ]
         )
     )
 
 
+def _block(channels: int, outputs: int, stride: int) -> nn.Module:
+    """Of a residual network (He et al. 2016)."""
+    return nn.Sequential(
+        *(nn.Conv2d(channels, outputs, 3, stride, 1, bias=False), _normalisation(outputs)),
+        *(nn.ReLU(), nn.Conv2d(outputs, outputs, 3, 1, 1), _normalisation(outputs)),
+    )
+
+
+MOST_VALUES = 8000
+"""In one pattern's map: more make a test slow."""
+
+
 @st.composite
-def networks(draw: st.DrawFn, size: tuple[int, int, int], n_classes: int = 4) -> nn.Module:
-    """A network, in float64 and eval mode, for images of ``size`` (C, h, w)."""
+def networks(
+    draw: st.DrawFn, size: tuple[int, int, int], n_classes: int = 4, *, continuous: bool = False
+) -> nn.Module:
+    """A network, in float64 and eval mode, for images of ``size`` (C, h, w).
+
+    Args:
+        continuous: without thresholds, at which rounding makes a difference.
+    """
     torch.manual_seed(draw(st.integers(0, 2**16)))
     layers: list[nn.Module] = []
     x = torch.zeros(2, *size)
-    padded = draw(st.booleans())
-    for depth in range(draw(st.integers(1, 6))):
+    for _ in range(draw(st.integers(1, 6))):
         channels = x.shape[1]
-        kind = draw(st.integers(0, 5))
-        if (depth == 0 and padded) or kind <= 1:
-            layer = _convolution(draw, tuple(x.shape[1:]), padded=depth == 0 and padded)
+        kind = draw(st.integers(0, 6))
+        if kind <= 1:
+            layer = _convolution(draw, tuple(x.shape[1:]))
         elif kind == 2:
             layer = _pooling(draw)
         elif kind == 3:
-            layer = _each_place(draw, channels)
+            layer = _each_place(draw, channels, continuous)
         elif kind == 4:
-            layer = _subsampling(draw)
+            layer = _resampling(draw)
+        elif kind == 5:
+            layer = _padding(draw)
         else:
             layer = _joined(draw, channels)
         try:
             after = layer.eval()(x.clone())
-        except RuntimeError:  # the map is too small for it
+        except (RuntimeError, ValueError):  # the map is too small for it
             continue
-        if 0 in after.shape:
+        if not 0 < after[0].numel() <= MOST_VALUES:
             continue
         layers.append(layer)
         x = after.detach()
-    if padded and draw(st.booleans()):  # more padding, before the first layer
-        layers = [*draw(st.sampled_from(_BEFORE)), *layers]
-        try:
-            x = nn.Sequential(*layers).eval()(torch.zeros(2, *size)).detach()
-        except RuntimeError:
-            layers, x = layers[1:], x
     head = Head(draw(st.integers(0, len(HEADS) - 1)), tuple(x.shape[1:]), n_classes)
     if draw(st.booleans()):  # modules within modules
         layers = [nn.Sequential(*layers)]
@@ -355,7 +442,13 @@ def networks(draw: st.DrawFn, size: tuple[int, int, int], n_classes: int = 4) ->
     return draw(st.sampled_from(_WRAPPERS))(network).eval()
 
 
-_BEFORE = [[nn.ZeroPad2d(1)], [nn.ZeroPad2d((2, 0, 1, 0))], [nn.ConstantPad2d(1, 0.25)]]
+def _ensemble(network: nn.Module) -> nn.Module:
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.75)
+    return Ensemble(network, other)
+
 
 _WRAPPERS: list[Callable[[nn.Module], nn.Module]] = [
     lambda network: network,
@@ -363,4 +456,23 @@ _WRAPPERS: list[Callable[[nn.Module], nn.Module]] = [
     nn.DataParallel,
     torch.optim.swa_utils.AveragedModel,
     lambda network: torch.compile(network, backend="eager"),
+    _ensemble,
 ]
+
+
+def with_every_axis_operation() -> nn.Module:
+    """A network for images of one channel that uses every operation of ``Axis``, in eval mode on the CPU."""
+
+    def written(x: Tensor) -> Tensor:
+        out = x.new_zeros(x.shape)
+        out[:, :, 1:-1] = x[:, :, 1:-1] + x[:, :, :-2]
+        return out
+
+    torch.manual_seed(0)
+    with torch.device("cpu"):
+        return nn.Sequential(
+            *(nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), nn.ReLU(), Lambda(written)),
+            *(nn.ConstantPad2d(1, 0.5), nn.ReflectionPad2d(1), nn.AvgPool2d(3, 2, ceil_mode=True)),
+            *(nn.AdaptiveAvgPool2d(3), nn.Upsample(scale_factor=2), nn.Flatten()),
+            nn.Linear(72, 3),
+        ).eval()

@@ -33,7 +33,7 @@ CPU = ROOT / "csrc" / "cpu"
 TESTS = tuple(map(path_of_test, (
     "test_translate.py", "test_shift_each.py", "test_tanh.py", "test_predict_shifts_chunks.py",
     "test_predict_shifts_lenet5.py", "test_predict_shifts_mlp.py", "test_train_epoch.py", "test_c3_conv.py",
-    "test_c3_not_finite.py", "test_not_finite.py", "test_c3_conv_large_maps.py",
+    "test_c3_not_finite.py", "test_not_finite.py", "test_c3_conv_large_maps.py", "test_indirect.py",
 )))  # fmt: skip
 
 CHANGES = (

@@ -27,9 +27,9 @@ from build import PYTEST, ROOT, FailedError, configure, in_scratch, path_of_test
 SANITIZERS = {"address": "address;undefined", "thread": "thread"}
 OP_TESTS = {
     "address": (
-        "test_c3_conv.py", "test_c3_not_finite.py", "test_not_finite.py", "test_predict_shifts_chunks.py",
-        "test_predict_shifts_lenet5.py", "test_predict_shifts_mlp.py", "test_shift_each.py",
-        "test_tanh.py", "test_train_epoch.py", "test_translate.py",
+        "test_c3_conv.py", "test_c3_not_finite.py", "test_indirect.py", "test_not_finite.py",
+        "test_predict_shifts_chunks.py", "test_predict_shifts_lenet5.py", "test_predict_shifts_mlp.py",
+        "test_shift_each.py", "test_tanh.py", "test_train_epoch.py", "test_translate.py",
     ),
     "thread": ("test_predict_shifts_chunks.py", "test_train_epoch.py"),
 }  # fmt: skip
@@ -51,6 +51,14 @@ SMALL = (
     "masks = lenetshift.c3_table.table_masks(C3_TABLE)\n"
     "torch.testing.assert_close(torch.ops.lenetshift.c3_conv(x, w, b, masks),\n"
     "    lenetshift.reference.c3_conv(x, w, b, C3_TABLE), rtol=1e-4, atol=1e-4)\n"
+    "rows, columns = torch.tensor([[-1, 0], [2, 7]]), torch.tensor([[3, 4, 5], [10, -1, 0]])\n"
+    "for channels, groups in ((3, 1), (20, 1), (20, 20)):\n"
+    "    conv = (torch.rand(3, channels, 9, 11), torch.rand(20, channels // groups, 2, 3), torch.rand(20),\n"
+    "        rows, columns, groups)\n"
+    "    torch.testing.assert_close(torch.ops.lenetshift.indirect_conv2d(*conv),\n"
+    "        lenetshift.reference.indirect_conv2d(*conv), rtol=1e-4, atol=1e-4)\n"
+    "    torch.testing.assert_close(torch.ops.lenetshift.indirect_pool2d(conv[0], rows, columns, True),\n"
+    "        lenetshift.reference.indirect_pool2d(conv[0], rows, columns, True))\n"
 )
 """A small test of every op, compared with PyTorch, which must find planted faults."""
 

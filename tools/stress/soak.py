@@ -120,10 +120,13 @@ def calls(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
     masks = lenetshift.c3_table.table_masks(lenetshift.C3_TABLE)
     x, w, b = torch.rand(4, 6, 14, 14), torch.rand(60, 5, 5, requires_grad=True), torch.rand(16)
     shifts, few = GRID.shifts(), some[:8]
+    table, kernels = torch.tensor([[-1, 0], [3, 9]]), torch.rand(5, 6, 2, 2)
 
     def call() -> None:
         torch.ops.lenetshift.c3_conv(x, w, b, masks).sum().backward()
         torch.ops.lenetshift.translate(few, shifts)
+        torch.ops.lenetshift.indirect_conv2d(x, kernels, b[:5], table, table)
+        torch.ops.lenetshift.indirect_pool2d(x, table, table, True)
         lenetshift.predict_shifts(model, few)
 
     def counts() -> tuple[float, int, int]:
@@ -140,7 +143,7 @@ def calls(model: torch.nn.Module, some: torch.Tensor, parts: int) -> bool:
         call()
     grown = [now - then for now, then in zip(counts(), (memory, n_threads, n_files), strict=True)]
     return row(
-        f"{10_000 // parts:,} times c3_conv with gradient, translate, predict_shifts",
+        f"{10_000 // parts:,} times c3_conv with gradient, translate, indirect_*, predict_shifts",
         f"{grown[0]:+.1f} MB, {grown[1]:+d} threads, {grown[2]:+d} open files",
         grown[0] < 8 and grown[1] == grown[2] == 0,
     )
