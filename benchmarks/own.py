@@ -1,22 +1,24 @@
 """``own/<network>``: well-known networks under the report's 55 shifts.
 
-Ours is the public call, from uint8 images to predictions, including the choice of the method and its check.
-Peers are the plain way (``method="plain"``) and a hand-written loop, each at the batch size that is fastest
-for it on a sample. All answers for some of the images are compared first. This file is the process in which
-memory is measured, too: ``python own.py NETWORK THREADS N_IMAGES`` prints JSON.
+Ours is an evaluator that has chosen its method, from uint8 images to predictions. The choice and its check
+are timed by themselves, since their time does not grow with the number of images. Peers are the plain method
+and a hand-written loop, each at the batch size that is fastest for it on a sample, and our rewritten method,
+which shares no features and shows what sharing adds. All answers for some of the images are compared first.
+This file is the process in which memory is measured, too: ``python own.py NETWORK THREADS N_IMAGES`` prints
+JSON.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from common import Context, NotEqualError, in_own_process, result
+import torch.nn.functional as F
+from common import Context, in_own_process, result
 from networks import NETWORKS
 from predict_shifts import GRID, at_best_batch_size, moved, verify
 from scaling import reset_peak, resident
@@ -26,104 +28,85 @@ from torch import Tensor, nn
 import lenetshift
 from lenetshift.predict.evaluator import ShiftEvaluator
 
-BATCH_SIZES = (16, 32, 64, 128, 256, 512, 1024)  # patterns
-VERIFIED = 200  # images
-OUR_PART = 500
-"""Images that the shared way is timed on, each call a new evaluation with its choice and check."""
-PEER_PART = 40
-"""Images for its peers: fewer, since they are slower, so that all samples are about equally long."""
-PIECE = 100
-"""Images of a sample if ours is the plain way. One evaluation of all test images is then done in pieces, with
-the peers' pieces in between: both do the same work, and a slow phase of the machine would otherwise change
-the ratio. Finding the batch size happens in the first pieces; it is 1 % of an evaluation."""
-SEARCHED = 40
-"""Images that the peers' batch sizes are tried on."""
-LEAST_RATIO = {
-    "pytorch_example": 7.0,
-    "keras_convnet": 5.5,
-    "lenet5_max_pooling": 4.5,
-    "lenet5_subsampling": 4.5,
-    "lenet5_blur_pool": 4.5,
-    "lenet5_global_average": 4.0,
-    "padded_convnet": 0.97,
-}
-"""The target for each: how many times faster than the best peer."""
+BATCH_SIZES = {28: (16, 32, 64, 128, 256, 512, 1024), 32: (16, 32, 64, 128, 256), 224: (4, 8, 16)}
+"""Patterns, for each size of images."""
+VERIFIED = {28: 200, 32: 4, 224: 1}
+"""Images whose answers are compared."""
+PEERS_SLOWER = 12
+"""Peers are timed on so many times fewer images: they are slower, and samples should take about as long."""
 
 Run = Callable[[Tensor], Tensor]
 
 
 def run(context: Context, name: str) -> dict[str, Any]:
     """Verify and time one network."""
-    torch.manual_seed(0)
-    model = NETWORKS[name]().to(context.device).eval()
-    _, test = context.mnist
-    expected = "plain" if name == "padded_convnet" else "shared"
-    verified = test.subset(min(VERIFIED, len(test))).images
-    searched = test.subset(min(SEARCHED, len(test))).images
+    own = NETWORKS[name]
+    model = made(name).to(context.device)
+    images = images_of(context.mnist[1].images[: own.images], own.size)
+    few = images[: max(1, own.images // PEERS_SLOWER)]
+    verified = images[: VERIFIED[own.size]]
     evaluator = ShiftEvaluator(model, GRID)
     answers = evaluator.answer(verified, return_logits=True)
+    first_call = context.clock(lambda: ShiftEvaluator(model, GRID).answer(verified[:1]), 1)
     context.say(f"  {answers.reason}")
-    if answers.method != expected:
-        raise NotEqualError(f"own/{name}: the way is {answers.method}, expected {expected}")
     peers, settings = {}, {}
-    for peer, make in (("plain way", plain_way), ("loop by hand", by_hand)):
-        best, peers[peer] = at_best_batch_size(context, make, model, BATCH_SIZES, searched, 3)
+    for peer, make in PEERS.items():
+        sizes = BATCH_SIZES[own.size]
+        best, peers[peer] = at_best_batch_size(context, make, model, sizes, few, 3)
         settings[peer] = f"batch size {best}"
     worst = verify(
         f"own/{name}", answers.predictions, answers.logits, logits_by_hand(model, verified)
     )
-    candidates, n_ours, n_peers = (whole_calls if expected == "shared" else pieces_of_one)(
-        model, peers, test.images
-    )
-    repetitions = (3 if context.quick else 7) if expected == "shared" else len(test) // PIECE
-    timings = interleave(candidates, repetitions, context.clock)
+    candidates: dict[str, Callable[[], object]] = {"ours": lambda: evaluator.answer(images)}
+    candidates |= {peer: functools.partial(run, few) for peer, run in peers.items()}
+    timings = interleave(candidates, 3 if context.quick else 7, context.clock)
     n_images = 10_000
-    ours = timings.pop("ours").scaled(n_images / n_ours)
+    ours = timings.pop("ours").scaled(n_images / len(images))
+    peers_timed = {peer: timing.scaled(n_images / len(few)) for peer, timing in timings.items()}
+    rewritten = peers_timed.pop(REWRITTEN)
     return result(
         context,
         f"own/{name}",
         ours,
-        {peer: timing.scaled(n_images / n_peers) for peer, timing in timings.items()},
+        peers_timed,
         settings=settings,
         worst_difference=worst,
         reason=answers.reason,
-        least_ratio=LEAST_RATIO[name],
+        least_ratio=own.least,
         n_images=n_images,
         n_shifts=len(GRID),
-        timed_images=n_ours,
-        peers_timed_images=n_peers,
+        timed_images=len(images),
+        peers_timed_images=len(few),
+        first_call_s=first_call,
+        rewritten_s=rewritten.median,
+        by_sharing=rewritten.median / ours.median,
+        least_by_sharing=own.least_by_sharing,
     ) | {"rss_mb": extra_mb(name, context) if context.device.type == "cpu" else None}
 
 
-Candidates = dict[str, Callable[[], object]]
+def made(name: str) -> nn.Module:
+    """A network in eval mode, whose batch normalizations have seen something."""
+    torch.manual_seed(0)
+    model = NETWORKS[name].make()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    return model.eval()
 
 
-def whole_calls(
-    model: nn.Module, peers: dict[str, Run], images: Tensor
-) -> tuple[Candidates, int, int]:
-    """What is timed, and the number of images for us and for the peers: each call is a new evaluation."""
-    ours, theirs = images[:OUR_PART], images[:PEER_PART]
-    candidates: Candidates = {"ours": lambda: lenetshift.predict_shifts(model, ours, GRID)}
-    candidates |= {peer: functools.partial(run, theirs) for peer, run in peers.items()}
-    return candidates, len(ours), len(theirs)
+def images_of(digits: Tensor, size: int) -> Tensor:
+    """MNIST as a network takes it: as it is, or larger and in colour, ``[N, 3, size, size]``."""
+    if size == 28:
+        return digits
+    larger = F.interpolate(digits[:, None].float(), size=size, mode="bilinear")
+    tint = torch.tensor([1.0, 0.8, 0.6], device=digits.device).view(3, 1, 1)
+    return (larger * tint).round().byte()
 
 
-def pieces_of_one(
-    model: nn.Module, peers: dict[str, Run], images: Tensor
-) -> tuple[Candidates, int, int]:
-    """The same for one evaluation: each call does the next piece, and the first one after the last."""
-
-    def next_piece(run: Callable[[Tensor], object]) -> Callable[[], object]:
-        pieces = itertools.cycle(images.split(PIECE))
-        return lambda: run(next(pieces))
-
-    runs = {"ours": ShiftEvaluator(model, GRID).answer, **peers}
-    return {name: next_piece(run) for name, run in runs.items()}, PIECE, PIECE
-
-
-def plain_way(model: nn.Module, batch_size: int) -> Run:
-    """Our plain method, pattern by pattern."""
-    evaluator = ShiftEvaluator(model, GRID, method="plain", batch_size=batch_size)
+def method_at(model: nn.Module, batch_size: int, method: str) -> Run:
+    """One of our methods, pattern by pattern."""
+    evaluator = ShiftEvaluator(model, GRID, method=method, batch_size=batch_size)
     return lambda images: evaluator.answer(images).predictions
 
 
@@ -138,6 +121,14 @@ def by_hand(model: nn.Module, batch_size: int) -> Run:
     return run
 
 
+REWRITTEN = "rewritten"
+PEERS: dict[str, Callable[[nn.Module, int], Run]] = {
+    "plain method": functools.partial(method_at, method="plain"),
+    "loop by hand": by_hand,
+    REWRITTEN: functools.partial(method_at, method="rewritten"),
+}
+
+
 @torch.inference_mode()
 def logits_by_hand(model: nn.Module, images: Tensor) -> Tensor:
     """The logits of all patterns, ``[N * n_shifts, K]``."""
@@ -145,19 +136,20 @@ def logits_by_hand(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def extra_mb(name: str, context: Context) -> float:
-    """The increase of peak resident memory in an evaluation of all test images."""
-    count = 500 if context.quick else 10_000
+    """The increase of peak resident memory in an evaluation of ten times the images that are timed."""
+    count = NETWORKS[name].images * (1 if context.quick else 10)
     extra: float = in_own_process(__file__, name, context.threads, count)
     return extra
 
 
 def measure(name: str, n_images: int) -> float:
     """MB in addition to images and predictions; code and PyTorch's threads are loaded before."""
-    _, test = lenetshift.load_mnist()
-    model = NETWORKS[name]().eval()
-    lenetshift.predict_shifts(NETWORKS["padded_convnet"]().eval(), test.images[:2], GRID)
+    images = images_of(lenetshift.load_mnist()[1].images[:n_images], NETWORKS[name].size)
+    model = made(name)
+    digits = lenetshift.load_mnist()[1].images[:2]
+    lenetshift.predict_shifts(made("padded_convnet"), digits, GRID)
     before = reset_peak()
-    predictions = lenetshift.predict_shifts(model, test.images[:n_images], GRID)
+    predictions = lenetshift.predict_shifts(model, images, GRID)
     return max(0.0, resident("VmHWM") - before - predictions.nbytes / 1e6)
 
 

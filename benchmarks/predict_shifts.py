@@ -127,9 +127,10 @@ def parts(images: Tensor, n_parts: int) -> Iterator[Tensor]:
 
 
 def moved(images: Tensor) -> Tensor:
-    """The patterns, uint8 ``[N * n_shifts, 1, 28, 28]``."""
+    """The patterns of images ``[N, H, W]`` or ``[N, C, H, W]``, uint8 ``[N * n_shifts, C, H, W]``."""
     shifts = GRID.shifts().to(images.device)
-    return torch.ops.lenetshift.translate(images, shifts).flatten(0, 1).unsqueeze(1)
+    patterns: Tensor = torch.ops.lenetshift.translate(images, shifts).flatten(0, 1)
+    return patterns if patterns.dim() == 4 else patterns.unsqueeze(1)
 
 
 def timed(context: Context, answer: Run, patterns: Tensor) -> tuple[Tensor, float]:

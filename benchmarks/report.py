@@ -68,6 +68,8 @@ def tables(results: dict[str, Any]) -> str:
     parts = ["\n".join(f"{text}  " for text in heading(results).splitlines())]
     if results["cases"]:
         parts += [summary(results["cases"]), every_peer(results["cases"])]
+    if any(case.get("by_sharing") for case in results["cases"]):
+        parts.append(by_sharing(results["cases"]))
     if results.get("isas"):
         parts.append(instruction_sets(results["isas"]))
     if results.get("scaling"):
@@ -130,6 +132,26 @@ def every_peer(cases: Sequence[dict[str, Any]]) -> str:
                 (f"`{case['case']}`", "our bare core call", format_seconds(bare), "", ratio, "")
             )
     return _table(("case", "peer", "time", "spread", "ratio to ours", "full pass, once"), rows)
+
+
+def by_sharing(cases: Sequence[dict[str, Any]]) -> str:
+    """How much of the ratio comes from shared features, and how much from the rewritten network."""
+    rows = [
+        (
+            f"`{case['case']}`",
+            f"{case['by_sharing']:.2f} x{_target(case['least_by_sharing'])}",
+            f"{case['ratio']:.2f} x{_target(case['least_ratio'])}",
+            format_seconds(case["first_call_s"]),
+        )
+        for case in cases
+        if case.get("by_sharing")
+    ]
+    head = ("case", "against the rewritten method", "against the best peer", "choice and check")
+    return _table(head, rows)
+
+
+def _target(least: float | None) -> str:
+    return "" if least is None else f" (target {least})"
 
 
 def instruction_sets(rows: Sequence[dict[str, Any]]) -> str:

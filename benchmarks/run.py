@@ -14,6 +14,7 @@ from typing import Any
 
 import c3_conv
 import cuda_limits
+import indirect
 import isas
 import machine
 import own
@@ -47,6 +48,7 @@ CASES: dict[str, Case] = {
         f"train_epoch/{name}": functools.partial(train_epoch.run, name=name)
         for name in ("lenet5", "mlp", "pooled_mlp")
     },
+    **{f"indirect/{name}": functools.partial(indirect.run, name=name) for name in indirect.LAYERS},
     **{f"own/{name}": functools.partial(own.run, name=name) for name in NETWORKS},
     "reproduce": reproduce.run,
     "study/table": study.run,

@@ -10,7 +10,7 @@ of torch (:mod:`lenetshift.ops.activations`)."""
 TRAINING_METHODS = ("fused", "autograd")
 """Of :func:`lenetshift.train`."""
 
-EVALUATION_METHODS = ("auto", "fused", "shared", "plain")
+EVALUATION_METHODS = ("auto", "fused", "shared", "rewritten", "plain")
 """Of :func:`lenetshift.predict_shifts` and :func:`lenetshift.evaluate_shifts`."""
 
 EXPERIMENTS = (

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .. import metrics
 from ..checks.arrays import Array, as_tensor
+from ..checks.choices import EVALUATION_METHODS
 from ..checks.errors import ArgumentError, NotAvailable
 from ..checks.images import Fill, check_crop, check_fill_alone, check_images
 from ..checks.numbers import check_int, check_not_negative, number, whole_number
@@ -72,7 +73,7 @@ class Evaluation:
             the CPU.
         labels: integers ``[N]``, within int64; kept as int64 on the CPU.
         grid: the shifts, in pixels.
-        method: how the answers were computed: ``"fused"``, ``"shared"`` or ``"plain"``; None if that
+        method: how the answers were computed, a method of :func:`lenetshift.predict_shifts`; None if that
             is not known.
         reason: why that way, in a sentence; None if not known. For several batches it is about the
             first.
@@ -124,7 +125,7 @@ class Evaluation:
             "crop": check_crop(self.crop),
         }
         if self.method is not None:
-            check_choice("method", self.method, ("fused", "shared", "plain"))
+            check_choice("method", self.method, EVALUATION_METHODS[1:])
         if self.reason is not None:
             check_type("reason", self.reason, str)
         if self.seconds is not None:

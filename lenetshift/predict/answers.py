@@ -18,7 +18,7 @@ class Answers:
         predictions: ``[N, n_dy, n_dx]``, the index of the largest logit, the first of equal ones;
             uint8 for up to 256 classes, otherwise int32. On the device of the images.
         logits: ``[N, n_dy, n_dx, K]`` in the dtype of the model's output, or None.
-        method: ``"fused"``, ``"shared"`` or ``"plain"``.
+        method: ``"fused"``, ``"shared"``, ``"rewritten"`` or ``"plain"``.
         reason: why that method was used; begins with its name.
         n_classes: K, the number of logits per pattern; 0 without images.
         n_not_finite: the number of patterns with an infinite or NaN logit.

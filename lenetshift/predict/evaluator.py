@@ -1,9 +1,10 @@
 """Predictions for every image under every shift: the one product of an evaluation.
 
 The predictions, ``[N, n_dy, n_dx]``, are all that tables, figures and metrics need: nothing that comes later
-runs a model again. Three methods give the same answers: the fused ops of the package's own models
-(:mod:`lenetshift.predict.fused`), features that the shifts share (:mod:`lenetshift.predict.sharing`), and one
-pattern after another (:mod:`lenetshift.predict.plain`).
+runs a model again. Four methods give the same answers: the fused ops of the package's own models
+(:mod:`lenetshift.predict.fused`), features that the shifts share and a rewritten network
+(:mod:`lenetshift.predict.sharing`), and the model itself, one pattern after another
+(:mod:`lenetshift.predict.plain`).
 """
 
 from __future__ import annotations
@@ -116,12 +117,12 @@ class ShiftEvaluator:
             reason = "there are no images" if self.method != "plain" else "as requested"
             if self.method != "plain" and len(patterns):
                 try:
-                    done = self._sharing.answer(model, patterns, collected, counter)
-                    return collected.answers("shared", f"shared: {done}{dtype}")
-                except NotShared as obstacle_to_sharing:
-                    reason = str(obstacle_to_sharing)
-                    if self.method == "shared":
-                        raise MethodError("shared", str(reason)) from obstacle_to_sharing
+                    method, how = self._sharing.answer(model, patterns, collected, counter)
+                    return collected.answers(method, f"{method}: {how}{dtype}")
+                except NotShared as obstacle_to_it:
+                    reason = str(obstacle_to_it)
+                    if self.method != "auto":
+                        raise MethodError(self.method, reason) from obstacle_to_it
             plain.answer(model, patterns, collected, counter)
         return collected.answers("plain", f"plain: {reason}{dtype}")
 
@@ -141,7 +142,7 @@ class ShiftEvaluator:
 
     @cached_property
     def _sharing(self) -> Sharing:
-        return Sharing(self.model, self.transform, required=self.method == "shared")
+        return Sharing(self.model, self.transform, self.method)
 
     @contextmanager
     def _eval_mode(self) -> Iterator[None]:

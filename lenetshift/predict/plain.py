@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..checks.describe import describe
 from ..checks.errors import ArgumentError
@@ -47,12 +47,12 @@ class PlainModel:
     """A model as a function of patterns: transformed first, in batches of one size, the output checked.
 
     Args:
-        model: in eval mode; takes ``[B, C, h, w]``, gives ``[B, K]``.
+        model: a module in eval mode, or a function; takes ``[B, C, h, w]``, gives ``[B, K]``.
         transform: applied to ``[B, C, h, w]`` first; None is nothing.
         batch_size: patterns per forward pass, neither more nor less.
     """
 
-    def __init__(self, model: nn.Module, transform: Transform | None, batch_size: int) -> None:
+    def __init__(self, model: Transform, transform: Transform | None, batch_size: int) -> None:
         self.model, self.transform, self.batch_size = model, transform, batch_size
         self._n_classes: int | None = None  # known after the first batch
 

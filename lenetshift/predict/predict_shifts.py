@@ -69,8 +69,10 @@ def predict_shifts(
             (used as they are, finite); a tensor or an array, contiguous or not.
         grid: the shifts, in pixels: |dx| < W and |dy| < H.
         method: ``"auto"``, or the only method allowed: ``"fused"``, the op of a model of the package;
-            ``"shared"``, features that the shifts share; ``"plain"``, one pattern after another. They give
-            the same answers except for rounding. ``"auto"`` works whenever ``"plain"`` does;
+            ``"shared"``, features that the shifts share; ``"rewritten"``, one pattern after another by an
+            equal network (batch normalization folded into convolutions, channels last); ``"plain"``, one
+            pattern after another by the model itself. They give the same answers except for rounding.
+            ``"auto"`` takes the first of them that is possible, and works whenever ``"plain"`` does;
             :meth:`ShiftEvaluator.answer` also returns the method and the reason for it.
         fill: the value of uncovered pixels, in the images' own units (0..255 for uint8): a number, or one per
             channel; or ``"circular"``: what left on the other side (Zhang 2019; Chaman and Dokmanić 2021).

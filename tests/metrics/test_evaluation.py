@@ -119,7 +119,11 @@ class TestWhatIsKept:
             ("fill", [], f"got [], {FILL}"),
             ("crop", (6.0, 6), f"got (6.0, 6), {CROP}"),
             ("crop", (0, 6), f"got (0, 6), {CROP}"),
-            ("method", "auto", "got 'auto', expected 'fused' or 'shared' or 'plain'"),
+            (
+                "method",
+                "auto",
+                "got 'auto', expected 'fused' or 'shared' or 'rewritten' or 'plain'",
+            ),
             ("reason", 3, "got int, expected a str"),
             ("seconds", -1, "got -1, expected a number of 0 or more"),
             ("seconds", "1", "got '1', expected a number of 0 or more"),

@@ -243,6 +243,11 @@ SHARED: dict[str, Callable[[], nn.Module]] = {
     "pads twice, ReLU between": lambda: nn.Sequential(
         nn.ZeroPad2d(1), nn.ReLU(), nn.ZeroPad2d((2, 0, 1, 3)), *layers()
     ),
+    "pads twice, otherwise": lambda: nn.Sequential(
+        *(nn.ConstantPad2d(1, 0.25), nn.Conv2d(1, 4, 3, padding=1)),
+        *(nn.Flatten(), nn.LazyLinear(10)),
+    ),
+    "circular": lambda: layers(nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")),
     # wrappers
     "DataParallel": lambda: nn.DataParallel(Written()),
     "AveragedModel": lambda: torch.optim.swa_utils.AveragedModel(Written()),
@@ -268,10 +273,6 @@ PLAIN: dict[str, Callable[[], nn.Module]] = {
     "mkldnn": lambda: Written(lambda n, x: x.to_mkldnn().relu().to_dense()),
     "nonzero": lambda: Written(lambda n, x: x * (len(x[x > 0.05].nonzero()) > 0)),
     "complex": lambda: Written(lambda n, x: torch.fft.ifft2(torch.fft.fft2(x)).real.contiguous()),
-    "pads twice, otherwise": lambda: nn.Sequential(
-        *(nn.ConstantPad2d(1, 0.25), nn.Conv2d(1, 4, 3, padding=1)),
-        *(nn.Flatten(), nn.LazyLinear(10)),
-    ),
     "pruned": pruned,  # by a hook
 }
 EITHER: dict[str, Callable[[], nn.Module]] = {

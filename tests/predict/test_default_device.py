@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from hand_loop import logits_by
+from random_networks import with_every_axis_operation
 from torch import Tensor, nn
 
 import lenetshift
@@ -79,9 +80,9 @@ def test_networks_answer_by_every_method(method: str, settings: dict[str, Any]) 
         images = nn.functional.pad(images, (2, 2, 2, 2))
 
     def run() -> tuple[Tensor, ...]:
-        model = lenetshift.build_model("lenet5", seed=0).double()
-        transform = lenetshift.Normalize(0.1, [0.3])
-        return (logits_by(method, model, images, GRID, transform=transform, **settings),)
+        models = lenetshift.build_model("lenet5", seed=0), with_every_axis_operation()
+        settings["transform"] = lenetshift.Normalize(0.1, [0.3])
+        return tuple(logits_by(method, m.double(), images, GRID, **settings) for m in models)
 
     check_on_both_devices(run)
 

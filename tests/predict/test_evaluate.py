@@ -234,7 +234,7 @@ BAD_VALUES = [
         *("fill", [[1, 2], float("nan"), "black", None]),
         "a finite number, or one per channel, or 'circular'",
     ),
-    ("method", ["quick"], "'auto' or 'fused' or 'shared' or 'plain'"),
+    ("method", ["quick"], "'auto' or 'fused' or 'shared' or 'rewritten' or 'plain'"),
     ("batch_size", [0, -1, 1.5, True, 2**31, 10**20], "an int in 1..2147483647"),
 ]
 

@@ -1,4 +1,4 @@
-"""Which method an evaluation uses, and why: networks that cannot share features use the plain one."""
+"""Which method an evaluation uses, and why: how far features are shared, and what cannot be recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cases import refused
 from hand_loop import logits_by
 from torch import Tensor, nn
 
-from lenetshift import MLP, LeNet5, Normalize, ShiftGrid
+from lenetshift import MLP, LeNet5, ShiftGrid
 from lenetshift.predict.evaluator import ShiftEvaluator
 from lenetshift.predict.shared import kernels, maps
 
@@ -57,42 +57,40 @@ def polyphase(net: Any, x: Tensor) -> Tensor:
     return torch.take_along_dim(phases, best[:, None, None, None, None], dim=1)[:, 0]
 
 
-FRAME = "pads its input, so its features depend on where the frame lies"
+def filled_with_the_mean(net: Any, x: Tensor) -> Tensor:
+    x[:, :, :1] = x.mean((2, 3), keepdim=True).expand(-1, -1, 1, 10)
+    return x
 
 
-def make_networks() -> dict[str, list[nn.Module]]:
-    """The beginning of a reason -> the networks that it is given for."""
-    padded = nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect")
+def networks_that_end_sharing() -> dict[str, list[nn.Module]]:
+    """The end of a reason -> networks whose first convolution shares, but not what follows."""
     return {
-        f"layer 1 {FRAME}": [
-            before_dense(nn.Conv2d(4, 4, 3, padding=1)),
-            before_dense(nn.MaxPool2d(3, 2, padding=1)),
-        ],
-        f"layer 2 {FRAME}": [before_dense(nn.Tanh(), nn.Conv2d(4, 4, 3, padding="same"))],
-        f"pad {FRAME}": [Written(lambda net, x: F.pad(x, (1, 1, 1, 1)), 10)],
-        f"conv2d {FRAME}": [Written(lambda net, x: F.conv2d(x, net.conv2.weight, padding=1))],
-        f"layer 0 {FRAME}": [nn.Sequential(padded, nn.Flatten(), nn.Linear(576, 3))],
-        "layer 1 lets its last windows extend beyond the frame (ceil_mode)": [
-            before_dense(nn.AvgPool2d(3, 2, ceil_mode=True))
-        ],
-        "layer 1 pools 10 places into 3, which is uneven": [before_dense(nn.AdaptiveAvgPool2d(3))],
-        "layer 1 normalises over the whole window": [before_dense(nn.GroupNorm(2, 4))],
-        "view mixes the images of the batch": [Written(lambda net, x: F.instance_norm(x))],
-        "mul combines a map with numbers that differ from window to window": [SQUEEZED],
-        "add combines a map with numbers that differ from place to place": [
+        "layer 1, which normalises over the whole window": [before_dense(nn.GroupNorm(2, 4))],
+        "mul, which combines a map with numbers that differ from window to window": [SQUEEZED],
+        "add, which combines a map with numbers that differ from place to place": [
             Written(lambda net, x: x + net.place)
         ],
-        "layer 1 reshapes the batch so that images merge": [before_dense(nn.Linear(10, 10))],
-        "layer 1 cannot be shared between windows": [before_dense(nn.ConvTranspose2d(4, 4, 2))],
-        "softmax works along the rows or columns of a window": [
+        "layer 1, which reshapes the batch so that images merge": [before_dense(nn.Linear(10, 10))],
+        "layer 1, which cannot be shared between windows": [
+            before_dense(nn.ConvTranspose2d(4, 4, 2))
+        ],
+        "softmax, which works along the rows or columns of a window": [
             Written(lambda net, x: x.softmax(-1))
         ],
-        "add combines maps of different strides or sizes": [
-            Written(lambda net, x: F.conv2d(x, torch.ones(4, 4, 6, 6)) + x[:, :, ::2, ::2], 3)
+        "add, which combines maps of different sizes": [Written(lambda net, x: x + x[:, :, :1])],
+        "copy, which combines a map with numbers that differ from window to window": [
+            Written(filled_with_the_mean)
         ],
-        "gather combines a map with numbers that differ from window to window": [
+        "gather, which combines a map with numbers that differ from window to window": [
             Written(polyphase, 3)
         ],
+    }
+
+
+def networks_that_mix_images() -> dict[str, list[nn.Module]]:
+    """The beginning of a reason -> the networks that it is given for."""
+    return {
+        "view mixes the images of the batch": [Written(lambda net, x: F.instance_norm(x))],
         "item computes a number from the pixels of all images": [
             Written(lambda net, x: x if x.mean() > 0 else -x),
             Written(lambda net, x: x / x.abs().max().item()),
@@ -107,16 +105,14 @@ def make_networks() -> dict[str, list[nn.Module]]:
 with torch.random.fork_rng():
     torch.manual_seed(0)
     SQUEEZED = Written(squeeze_and_excite)
-    CANNOT_SHARE = [(model, why) for why, models in make_networks().items() for model in models]
+    ENDS_SHARING, CANNOT_SHARE = (
+        [(model, why) for why, models in networks.items() for model in models]
+        for networks in (networks_that_end_sharing(), networks_that_mix_images())
+    )
     SAVES_NOTHING = [
         (
             nn.Sequential(nn.Flatten(), nn.Linear(288, 5), nn.Tanh(), nn.Linear(5, 3)),
             "its convolutions have nothing that the shifts could share",
-        ),
-        (
-            nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 3)),
-            "93% of the patterns have something around them other than the first layer's padding, "
-            "so sharing would save nothing",
         ),
     ]
 
@@ -129,7 +125,18 @@ def without_lines(reason: str) -> str:
 def test_the_reason_names_the_line_of_code() -> None:
     reason = ShiftEvaluator(SQUEEZED, GRID).answer(IMAGES).reason
     line = inspect.getsourcelines(squeeze_and_excite)[1] + 1
-    assert f"mul (test_methods.py, line {line}) combines" in reason
+    assert f"as far as mul (test_methods.py, line {line}), which combines" in reason
+
+
+@pytest.mark.parametrize(("model", "reason"), ENDS_SHARING)
+@pytest.mark.parametrize("method", ["auto", "shared"])
+def test_features_are_shared_as_far_as_possible(model: nn.Module, reason: str, method: str) -> None:
+    model.eval()
+    answers = ShiftEvaluator(model, GRID, method=method).answer(IMAGES, return_logits=True)
+    assert answers.method == "shared"
+    assert without_lines(answers.reason).endswith(f", as far as {reason}")
+    plain = logits_by("plain", model, IMAGES, GRID)
+    torch.testing.assert_close(answers.logits, plain, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("model", "reason"), CANNOT_SHARE + SAVES_NOTHING)
@@ -176,32 +183,21 @@ def test_a_hook_sees_every_pattern(hooked: str) -> None:
 
 def test_a_transform_is_part_of_the_network() -> None:
     model = before_dense(nn.Tanh()).eval()
-    blur = nn.AvgPool2d(3, 1, padding=1)
-    answers = ShiftEvaluator(model, GRID, transform=blur).answer(IMAGES)
-    assert answers.reason == f"plain: transform {FRAME}"
+    for transform in (nn.AvgPool2d(3, 1, padding=1), lambda x: x.clamp(0.2, 0.8)):
+        answers = ShiftEvaluator(model, GRID, transform=transform).answer(IMAGES)
+        assert answers.method == "shared"
     centred = ShiftEvaluator(model, GRID, transform=lambda x: x - x.mean((2, 3), True))
     answers = centred.answer(IMAGES)
     assert without_lines(answers.reason) == (
-        "plain: sub combines a map with numbers that differ from window to window"
+        "rewritten: sub combines a map with numbers that differ from window to window"
     )
-    answers = ShiftEvaluator(model, GRID, transform=lambda x: x.clamp(0.2, 0.8)).answer(IMAGES)
-    assert answers.method == "shared"
 
 
-def test_a_normalised_image_has_no_blank_for_padding_to_meet() -> None:
-    model = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 3)).eval()
-    blank_margins = torch.zeros(3, 2, 12, 12)
-    blank_margins[:, :, 4:8, 4:8] = IMAGES[:, :, 4:8, 4:8]
-    assert ShiftEvaluator(model, GRID).answer(blank_margins).method == "shared"
-    answers = ShiftEvaluator(model, GRID, transform=Normalize(0.5, 0.5)).answer(blank_margins)
-    assert answers.reason.startswith("plain: 100% of the patterns have something around them other")
-
-
-def test_what_the_check_finds_wrong_is_reported_and_the_plain_method_used(
+def test_what_the_check_finds_wrong_is_reported_and_another_method_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def faulty(images: maps.Map, *args: Any) -> maps.Map:
-        out = maps.conv2d(images, *args)
+    def faulty(images: maps.Map, *args: Any, **settings: Any) -> maps.Map:
+        out = maps.conv2d(images, *args, **settings)
         out.tensor[..., -1] += 1e-3  # the last column of the canvas: the leftmost shift alone
         return out
 
@@ -211,7 +207,7 @@ def test_what_the_check_finds_wrong_is_reported_and_the_plain_method_used(
     wrong = r"shared features give different answers: moved by \(dx, dy\) = \(-2, -?[01]\), logits"
     with pytest.warns(RuntimeWarning, match=wrong):
         answers = ShiftEvaluator(model, GRID).answer(IMAGES)
-    assert answers.method == "plain"
+    assert answers.method == "rewritten"
     assert torch.equal(answers.predictions, plain.predictions)
     with pytest.raises(ValueError, match=f"^method: got 'shared', but {wrong}"):
         ShiftEvaluator(model, GRID, method="shared").answer(IMAGES)

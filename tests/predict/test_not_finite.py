@@ -52,7 +52,12 @@ def test_predictions_are_those_of_the_module(name: str, activation: str, bad: fl
             parameter.view(-1)[-1] = bad
         expected = in_one_batch(model, images)
         predictions, logits = predict_shifts(model, images, GRID, return_logits=True)
-        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4, equal_nan=True)
+        # Terms of 1e38 that cancel leave their rounding, so a pattern's largest logit sets the scale.
+        scale = expected.abs().nan_to_num(0, 0, 0).amax(-1, keepdim=True)
+        bound = 1e-4 * (1 + scale).expand_as(expected)
+        finite = expected.isfinite()
+        assert torch.equal(logits[~finite].nan_to_num(7), expected[~finite].nan_to_num(7))
+        assert ((logits - expected)[finite].abs() <= bound[finite]).all()
         assert torch.equal(predictions, logits.argmax(-1).to(torch.uint8))
 
 

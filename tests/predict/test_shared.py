@@ -1,7 +1,6 @@
 """The shared method gives the answers of the plain one, for every network that can be shared."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from lenetshift import Normalize, ShiftGrid
 from lenetshift.predict.evaluator import ShiftEvaluator
-from lenetshift.predict.shared.geometry import Axis
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @st.composite
@@ -32,7 +32,9 @@ def shift_ranges(draw: st.DrawFn, size: int, most: int) -> range:
 
 
 @st.composite
-def evaluations(draw: st.DrawFn) -> tuple[nn.Module, Tensor, ShiftGrid, dict[str, Any]]:
+def evaluations(
+    draw: st.DrawFn, *, continuous: bool = False
+) -> tuple[nn.Module, Tensor, ShiftGrid, dict[str, Any]]:
     """A network, images for it, a grid, and how the images are moved."""
     channels, height, width = draw(st.integers(1, 3)), *(draw(st.integers(9, 18)) for _ in "yx")
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
@@ -54,17 +56,8 @@ def evaluations(draw: st.DrawFn) -> tuple[nn.Module, Tensor, ShiftGrid, dict[str
         settings["crop"] = window
     if draw(st.booleans()):
         settings["transform"] = Normalize([0.3] * channels, 0.5)
-    network = draw(networks((channels, *window)))
+    network = draw(networks((channels, *window), continuous=continuous))
     return network, images, grid, settings
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Several threads are slower for such small tensors."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -79,6 +72,22 @@ def test_random_networks_answer_as_in_a_loop_by_every_method(evaluation: Any) ->
         if method != "auto":
             assert answers.method == method, answers.reason
         torch.testing.assert_close(answers.logits, expected, rtol=0, atol=1e-10)
+
+
+@settings(max_examples=150, derandomize=True, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@given(evaluations(continuous=True))
+def test_random_networks_in_float32_answer_within_rounding(evaluation: Any) -> None:
+    model, images, grid, how = evaluation
+    exact = hand_loop(model, images.float().double(), grid, **how)
+    model, images = model.float(), images.float()
+    shared = ShiftEvaluator(model, grid, method="shared", **how).answer(images, return_logits=True)
+    by_hand = hand_loop(model, images, grid, **how)
+    # Both round the same sums, in another order: neither is further from the exact answer than the other by
+    # more than a small factor and a few roundings of the largest logit.
+    off, off_by_hand = ((logits - exact).abs().max().item() for logits in (shared.logits, by_hand))
+    once = torch.finfo(torch.float32).eps * exact.abs().max().item()
+    assert off <= 8 * off_by_hand + 64 * once
 
 
 def small_network(seed: int) -> nn.Module:
@@ -99,15 +108,11 @@ def digits(n: int) -> Tensor:
 
 def test_what_is_lost_at_the_frame_is_lost() -> None:
     model, images = small_network(0).double(), digits(5)
-    images[0, 3:25, 4:23] = 0  # a blank image loses nothing
     grid = ShiftGrid(range(-6, 7), range(-5, 6, 2))
     shared = ShiftEvaluator(model, grid, method="shared").answer(images, return_logits=True)
     plain = logits_by("plain", model, images, grid)
     torch.testing.assert_close(shared.logits, plain, rtol=0, atol=1e-12)
-    # dx beyond -4..5 and dy beyond -3..3 push ink of four of five images over the frame.
-    n_lossy = 6 * 13 - 10 * 4
-    assert shared.reason.startswith("shared: all 78 windows of a 38 x 40 canvas at once, ")
-    assert f"{4 * n_lossy / (5 * 78):.1%} of the patterns" in shared.reason
+    assert shared.reason == "shared: all 78 windows of a 38 x 40 canvas at once, in float64"
 
 
 @pytest.mark.parametrize("method", ["shared", "plain"])
@@ -132,7 +137,7 @@ def test_a_model_is_left_as_it_was(method: str) -> None:
 def test_the_images_are_left_as_they_were() -> None:
     overwriting = Lambda(lambda x: x.sub_(0.5).div_(0.5))
     layers = nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(1568, 3)
-    model = nn.Sequential(overwriting, *layers)  # its padding meets no blank: canvases are cut
+    model = nn.Sequential(overwriting, *layers)
     images = digits(3).double() / 255
     before = images.clone()
     logits = [logits_by(method, model.double(), images) for method in ("shared", "plain")]
@@ -184,19 +189,6 @@ def test_a_network_that_is_recorded_answers_another_thread() -> None:
             answered.set()
         assert asked.result().method == "shared"
     assert torch.equal(got, expected)
-
-
-@pytest.mark.parametrize(
-    ("step", "stride", "every", "dilation"),
-    [(1, 2, 1, 2), (2, 2, 2, 1), (3, 2, 1, 2), (4, 6, 2, 3), (0, 3, 3, 1)],
-)
-def test_only_cells_that_a_window_needs_are_computed(
-    step: int, stride: int, every: int, dilation: int
-) -> None:
-    axis = Axis(windows=5 if step else 1, step=step, size=20)
-    after, taken = axis.slid(kernel=3, stride=stride)
-    assert (taken, after.dilation) == (every, dilation)
-    assert (after.step * taken, after.size) == (step, 17 // stride + 1)
 
 
 MEMORY = """

@@ -1,4 +1,4 @@
-"""The attempt to share a network's features: whether it works, and whether it saves anything."""
+"""The attempts to share a network's features or to rewrite it: whether they work, and save anything."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .canvas import Frame
+from .canvas import Frame, channels_last
 from .comparison import compare
 from .geometry import NotShared
+from .graph import Graph
 from .model import SharedModel
 from .recorder import record
+from .rewriting import is_convolution, rewritten
 
 LEAST_IMAGES = 2
 """Tried at once: a single image would not show how the images of a batch affect each other."""
@@ -33,39 +35,89 @@ class _Transformed(nn.Module):
         return result
 
 
-def try_sharing(
+def recorded(
     model: nn.Module,
     transform: Callable[[Tensor], Tensor] | None,
     frame: Frame,
     images: Tensor,
-    plain: Callable[[Tensor], Tensor],
-    even_if_slower: bool,
-) -> SharedModel:
-    """The shared model of a model, tried on some images and compared with the plain method.
+) -> Graph:
+    """A model and the transform before it as a graph.
 
     Args:
         model: in eval mode.
         transform: applied to the patterns first; None is nothing.
         frame: what the network sees of moved images.
         images: floating-point ``[n, C, H, W]`` in 0..1, a sample of one or more.
+
+    Raises:
+        NotShared: why it cannot be recorded.
+    """
+    _check_hooks("model", model)
+    if isinstance(transform, nn.Module):
+        _check_hooks("transform", transform)
+    images = _several(images)
+    patterns = frame.patterns(images, *_three_patterns(frame, images))
+    network = model if transform is None else _Transformed(transform, model)
+    return record(network, patterns, prefix=MODEL_PREFIX)
+
+
+def try_sharing(
+    graph: Graph,
+    frame: Frame,
+    images: Tensor,
+    plain: Callable[[Tensor], Tensor],
+    even_if_slower: bool,
+) -> SharedModel:
+    """The shared model of a network, tried on some images and compared with the plain method.
+
+    Args:
+        graph: the network.
+        frame: what it sees of moved images.
+        images: as for :func:`recorded`.
         plain: the logits of patterns by the plain method.
         even_if_slower: whether features are shared even if that saves no multiplication.
 
     Raises:
         NotShared: why features are not shared.
     """
-    _check_hooks("model", model)
-    if isinstance(transform, nn.Module):
-        _check_hooks("transform", transform)
-    images = images.repeat(LEAST_IMAGES, 1, 1, 1) if len(images) < LEAST_IMAGES else images
-    patterns = frame.patterns(images, *_three_patterns(frame, images))
-    network = model if transform is None else _Transformed(transform, model)
-    graph = record(network, patterns, prefix=MODEL_PREFIX)
+    images = _several(images)
     shared = SharedModel(graph, frame, images)
     if not even_if_slower:
         _check_saving(shared)
-    compare(shared, images, plain)
+
+    def logits(network: Graph, frame: Frame, images: Tensor, chosen: Tensor) -> Tensor:
+        model = shared if network is graph else SharedModel(network, frame, images)
+        return model.tried.logits[tuple(chosen.unbind(1))]
+
+    compare("shared features give", logits, graph, frame, images[: shared.n_tried], plain)
     return shared
+
+
+def try_rewriting(
+    graph: Graph, frame: Frame, images: Tensor, plain: Callable[[Tensor], Tensor]
+) -> Callable[[Tensor], Tensor]:
+    """A network rewritten for patterns one by one, as a function of a batch of them.
+
+    Args: as for :func:`try_sharing`.
+
+    Raises:
+        NotShared: why that would not help, or is not possible.
+    """
+    if not any(is_convolution(node) for node in graph.nodes):
+        raise NotShared("it has no convolution to rewrite")
+
+    def logits(network: Graph, frame: Frame, images: Tensor, chosen: Tensor) -> Tensor:
+        patterns = frame.patterns(images, *chosen.unbind(1))
+        return rewritten(network).run(channels_last(patterns))
+
+    compare("the rewritten network gives", logits, graph, frame, _several(images), plain)
+    network = rewritten(graph)
+    return lambda batch: network.run(channels_last(batch))
+
+
+def _several(images: Tensor) -> Tensor:
+    """The images, or a single one several times."""
+    return images.repeat(LEAST_IMAGES, 1, 1, 1) if len(images) < LEAST_IMAGES else images
 
 
 def _check_hooks(name: str, model: nn.Module) -> None:
@@ -87,12 +139,8 @@ def _three_patterns(frame: Frame, images: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 def _check_saving(shared: SharedModel) -> None:
     tried = shared.tried
-    if tried.products < tried.plain_products:
-        return
-    cut = tried.cut.float().mean().item()
-    if cut > 0.5:
+    if tried.products >= tried.plain_products:
         raise NotShared(
-            f"{cut:.0%} of the patterns have something around them other than the first layer's "
-            "padding, so sharing would save nothing"
+            tried.end.replace(", which ", " ", 1)
+            or "its convolutions have nothing that the shifts could share"
         )
-    raise NotShared("its convolutions have nothing that the shifts could share")

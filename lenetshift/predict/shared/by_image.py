@@ -2,15 +2,18 @@
 
 Later batches are larger than those that are tried, so the operations decide this, not the values. The first
 dimension of everything that depends on the pixels counts images, or images times something, and no operation
-may work along it.
+may work along it. The second one does so in what an ensemble makes, ``torch.stack([m(x) for m in models])``,
+until an operation such as ``mean(0)`` has combined the models.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from .geometry import NotShared
 from .graph import THREE, TWO, Node, PerImage, leaves
+from .rules import EACH_PLACE
 
 RESHAPES = {"view", "reshape", "_unsafe_view"}
 
@@ -36,16 +39,31 @@ NO_END = 2**31
 
 DIMENSIONS = ("dim", "dims", "dim0", "dim1", "dim2")
 
+OVER_MODELS = {
+    *("sum", "mean", "amax", "amin", "max", "min", "median", "prod", "var", "std", "logsumexp"),
+    *("_softmax", "_log_softmax", "softmax", "log_softmax", "select", "unbind"),
+}
+"""Operations along dimensions that they name, which may combine or separate the models of an ensemble."""
+
 FLATTENS = {"roll", "cumsum", "cumprod", "take", "masked_scatter", "repeat_interleave"}
 """Operations that work on all values in one row if no dimension is named."""
 
 
-def check_by_image(node: Node, shapes_for_three: tuple[tuple[int, ...], ...]) -> None:
+def check_by_image(
+    node: Node,
+    shapes_for_three: tuple[tuple[int, ...], ...],
+    given: Collection[tuple[int, int]] = (),
+) -> int:
     """Check an operation whose result has a part for each image.
 
     Args:
         node: the operation, recorded for two images.
         shapes_for_three: the shapes of its results for three.
+        given: of each argument with a part for each image, the number of dimensions and the one that counts
+            images.
+
+    Returns:
+        The dimension of the results that counts images.
 
     Raises:
         NotShared: it does not treat the images one by one.
@@ -56,13 +74,54 @@ def check_by_image(node: Node, shapes_for_three: tuple[tuple[int, ...], ...]) ->
     if node.kind in NORMS and _arguments(node).get("training"):
         raise NotShared(f"{node.name} normalises over the batch")
     results = 1 if node.kind in NORMS else len(node.shapes)
-    for two, three in zip(node.shapes[:results], shapes_for_three[:results], strict=True):
-        follow = two and two[0] * THREE == three[0] * TWO and two[1:] == three[1:]
-        kept = node.kind in RESHAPES or not node.given or two[:1] in ((0,), node.given[:1])
+    shapes = list(zip(node.shapes[:results], shapes_for_three[:results], strict=True))
+    images = _dimension_of_images(node, given)
+    if images is None:
+        raise NotShared(f"{node.name} mixes the images of the batch")
+    of_ensemble = images > 0 or any(dim for _, dim in given)
+    for two, three in shapes:
+        follow = (
+            len(two) > images
+            and two[images] * THREE == three[images] * TWO
+            and all(a == b for k, (a, b) in enumerate(zip(two, three, strict=True)) if k != images)
+        )
+        kept = (
+            of_ensemble
+            or node.kind in RESHAPES
+            or not node.given
+            or two[:1] in ((0,), node.given[:1])
+        )
         if not follow or not kept:
             raise NotShared(f"{node.name} mixes the images of the batch")
-    if _along_images(node):
+    if not of_ensemble and _along_images(node):
         raise NotShared(f"{node.name} works across the images of the batch")
+    return images
+
+
+def _dimension_of_images(node: Node, given: Collection[tuple[int, int]]) -> int | None:
+    """The dimension of an operation's results that counts images; None if it is not known.
+
+    It is 1 after models are stacked, in operations at each place, and in :data:`OVER_MODELS`.
+    """
+    call = _arguments(node)
+    if not any(dim for _, dim in given):
+        rank = len(node.shape)
+        stacks = node.kind in ("stack", "unsqueeze") and call.get("dim", 0) in (0, -rank)
+        return 1 if stacks and given else 0
+    if node.kind in EACH_PLACE:
+        rank = max(rank for rank, _ in given)
+        return 1 if {rank - n + dim for n, dim in given} == {1} else None
+    if node.kind == "cat" and {*given} == {(len(node.shape), 1)}:
+        return 1 if call.get("dim", 0) % len(node.shape) != 1 else None
+    named = call.get("dim", 0)
+    if node.kind not in OVER_MODELS or len(given) > 1 or named is None:
+        return None
+    ((rank, _),) = given
+    dims = {dim % rank for dim in (named if isinstance(named, (list, tuple)) else [named])}
+    if not dims or 1 in dims:
+        return None
+    removed = len(node.shapes[0]) < rank and 0 in dims
+    return 0 if removed else 1
 
 
 def _arguments(node: Node) -> dict[str, Any]:

@@ -16,16 +16,19 @@ class Call:
         name: without overload, and for ATen without namespace.
         parameters: the names of its parameters.
         shape: the shape of its result for two images; empty unless the result is one tensor.
+        clamp: the bounds that its result is to be clamped to; None if it is not.
     """
 
     function: Callable[..., Any]
     name: str
     parameters: tuple[str, ...]
     shape: tuple[int, ...] = ()
+    clamp: tuple[float, float] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""
-        return self.function(*args, **kwargs)
+        result = self.function(*args, **kwargs)
+        return result if self.clamp is None else result.clamp_(*self.clamp)
 
     def argument(self, name: str, args: Any, kwargs: Any, default: Any = None) -> Any:
         """One of its arguments by name; the default if it is not given."""

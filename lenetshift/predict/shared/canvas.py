@@ -6,6 +6,7 @@ image at its largest dy and dx: windows come in descending order of shifts.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -33,33 +34,32 @@ class Frame:
     window: tuple[int, int]
     fill: Tensor | str
 
-    def _axis(self, dim: int, margin: int) -> Axis:
-        shifts = (self.grid.dy, self.grid.dx)[dim]
-        if len(shifts) == 1:
-            return Axis.alone(self.window[dim])
-        return Axis(len(shifts), shifts.step, self.window[dim], margin=margin)
-
     @property
     def is_translation(self) -> bool:
         """Whether the op ``translate`` gives the moved images: no crop, filled with 0."""
         return self.window == self.image and isinstance(self.fill, Tensor) and not self.fill.any()
 
     def axes(self, margin: int = 0) -> tuple[Axis, Axis]:
-        """The canvas's windows along y and x, with a margin around them."""
-        return self._axis(0, margin), self._axis(1, margin)
+        """The canvas's windows along y and x, with a margin around them; the same for each call."""
+        if margin not in self._axes:
+            y, x = (
+                Axis.spaced(len(shifts), shifts.step, size, margin)
+                for shifts, size in zip((self.grid.dy, self.grid.dx), self.window, strict=True)
+            )
+            self._axes.setdefault(margin, (y, x))
+        return self._axes[margin]
+
+    @functools.cached_property
+    def _axes(self) -> dict[int, tuple[Axis, Axis]]:
+        return {}
 
     def canvases(self, images: Tensor, margin: int = 0) -> Tensor:
-        """Canvases ``[N, C, height, width]``, channels last, of images ``[N, C, H, W]`` in 0..1.
-
-        Args:
-            images: floating-point.
-            margin: pixels around the windows, along axes with several windows.
-        """
+        """Canvases ``[N, C, height, width]``, channels last, of images ``[N, C, H, W]`` in 0..1."""
         spans = []
         for dim, axis in enumerate(self.axes(margin)):
             middle = (self.image[dim] - self.window[dim]) // 2
-            first = middle - (self.grid.dy, self.grid.dx)[dim][-1] - axis.around
-            spans.append(range(first, first + axis.cells + 2 * axis.around))
+            first = middle - (self.grid.dy, self.grid.dx)[dim][-1] - margin
+            spans.append(range(first, first + axis.lines))
         if isinstance(self.fill, str):
             rows, columns = (
                 torch.tensor([at % size for at in span], device=images.device)
@@ -94,14 +94,15 @@ class Frame:
             ``[B, C, h, w]``.
         """
         y, x = self.axes()
-        windows = lines(lines(self.canvases(images), H, y), W, x)  # [N, C, n_dy, n_dx, h, w]
+        windows = _windows(_windows(self.canvases(images), H, y), W, x)  # [N, C, n_dy, n_dx, h, w]
         return contiguous(windows[n, :, y.windows - 1 - i, x.windows - 1 - j])
 
 
-def lines(canvases: Tensor, dim: int, axis: Axis) -> Tensor:
+def _windows(canvases: Tensor, dim: int, axis: Axis) -> Tensor:
     """A view of all windows along ``dim``, which then counts windows; a new last dimension has their
     lines."""
-    return canvases.narrow(dim, axis.around, axis.cells).unfold(dim, axis.size, axis.step or 1)
+    step = int(axis.table[1, 0]) if axis.windows > 1 else 1
+    return canvases.unfold(dim, axis.size, step)
 
 
 def contiguous(batch: Tensor) -> Tensor:

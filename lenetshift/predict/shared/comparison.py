@@ -1,4 +1,4 @@
-"""The comparison of shared features with the plain method, before they are used."""
+"""The comparison of another method with the plain one, before its answers are used."""
 
 from __future__ import annotations
 
@@ -12,41 +12,53 @@ from ...shifts import ShiftGrid
 from .canvas import Frame
 from .geometry import NotShared
 from .graph import NO_FAULT, Graph
-from .model import SharedModel
 from .rounding import agree
 
-RANDOM = 2
-"""Patterns per image that are drawn at random, and as many again from those that were cut."""
+RANDOM = 4
+"""Patterns per image that are drawn at random."""
 
-FEW = 3
+FEW = 1
 """Images for which the graph is also run without sharing, in its own dtype and in float64."""
 
 AT_ONCE = 4
 """Patterns that the graph is run on at once, to save memory."""
 
 
+LogitsOf = Callable[[Graph, Frame, Tensor, Tensor], Tensor]
+"""What is compared: a graph, a frame, images and the indices of patterns ``[m, 3]`` -> logits ``[m, K]``."""
+
+
 class LogitsDiffer(NotShared):
-    """Shared features give other logits than the plain method for the first images."""
+    """A method gives other logits than the plain one for the first images."""
 
 
-def compare(shared: SharedModel, images: Tensor, plain: Callable[[Tensor], Tensor]) -> None:
-    """Compare the logits of some patterns: unmoved, at the grid's corners, cut, and at random.
+def compare(
+    what: str,
+    logits_of: LogitsOf,
+    graph: Graph,
+    frame: Frame,
+    images: Tensor,
+    plain: Callable[[Tensor], Tensor],
+) -> None:
+    """Compare the logits of some patterns: unmoved, at the grid's corners, and at random.
 
-    Three comparisons, each as strict as rounding permits: the graph without sharing against the model, that
-    is the same operations on the same patterns; shared features against the graph without sharing, in
-    float64, where rounding hides no fault; and shared features against the model in the model's dtype.
+    Three comparisons, each as strict as rounding permits: the graph, operation by operation, against the
+    model, that is the same operations on the same patterns; the method against the graph in float64, where
+    rounding hides no fault; and the method against the model in the model's dtype.
 
     Args:
-        shared: tried on the images.
+        what: the beginning of messages, such as "shared features give".
+        logits_of: the method.
+        graph: the network as it was recorded.
+        frame: what it sees of moved images.
         images: floating-point ``[n, C, H, W]`` in 0..1.
         plain: the logits of patterns by the plain method.
 
     Raises:
-        LogitsDiffer: shared features give wrong logits.
+        LogitsDiffer: the method gives wrong logits.
         NotShared: that cannot be decided.
     """
-    frame, graph = shared.frame, shared.graph
-    chosen = _chosen(frame.grid, shared.tried.cut).to(images.device)
+    chosen = _chosen(frame.grid, len(images)).to(images.device)
     n, i, j = chosen.unbind(1)
     patterns = frame.patterns(images, n, i, j)
     expected = plain(patterns.clone())
@@ -58,14 +70,14 @@ def compare(shared: SharedModel, images: Tensor, plain: Callable[[Tensor], Tenso
     try:
         exact = torch.cat([wide.run(part.double()) for part in patterns[few].split(AT_ONCE)])
         rounded = replace(frame, fill=_as_filled(frame.fill, images.dtype))
-        wide_logits = SharedModel(wide, rounded, images[:FEW].double()).tried.logits
+        wide_logits = logits_of(wide, rounded, images[:FEW].double(), chosen[few])
     except NotShared:
         raise
     except Exception as error:
         raise NotShared(f"it cannot be checked in float64 ({type(error).__name__})") from error
-    _check_logits(frame, wide_logits[n[few], i[few], j[few]], exact, chosen[few], NO_FAULT)
-    logits, relative = shared.tried.logits[n, i, j], graph.rounding(expected.dtype)
-    _check_logits(frame, logits, expected, chosen, relative)
+    _check_logits(what, frame, wide_logits, exact, chosen[few], NO_FAULT)
+    logits, relative = logits_of(graph, frame, images, chosen), graph.rounding(expected.dtype)
+    _check_logits(what, frame, logits, expected, chosen, relative)
 
 
 def _same_operations(graph: Graph, dtype: torch.dtype) -> float:
@@ -82,39 +94,36 @@ def _as_filled(fill: Tensor | str, dtype: torch.dtype) -> Tensor | str:
 
 
 def _check_logits(
-    frame: Frame, shared: Tensor, plain: Tensor, chosen: Tensor, relative: float
+    what: str, frame: Frame, logits: Tensor, plain: Tensor, chosen: Tensor, relative: float
 ) -> None:
-    if shared.shape != plain.shape:
+    if logits.shape != plain.shape:
         raise LogitsDiffer(
-            f"shared features give {shared.shape[1]} numbers per pattern, the model {plain.shape[1]}"
+            f"{what} {logits.shape[1]} numbers per pattern, the model {plain.shape[1]}"
         )
-    agreed = agree(shared, plain, relative).expand(shared.shape).all(1)
+    agreed = agree(logits, plain, relative).expand(logits.shape).all(1)
     if agreed.all():
         return
-    differences = (shared.double() - plain.double()).abs().amax(1).nan_to_num(torch.inf)
+    differences = (logits.double() - plain.double()).abs().amax(1).nan_to_num(torch.inf)
     worst = int(differences.masked_fill(agreed, -1).argmax())
     _, i, j = chosen[worst].tolist()
     largest = plain.double().nan_to_num(0, 0, 0).abs().max().item()
     raise LogitsDiffer(
-        f"shared features give different answers: moved by (dx, dy) = ({frame.grid.dx[j]}, "
+        f"{what} different answers: moved by (dx, dy) = ({frame.grid.dx[j]}, "
         f"{frame.grid.dy[i]}), logits differ by {differences[worst]:.1e}, "
         f"expected at most {relative * largest:.1e}"
     )
 
 
-def _chosen(grid: ShiftGrid, cut: Tensor) -> Tensor:
+def _chosen(grid: ShiftGrid, n: int) -> Tensor:
     """The patterns to compare: rows (image, row and column of the grid), int64 ``[m, 3]``."""
-    n, n_dy, n_dx = cut.shape
+    n_dy, n_dx = grid.shape
     middle = (_nearest_to_0(grid.dy), _nearest_to_0(grid.dx))
     corners = [(i, j) for i in (0, n_dy - 1) for j in (0, n_dx - 1)]
     fixed = [(k, *place) for k in range(n) for place in (middle, *corners)]
     generator = torch.Generator("cpu").manual_seed(0)
-    cut = cut.cpu()
-    drawn = []
-    for places in (torch.ones_like(cut).nonzero(), cut.nonzero()):
-        order = torch.randperm(len(places), generator=generator, device="cpu")
-        drawn.append(places[order[: RANDOM * n]])
-    chosen: Tensor = torch.cat([torch.tensor(fixed, device="cpu"), *drawn]).unique(dim=0)
+    order = torch.randperm(n * n_dy * n_dx, generator=generator, device="cpu")[: RANDOM * n]
+    drawn = torch.stack(torch.unravel_index(order, (n, n_dy, n_dx)), 1)
+    chosen: Tensor = torch.cat([torch.tensor(fixed, device="cpu"), drawn]).unique(dim=0)
     return chosen
 
 

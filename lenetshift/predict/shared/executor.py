@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...checks.text import in_a_line
 from . import whole
 from .call import Call
-from .geometry import Axis, MarginTooSmall, NotShared
+from .geometry import Axis, NotShared, TooLarge
 from .graph import (
     IMAGES,
     TWO,
@@ -34,19 +33,16 @@ class Pass:
 
     Attributes:
         logits: ``[N, n_y, n_x, K]``, in the order of the windows on the canvas.
-        spoiled_y: bool ``[N, n_y]``, windows with something else above or below them than a padding puts
-            there: their logits are wrong.
-        spoiled_x: bool ``[N, n_x]``, the same to their left and right.
         products: multiply-adds of the convolutions on the canvases.
         plain_products: those of the same windows one by one.
+        end: where sharing ends before the network's end, and why; empty if it does not.
         peak_bytes: the most memory that values took at once, if it was bounded; otherwise 0.
     """
 
     logits: Tensor
-    spoiled_y: Tensor
-    spoiled_x: Tensor
     products: int
     plain_products: int
+    end: str
     peak_bytes: int
 
 
@@ -62,8 +58,8 @@ def run_pass(
         most_bytes: the most memory that values may take at once; checked before it is taken.
 
     Raises:
-        NotShared: an operation cannot be shared between windows; the message names it.
-        MarginTooSmall: the canvases hold too little around their windows.
+        NotShared: an operation fails; the message names it.
+        TooLarge: values take more memory than allowed.
     """
     tally = Tally(most_bytes)
     images = Map(canvases, y, x, tally)
@@ -82,17 +78,11 @@ def run_pass(
     logits = whole.taken_apart(output if graph.output.item is None else output[graph.output.item])
     if not isinstance(logits, Tensor) or len(logits) != images.rows:
         raise NotShared("it does not give a row of numbers for each image")
-    n = len(canvases)
-    spoiled_y, spoiled_x = (
-        canvases.new_zeros(n, axis.windows, dtype=torch.bool) if spoiled is None else spoiled
-        for axis, spoiled in ((y, tally.spoiled_y), (x, tally.spoiled_x))
-    )
     return Pass(
-        logits.reshape(n, y.windows, x.windows, -1),
-        spoiled_y,
-        spoiled_x,
+        logits.reshape(len(canvases), y.windows, x.windows, -1),
         tally.products,
         tally.plain_products,
+        tally.end,
         held.peak,
     )
 
@@ -107,16 +97,19 @@ def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held
         for value in given:
             if isinstance(value, Unshared):
                 raise NotShared(value.reason)
-        call = Call(graph.operation(node), node.kind, node.parameters, node.shape)
+        call = Call(graph.operation(node), node.kind, node.parameters, node.shape, node.clamp)
         if not any(isinstance(value, (Map, Flat)) for value in given):
             return call(*args, **kwargs)
-        return mapped(
-            _by_rule(call, args, kwargs, given, _has_rows(graph, node, results)), _settled
-        )
+        try:
+            result = _by_rule(call, args, kwargs, given, _has_rows(graph, node, results))
+        except TooLarge:
+            raise
+        except NotShared as reason:
+            images.tally.end = images.tally.end or f"{node.name}, which {reason}"
+            return whole.of_windows(call, *args, **kwargs)
+        return mapped(result, _settled)
     except NotShared as reason:
-        raise NotShared(f"{node.name} {reason}") from reason
-    except MarginTooSmall:
-        raise
+        raise type(reason)(f"{node.name} {reason}") from reason
     except Exception as error:
         raise NotShared(f"{node.name} cannot be shared ({in_a_line(error)})") from error
 

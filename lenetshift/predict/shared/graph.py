@@ -56,6 +56,7 @@ class Node:
         length: products or terms in each number of the result, if it sums; otherwise 0.
         varies: whether its result depends on the pixels.
         name: what reasons call it.
+        clamp: the bounds that its result is clamped to; None if it is not.
     """
 
     op: Callable[..., Any]
@@ -66,6 +67,7 @@ class Node:
     length: int
     varies: bool
     name: str
+    clamp: tuple[float, float] | None = None
 
     @functools.cached_property
     def kind(self) -> str:
@@ -121,6 +123,8 @@ class Graph:
         for n, node in enumerate(self.nodes):
             args, kwargs = self.arguments(node, results, len(images))
             results[n] = self.operation(node)(*args, **kwargs)
+            if node.clamp is not None:
+                results[n] = results[n].clamp_(*node.clamp)
             for used in self.last_use.get(n, ()):
                 del results[used]
         output: Tensor = picked(results, self.output)
@@ -133,7 +137,7 @@ class Graph:
         return arguments(node, results, batch, _in_float64 if self.wide else None)
 
     def operation(self, node: Node) -> Callable[..., Any]:
-        """The function that runs an operation."""
+        """The function that runs an operation, without its ``clamp``."""
         if not self.wide:
             return node.op
         return lambda *args, **kwargs: mapped(node.op(*args, **kwargs), _in_float64)

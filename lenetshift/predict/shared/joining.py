@@ -44,23 +44,39 @@ def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
         if two.operations != other.operations or two.output != other.output:
             raise NotShared(f"it runs different operations for {why}")
     nodes: list[Node] = []
-    by_image: set[int] = {IMAGES.node}  # results with a part for each image
+    images = {
+        IMAGES.node: 0
+    }  # for results with a part for each image the dimension that counts them
     for n, (a, b, c) in enumerate(zip(two.nodes, other_pixels.nodes, three.nodes, strict=True)):
-        given = f"{a.name} gets different arguments for"
-        _joined((a.args, a.kwargs), (b.args, b.kwargs), f"{given} other pixels")
+        differs = f"{a.name} gets different arguments for"
+        _joined((a.args, a.kwargs), (b.args, b.kwargs), f"{differs} other pixels")
         args, kwargs = _joined(
             (a.args, a.kwargs),
             (c.args, c.kwargs),
-            f"{given} three images than for two",
+            f"{differs} three images than for two",
             by_image=True,
         )
         node = replace(a, args=args, kwargs=kwargs)
         sizes = any(isinstance(leaf, PerImage) for leaf in leaves((args, kwargs)))
-        if sizes or any(value.node in by_image for value in values_in(node)):
-            by_image.add(n)
-            check_by_image(node, c.shapes)
+        given = {
+            (_rank(nodes, value), images[value.node])
+            for value in values_in(node)
+            if value.node in images
+        }
+        if sizes or given:
+            images[n] = check_by_image(node, c.shapes, given)
         nodes.append(node)
+    if images.get(two.output.node):
+        raise NotShared("its output is not a tensor with a row for each image")
     return _folded(nodes, two.output)
+
+
+def _rank(nodes: Sequence[Node], value: Value) -> int:
+    """The number of dimensions of a value."""
+    if value.node == IMAGES.node:
+        return 4  # [B, C, h, w]
+    shapes = nodes[value.node].shapes
+    return len(shapes[min(value.item or 0, len(shapes) - 1)])
 
 
 @dataclass(frozen=True, eq=False)

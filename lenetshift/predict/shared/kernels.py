@@ -8,25 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .call import Call
-from .geometry import NotShared
-from .maps import (
-    Join,
-    Map,
-    Unshared,
-    conv2d,
-    padded,
-    pool2d,
-    summable,
-)
+from .geometry import BEYOND, Axis, NotShared
+from .maps import Map, Read, Unshared, chosen, conv2d, counts, padded, pool2d, summable
 from .places import TakenApart
 
-PADS = "pads its input, so its features depend on where the frame lies"
 INDICES = Unshared("uses the indices of the largest values, which differ from window to window")
-Lines = tuple[int, int]  # before and after
 
 
 def convolution(
@@ -47,9 +38,15 @@ def convolution(
         raise NotShared("computes its kernel from the image")
     if transposed or weight.dim() != 4:
         raise NotShared("cannot be shared between windows")
-    rows, columns = ((n, n) for n in _pair(padding))
     return conv2d(
-        _padded(maps, rows, columns), weight, bias, _pair(stride), _pair(dilation), groups
+        maps,
+        weight,
+        bias,
+        _pair(stride),
+        _pair(padding),
+        _pair(dilation),
+        groups,
+        clamp=call.clamp,
     )
 
 
@@ -62,30 +59,67 @@ def c3_convolution(call: Call, maps: Any, weight: Tensor, bias: Tensor, masks: A
     dense = weight.new_zeros(len(masks), n_inputs, 5, 5)
     outputs, inputs = torch.tensor(pairs, device=weight.device).unbind(1)
     dense[outputs, inputs] = weight
-    return conv2d(maps, dense, bias, (1, 1), (1, 1), groups=1)
-
-
-def _padded(maps: Map, rows: Lines, columns: Lines, value: float = 0) -> Map:
-    return padded(maps, rows, columns, value) if any((*rows, *columns)) else maps
+    return conv2d(maps, dense, bias)
 
 
 def constant_padding(call: Call, maps: Any, pad: Any, value: Any = 0) -> Any:
-    """``constant_pad_nd``."""
+    """``constant_pad_nd``; negative padding crops."""
     if not isinstance(maps, Map):
         raise TakenApart
     beside, columns, rows = pad[4:], (*pad, 0, 0, 0)[:2], (*pad, 0, 0, 0)[2:4]
+    if len(pad) > 2 * (maps.tensor.dim() - 1):
+        raise NotShared("pads the batch")
     if any(beside):
-        if any((*rows, *columns)) or len(pad) > 2 * (maps.tensor.dim() - 1):
-            raise NotShared(PADS)
-        return maps.with_tensor(call(maps.tensor, pad, value))  # features only
-    if min(pad, default=0) < 0:
-        raise NotShared(PADS)
-    return _padded(maps, rows, columns, value)
+        maps = maps.with_tensor(call(maps.tensor, (0, 0, 0, 0, *beside), value))
+    cut = [
+        range(max(0, -before), axis.size - max(0, -after))
+        for axis, (before, after) in ((maps.y, rows), (maps.x, columns))
+    ]
+    if min(*rows, *columns) < 0:
+        maps = chosen(maps, *cut)
+    rows, columns = ((max(0, before), max(0, after)) for before, after in (rows, columns))
+    return padded(maps, rows, columns, value) if any((*rows, *columns)) else maps
 
 
-def other_padding(call: Call, *args: Any, **kwargs: Any) -> Any:
-    """Padding with values of the image itself."""
-    raise NotShared(PADS)
+def moved_values(call: Call, maps: Any, *args: Any) -> Any:
+    """Reflect and replicate padding, nearest upsampling: every value is one of the window's own.
+
+    The operation itself says which: of the rows' and columns' numbers.
+    """
+    if not isinstance(maps, Map):
+        raise TakenApart
+    rows, columns = (
+        torch.arange(size, dtype=torch.float64, device="cpu") for size in (maps.y.size, maps.x.size)
+    )
+    size = (1, 1, len(rows), len(columns))
+    at_rows, at_columns = (
+        call(numbers.expand(size), *args)[0, 0] for numbers in (rows[:, None], columns)
+    )
+    return chosen(maps, at_rows[:, 0].int().tolist(), at_columns[0].int().tolist())
+
+
+def _read(
+    maps: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> tuple[Read, Read]:
+    """What a pooling reads along y and x."""
+    if not isinstance(maps, Map):
+        raise TakenApart
+    of_y, of_x = zip(*map(_pair, (kernel, stride or kernel, dilation, padding)), strict=True)
+    return maps.y.slid(*of_y, ceil_mode=ceil_mode), maps.x.slid(*of_x, ceil_mode=ceil_mode)
+
+
+def _read_adaptively(maps: Any, output_size: Any) -> tuple[Read, Read]:
+    """What an adaptive pooling reads along y and x."""
+    if not isinstance(maps, Map):
+        raise TakenApart
+
+    def read(axis: Axis, n: int) -> Read:
+        first, end = np.arange(n) * axis.size // n, -(np.arange(1, n + 1) * axis.size // -n)
+        places = first[:, None] + np.arange((end - first).max())
+        return axis.read(np.where(places < end[:, None], places, BEYOND))
+
+    n_y, n_x = _pair(output_size)
+    return read(maps.y, n_y), read(maps.x, n_x)
 
 
 def max_pool2d(
@@ -98,9 +132,8 @@ def max_pool2d(
     ceil_mode: bool = False,
 ) -> tuple[Map, Unshared]:
     """``max_pool2d_with_indices``."""
-    kernel, stride, dilation = _pair(kernel_size), _pair(stride or kernel_size), _pair(dilation)
-    maps = _checked_pooling(maps, kernel, stride, dilation, _pair(padding), ceil_mode)
-    return pool2d(maps, torch.maximum, kernel, stride, dilation), INDICES
+    read = _read(maps, kernel_size, stride, padding, dilation, ceil_mode)
+    return pool2d(maps, torch.maximum, *read), INDICES
 
 
 def avg_pool2d(
@@ -114,21 +147,27 @@ def avg_pool2d(
     divisor_override: int | None = None,
 ) -> Map:
     """``avg_pool2d``."""
-    kernel, stride = _pair(kernel_size), _pair(stride or kernel_size)
-    maps = _checked_pooling(maps, kernel, stride, (1, 1), _pair(padding), ceil_mode)
-    return _average(maps, kernel, stride, divisor_override or kernel[0] * kernel[1])
+    read = _read(maps, kernel_size, stride, padding, 1, ceil_mode)
+    device = maps.tensor.device
+    divisor = divisor_override or counts(*read, device, padding=count_include_pad)
+    return _averaged(maps, read, divisor)
 
 
 def adaptive_max_pool2d(call: Call, maps: Any, output_size: Any) -> tuple[Map, Unshared]:
     """``adaptive_max_pool2d``."""
-    kernel = _even_kernel(maps, output_size)
-    return pool2d(maps, torch.maximum, kernel, kernel), INDICES
+    return pool2d(maps, torch.maximum, *_read_adaptively(maps, output_size)), INDICES
 
 
 def adaptive_avg_pool2d(call: Call, maps: Any, output_size: Any) -> Map:
     """``_adaptive_avg_pool2d``."""
-    kernel = _even_kernel(maps, output_size)
-    return _average(maps, kernel, kernel, kernel[0] * kernel[1])
+    read = _read_adaptively(maps, output_size)
+    return _averaged(maps, read, counts(*read, maps.tensor.device, padding=False))
+
+
+def _averaged(maps: Map, read: tuple[Read, Read], divisor: Tensor | int) -> Map:
+    tensor = maps.tensor
+    summed = pool2d(maps.with_tensor(summable(tensor)), torch.add, *read)
+    return summed.with_tensor((summed.tensor / divisor).to(tensor.dtype))
 
 
 def pool_features(call: Call, maps: Any, kernel_size: Any, *args: Any, **kwargs: Any) -> Any:
@@ -139,43 +178,6 @@ def pool_features(call: Call, maps: Any, kernel_size: Any, *args: Any, **kwargs:
     if not isinstance(maps, Map) or len(kernel_size) != 3 or set(at_places) != {1}:
         raise NotShared("pools over three dimensions")
     return maps.with_tensor(call(maps.tensor, kernel_size, *args, **kwargs))
-
-
-def _average(maps: Map, kernel: tuple[int, int], stride: tuple[int, int], divisor: int) -> Map:
-    sums: Join = torch.add
-    pooled = pool2d(maps.with_tensor(summable(maps.tensor)), sums, kernel, stride)
-    return pooled.with_tensor((pooled.tensor / divisor).to(maps.tensor.dtype))
-
-
-def _checked_pooling(
-    maps: Any,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    padding: tuple[int, int],
-    ceil_mode: bool,
-) -> Map:
-    if not isinstance(maps, Map):
-        raise TakenApart
-    if any(padding):
-        raise NotShared(PADS)
-    for axis, k, s, d in zip((maps.y, maps.x), kernel, stride, dilation, strict=True):
-        if ceil_mode and (axis.size - (k - 1) * d - 1) % s:
-            raise NotShared("lets its last windows extend beyond the frame (ceil_mode)")
-    return maps
-
-
-def _even_kernel(maps: Any, output_size: Any) -> tuple[int, int]:
-    """The kernel of an adaptive pooling whose windows all have the same size."""
-    if not isinstance(maps, Map):
-        raise TakenApart
-    wanted = output_size if isinstance(output_size, Sequence) else (output_size, output_size)
-    kernel = []
-    for axis, size in zip((maps.y, maps.x), wanted, strict=True):
-        if axis.size % size:
-            raise NotShared(f"pools {axis.size} places into {size}, which is uneven")
-        kernel.append(axis.size // size)
-    return kernel[0], kernel[1]
 
 
 def _pair(value: Any) -> tuple[int, int]:

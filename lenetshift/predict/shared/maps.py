@@ -1,8 +1,9 @@
 """A map: the features of every window of some canvases, and how layers change it.
 
-The algorithm: run the layer on every window. The schedule: run it once on the canvas, dilated
-(:mod:`.geometry`), in ``channels_last``, in which PyTorch's convolutions are fastest here. Poolings
-join slices, which takes a tenth of the time of PyTorch's own poolings.
+The algorithm: run the layer on every window. The schedule: run it once for each place that some window has
+(:mod:`.geometry`), in ``channels_last``. Lines at constant distances, as in a network without padding, are
+read by PyTorch's own convolutions, dilated if necessary, and by sums of slices; all others by
+``torch.ops.lenetshift.indirect_conv2d`` and ``indirect_pool2d``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...checks.arrays import HALF_FLOATS
-from .geometry import Axis, NotShared
+from .geometry import BEYOND, Axis, NotShared, Taps, TooLarge
 
 Join = Callable[[Tensor, Tensor], Tensor]
+Read = tuple[Axis, Taps]
+Pair = tuple[int, int]
 Y, X = -2, -1  # the dimensions of rows and columns
+
+MANY_TAPS = 50
+"""From this number of taps on, as in a dense layer, ``indirect_conv2d`` is faster for even taps too."""
+
+
+COPIED_BYTES = 64 << 20
+"""Of windows that an indirect op without a kernel of its own copies at once."""
+
+_OPS = torch.ops.lenetshift
 
 
 @dataclass
@@ -28,27 +40,26 @@ class Tally:
     """What a pass of the network over canvases counts besides its features.
 
     Attributes:
-        spoiled_y: bool ``[N, n_y]``, windows with something else above or below them than a padding
-            puts there; ``spoiled_x`` is ``[N, n_x]``, left and right. None: nothing was padded.
+        most_bytes: the most memory that its values may take at once.
         products: multiply-adds of the convolutions on the canvases.
         plain_products: those of the same windows, one by one.
-        most_bytes: the most memory that its values may take at once.
+        end: the first operation that runs on each window by itself because it cannot be shared, and why;
+            empty if there is none.
     """
 
     most_bytes: float = math.inf
-    spoiled_y: Tensor | None = None
-    spoiled_x: Tensor | None = None
     products: int = 0
     plain_products: int = 0
+    end: str = ""
 
     def check_bytes(self, n_bytes: float) -> None:
         """Check an amount of memory before it is taken.
 
         Raises:
-            NotShared: it is more than allowed.
+            TooLarge: it is more than allowed.
         """
         if n_bytes > self.most_bytes:
-            raise NotShared(f"would take {2 * int(n_bytes) >> 20} MiB for one image's canvas")
+            raise TooLarge(f"would take {2 * int(n_bytes) >> 20} MiB for one image's canvas")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +67,9 @@ class Map:
     """Features of every window.
 
     Attributes:
-        tensor: ``[N, ..., height, width]`` of N canvases, at least as large as the windows need. The
-            dimensions in between are the features: ``C`` channels, several after a ``view``, or none.
-        y, x: where the windows lie.
+        tensor: ``[N, ..., lines of y, lines of x]`` of N canvases. The dimensions in between are the
+            features: ``C`` channels, several after a ``view``, or none.
+        y, x: which lines belong to which window.
         tally: that of the pass.
     """
 
@@ -86,14 +97,6 @@ class Map:
         """The same map with another tensor."""
         return replace(self, tensor=tensor)
 
-    def without_margin(self) -> Map:
-        """The map without cells that no window needs."""
-        tensor = self.tensor
-        for dim, axis in ((Y, self.y), (X, self.x)):
-            if tensor.shape[dim] != axis.cells:
-                tensor = tensor.narrow(dim, axis.around, axis.cells)
-        return Map(tensor, replace(self.y, margin=None), replace(self.x, margin=None), self.tally)
-
 
 @dataclass(frozen=True, eq=False)
 class Flat:
@@ -110,75 +113,165 @@ class Unshared:
 
 
 def aligned(maps: Sequence[Map]) -> list[Map]:
-    """Maps brought to the same cells.
+    """Maps brought to the same lines.
 
     Raises:
-        NotShared: their windows lie differently.
+        NotShared: their windows differ in number or size.
     """
-    first = maps[0]
-    if all((m.y, m.x, _extent(m)) == (first.y, first.x, _extent(first)) for m in maps):
-        return list(maps)
-    bare = [m.without_margin() for m in maps]
-    if any((m.y, m.x) != (bare[0].y, bare[0].x) for m in bare):
-        raise NotShared("combines maps of different strides or sizes")
-    return bare
+    y, rows = maps[0].y.joined(tuple(m.y for m in maps[1:]))
+    x, columns = maps[0].x.joined(tuple(m.x for m in maps[1:]))
+    return [
+        Map(_lines(m.tensor, taken_y, taken_x), y, x, m.tally)
+        for m, taken_y, taken_x in zip(maps, rows, columns, strict=True)
+    ]
 
 
-def _extent(maps: Map) -> torch.Size:
-    return maps.tensor.shape[Y:]
+def _lines(tensor: Tensor, rows: Taps, columns: Taps) -> Tensor:
+    """Some rows and columns of a map; the map itself if these are all."""
+    if _has_kernel(tensor) and not (
+        rows.takes_all(tensor.shape[Y]) and columns.takes_all(tensor.shape[X])
+    ):
+        copied: Tensor = _OPS.indirect_pool2d(tensor, rows.tensor, columns.tensor, True)
+        return copied
+    return _along(_along(tensor, Y, rows), X, columns)
+
+
+def _along(tensor: Tensor, dim: int, lines: Taps) -> Tensor:
+    """Some rows (``dim`` -2) or columns (-1) of a map; the map itself if these are all."""
+    if lines.takes_all(tensor.shape[dim]):
+        return tensor
+    return tensor.index_select(dim, lines.tensor[:, 0].to(tensor.device))
+
+
+def _has_kernel(tensor: Tensor) -> bool:
+    """Whether the indirect ops have a kernel of their own for a map."""
+    return tensor.dim() == 4 and tensor.device.type == "cpu" and tensor.dtype == torch.float32
 
 
 def windows(maps: Map) -> Tensor:
-    """Every window in a row of its own: ``[N * n_y * n_x, ..., h, w]``."""
-    maps = maps.without_margin()
+    """Every window in a row of its own: ``[N * n_y * n_x, ..., h, w]``, channels last."""
     tensor, y, x = maps.tensor, maps.y, maps.x
     n_values = maps.rows * math.prod(maps.features) * y.size * x.size
     maps.tally.check_bytes(n_values * tensor.element_size())
+    for dim, axis in ((Y, y), (X, x)):
+        if axis.even is None:
+            lines = torch.from_numpy(axis.table.ravel()).to(tensor.device)
+            tensor = tensor.index_select(dim, lines)
     at_n, *at_features, at_y, at_x = tensor.stride()
+    first_y, step_y, gap_y = y.even or (0, y.size, 1)
+    first_x, step_x, gap_x = x.even or (0, x.size, 1)
     view = tensor.as_strided(
         (len(tensor), y.windows, x.windows, *maps.features, y.size, x.size),
-        (at_n, y.step * at_y, x.step * at_x, *at_features, y.dilation * at_y, x.dilation * at_x),
+        (at_n, step_y * at_y, step_x * at_x, *at_features, gap_y * at_y, gap_x * at_x),
+        tensor.storage_offset() + first_y * at_y + first_x * at_x,
     )
-    return view.reshape(maps.rows, *maps.features, y.size, x.size)
+    if len(maps.features) != 1:
+        return view.reshape(maps.rows, *maps.features, y.size, x.size)
+    by_place = view.permute(0, 1, 2, 4, 5, 3).reshape(maps.rows, y.size, x.size, *maps.features)
+    return by_place.permute(0, 3, 1, 2)
 
 
 def conv2d(
     maps: Map,
     weight: Tensor,
     bias: Tensor | None,
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    groups: int,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
+    clamp: tuple[float, float] | None = None,
 ) -> Map:
-    """Convolution without padding: ``weight [O, C / groups, kh, kw]``."""
-    maps = with_channels(maps).without_margin()
+    """Convolution: ``weight [O, C / groups, kh, kw]``; ``clamp`` has bounds of the results."""
+    tensor = with_channels(maps).tensor
     kernel = weight.shape[2:]
-    y, every_y = maps.y.slid(kernel[0], stride[0], dilation[0])
-    x, every_x = maps.x.slid(kernel[1], stride[1], dilation[1])
-    dilated = (dilation[0] * maps.y.dilation, dilation[1] * maps.x.dilation)
-    out = F.conv2d(maps.tensor, weight, bias, (every_y, every_x), 0, dilated, groups)
+    y, rows = _slid(tensor, Y, maps.y, kernel[0], stride[0], dilation[0], padding[0])
+    x, columns = _slid(tensor, X, maps.x, kernel[1], stride[1], dilation[1], padding[1])
+    if rows.even and columns.even and not (_has_kernel(tensor) and math.prod(kernel) >= MANY_TAPS):
+        tensor = _read(_read(tensor, Y, rows), X, columns)
+        steps, gaps = zip(rows.even[1:], columns.even[1:], strict=True)
+        out = F.conv2d(tensor, weight, bias, steps, 0, gaps, groups)
+        out = out if clamp is None else out.clamp_(*clamp)
+    else:
+        bias = weight.new_zeros(len(weight)) if bias is None else bias
+        low, high = clamp or (-math.inf, math.inf)
+        out = _indirect(
+            tensor,
+            rows,
+            columns,
+            lambda lines, *tables: _OPS.indirect_conv2d(
+                lines, weight, bias, *tables, groups, low, high
+            ),
+        )
     maps.tally.products += out.numel() * weight[0].numel()
     maps.tally.plain_products += maps.rows * weight.numel() * y.size * x.size
     return Map(out, y, x, maps.tally)
 
 
-def pool2d(
-    maps: Map,
-    join: Join,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int] = (1, 1),
-) -> Map:
-    """``join`` of the values under a kernel, without padding."""
-    maps = with_channels(maps).without_margin()
-    tensor = maps.tensor
-    y, every_y = maps.y.slid(kernel[0], stride[0], dilation[0])
-    x, every_x = maps.x.slid(kernel[1], stride[1], dilation[1])
-    tensor = _joined(tensor, Y, join, kernel[0], dilation[0] * maps.y.dilation, every_y, y.cells)
-    tensor = _joined(tensor, X, join, kernel[1], dilation[1] * maps.x.dilation, every_x, x.cells)
-    if kernel == (1, 1):  # nothing was joined: a view, but a pooling's result has its own memory
-        tensor = tensor.clone(memory_format=torch.preserve_format)
+def _indirect(
+    tensor: Tensor, rows: Taps, columns: Taps, op: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> Tensor:
+    """An indirect op, in parts if it copies the windows."""
+    tables = [taps.tensor.to(tensor.device) for taps in (rows, columns)]
+    n = len(tables[0])
+    if not _has_kernel(tensor):
+        of_a_row = len(tensor) * tensor.shape[1] * rows.table.shape[1] * columns.table.size
+        n = max(1, COPIED_BYTES // (of_a_row * tensor.element_size()))
+    parts = [op(tensor, part, tables[1]) for part in tables[0].split(n)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, Y)
+
+
+def _slid(
+    tensor: Tensor, dim: int, axis: Axis, kernel: int, stride: int, dilation: int, padding: int
+) -> tuple[Axis, Taps]:
+    """The axis after a convolution, which pads with zeros, and the lines that it reads."""
+    if not axis.margin or not padding:
+        return axis.slid(kernel, stride, dilation, padding)
+    others = [d for d in range(tensor.dim()) if d != dim % tensor.dim()]
+    blank = (tensor == 0).all(others)
+    return axis.slid_on_canvas(kernel, stride, dilation, padding, blank.cpu().numpy().tobytes())
+
+
+def _read(tensor: Tensor, dim: int, taps: Taps) -> Tensor:
+    """The part of a map that even taps read."""
+    first, last = int(taps.table[0, 0]), int(taps.table[-1, -1])
+    return tensor.narrow(dim, first, last + 1 - first)
+
+
+def pool2d(maps: Map, join: Join, along_y: Read, along_x: Read) -> Map:
+    """``join`` of the values under a kernel: ``torch.maximum``, ``torch.minimum`` or ``torch.add``.
+
+    Args:
+        along_y, along_x: what it reads.
+    """
+    tensor = with_channels(maps).tensor
+    (y, rows), (x, columns) = along_y, along_x
+    if rows.even and columns.even:
+        tensor = _joined(tensor, Y, join, rows)
+        tensor = _joined(tensor, X, join, columns)
+        if rows.table.shape[1] == columns.table.shape[1] == 1:  # a view: nothing was joined
+            tensor = tensor.clone(memory_format=torch.preserve_format)
+    elif tensor.is_floating_point() and join is not torch.minimum:
+        largest = join is torch.maximum
+        tensor = _indirect(
+            tensor, rows, columns, lambda *given: _OPS.indirect_pool2d(*given, largest)
+        )
+    else:
+        for dim, taps in ((Y, rows), (X, columns)):
+            tensor = _joined_at_any(tensor, dim, join, taps)
     return Map(tensor, y, x, maps.tally)
+
+
+def counts(along_y: Read, along_x: Read, device: torch.device, *, padding: bool) -> Tensor | int:
+    """How many values are under a pooling's kernel, with its padding or not.
+
+    Returns:
+        ``[lines of y, lines of x]``, or the number if it is the same everywhere.
+    """
+    least = BEYOND + 1 if padding else 0
+    rows, columns = ((taps.table >= least).sum(1) for _, taps in (along_y, along_x))
+    if len({*rows}) == len({*columns}) == 1:
+        return int(rows[0] * columns[0])
+    return torch.from_numpy(rows[:, None] * columns).to(device)
 
 
 def summable(tensor: Tensor) -> Tensor:
@@ -188,41 +281,29 @@ def summable(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in HALF_FLOATS else tensor
 
 
-def cropped(maps: Map, rows: range, columns: range) -> Map:
-    """Some rows and columns of every window, in ascending order."""
-    maps = maps.without_margin()
-    tensor, axes = maps.tensor, []
-    for dim, axis, taken in ((Y, maps.y, rows), (X, maps.x, columns)):
-        after, every = axis.thinned(len(taken), taken.step)
-        tensor = _every(tensor, dim, taken.start * axis.dilation, every, after.cells)
-        axes.append(after)
-    return Map(tensor, axes[0], axes[1], maps.tally)
+def chosen(maps: Map, rows: Sequence[int], columns: Sequence[int]) -> Map:
+    """Some rows and columns of every window."""
+    return Map(maps.tensor, maps.y.chosen(rows), maps.x.chosen(columns), maps.tally)
 
 
-def padded(maps: Map, rows: tuple[int, int], columns: tuple[int, int], value: float) -> Map:
-    """The windows padded with ``value`` by (before, after) rows and columns.
+def written(maps: Map, source: Map, dim: int, places: range) -> Map:
+    """The windows after some of their rows (``dim`` -2) or columns (-1) are replaced by those of a map."""
+    axes = {Y: (maps.y, source.y), X: (maps.x, source.x)}
+    along, taken = axes[dim][0].written(axes[dim][1], places)
+    other = X if dim == Y else Y
+    across, both = axes[other][0].joined(axes[other][1:])
+    parts = [_along(m.tensor, other, of) for m, of in zip((maps, source), both, strict=True)]
+    tensor = _along(torch.cat(parts, dim), dim, taken)
+    y, x = (along, across) if dim == Y else (across, along)
+    return Map(tensor, y, x, maps.tally)
 
-    A map that is cut is padded. Otherwise the windows are extended by what the canvas holds there, and
-    those for which this is not ``value`` are noted as spoiled.
 
-    Raises:
-        NotShared: the map no longer holds the image around a window.
-        MarginTooSmall: the canvas holds too little around its windows.
-    """
-    maps = with_channels(maps)
-    tensor, axes = maps.tensor, []
-    for dim, axis, (before, after) in ((Y, maps.y, rows), (X, maps.x, columns)):
-        wider = axis.padded(before, after)
-        if axis.cut:  # the map may be larger than its only window needs, after a stride
-            tensor = tensor.narrow(dim, 0, axis.cells)
-            tensor = F.pad(tensor, [0, 0] * (X - dim) + [before, after], value=value)
-        elif before or after:
-            spoiled = _spoiled(maps.tensor, dim, axis, before, after, value)
-            _note(maps.tally, "spoiled_y" if dim == Y else "spoiled_x", spoiled)
-            first = axis.around - before - wider.around
-            tensor = tensor.narrow(dim, first, wider.cells + 2 * wider.around)
-        axes.append(wider)
-    return Map(tensor, axes[0], axes[1], maps.tally)
+def padded(maps: Map, rows: Pair, columns: Pair, value: float) -> Map:
+    """The windows padded with ``value`` by (before, after) rows and columns."""
+    tensor = F.pad(maps.tensor, (0, int(any(columns)), 0, int(any(rows))), value=value)
+    y = maps.y.padded(*rows) if any(rows) else maps.y
+    x = maps.x.padded(*columns) if any(columns) else maps.x
+    return Map(tensor, y, x, maps.tally)
 
 
 def with_channels(maps: Map) -> Map:
@@ -238,38 +319,21 @@ def with_channels(maps: Map) -> Map:
     return maps
 
 
-def _spoiled(tensor: Tensor, dim: int, axis: Axis, before: int, after: int, value: float) -> Tensor:
-    """bool ``[N, windows]``: whether lines next to a window hold anything but ``value``."""
-    other = (tensor != value).any(1)  # [N, height, width]
-    lines = other.any(X - dim + 1).cumsum(1)  # over the other axis -> [N, cells]
-    counts = F.pad(lines, (1, 0))  # counts[:, k]: lines before k that hold something else
-    first = axis.around + axis.step * torch.arange(axis.windows, device=tensor.device)
-    last = first + axis.size
-    return (counts[:, first] != counts[:, first - before]) | (
-        counts[:, last + after] != counts[:, last]
-    )
-
-
-def _note(tally: Tally, name: str, spoiled: Tensor) -> None:
-    known = getattr(tally, name)
-    setattr(tally, name, spoiled if known is None else known | spoiled)
-
-
 def _every(tensor: Tensor, dim: int, first: int, every: int, n: int) -> Tensor:
-    """A view of ``n`` cells along ``dim``: every ``every``-th from ``first`` on."""
-    chosen = slice(first, first + (n - 1) * every + 1, every)
-    return tensor[..., chosen] if dim == X else tensor[..., chosen, :]
+    """A view of ``n`` lines along ``dim``: every ``every``-th from ``first`` on."""
+    last = slice(first, first + (n - 1) * every + 1, every)
+    return tensor[..., last] if dim == X else tensor[..., last, :]
 
 
-def _joined(
-    tensor: Tensor, dim: int, join: Join, kernel: int, dilation: int, every: int, n: int
-) -> Tensor:
-    """Joins of ``kernel`` cells that are ``dilation`` apart, at ``n`` places that are ``every`` cells apart.
+def _joined(tensor: Tensor, dim: int, join: Join, taps: Taps) -> Tensor:
+    """Joins of the lines under even taps.
 
-    By doubling: joins of 2, 4, ... cells everywhere, then of those that make up the kernel.
+    By doubling: joins of 2, 4, ... lines everywhere, then of those that make up the kernel.
     """
+    assert taps.even
+    n, kernel = taps.table.shape
+    first, every, reach = taps.even  # the lines that ``tensor`` has joined span ``reach``
     total: Tensor | None = None
-    first, reach = 0, dilation  # the cells that ``tensor`` has joined span ``reach``
     while kernel:
         for _ in range(kernel if kernel <= 3 else kernel % 2):
             part = _every(tensor, dim, first, every, n)
@@ -282,3 +346,16 @@ def _joined(
         kernel, reach = kernel // 2, 2 * reach
     assert total is not None
     return total
+
+
+def _joined_at_any(tensor: Tensor, dim: int, join: Join, taps: Taps) -> Tensor:
+    """Joins of the lines under any taps, tap by tap."""
+    # Only poolings with padding read outside the map: the largest of whole numbers, and sums.
+    whole = not tensor.is_floating_point() and tensor.dtype != torch.bool
+    least = torch.iinfo(tensor.dtype).min if whole and join is torch.maximum else 0
+    outside = tensor.new_full((), least)
+    shape = list(tensor.shape)
+    shape[dim] = 1
+    tensor = torch.cat([tensor, outside.expand(shape)], dim)  # the last line is outside the map
+    lines = (taps.tensor % tensor.shape[dim]).to(tensor.device)
+    return functools.reduce(join, (tensor.index_select(dim, at) for at in lines.unbind(1)))

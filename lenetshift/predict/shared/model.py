@@ -1,24 +1,21 @@
-"""A network over many images: chunks, canvases cut at the frame, and the memory that they take."""
+"""A network over many images: chunks, parts of the grid, and the memory that they take."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from .canvas import (
-    Frame,
-    H,
-    W,
-    channels_last,
-    contiguous,
-    lines,
-)
+from ...shifts import ShiftGrid
+from .canvas import Frame
 from .executor import Pass, run_pass
-from .geometry import Axis, MarginTooSmall
+from .geometry import TooLarge
 from .graph import Graph
+from .rewriting import first_padding, rewritten
+from .workers import in_threads
 
 WORK_BYTES = 16 << 20
 """Memory of a pass: a chunk's maps then stay in a processor's cache."""
@@ -27,7 +24,11 @@ MOST_BYTES = 128 << 20
 """The most memory of a pass over one image; with the functions' own needs it is twice that."""
 
 BLOCK_BYTES = 16 << 20
-"""Memory of canvases and logits that are kept until what is cut at the frame has been computed too."""
+"""Memory of canvases and logits of images that are best answered at once."""
+
+LEAST_TRIED = 3
+TRIED_PRODUCTS = 2_000_000_000
+"""A network is tried on fewer images, but this number, if their products are more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +37,15 @@ class SharedAnswers:
 
     Attributes:
         logits: ``[n, n_dy, n_dx, K]``, in the order of the grid.
-        cut: bool ``[n, n_dy, n_dx]``, computed on canvases cut at the frame, or alone.
         products: multiply-adds of the convolutions.
         plain_products: those of the same patterns one by one.
+        end: where sharing ends before the network's end, and why; empty if it does not.
     """
 
     logits: Tensor
-    cut: Tensor
-    products: float
-    plain_products: float
+    products: int
+    plain_products: int
+    end: str
 
 
 class SharedModel:
@@ -53,89 +54,122 @@ class SharedModel:
     Args:
         graph: the network.
         frame: what the network sees of moved images.
-        images: floating-point ``[n, C, H, W]`` in 0..1, a few to try it on.
+        images: floating-point ``[n, C, H, W]`` in 0..1 to try it on, all of them or the first ones.
 
     Attributes:
-        margin: pixels around the windows that padding uses.
+        margin: lines around the windows of a canvas, which padding uses where they are blank.
+        frames: the frame for each part of the grid whose shifts are answered together; one part, unless its
+            features would take too much memory.
         chunk: canvases per pass.
+        most_workers: the most passes at once, for their memory.
         block: images that are best answered at once.
-        tried: the answers to the images that it was tried on.
+        n_tried: the number of images that it was tried on.
+        tried: the answers to them.
 
     Raises:
         NotShared: why its windows cannot share features.
     """
 
     def __init__(self, graph: Graph, frame: Frame, images: Tensor) -> None:
-        self.graph, self.frame = graph, frame
-        self.margin, first = self._try(images[:1])
+        self.graph, self.frame = rewritten(graph), frame
+        self.margin = first_padding(graph)
+        self.frames, first = self._fitting(images[:1])
         self.chunk = max(1, WORK_BYTES // first.peak_bytes)
-        kept = frame.canvases(images[:1], self.margin).nbytes + first.logits.nbytes
-        self.block = max(1, BLOCK_BYTES // kept)
-        self.tried = self.answer(images)
+        self.most_workers = max(1, MOST_BYTES // (first.peak_bytes * self.chunk))
+        kept = frame.canvases(images[:1], self.margin).nbytes + first.logits.nbytes * len(
+            self.frames
+        )
+        self.block = max(self.chunk, BLOCK_BYTES // kept)
+        affordable = TRIED_PRODUCTS // max(1, first.products * len(self.frames))
+        self.n_tried = min(len(images), max(LEAST_TRIED, affordable))
+        self.tried = self.answer(images[: self.n_tried])
 
-    def _try(self, image: Tensor) -> tuple[int, Pass]:
-        """The margin that the network's padding needs, and a pass with it."""
-        margin = 0
-        while True:
-            y, x = self.frame.axes(margin)
-            canvases = self.frame.canvases(image, margin)
+    def _fitting(self, image: Tensor) -> tuple[list[Frame], Pass]:
+        """The parts of the grid that fit into memory, as few as possible, and a pass over the first."""
+        for grids in _parts(self.frame.grid):
+            frames = [replace(self.frame, grid=grid) for grid in grids]
             try:
-                return margin, run_pass(self.graph, canvases, y, x, most_bytes=MOST_BYTES)
-            except MarginTooSmall as needed:
-                margin += needed.missing
-
-    @property
-    def canvas_size(self) -> tuple[int, int]:
-        """Height and width of the canvases, without the margin."""
-        y, x = self.frame.axes()
-        return y.cells, x.cells
+                return frames, self._pass(frames[0], image, MOST_BYTES)
+            except TooLarge as error:
+                reason = error
+        raise reason
 
     def answer(self, images: Tensor) -> SharedAnswers:
-        """The network's answers to floating-point images ``[n, C, H, W]`` in 0..1, n >= 1."""
-        blocks = [self._answer(block) for block in images.split(self.block)]
-        return SharedAnswers(
-            # Windows come in descending order of shifts, answers in ascending order.
-            torch.cat([block.logits for block in blocks]).flip(1, 2),
-            torch.cat([block.cut for block in blocks]).flip(1, 2),
-            sum(block.products for block in blocks),
-            sum(block.plain_products for block in blocks),
-        )
+        """The network's answers to floating-point images ``[n, C, H, W]`` in 0..1, n >= 1.
+
+        Images whose windows have blank surroundings are answered together (:mod:`.geometry`).
+        """
+        if not self.margin or len(images) <= self.chunk:
+            return self._answer(images)
+        order = self._lost(images).argsort(stable=True)
+        answers = self._answer(images[order])
+        return replace(answers, logits=answers.logits[order.argsort()])
+
+    def _lost(self, images: Tensor) -> Tensor:
+        """How many windows of each image have more than zeros next to them, along y and x: int64 ``[n]``."""
+        canvases = self.frame.canvases(images, self.margin)
+        lost = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+        for dim, axis in enumerate(self.frame.axes(self.margin)):
+            ink = (canvases != 0).any(1).any(2 - dim)  # [n, lines]
+            firsts, lasts = (torch.from_numpy(axis.table[:, at]).to(ink.device) for at in (0, -1))
+            for beyond in range(1, self.margin + 1):
+                lost += ink[:, firsts - beyond].sum(1) + ink[:, lasts + beyond].sum(1)
+        return lost
 
     def _answer(self, images: Tensor) -> SharedAnswers:
-        """One block's answers, in the order of the windows on the canvas."""
-        y, x = self.frame.axes(self.margin)
-        canvases = self.frame.canvases(images, self.margin)
-        whole = [run_pass(self.graph, part, y, x) for part in canvases.split(self.chunk)]
-        logits = torch.cat([part.logits for part in whole])  # [n, n_y, n_x, K]
-        spoiled_y = torch.cat([part.spoiled_y for part in whole])  # [n, n_y]
-        spoiled_x = torch.cat([part.spoiled_x for part in whole])  # [n, n_x]
-        blank_x = ~spoiled_x
-        alone = torch.zeros_like(logits[..., 0], dtype=torch.bool)
-        products: float = sum(part.products for part in whole)
-        plain_products: float = sum(part.plain_products for part in whole)
+        n_columns = len(self.frame.grid.dx) // len(self.frames[0].grid.dx)
+        n_workers = 1 if images.is_cuda else min(torch.get_num_threads(), self.most_workers)
+        passes = in_threads(self._passes, _shares(images, self.chunk, n_workers), n_workers)
+        every = [part for parts in passes for part in parts]
+        return SharedAnswers(
+            torch.cat([_together([p.logits for p in parts], n_columns) for parts in passes]),
+            sum(part.products for part in every),
+            sum(part.plain_products for part in every),
+            every[0].end,
+        )
 
-        for n, j in self._chunks(spoiled_x):  # what lies left or right of them is not blank
-            columns = channels_last(lines(canvases, W, x)[n, :, :, j])  # [B, C, height, w]
-            cut = run_pass(self.graph, columns, y, Axis.alone(x.size))
-            logits[n, :, j] = cut.logits[:, :, 0]
-            alone[n, :, j] = cut.spoiled_y
-            products += cut.products
+    def _passes(self, images: Tensor) -> list[Pass]:
+        """A pass for each part of the grid."""
+        return [self._pass(frame, images) for frame in self.frames]
 
-        for n, i in self._chunks(spoiled_y & blank_x.any(1, keepdim=True)):  # above or below
-            rows = channels_last(lines(canvases, H, y)[n, :, i].transpose(H, W))  # [B, C, h, width]
-            cut = run_pass(self.graph, rows, Axis.alone(y.size), x)
-            logits[n, i] = torch.where(blank_x[n, :, None], cut.logits[:, 0], logits[n, i])
-            products += cut.products
+    def _pass(self, frame: Frame, images: Tensor, most_bytes: float = math.inf) -> Pass:
+        canvases = frame.canvases(images, self.margin)
+        return run_pass(self.graph, canvases, *frame.axes(self.margin), most_bytes)
 
-        for n, i, j in self._chunks(alone):  # both
-            windows = lines(lines(canvases, H, y), W, x)[n, :, i, j]  # [B, C, h, w]
-            logits[n, i, j] = self.graph.run(contiguous(windows))
-            products += plain_products * len(n) / alone.numel()
-        cut_somewhere = spoiled_y[:, :, None] | spoiled_x[:, None, :]
-        return SharedAnswers(logits, cut_somewhere, products, plain_products)
 
-    def _chunks(self, chosen: Tensor) -> Iterator[tuple[Tensor, ...]]:
-        """The indices of what is chosen, as many at a time as a pass takes canvases."""
-        for chunk in chosen.nonzero().split(self.chunk):
-            if len(chunk):
-                yield chunk.unbind(1)
+def _shares(images: Tensor, most: int, n: int) -> list[Tensor]:
+    """The images in chunks of at most ``most``, about equal, the same number for each of ``n`` workers."""
+    n_chunks = -(-len(images) // most)
+    n_chunks = min(len(images), -(-n_chunks // n) * n)
+    return list(images.tensor_split(n_chunks))
+
+
+def _parts(grid: ShiftGrid) -> Iterator[list[ShiftGrid]]:
+    """Ways to cut a grid into equal parts, row by row: into few rows first, then each row into pieces."""
+    for n_dy in _divisors(grid.n_dy):
+        yield [ShiftGrid(grid.dx, dy) for dy in _cut(grid.dy, n_dy)]
+    for n_dx in _divisors(grid.n_dx)[1:]:
+        rows, columns = _cut(grid.dy, grid.n_dy), _cut(grid.dx, n_dx)
+        yield [ShiftGrid(dx, dy) for dy in rows for dx in columns]
+
+
+def _divisors(n: int) -> list[int]:
+    return [k for k in range(1, n + 1) if n % k == 0]
+
+
+def _cut(shifts: range, n: int) -> list[range]:
+    size = len(shifts) // n
+    return [shifts[k : k + size] for k in range(0, len(shifts), size)]
+
+
+def _together(parts: list[Tensor], n_columns: int) -> Tensor:
+    """The logits of parts of the grid as those of the grid, ``[n, n_dy, n_dx, K]``.
+
+    Windows come in descending order of shifts, answers in ascending order.
+    """
+    parts = [part.flip(1, 2) for part in parts]
+    rows = [
+        torch.cat(parts[first : first + n_columns], 2) if n_columns > 1 else parts[first]
+        for first in range(0, len(parts), n_columns)
+    ]
+    return torch.cat(rows, 1)

@@ -15,6 +15,9 @@ from .geometry import NotShared
 from .graph import TWO, leaves, mapped, same_numbers
 from .maps import Flat, Map, aligned
 
+MAP_DIMS = 4
+"""Dimensions of a new tensor from which on it is taken for a map: images, channels, rows, columns."""
+
 LAYOUTS = ("memory_format", "layout", "pin_memory", "non_blocking")
 """Arguments for the memory of a result, which may be left out."""
 
@@ -50,7 +53,7 @@ def _on_flat(call: Call, args: Any, kwargs: Any, given: list[Any]) -> Any:
 
     try:
         result = each_place(call, *mapped(args, map_of), **mapped(kwargs, map_of))
-    except NotShared:  # of other strides
+    except NotShared:  # of other sizes
         raise TakenApart from None
     return mapped(result, _flattened)
 
@@ -85,6 +88,23 @@ def everywhere(constant: Tensor, n_dims: int) -> Tensor:
                 raise NotShared(f"combines a map with numbers that differ {where}")
             value = first
     return value
+
+
+def constant_map(maps: Map, constant: Any) -> Map:
+    """A constant with a place for each value of a window, as a map of the same canvases.
+
+    Raises:
+        NotShared: it is not one, or its values differ between images.
+    """
+    if not isinstance(constant, Tensor) or constant.dim() != maps.tensor.dim():
+        raise NotShared("combines a map with something other than another map")
+    if not same_numbers(constant, constant[:1].expand_as(constant)):
+        raise NotShared("combines a map with numbers that differ from image to image")
+    y, x = (
+        axis.of_constants(n, n)
+        for axis, n in zip((maps.y, maps.x), constant.shape[-2:], strict=True)
+    )
+    return Map(constant[:1].expand(len(maps.tensor), *constant.shape[1:]), y, x, maps.tally)
 
 
 def unchanged(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -216,7 +236,26 @@ def expanded(call: Call, value: Any, size: Any, implicit: bool = False) -> Any:
     return value.with_tensor(tensor.expand(len(tensor), *call.shape[1:-2], *tensor.shape[-2:]))
 
 
-def constant_like(call: Call, value: Any, *args: Any, **kwargs: Any) -> Any:
-    """``new_zeros`` and the like, which use only the dtype and device of a tensor."""
-    tensor = value.map.tensor if isinstance(value, Flat) else value.tensor
-    return call(tensor, *args, **kwargs)
+def copied(call: Call, value: Any, source: Any, *settings: Any) -> Any:
+    """``copy``: of the source's values, in the dtype and shape of the target."""
+    if isinstance(source, Map):
+        target = value.tensor if isinstance(value, Map) else value
+        if call.shape[1:] == (*source.features, source.y.size, source.x.size):
+            return source.with_tensor(source.tensor.to(target.dtype))
+    return each_place(call, value, source)
+
+
+def constant_like(call: Call, value: Any, size: Any, *args: Any, **kwargs: Any) -> Any:
+    """``new_zeros`` and the like, which use only the dtype and device of a tensor: a map that holds the
+    constant once, if it is as large as one."""
+    maps = value.map if isinstance(value, Flat) else value
+    tensor = maps.tensor
+    if len(call.shape) < MAP_DIMS or call.shape[0] != TWO:
+        return call(tensor, size, *args, **kwargs)
+    constant = call(tensor, (len(tensor), *call.shape[1:-2], 1, 1), *args, **kwargs)
+    if call.name == "new_empty":
+        constant.zero_()
+    y, x = (
+        axis.of_constants(n, 1) for axis, n in zip((maps.y, maps.x), call.shape[-2:], strict=True)
+    )
+    return Map(constant, y, x, maps.tally)

@@ -26,9 +26,10 @@ _EACH_PLACE = """
     clamp_max add sub rsub mul div remainder fmod floor_divide maximum minimum fmax fmin lerp
     addcmul addcdiv where eq ne lt le gt ge logical_and logical_or logical_not logical_xor
     bitwise_and bitwise_or bitwise_not bitwise_xor nan_to_num isnan isinf copysign hypot masked_fill
-    heaviside xlogy _to_copy fill zero copy zeros_like ones_like full_like deg2rad rad2deg sinc
+    heaviside xlogy _to_copy fill zero zeros_like ones_like full_like empty_like deg2rad rad2deg sinc
 """
-# Each value of the result depends on the values at the same place.
+EACH_PLACE = frozenset(_EACH_PLACE.split())
+"""Operations whose result depends on the values at the same place."""
 
 _ALONG = """
     flip roll cumsum cumprod logsumexp var std prod argmax argmin any all norm linalg_vector_norm
@@ -37,7 +38,7 @@ _ALONG = """
 # They work along dimensions that they name: along features at each place, else window by window.
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(_EACH_PLACE.split(), places.each_place),
+    **dict.fromkeys(EACH_PLACE, places.each_place),
     **dict.fromkeys(_ALONG.split(), places.along),
     **dict.fromkeys(
         ("clone", "alias", "detach", "lift_fresh", "lift_fresh_copy"), places.unchanged
@@ -51,6 +52,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm"), places.batch_norm
     ),
+    "copy": places.copied,
     "repeat": places.repeated,
     "expand": places.expanded,
     **dict.fromkeys(("convolution", "_convolution"), kernels.convolution),
@@ -61,7 +63,15 @@ RULES: dict[str, Rule] = {
     "_adaptive_avg_pool2d": kernels.adaptive_avg_pool2d,
     "avg_pool3d": kernels.pool_features,
     "constant_pad_nd": kernels.constant_padding,
-    **dict.fromkeys(("reflection_pad2d", "replication_pad2d"), kernels.other_padding),
+    **dict.fromkeys(
+        (
+            "reflection_pad2d",
+            "replication_pad2d",
+            "upsample_nearest2d",
+            "_upsample_nearest_exact2d",
+        ),
+        kernels.moved_values,
+    ),
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze"), whole.viewed),
     "addmm": whole.addmm,
     "mm": whole.mm,

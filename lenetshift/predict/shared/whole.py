@@ -20,13 +20,15 @@ from .maps import (
     Flat,
     Join,
     Map,
+    aligned,
+    chosen,
     conv2d,
-    cropped,
     pool2d,
     summable,
     windows,
+    written,
 )
-from .places import TakenApart, along, dims_of, features_of
+from .places import TakenApart, along, constant_map, dims_of, features_of
 
 
 def taken_apart(value: Any) -> Any:
@@ -89,7 +91,7 @@ def _dense(value: Any, weight: Any, bias: Tensor | None) -> Any:
     channels, size = math.prod(maps.features), (maps.y.size, maps.x.size)
     tensor = maps.tensor.reshape(len(maps.tensor), channels, *maps.tensor.shape[-2:])
     kernel = weight.t().reshape(-1, channels, *size)
-    out = conv2d(maps.with_tensor(tensor), kernel, bias, (1, 1), (1, 1), groups=1)
+    out = conv2d(maps.with_tensor(tensor), kernel, bias)
     return windows(out).flatten(1)
 
 
@@ -107,8 +109,8 @@ def over_places(join: Join, average: bool = False) -> Callable[..., Any]:
         size = (value.y.size, value.x.size)
         tensor = value.tensor
         adds = join is torch.add
-        pooled = pool2d(value.with_tensor(summable(tensor) if adds else tensor), join, size, size)
-        result = windows(pooled)
+        summed = value.with_tensor(summable(tensor) if adds else tensor)
+        result = windows(pool2d(summed, join, value.y.slid(size[0]), value.x.slid(size[1])))
         if average:
             result = result / math.prod(size)
         if adds and tensor.is_floating_point():
@@ -135,8 +137,8 @@ def sliced(
         return value.with_tensor(call(value.tensor, dim, start, end, step))
     rows, columns = range(value.y.size), range(value.x.size)
     if dim == n_dims - 2:
-        return cropped(value, rows[taken], columns)
-    return cropped(value, rows, columns[taken])
+        return chosen(value, rows[taken], columns)
+    return chosen(value, rows, columns[taken])
 
 
 def indexed(call: Call, value: Any, indices: Any) -> Any:
@@ -150,16 +152,19 @@ def indexed(call: Call, value: Any, indices: Any) -> Any:
 
 
 def scattered(call: Call, value: Any, source: Any, dim: int = 0, *at: Any) -> Any:
-    """``slice_scatter`` and ``select_scatter``: into features only."""
-    if not isinstance(value, Map) or not isinstance(source, Map):
-        raise NotShared("writes to some places of a window")
-    if dim % value.tensor.dim() not in features_of(value):
-        raise NotShared("writes to some places of a window")
-    if (value.y, value.x) != (source.y, source.x):
-        value, source = value.without_margin(), source.without_margin()
-    if (value.y, value.x, value.tensor.shape[-2:]) != (
-        *(source.y, source.x),
-        source.tensor.shape[-2:],
-    ):
-        raise NotShared("combines maps of different strides or sizes")
-    return value.with_tensor(call(value.tensor, source.tensor, dim, *at))
+    """``slice_scatter`` and ``select_scatter``; ``at``: start, end and step, or the index."""
+    if not isinstance(value, Map) and not isinstance(source, Map):
+        raise TakenApart
+    maps = value if isinstance(value, Map) else constant_map(source, value)
+    source = source if isinstance(source, Map) else constant_map(maps, source)
+    n_dims = maps.tensor.dim()
+    dim %= n_dims
+    if dim == 0:
+        raise NotShared("writes to some images of the batch")
+    if call.name == "select_scatter" and dim not in features_of(maps):
+        raise NotShared("writes a row or column without its dimension")
+    if dim in features_of(maps):
+        maps, source = aligned([maps, source])
+        return maps.with_tensor(call(maps.tensor, source.tensor, dim, *at))
+    size = call.shape[dim]
+    return written(maps, source, dim - n_dims, range(size)[slice(*at)])
