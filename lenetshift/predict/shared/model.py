@@ -61,7 +61,8 @@ class SharedModel:
         frames: the frame for each part of the grid whose shifts are answered together; one part, unless its
             features would take too much memory.
         chunk: canvases per pass.
-        most_workers: the most passes at once, for their memory.
+        most_workers: the most passes at once, for their memory. With more threads than that, one pass after
+            the other uses all threads.
         block: images that are best answered at once.
         n_tried: the number of images that it was tried on.
         tried: the answers to them.
@@ -74,11 +75,11 @@ class SharedModel:
         self.graph, self.frame = rewritten(graph), frame
         self.margin = first_padding(graph)
         self.frames, first = self._fitting(images[:1])
-        self.chunk = max(1, WORK_BYTES // first.peak_bytes)
-        self.most_workers = max(1, MOST_BYTES // (first.peak_bytes * self.chunk))
-        kept = frame.canvases(images[:1], self.margin).nbytes + first.logits.nbytes * len(
-            self.frames
-        )
+        peak = max(1, first.peak_bytes)
+        self.chunk = max(1, WORK_BYTES // peak)
+        self.most_workers = 2 * MOST_BYTES // (peak * self.chunk)
+        logits_bytes = first.logits.nbytes * len(self.frames)
+        kept = frame.canvases(images[:1], self.margin).nbytes + logits_bytes
         self.block = max(self.chunk, BLOCK_BYTES // kept)
         affordable = TRIED_PRODUCTS // max(1, first.products * len(self.frames))
         self.n_tried = min(len(images), max(LEAST_TRIED, affordable))
@@ -118,7 +119,8 @@ class SharedModel:
 
     def _answer(self, images: Tensor) -> SharedAnswers:
         n_columns = len(self.frame.grid.dx) // len(self.frames[0].grid.dx)
-        n_workers = 1 if images.is_cuda else min(torch.get_num_threads(), self.most_workers)
+        n_threads = torch.get_num_threads()
+        n_workers = n_threads if n_threads <= self.most_workers and not images.is_cuda else 1
         passes = in_threads(self._passes, _shares(images, self.chunk, n_workers), n_workers)
         every = [part for parts in passes for part in parts]
         return SharedAnswers(
