@@ -22,7 +22,7 @@ N_TRIED = 12
 """Images, drawn evenly, for which another method is tried and compared with the plain one."""
 
 ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError)
-"""What ends an attempt and the program: any other error only means that the plain method is used."""
+"""What ends an attempt and the program: any other error only means that another method is used."""
 
 
 @dataclass(frozen=True, eq=False)

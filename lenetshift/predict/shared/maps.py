@@ -28,7 +28,6 @@ Y, X = -2, -1  # the dimensions of rows and columns
 MANY_TAPS = 50
 """From this number of taps on, as in a dense layer, ``indirect_conv2d`` is faster for even taps too."""
 
-
 COPIED_BYTES = 16 << 20
 """Of windows that an indirect op without a kernel of its own copies at once."""
 

@@ -27,8 +27,10 @@ BLOCK_BYTES = 16 << 20
 """Memory of canvases and logits of images that are best answered at once."""
 
 LEAST_TRIED = 3
+"""Images that every network is tried on, if there are as many."""
+
 TRIED_PRODUCTS = 2_000_000_000
-"""A network is tried on fewer images, but this number, if their products are more."""
+"""Multiply-adds above which a network is tried on no further images."""
 
 
 @dataclass(frozen=True, eq=False)
