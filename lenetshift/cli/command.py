@@ -137,7 +137,7 @@ def _run(args: argparse.Namespace) -> int:
         reason = " ".join(str(error).split())
         raise UsageError(f"{reason} (`lenetshift doctor` says what to do)") from error
     interrupts.raise_again()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), interrupts.never_hidden():
         warnings.showwarning = _show_warning
         status: int = module.run(args)
     return status

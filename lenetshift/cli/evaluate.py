@@ -248,7 +248,8 @@ def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
 def _interval(evaluation: Evaluation, metric: str, level: float) -> Interval | None:
     """A metric's interval; None if this evaluation has none."""
     try:
-        return evaluation.interval(metric, level)
+        with interrupts.never_hidden():
+            return evaluation.interval(metric, level)
     except NotAvailable:
         return None
     except Exception as error:  # such as too little memory: the values are there all the same

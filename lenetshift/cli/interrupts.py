@@ -48,6 +48,26 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
     raise Terminated(number)
 
 
+@contextlib.contextmanager
+def never_hidden() -> Iterator[None]:
+    """Raise the KeyboardInterrupt again that other code has made another exception of: an extension module
+    that is interrupted while it is imported reports that its initialization failed."""
+    try:
+        yield
+    except Exception as error:
+        stop = _interrupt_behind(error)
+        if stop is None:
+            raise
+        raise stop from None
+
+
+def _interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
 def leave_at_once() -> None:
     """From now on Ctrl-C ends the process in one line, without an exception."""
     _change(signal.default_int_handler, _leave)

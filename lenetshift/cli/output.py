@@ -13,6 +13,7 @@ from typing import Any
 from ..checks.errors import UsageError
 from ..checks.text import in_a_line, json_value, one_line
 from ..storage.files import reason, write_json
+from .interrupts import never_hidden
 
 
 def check_writable(files: Mapping[str, Path | str | None]) -> None:
@@ -64,7 +65,8 @@ def give(
     problems = []
     for path, write in files.items():
         try:
-            write()
+            with never_hidden():
+                write()
         except OSError as error:
             problems.append(f"cannot write {path}: {reason(error)}")
         except Exception as error:  # Matplotlib may raise anything

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import ROOT, python
+from command_line import ROOT, python, run
 
-from lenetshift.cli import interrupts
+from lenetshift.cli import doctor, interrupts, output
 
 REPRODUCE = "-m lenetshift.reproduce --quick --models lenet5 --no-page"
 COMMAND = [sys.executable, *REPRODUCE.split()]
@@ -60,6 +60,29 @@ def test_at_any_moment(tmp_path) -> None:
     ours, whole = (np.load(tmp_path / name / "predictions.npz") for name in ("run", "whole"))
     assert set(ours) == set(whole)
     assert all(np.array_equal(ours[name], whole[name]) for name in whole)
+
+
+def interrupted_import(*_: object) -> None:
+    """What an extension module of Matplotlib does that is interrupted while it initializes."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as stop:
+        raise ImportError("initialization failed") from stop
+
+
+def test_in_an_import_while_the_command_works(monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "run", interrupted_import)
+    assert run("doctor") == (interrupts.STATUS, "", "interrupted\n")
+
+
+def test_in_an_import_while_a_picture_is_written(tmp_path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        output.give("-", {}, "", {tmp_path / "a.png": interrupted_import})
+
+
+def test_an_error_that_is_no_interrupt_stays_what_it_is() -> None:
+    with pytest.raises(ImportError, match="damaged"), interrupts.never_hidden():
+        raise ImportError("damaged") from ValueError()
 
 
 SENDS_AT_THE_END = """
