@@ -17,7 +17,7 @@ The modules in the order in which to read them:
 - ``call``, ``places``, ``kernels``, ``whole``, ``rules``: how each operation changes a map;
 - ``executor``: one pass of the network over canvases;
 - ``rewriting``: convolutions take in the batch normalizations and clamps after them;
-- ``workers``, ``model``: chunks of images, memory;
+- ``workers``, ``memory``, ``model``: chunks of images, memory;
 - ``rounding``, ``comparison``, ``attempt``: the comparison with the plain method, and whether to share at
   all.
 """

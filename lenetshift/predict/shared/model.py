@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from .canvas import Frame
 from .executor import Pass, run_pass
 from .geometry import TooLarge
 from .graph import Graph
+from .memory import trim_if_grown
 from .rewriting import first_padding, rewritten
 from .workers import in_threads
 
@@ -80,12 +82,18 @@ class SharedModel:
         peak = max(1, first.peak_bytes)
         self.chunk = max(1, WORK_BYTES // peak)
         self.most_workers = 2 * MOST_BYTES // (peak * self.chunk)
+        self._logits, self._end = first.logits, first.end
         logits_bytes = first.logits.nbytes * len(self.frames)
         kept = frame.canvases(images[:1], self.margin).nbytes + logits_bytes
         self.block = max(self.chunk, BLOCK_BYTES // kept)
         affordable = TRIED_PRODUCTS // max(1, first.products * len(self.frames))
         self.n_tried = min(len(images), max(LEAST_TRIED, affordable))
-        self.tried = self.answer(images[: self.n_tried])
+        once = self.n_tried == len(self.frames) == 1
+        self.tried = self._as_answers(first) if once else self.answer(images[: self.n_tried])
+
+    def _as_answers(self, only: Pass) -> SharedAnswers:
+        """The answers of a pass over all windows."""
+        return SharedAnswers(only.logits.flip(1, 2), only.products, only.plain_products, only.end)
 
     def _fitting(self, image: Tensor) -> tuple[list[Frame], Pass]:
         """The parts of the grid that fit into memory, as few as possible, and a pass over the first."""
@@ -120,32 +128,46 @@ class SharedModel:
         return lost
 
     def _answer(self, images: Tensor) -> SharedAnswers:
-        n_columns = len(self.frame.grid.dx) // len(self.frames[0].grid.dx)
         n_threads = torch.get_num_threads()
         n_workers = n_threads if n_threads <= self.most_workers and not images.is_cuda else 1
-        passes = in_threads(self._passes, _shares(images, self.chunk, n_workers), n_workers)
-        every = [part for parts in passes for part in parts]
-        return SharedAnswers(
-            torch.cat([_together([p.logits for p in parts], n_columns) for parts in passes]),
-            sum(part.products for part in every),
-            sum(part.plain_products for part in every),
-            every[0].end,
+        # One tensor for all logits: many small ones between the maps that are freed would keep the C
+        # library from using that memory again.
+        logits = self._logits.new_empty(len(images), *self.frame.grid.shape, self._logits.shape[-1])
+        parts = _shares(len(images), self.chunk, n_workers)
+        passes = in_threads(
+            lambda part: self._answer_chunk(images[part], logits[part]), parts, n_workers
         )
+        products, plain_products = (sum(counts) for counts in zip(*passes, strict=True))
+        return SharedAnswers(logits, products, plain_products, self._end)
 
-    def _passes(self, images: Tensor) -> list[Pass]:
-        """A pass for each part of the grid."""
-        return [self._pass(frame, images) for frame in self.frames]
+    def _answer_chunk(self, images: Tensor, logits: Tensor) -> tuple[int, int]:
+        """A pass for each part of the grid, whose logits are written to ``logits [n, n_dy, n_dx, K]``; its
+        multiply-adds, and those of the patterns one by one."""
+        products = plain_products = 0
+        grid = self.frame.grid
+        for frame in self.frames:
+            n_dy, n_dx = frame.grid.shape
+            i, j = grid.dy.index(frame.grid.dy[0]), grid.dx.index(frame.grid.dx[0])
+            done = self._pass(frame, images)
+            # Windows come in descending order of shifts, logits in ascending order.
+            logits[:, i : i + n_dy, j : j + n_dx] = done.logits.flip(1, 2)
+            products += done.products
+            plain_products += done.plain_products
+            del done
+            trim_if_grown()
+        return products, plain_products
 
     def _pass(self, frame: Frame, images: Tensor, most_bytes: float = math.inf) -> Pass:
         canvases = frame.canvases(images, self.margin)
         return run_pass(self.graph, canvases, *frame.axes(self.margin), most_bytes)
 
 
-def _shares(images: Tensor, most: int, n: int) -> list[Tensor]:
-    """The images in chunks of at most ``most``, about equal, the same number for each of ``n`` workers."""
-    n_chunks = -(-len(images) // most)
-    n_chunks = min(len(images), -(-n_chunks // n) * n)
-    return list(images.tensor_split(n_chunks))
+def _shares(n_images: int, most: int, n: int) -> list[slice]:
+    """Images in chunks of at most ``most``, about equal, the same number for each of ``n`` workers."""
+    n_chunks = -(-n_images // most)
+    n_chunks = min(n_images, -(-n_chunks // n) * n)
+    ends = [k * n_images // n_chunks for k in range(n_chunks + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
 
 
 def _parts(grid: ShiftGrid) -> Iterator[list[ShiftGrid]]:
@@ -164,16 +186,3 @@ def _divisors(n: int) -> list[int]:
 def _cut(shifts: range, n: int) -> list[range]:
     size = len(shifts) // n
     return [shifts[k : k + size] for k in range(0, len(shifts), size)]
-
-
-def _together(parts: list[Tensor], n_columns: int) -> Tensor:
-    """The logits of parts of the grid as those of the grid, ``[n, n_dy, n_dx, K]``.
-
-    Windows come in descending order of shifts, answers in ascending order.
-    """
-    parts = [part.flip(1, 2) for part in parts]
-    rows = [
-        torch.cat(parts[first : first + n_columns], 2) if n_columns > 1 else parts[first]
-        for first in range(0, len(parts), n_columns)
-    ]
-    return torch.cat(rows, 1)
