@@ -17,6 +17,12 @@ from .numbers import finite_numbers, whole_number
 IMAGE_DTYPES = (torch.uint8, *HALF_FLOATS, *FLOATS)
 """The dtypes that images may have."""
 
+_CHANNELS_LAST, _LEAST_SIDE = (1, 3, 4), 8
+"""The numbers of channels by which images with channels last are known, and the least height and width."""
+
+_OVERSHOOT = 0.1
+"""How far outside 0..1 pixels may lie that are not normalised: bicubic resizing goes a little beyond."""
+
 Fill = str | float | Sequence[float]
 """What uncovered pixels hold: one number, one per channel, or ``"circular"``."""
 
@@ -46,12 +52,66 @@ def check_images(images: object) -> Tensor:
             describe_array(images),
             f"{dtypes} [N, H, W] or [N, C, H, W], a dense tensor or an array",
         )
+    if tensor.dim() == 4 and _has_channels_last(tensor.shape):
+        turned = "permute" if isinstance(images, Tensor) else "transpose"
+        raise ArgumentError(
+            "images",
+            f"{describe_array(images)}, channels last",
+            f"[N, C, H, W]: images.{turned}(0, 3, 1, 2) gives it",
+        )
     tensor = tensor.detach() if tensor.requires_grad else tensor
     if tensor.is_floating_point() and len(tensor):
         low, high = torch.aminmax(tensor)  # NaN if there is one
         if not (math.isfinite(low) and math.isfinite(high)):
             raise ArgumentError("images", f"values from {low:g} to {high:g}", "finite ones")
     return tensor
+
+
+def _has_channels_last(shape: Sequence[int]) -> bool:
+    """Whether this is the shape ``[N, H, W, C]``."""
+    return shape[3] in _CHANNELS_LAST and min(shape[1:3]) >= _LEAST_SIDE
+
+
+def odd_range(images: Tensor, fill: object, crop: object) -> str:
+    """What is odd about the range of floating-point images, in a sentence; empty if nothing is.
+
+    Args:
+        images: as :func:`check_images` returns them.
+        fill, crop: as for :func:`lenetshift.predict_shifts`.
+    """
+    if not images.is_floating_point() or not len(images):
+        return ""
+    low, high = (float(value) for value in torch.aminmax(images))
+    if low >= -_OVERSHOOT:
+        if high <= 1 + _OVERSHOOT:
+            return ""
+        return (
+            f"images: got floating-point values in {low:.4g}..{high:.4g}, which the model gets as they are, "
+            "expected 0..1: only uint8 images are divided by 255; 0 is black"
+        )
+    blank = check_fill_alone(fill)
+    if crop is not None or isinstance(blank, str) or any(blank):
+        return ""
+    return (
+        f"images: got values in {low:.4g}..{high:.4g}, which look normalised: fill=0 is then not black but "
+        f"{_shade(images)}"
+    )
+
+
+def _shade(images: Tensor) -> str:
+    """What 0 is in normalised images if the lowest value of each channel is black and the highest white, and
+    the fill that is black."""
+    channels = images.reshape(len(images), -1, *images.shape[-2:]).float()
+    low, high = channels.amin((0, 2, 3)), channels.amax((0, 2, 3))
+    levels = (255 * -low / (high - low).clamp(min=1e-9)).clamp(0, 255).round().int().tolist()
+    fills = [f"{value:.4g}" for value in low.tolist()]
+    if len(fills) == 1:
+        shade, fill = f"grey {levels[0]} of 255", fills[0]
+    elif len(fills) <= max(_CHANNELS_LAST):
+        shade, fill = f"the colour {tuple(levels)} of 255", f"({', '.join(fills)})"
+    else:
+        shade, fill = "something between", "the lowest value of each channel"
+    return f"{shade}; normalise by transform=, or give fill={fill}"
 
 
 def _has_other_floats(images: object) -> bool:

@@ -14,10 +14,10 @@ from ..checks.choices import EVALUATION_METHODS, REPORT_DX, REPORT_DY
 from ..checks.errors import NotAvailable, UsageError
 from ..checks.text import in_a_line, one_line
 from . import interrupts
+from .network_options import add_network, network_of
 from .options import (
     FILE,
     USUAL_STATUS,
-    a_path,
     add_data,
     add_device_and_threads,
     add_json,
@@ -31,8 +31,6 @@ from .output import check_writable, give
 from .streams import say
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ..api import Dataset, Evaluation, Normalize
     from ..metrics import Interval
     from ..metrics.evaluation import Row
@@ -41,8 +39,9 @@ DESCRIPTION = (
     "Run a network on the test images of a data set under every shift of a grid, and measure how robust "
     "its answers are: accuracy, worst case, flips, consistency, each with an interval over images."
     "\n\n"
-    "The file of --model is Python code of yours, and is executed. Files with weights are never "
-    "executed: those named .safetensors are read as such, others with torch.load(weights_only=True)."
+    "What --model names is executed: Python code, and the code in a TorchScript or torch.export archive too. "
+    "Files with weights are never executed: those named .safetensors are read as such, others with "
+    "torch.load(weights_only=True). No weights are downloaded."
 )
 EXAMPLE = (
     "evaluate --model net.py:Net --weights net.safetensors --mean 0.1307 --std 0.3081 \\\n"
@@ -54,22 +53,7 @@ NEEDS = ("lenetshift.api",)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    network = parser.add_argument_group("network (one of --model and --checkpoint)")
-    which = network.add_mutually_exclusive_group(required=True)
-    add_path(
-        which, "--model", FILE, type=_model, metavar="FILE.py:NAME",
-        help="a class of torch.nn.Module that takes no arguments, a function without arguments that "
-        "returns a module, or a module itself; it takes [B, 1, 28, 28] and gives logits [B, K]",
-    )  # fmt: skip
-    add_path(
-        which, "--checkpoint", FILE, metavar="FILE",
-        help="checkpoint in a result folder, such as results/checkpoints/lenet5.pt",
-    )  # fmt: skip
-    add_path(
-        network, "--weights", FILE, metavar="FILE",
-        help="state dict for --model, or a file that has one under state_dict (default: the weights "
-        "that the module is made with)",
-    )  # fmt: skip
+    add_network(parser)
     asked = parser.add_argument_group("input")
     add_data(asked, "; its test images are used")
     asked.add_argument(
@@ -125,15 +109,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _model(text: str) -> tuple[str, str]:
-    file, colon, name = text.rpartition(":")
-    if not colon or not file or not name.isidentifier():
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}, expected a file and a name in it, such as net.py:Net"
-        )
-    return str(a_path(file)), name
-
-
 def _fill(text: str) -> float | str:
     return text if text == "circular" else _number(text)
 
@@ -148,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, and give the results."""
     from ..api import ShiftGrid, evaluate_shifts
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
-    from .networks import of_a_person
+    from .networks.own_code import of_a_person
 
     start = time.perf_counter()
     if not 0 < args.level < 1:
@@ -166,14 +141,16 @@ def run(args: argparse.Namespace) -> int:
     set_threads(args.threads)
     device = pick_device(args.device)
     data = _test_set(args)
-    model, name = _network(args)
+    network = network_of(args)
+    model, name = network.module, network.title
+    batch_size = network.batch_size if args.batch_size is None else args.batch_size
     with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
         model = model.to(device)
     with of_a_person(f"argument --model: {name} fails"), naming_options():
         evaluation = evaluate_shifts(
             model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
             crop=None if args.crop is None else tuple(args.crop), transform=transform,
-            batch_size=args.batch_size, return_logits=args.scores, progress=not args.no_progress,
+            batch_size=batch_size, return_logits=args.scores, progress=not args.no_progress,
         )  # fmt: skip
     rows, interrupted = evaluation.rows(), False
     try:
@@ -229,22 +206,6 @@ def _test_set(args: argparse.Namespace) -> Dataset:
     return data.subset(args.images)
 
 
-def _network(args: argparse.Namespace) -> tuple[nn.Module, str]:
-    """The network and its name."""
-    from .networks import load_checkpoint_model, load_model, load_weights
-
-    if args.checkpoint is not None:
-        if args.weights is not None:
-            raise UsageError("argument --weights: not with --checkpoint, which has its own")
-        model, checkpoint = load_checkpoint_model(args.checkpoint)
-        return model, checkpoint.model
-    file, name = args.model
-    model = load_model(file, name)
-    if args.weights is not None:
-        load_weights(model, args.weights)
-    return model, name
-
-
 def _interval(evaluation: Evaluation, metric: str, level: float) -> Interval | None:
     """A metric's interval; None if this evaluation has none."""
     try:
@@ -262,7 +223,7 @@ def _value(
 ) -> dict[str, Any]:
     """What the JSON holds."""
     return {
-        "model": name if args.model is None else ":".join(args.model),
+        "model": name if args.model is None else str(args.model),
         "weights": None if args.weights is None else str(args.weights),
         "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
         "data": None if args.data is None else str(args.data),

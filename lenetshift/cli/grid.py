@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from ..figures.layout import save_figure
     from ..figures.moved_image import shift_figure
     from .machine import check_isa, check_matplotlib
-    from .networks import load_checkpoint_model
+    from .networks.checkpoints import load_checkpoint_model
 
     check_isa()
     model, checkpoint = load_checkpoint_model(args.checkpoint)

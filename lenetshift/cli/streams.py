@@ -104,14 +104,6 @@ def _fill_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
 
 
-@contextlib.contextmanager
-def printing_aside() -> Iterator[None]:
-    """Send what other people's code prints to standard error, since standard output is for results, and
-    restore the streams if it replaces them."""
-    with contextlib.redirect_stdout(sys.stderr), contextlib.redirect_stderr(sys.stderr):
-        yield
-
-
 def say(text: str) -> None:
     """Print a text in one line on standard error."""
     print(one_line(text), file=sys.stderr, flush=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,22 @@ from ..checks.describe import describe, describe_array, dtype_name
 from ..checks.errors import ArgumentError
 from ..checks.images import check_images
 from ..checks.predictions import check_labels
+from ..shifts import ShiftGrid
 from .dataset import Dataset
+from .pairs import AT_ONCE, Items, batches_of_items, is_map_style, pair_of
 
-Batches = Iterable[tuple[Array, Array]]
+Batches = Iterable[tuple[Array, Array] | Mapping[str, Array]]
 
 
 def batches_of(
-    images: Array | Dataset | Batches, labels: Array | None
+    images: Array | Dataset | Items | Batches, labels: Array | None
 ) -> tuple[Iterator[tuple[Tensor, NDArray[np.int64]]], int | None, Tensor | None]:
     """Images and labels as batches, whatever form they have.
 
     Args:
-        images: ``[N, H, W]`` or ``[N, C, H, W]``, a tensor or an array; a Dataset; or an iterable of
-            batches ``(images, labels)`` whose images have one size and dtype.
+        images: ``[N, H, W]`` or ``[N, C, H, W]``, a tensor or an array; a Dataset; a map-style dataset
+            of torch or of Hugging Face; or an iterable of batches ``(images, labels)`` whose images have
+            one size and dtype.
         labels: integers ``[N]`` if ``images`` is a tensor or an array, else None.
 
     Returns:
@@ -41,6 +45,8 @@ def batches_of(
     if isinstance(images, Dataset) and labels is None:
         dataset = images
         images, labels = dataset.images, dataset.labels
+    if isinstance(labels, ShiftGrid):
+        raise ArgumentError("labels", "ShiftGrid", _without_labels(images))
     if isinstance(images, (Tensor, np.ndarray)):
         checked = check_images(images)
         n = len(checked)
@@ -50,19 +56,44 @@ def batches_of(
         if not n:
             raise ArgumentError("images", describe_array(images), "at least one image")
         return iter([(checked, truth)]), 1, checked
-    if not isinstance(images, Iterable):
-        raise ArgumentError("images", describe(images), "images or an iterable of (images, labels)")
+    if not is_map_style(images):
+        _check_iterable(images)
     if labels is not None:
         raise ArgumentError(
             "labels",
             describe_array(labels),
             f"none with {describe(images)}, whose batches must be (images, labels)",
         )
-    n_batches = None
+    if is_map_style(images):
+        n_batches = -(-len(images) // AT_ONCE)
+        return _checked(batches_of_items(images), n_batches), n_batches, None
+    assert isinstance(images, Iterable)
+    return _checked(images, _length(images)), _length(images), None
+
+
+def _check_iterable(images: object) -> None:
+    is_path = isinstance(images, (str, os.PathLike))
+    if is_path or not isinstance(images, Iterable):
+        unread = ": files must have been read" if is_path else ""
+        expected = f"images or an iterable of (images, labels){unread}"
+        raise ArgumentError("images", describe(images), expected)
+
+
+def _length(batches: Iterable[Any]) -> int | None:
+    """The number of batches; None if it is not known."""
     # A generator or a DataLoader of a stream has no length; other objects may raise any error.
     with contextlib.suppress(Exception):
-        n_batches = len(images)  # type: ignore[arg-type]
-    return _checked(images, n_batches), n_batches, None
+        return len(batches)  # type: ignore[arg-type]
+    return None
+
+
+def _without_labels(images: object) -> str:
+    """What is expected in place of a grid that was passed where labels belong."""
+    n = len(images) if isinstance(images, (Tensor, np.ndarray)) else None
+    expected = (
+        f"integers [{n}], one per image" if n is not None else f"none with {describe(images)}"
+    )
+    return f"{expected}: pass the grid as grid="
 
 
 def _checked(
@@ -72,14 +103,10 @@ def _checked(
     first: Tensor | None = None
     n = 0
     for n, batch in enumerate(batches, 1):
-        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            got = (
-                f"{len(batch)} items" if isinstance(batch, (tuple, list)) else describe_array(batch)
-            )
-            raise ArgumentError(f"batch {n}", got, "a pair (images, labels)")
+        pictures, truth = pair_of(batch, f"batch {n}", "a pair (images, labels)")
         try:
-            images = check_images(batch[0])
-            labels = check_labels(batch[1], len(images))
+            images = check_images(pictures)
+            labels = check_labels(truth, len(images))
         except ArgumentError as error:
             raise ArgumentError(f"batch {n}: {error.name}", error.got, error.expected) from error
         if not len(images):

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..checks.arrays import Array
 from ..checks.images import Fill
 from ..data.batches import Batches, batches_of
 from ..data.dataset import Dataset
+from ..data.pairs import Items
 from ..predict.evaluator import ShiftEvaluator
+from ..predict.functions import Model
 from ..predict.plain import Transform
 from ..predict.progress import Progress
 from ..shifts import ShiftGrid
@@ -27,8 +29,8 @@ _LABELS_NAMED = 5
 
 
 def evaluate_shifts(
-    model: nn.Module,
-    images: Array | Dataset | Batches,
+    model: Model,
+    images: Array | Dataset | Items | Batches,
     labels: Array | None = None,
     grid: ShiftGrid = ShiftGrid(),  # noqa: B008 (immutable)
     *,
@@ -46,8 +48,11 @@ def evaluate_shifts(
         model: as for :func:`predict_shifts`, like ``method``, ``fill``, ``crop``, ``transform`` and
             ``batch_size``.
         images: ``[N, H, W]`` or ``[N, C, H, W]``, a tensor or an array, with ``labels``; or a
-            :class:`Dataset`, which has labels; or an iterable of batches ``(images, labels)``, such
-            as a DataLoader, whose images have one size and dtype. N >= 1.
+            :class:`Dataset`, which has labels; or a map-style dataset of torch or of Hugging Face, whose
+            items are ``(image, label)``; or an iterable of batches ``(images, labels)``, such as a
+            DataLoader. The images have one size and dtype. An item or a batch may also be a dict with one
+            of the keys ``image``, ``images``, ``pixel_values``, ``img`` and one of ``label``, ``labels``,
+            ``target``. N >= 1.
         labels: integers ``[N]``, within int64; None if they come with the images.
         grid: the shifts, in pixels.
         return_logits: whether to keep the logits, which ``score_change`` needs: N * n_dy * n_dx * K
@@ -60,15 +65,15 @@ def evaluate_shifts(
             which batch.
 
     Warns:
-        UserWarning: the model gives a single output, so that it always answers 0; there are labels
-            outside 0..K - 1, which it never answers; or logits are NaN or infinite.
+        UserWarning: as for :func:`predict_shifts`; the model gives a single output, so that it always answers
+            0; there are labels outside 0..K - 1, which it never answers; or logits are NaN or infinite.
 
     >>> import lenetshift
     >>> test = lenetshift.load_mnist()[1].subset(100)
     >>> grid = lenetshift.ShiftGrid(range(-1, 2), range(1))
     >>> evaluation = lenetshift.evaluate_shifts(lenetshift.build_model("mlp", seed=0), test, grid=grid)
     >>> print(evaluation.heading()[0])
-    100 images, 3 shifts (dx -1..1, dy 0..0)
+    100 images, 3 shifts (dx -1..1, dy 0..0), fill 0
     >>> evaluation.method, tuple(evaluation.predictions.shape)
     ('fused', (100, 1, 3))
     """

@@ -93,7 +93,7 @@ class Evaluation:
     >>> predictions = np.array([[[3, 3, 8]], [[5, 5, 5]]])  # two images, dx = -1, 0, 1
     >>> evaluation = Evaluation(predictions, np.array([3, 5]), ShiftGrid(range(-1, 2), range(1)))
     >>> print(evaluation)  # doctest: +ELLIPSIS
-    2 images, 3 shifts (dx -1..1, dy 0..0)
+    2 images, 3 shifts (dx -1..1, dy 0..0), fill 0
       unmoved accuracy               100.0 %
       moved accuracy                  83.3 %
       worst case accuracy             50.0 %
@@ -250,7 +250,9 @@ class Evaluation:
     def heading(self) -> list[str]:
         """What was evaluated and, if known, how, in a line each."""
         shifts = f"dx {span(self.grid.dx)}, dy {span(self.grid.dy)}"
-        line = f"{len(self):,} images, {len(self.grid)} shifts ({shifts})"
+        crop = self.crop
+        frame = f"fill {self.fill}" if crop is None else f"crop {crop[0]} x {crop[1]}"
+        line = f"{len(self):,} images, {len(self.grid)} shifts ({shifts}), {frame}"
         return [line] if self.reason is None else [line, self.reason]
 
     def __str__(self) -> str:

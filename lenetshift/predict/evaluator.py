@@ -22,15 +22,17 @@ from ..checks.arrays import Array
 from ..checks.choices import EVALUATION_METHODS
 from ..checks.describe import describe, dtype_name
 from ..checks.errors import MethodError
-from ..checks.images import Fill, check_images
+from ..checks.images import Fill, check_images, odd_range
 from ..checks.numbers import check_batch_size
 from ..checks.types import check_callable, check_choice, check_flag, check_type
+from ..checks.warn import warn_user
 from ..models.dtypes import device_of, input_dtypes
 from ..models.fused import fused_name, packed_parameters, sums_stay_finite
 from ..models.table import BY_NAME, FUSED
 from ..shifts import ShiftGrid
 from . import fused, plain
 from .answers import Answers, Collected
+from .functions import FunctionModel, Model, as_module
 from .modes import eval_mode
 from .patterns import Patterns, frame_of
 from .plain import PlainModel, Transform, default_batch_size
@@ -65,7 +67,7 @@ class ShiftEvaluator:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         grid: ShiftGrid = ShiftGrid(),  # noqa: B008 (immutable)
         *,
         method: str = "auto",
@@ -74,13 +76,14 @@ class ShiftEvaluator:
         transform: Transform | None = None,
         batch_size: int | None = None,
     ) -> None:
-        check_type("model", model, nn.Module)
         check_type("grid", grid, ShiftGrid)
         check_choice("method", method, EVALUATION_METHODS)
         check_callable("transform", transform)
-        self.model, self.grid, self.method, self.transform = model, grid, method, transform
+        self.model = as_module(model)
+        self.grid, self.method, self.transform = grid, method, transform
         self.fill, self.crop = copy.deepcopy(fill), crop  # lists and arrays may change
         self.batch_size = None if batch_size is None else check_batch_size(batch_size)
+        self._has_warned = False
         self._plain_models: dict[Any, tuple[PlainModel, torch.dtype]] = {}  # by kind of the images
 
     def answer(
@@ -104,6 +107,7 @@ class ShiftEvaluator:
         check_flag("return_logits", return_logits)
         check_callable("on_progress", on_progress)
         frame = frame_of(pictures, self.grid, self.fill, self.crop)
+        self._warn_of_odd_range(pictures)
         obstacle = self._obstacle_to_fused(pictures, frame)
         if self.method == "fused" and obstacle:
             raise MethodError("fused", obstacle)
@@ -125,6 +129,13 @@ class ShiftEvaluator:
                         raise MethodError(self.method, reason) from obstacle_to_it
             plain.answer(model, patterns, collected, counter)
         return collected.answers("plain", f"plain: {reason}{dtype}")
+
+    def _warn_of_odd_range(self, pictures: Tensor) -> None:
+        """Warn once if the pixels are probably not what the fill or the model takes them for."""
+        oddity = "" if self._has_warned else odd_range(pictures, self.fill, self.crop)
+        if oddity:
+            self._has_warned = True
+            warn_user(oddity)
 
     def _obstacle_to_fused(self, pictures: Tensor, frame: Frame) -> str | None:
         """Why the model's fused op cannot be used, the end of a sentence; None if it can."""
@@ -158,7 +169,8 @@ class ShiftEvaluator:
 
         Of several dtypes that a model may take, it is the first in which the model answers.
         """
-        device = device_of(self.model)
+        of_a_function = isinstance(self.model, FunctionModel)
+        device = pictures.device if of_a_function else device_of(self.model)
         kind = (*pictures.shape[1:], pictures.dtype)
         if kind in self._plain_models:
             model, dtype = self._plain_models[kind]

@@ -14,6 +14,7 @@ from .answers import Collected
 from .patterns import Patterns
 from .progress import ImageCounter
 from .shared.canvas import contiguous
+from .shared.outputs import logits_of
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -47,7 +48,8 @@ class PlainModel:
     """A model as a function of patterns: transformed first, in batches of one size, the output checked.
 
     Args:
-        model: a module in eval mode, or a function; takes ``[B, C, h, w]``, gives ``[B, K]``.
+        model: a module in eval mode, or a function; takes ``[B, C, h, w]``, gives ``[B, K]``, alone or in an
+            output in which :func:`logits_of` finds it.
         transform: applied to ``[B, C, h, w]`` first; None is nothing.
         batch_size: patterns per forward pass, neither more nor less.
     """
@@ -74,7 +76,7 @@ class PlainModel:
         n = len(batch)
         seen = batch if self.transform is None else self._transformed(batch)
         try:
-            output: Tensor = self.model(seen)
+            output: Tensor = logits_of(self.model(seen))
         except Exception as error:
             if self._n_classes is None and hasattr(error, "add_note"):  # from Python 3.11 on
                 error.add_note(

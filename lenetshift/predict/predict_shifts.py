@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..checks.arrays import Array
 from ..checks.images import Fill
 from ..shifts import ShiftGrid
 from .evaluator import ShiftEvaluator
+from .functions import Model
 from .plain import Transform
 
 
 @overload
 def predict_shifts(
-    model: nn.Module,
+    model: Model,
     images: Array,
     grid: ShiftGrid = ...,
     *,
@@ -30,7 +31,7 @@ def predict_shifts(
 
 @overload
 def predict_shifts(
-    model: nn.Module,
+    model: Model,
     images: Array,
     grid: ShiftGrid = ...,
     *,
@@ -44,7 +45,7 @@ def predict_shifts(
 
 
 def predict_shifts(
-    model: nn.Module,
+    model: Model,
     images: Array,
     grid: ShiftGrid = ShiftGrid(),  # noqa: B008 (immutable)
     *,
@@ -62,9 +63,11 @@ def predict_shifts(
     float32, or to the dtype of the model's parameters if the model does not take float32.
 
     Args:
-        model: takes ``[B, C, h, w]``, pixels in 0..1 after the ``transform``; gives logits ``[B, K]``. It is
-            left as it was, including its training mode. Several threads may evaluate one model, but not while
-            another trains it: a module has one mode for all threads.
+        model: takes ``[B, C, h, w]``, pixels in 0..1 after the ``transform``; gives logits ``[B, K]``,
+            or an output with the attribute or key ``logits``. A module is left as it was, including its
+            training mode. Several threads may evaluate one model, but not while another trains it: a module
+            has one mode for all threads. A function is called as it is, on the images' device: the modules
+            that it uses must be in eval mode already.
         images: ``[N, H, W]`` (one channel) or ``[N, C, H, W]``, uint8 (divided by 255) or floating-point
             (used as they are, finite); a tensor or an array, contiguous or not.
         grid: the shifts, in pixels: |dx| < W and |dy| < H.
@@ -94,6 +97,10 @@ def predict_shifts(
     Raises:
         ValueError: an argument, or an output of model or transform, is not as described; or the method is not
             possible, with the reason.
+
+    Warns:
+        UserWarning: floating-point images look normalised, so that ``fill=0`` is not black; or reach far
+            above 1, where uint8 images would have been divided by 255.
 
     Example:
         A model that answers with the column of the brightest pixel, and an image with one bright pixel:

@@ -274,7 +274,10 @@ def test_numpy_numbers_give_the_same_run_as_pythons() -> None:
             lambda x: lenetshift.position_biased(Dataset(x, ONES), [(3, (1, 0))]),
             "rule: got list, expected a Mapping",
         ),
-        (lambda x: predict_shifts(MLP, x), "model: got type, expected a Module"),
+        (
+            lambda x: predict_shifts(MLP, x),
+            "model: got type, expected a Module or a function, such as MLP()",
+        ),
         (lambda x: predict_shifts(MLP(), x, (11, 5)), "grid: got tuple, expected a ShiftGrid"),
         (
             lambda x: predict_shifts(MLP(), x.tolist()),

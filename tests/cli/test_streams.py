@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from command_line import ROOT
 
-from lenetshift.cli.streams import GuardedStream, guarded_streams, printing_aside, say
+from lenetshift.cli.networks.own_code import printing_aside
+from lenetshift.cli.streams import GuardedStream, guarded_streams, say
 from lenetshift.reproduce import __main__ as reproduce
 
 LOST = "python -m lenetshift.reproduce: standard output is lost: "

@@ -265,7 +265,7 @@ def test_to_dict_is_json() -> None:
 def test_print_shows_consistency_below_the_accuracy() -> None:
     evaluation = evaluate(DIGITS)
     lines = str(evaluation).splitlines()
-    assert lines[0] == "50 images, 15 shifts (dx -2..2, dy -1..1)"
+    assert lines[0] == "50 images, 15 shifts (dx -2..2, dy -1..1), fill 0"
     assert lines[1] == evaluation.reason
     names = [line.split("  ")[1] for line in lines[2:]]
     assert names.index("moved accuracy") < names.index("consistency")

@@ -13,7 +13,8 @@ from pathlib import Path
 from torch import nn
 
 from lenetshift.checks.errors import DataError, Differs, StorageError, UsageError
-from lenetshift.cli.networks import load_model, load_weights
+from lenetshift.cli.networks.fitting import load_weights
+from lenetshift.cli.networks.python_code import load_model
 from lenetshift.data.idx import read_idx
 from lenetshift.reproduce.checkpoints import read_checkpoint
 from lenetshift.reproduce.results import read_results

@@ -11,8 +11,8 @@ The modules in the order in which to read them:
 
 - ``canvas``: images on canvases, their windows, fills and crops;
 - ``geometry``, ``maps``: tables of lines, and how layers change a map;
-- ``private``, ``recorder``, ``tape``, ``naming``: a copy of the network is run and its operations are
-  recorded;
+- ``private``, ``recorder``, ``tape``, ``naming``, ``outputs``: a copy of the network is run and its
+  operations are recorded;
 - ``graph``, ``joining``, ``by_image``: what several recordings have in common, image by image;
 - ``call``, ``places``, ``kernels``, ``whole``, ``rules``: how each operation changes a map;
 - ``executor``: one pass of the network over canvases;

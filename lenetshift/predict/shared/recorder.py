@@ -20,6 +20,7 @@ from .geometry import NotShared
 from .graph import Graph
 from .joining import Recording, joined
 from .naming import Namer, described
+from .outputs import logits_of
 from .private import private_copy
 from .rounding import agree
 from .tape import Tape, oddity, tensors
@@ -139,7 +140,7 @@ def _recorded(network: nn.Module, images: Tensor, prefix: str) -> tuple[Recordin
             _FunctionMode(tape, namer),
             _DispatchMode(tape),
         ):
-            output = copied(images)
+            output = logits_of(copied(images))
     except Exception as error:
         if tape.obstacle is None:
             raise NotShared(f"it cannot be recorded: {described(error)}") from error
