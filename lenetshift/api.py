@@ -10,6 +10,7 @@ from .data.load import load_mnist
 from .data.moving import jitter, position_biased
 from .data.normalize import Normalize
 from .metrics import summarize
+from .metrics.comparison import Comparison, compare
 from .metrics.evaluate_shifts import evaluate_shifts
 from .metrics.evaluation import Evaluation
 from .models.build import build_model
@@ -27,6 +28,7 @@ __all__ = [
     "C3_TABLE",
     "MLP",
     "Answers",
+    "Comparison",
     "Config",
     "DataError",
     "Dataset",
@@ -38,6 +40,7 @@ __all__ = [
     "ShiftGrid",
     "SymmetricLeNet5",
     "build_model",
+    "compare",
     "evaluate_shifts",
     "from_masked_dense",
     "isa",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from .arrays import Array, as_array, as_dense, dense, extremes
-from .describe import describe, describe_array
+from .describe import describe, describe_array, shown
 from .errors import ArgumentError
 
 MAX_INT64 = 2**63 - 1
@@ -96,3 +98,16 @@ def check_lost_ink(name: str, lost: Array | None, shape: tuple[int, ...]) -> NDA
         if not (low >= 0 and high <= 1):
             raise ArgumentError(name, f"values from {low:g} to {high:g}", "fractions in 0..1")
     return array
+
+
+def check_class_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The names of classes 0, 1, ... as a tuple, or None if there are none; ArgumentError unless they are
+    texts in a sequence that is not itself a text."""
+    if names is None:
+        return None
+    if not isinstance(names, Sequence) or isinstance(names, (str, bytes)) or not names:
+        raise ArgumentError("class_names", shown(names), "a sequence of texts, one for each class")
+    for label, name in enumerate(names):
+        if not isinstance(name, str):
+            raise ArgumentError(f"class_names[{label}]", shown(name), "a text")
+    return tuple(str(name) for name in names)

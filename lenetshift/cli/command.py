@@ -26,6 +26,7 @@ COMMANDS = {
     "study": "test the report's numbers and claims over many seeds",
     "verify": "recompute everything in a study's dossier",
     "evaluate": "run a network of your own, or a checkpoint, under every shift",
+    "compare": "say which of two evaluated networks is more robust",
     "grid": "draw one test image under every shift, with a checkpoint's answers",
     "page": "write report.html from a finished result folder",
     "bench": "measure this package against plain PyTorch on this machine",

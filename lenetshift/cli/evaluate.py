@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -11,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checks.choices import EVALUATION_METHODS, REPORT_DX, REPORT_DY
-from ..checks.errors import NotAvailable, UsageError
-from ..checks.text import in_a_line, one_line
+from ..checks.errors import UsageError
+from ..checks.text import one_line
 from . import interrupts
+from .intervals import add_intervals, check_level, with_intervals
+from .limits import FAILED, add_limits, failures, limits_of
 from .network_options import add_network, network_of
 from .options import (
     FILE,
@@ -22,9 +23,10 @@ from .options import (
     add_device_and_threads,
     add_json,
     add_path,
-    is_number,
+    finite_number,
     naming_options,
     picture,
+    saved_evaluation,
     shift_range,
 )
 from .output import check_writable, give
@@ -32,7 +34,6 @@ from .streams import say
 
 if TYPE_CHECKING:
     from ..api import Dataset, Evaluation, Normalize
-    from ..metrics import Interval
     from ..metrics.evaluation import Row
 
 DESCRIPTION = (
@@ -47,7 +48,9 @@ EXAMPLE = (
     "evaluate --model net.py:Net --weights net.safetensors --mean 0.1307 --std 0.3081 \\\n"
     "        --dx -6 6 2 --dy -2 2 --json result.json --plot accuracy.png"
 )
-STATUS = USUAL_STATUS
+STATUS = USUAL_STATUS.replace(
+    "0 done,", f"0 done, {FAILED} done, but a metric is beyond its limit,"
+)
 NEEDS = ("lenetshift.api",)
 
 
@@ -77,10 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the network sees only the middle H x W pixels, behind which the image moves",
     )  # fmt: skip
     asked.add_argument(
-        "--mean", type=_number, nargs="+", metavar="X",
+        "--mean", type=finite_number, nargs="+", metavar="X",
         help="with --std: pixels in 0..1 become (pixel - mean) / std before the network",
     )  # fmt: skip
-    asked.add_argument("--std", type=_number, nargs="+", metavar="X", help="with --mean")
+    asked.add_argument("--std", type=finite_number, nargs="+", metavar="X", help="with --mean")
     how = parser.add_argument_group("method")
     how.add_argument(
         "--method", choices=EVALUATION_METHODS, default=EVALUATION_METHODS[0],
@@ -98,25 +101,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device_and_threads(how)
     how.add_argument("--no-progress", action="store_true", help="no bar, even on a terminal")
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--level", type=_number, default=0.95, metavar="X", help="confidence level of the intervals"
-    )
-    output.add_argument("--no-intervals", action="store_true", help="compute no intervals")
+    add_intervals(output)
     add_json(output, "all results, with the accuracy at every shift and for each class,")
+    add_path(
+        output, "--save", FILE, type=saved_evaluation, metavar="FILE.npz",
+        help="write the evaluation itself, with every answer, for `lenetshift compare` and for "
+        "lenetshift.Evaluation.load",
+    )  # fmt: skip
     add_path(
         output, "--plot", FILE, type=picture, metavar="FILE",
         help="draw the accuracy at every shift, as .png or .svg",
     )  # fmt: skip
+    add_limits(output)
 
 
 def _fill(text: str) -> float | str:
-    return text if text == "circular" else _number(text)
-
-
-def _number(text: str) -> float:
-    if not is_number(text) or not math.isfinite(float(text)):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
-    return float(text)
+    return text if text == "circular" else finite_number(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -126,9 +126,9 @@ def run(args: argparse.Namespace) -> int:
     from .networks.own_code import of_a_person
 
     start = time.perf_counter()
-    if not 0 < args.level < 1:
-        raise UsageError(f"argument --level: got {args.level:g}, expected a number between 0 and 1")
-    check_writable({"--json": args.json, "--plot": args.plot})
+    check_level(args.level)
+    limits = limits_of(args)
+    check_writable({"--json": args.json, "--save": args.save, "--plot": args.plot})
     with naming_options():
         grid = ShiftGrid(
             shift_range("--dx", args.dx, steps=True), shift_range("--dy", args.dy, steps=True)
@@ -151,25 +151,23 @@ def run(args: argparse.Namespace) -> int:
             model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
             crop=None if args.crop is None else tuple(args.crop), transform=transform,
             batch_size=batch_size, return_logits=args.scores, progress=not args.no_progress,
+            name=name,
         )  # fmt: skip
-    rows, interrupted = evaluation.rows(), False
-    try:
-        if not args.no_intervals:
-            rows = [
-                row._replace(interval=_interval(evaluation, row.name, args.level)) for row in rows
-            ]
-    except KeyboardInterrupt:
-        interrupted = True
-        say("interrupted: without intervals")
+    rows, interrupted = with_intervals(evaluation, evaluation.rows(), args)
     value = _value(args, name, evaluation, rows)
-    text = _text(name, evaluation, rows, args.level)
-    pictures = {} if args.plot is None else {args.plot: partial(_draw, args.plot, name, evaluation)}
-    give(args.json, value, text, pictures)
+    text = _text(evaluation, rows, args.level)
+    files = {} if args.save is None else {args.save: partial(evaluation.save, args.save)}
+    if args.plot is not None:
+        files[args.plot] = partial(_draw, args.plot, name, evaluation)
+    give(args.json, value, text, files)
     if interrupted:
         return interrupts.STATUS
     if args.json != "-":
         print(f"{time.perf_counter() - start:.1f} s in all")
-    return 0
+    beyond = failures(limits, evaluation)
+    for line in beyond:
+        say(f"{args.prog}: {line}")
+    return FAILED if beyond else 0
 
 
 def _one_or_several(fill: list[float | str]) -> Any:
@@ -206,22 +204,13 @@ def _test_set(args: argparse.Namespace) -> Dataset:
     return data.subset(args.images)
 
 
-def _interval(evaluation: Evaluation, metric: str, level: float) -> Interval | None:
-    """A metric's interval; None if this evaluation has none."""
-    try:
-        with interrupts.never_hidden():
-            return evaluation.interval(metric, level)
-    except NotAvailable:
-        return None
-    except Exception as error:  # such as too little memory: the values are there all the same
-        say(f"note: no interval of {metric}: {in_a_line(error)}")
-        return None
-
-
 def _value(
     args: argparse.Namespace, name: str, evaluation: Evaluation, rows: Sequence[Row]
 ) -> dict[str, Any]:
-    """What the JSON holds."""
+    """What the JSON holds. A file also has every answer, for ``compare``."""
+    from ..metrics.saved import JSON_KEY, as_text
+
+    answers = {JSON_KEY: as_text(evaluation)} if isinstance(args.json, Path) else {}
     return {
         "model": name if args.model is None else str(args.model),
         "weights": None if args.weights is None else str(args.weights),
@@ -230,6 +219,7 @@ def _value(
         **evaluation.to_dict(),
         "level": args.level,
         "intervals": {row.name: row.interval and list(row.interval) for row in rows},
+        **answers,
     }
 
 
@@ -247,10 +237,10 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     save_figure(path, accuracy_figure({title: accuracies}, evaluation.grid))
 
 
-def _text(name: str, evaluation: Evaluation, rows: Sequence[Row], level: float) -> str:
+def _text(evaluation: Evaluation, rows: Sequence[Row], level: float) -> str:
     """The evaluation in lines, each metric with its interval."""
     heading = map(one_line, evaluation.heading())  # the way's reason names parts of the network
-    lines = [name, *heading, *map(str, rows)]
+    lines = [*heading, *map(str, rows)]
     if any(row.interval for row in rows):
         lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
     return "\n".join(lines)

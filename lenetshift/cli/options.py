@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -148,6 +149,21 @@ def picture(text: str) -> Path:
     if path.suffix.lower() not in (".png", ".svg"):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a name ending with .png or .svg")
     return path
+
+
+def saved_evaluation(text: str) -> Path:
+    """The path of an evaluation to be saved."""
+    path = a_path(text)
+    if path.suffix.lower() != ".npz":
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a name ending with .npz")
+    return path
+
+
+def finite_number(text: str) -> float:
+    """A finite number, in any notation."""
+    if not is_number(text) or not math.isfinite(float(text)):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
+    return float(text)
 
 
 def threads(text: str) -> int:

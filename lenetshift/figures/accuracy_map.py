@@ -7,10 +7,11 @@ accuracies that exist already and never run a model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checks.errors import ArgumentError
@@ -37,6 +38,7 @@ Fractions = Sequence[Sequence[float]] | Tensor
 # A cell's size and what lies around the cells of a panel, in screen pixels.
 _CELL_WIDTH, _CELL_HEIGHT = 50, 46
 _PANEL_LEFT, _PANEL_RIGHT, _PANEL_TOP, _PANEL_BOTTOM = 76, 14, 48, 34
+_SCALE_WIDTH, _FOOT = 104, 40
 
 
 def accuracy_size(grid: ShiftGrid) -> tuple[int, int]:
@@ -61,25 +63,40 @@ def plot_accuracy(axes: Axes, fractions: Fractions, grid: ShiftGrid) -> AxesImag
     Raises:
         ValueError: ``fractions`` has another shape.
     """
-    cells = _accuracies("fractions", fractions, grid).numpy()
+    cells = checked_fractions("fractions", fractions, grid).numpy()
+    texts = [[f"{100 * fraction:.0f}" for fraction in row] for row in cells]
+    # On the light half of viridis, black has the better contrast.
+    inks = [["white" if fraction < 0.5 else "black" for fraction in row] for row in cells]
+    # Viridis is even in lightness, so it can be read without hue.
+    return draw_cells(axes, cells, grid, (texts, inks), cmap="viridis", vmin=0, vmax=1)
+
+
+def draw_cells(
+    axes: Axes,
+    cells: NDArray[np.float64],
+    grid: ShiftGrid,
+    written: tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]],
+    **colours: Any,
+) -> AxesImage:
+    """Draw a coloured cell for every shift, with a text in it, and label the shifts.
+
+    Args:
+        axes: where to draw.
+        cells: ``[n_dy, n_dx]``, what the colours stand for.
+        grid: the shifts, in pixels.
+        written: the text of each cell, and its colour.
+        colours: colour map and limits, for ``imshow``.
+    """
     x, y = grid.dx.step / 2, grid.dy.step / 2  # from a cell's middle to its edge
     extent = (grid.dx[0] - x, grid.dx[-1] + x, grid.dy[-1] + y, grid.dy[0] - y)
-    # Viridis is even in lightness, so it can be read without hue.
-    colours = axes.imshow(
-        cells, cmap="viridis", vmin=0, vmax=1, extent=extent, aspect="auto", interpolation="none"
-    )
-    for (row, column), fraction in np.ndenumerate(cells):
-        axes.text(
-            grid.dx[column],
-            grid.dy[row],
-            f"{100 * fraction:.0f}",
-            # On the light half of viridis, black has the better contrast.
-            color="white" if fraction < 0.5 else "black",
-            ha="center",
-            va="center",
-        )
+    drawn = axes.imshow(cells, extent=extent, aspect="auto", interpolation="none", **colours)
+    texts, inks = written
+    for row, dy in enumerate(grid.dy):
+        for column, dx in enumerate(grid.dx):
+            ink = inks[row][column]
+            axes.text(dx, dy, texts[row][column], color=ink, ha="center", va="center")
     label_shifts(axes, grid, grid.dx, grid.dy)
-    return colours
+    return drawn
 
 
 @figure_settings()
@@ -94,22 +111,21 @@ def accuracy_figure(maps: Mapping[str, Fractions], grid: ShiftGrid, note: str = 
     Raises:
         ValueError: ``maps`` is empty, or a map has another shape.
     """
+    from matplotlib.ticker import PercentFormatter
+
     if not maps:
         raise ArgumentError("maps", "none", "at least one")
-    values = {name: _accuracies(f"maps[{name!r}]", given, grid) for name, given in maps.items()}
+    values = {
+        name: checked_fractions(f"maps[{name!r}]", given, grid) for name, given in maps.items()
+    }
 
-    scale_width = 104
     n_columns = min(2, len(values))
     n_rows = -(-len(values) // n_columns)
-    width, height = accuracy_size(grid)
-    if len(values) == 1:  # as wide as the page
-        page = max(LEAST_WIDTH, _PANEL_LEFT + width + _PANEL_RIGHT + scale_width)
-        wider = min(2, (page - scale_width - _PANEL_LEFT - _PANEL_RIGHT) / width)
-        width, height = round(wider * width), round(wider * height)
+    width, height = accuracy_size(grid) if len(values) > 1 else _size_of_one(grid)
     panel_width = _PANEL_LEFT + width + _PANEL_RIGHT
     panel_height = _PANEL_TOP + height + _PANEL_BOTTOM
-    head, foot = heading_height(note), 40
-    figure = new_page(n_columns * panel_width + scale_width, head + n_rows * panel_height + foot)
+    head = heading_height(note)
+    figure = new_page(n_columns * panel_width + _SCALE_WIDTH, head + n_rows * panel_height + _FOOT)
     counted = "per cent of the test images that are answered right when all are moved by (dx, dy)"
     add_heading(figure, _PANEL_LEFT, "Accuracy at every shift", counted, note)
     top = head + _PANEL_TOP
@@ -126,22 +142,40 @@ def accuracy_figure(maps: Mapping[str, Fractions], grid: ShiftGrid, note: str = 
     scale = add_axes(
         figure, n_columns * panel_width + 22, top, 18, (n_rows - 1) * panel_height + height
     )
-    _add_scale(figure, colours, scale)
+    per_cent = PercentFormatter(xmax=1, decimals=0, symbol=" %")
+    add_scale(figure, colours, scale, "accuracy", ticks=np.linspace(0, 1, 6), format=per_cent)
     return figure
 
 
-def _add_scale(figure: Figure, colours: AxesImage, axes: Axes) -> None:
-    """The colour bar that all panels share."""
-    from matplotlib.ticker import PercentFormatter
+def _size_of_one(grid: ShiftGrid) -> tuple[int, int]:
+    """Width and height of the cells of a single panel, which is as wide as the page."""
+    width, height = accuracy_size(grid)
+    page = max(LEAST_WIDTH, _PANEL_LEFT + width + _PANEL_RIGHT + _SCALE_WIDTH)
+    wider = min(2, (page - _SCALE_WIDTH - _PANEL_LEFT - _PANEL_RIGHT) / width)
+    return round(wider * width), round(wider * height)
 
-    per_cent = PercentFormatter(xmax=1, decimals=0, symbol=" %")
-    bar = figure.colorbar(colours, cax=axes, ticks=np.linspace(0, 1, 6), format=per_cent)
+
+def one_panel(grid: ShiftGrid, note: str) -> tuple[Figure, Axes, Axes, int]:
+    """A figure with a single panel: the figure, the axes of the cells, those of the scale, and where the
+    heading begins, in screen pixels."""
+    width, height = _size_of_one(grid)
+    top = heading_height(note) + _PANEL_TOP
+    panel_width = _PANEL_LEFT + width + _PANEL_RIGHT
+    figure = new_page(panel_width + _SCALE_WIDTH, top + height + _PANEL_BOTTOM + _FOOT)
+    axes = add_axes(figure, _PANEL_LEFT, top, width, height)
+    scale = add_axes(figure, panel_width + 22, top, 18, height)
+    return figure, axes, scale, _PANEL_LEFT
+
+
+def add_scale(figure: Figure, colours: AxesImage, axes: Axes, title: str, **ticks: Any) -> None:
+    """The colour bar that all panels share; ``ticks`` are settings of ``Figure.colorbar``."""
+    bar = figure.colorbar(colours, cax=axes, **ticks)
     bar.outline.set_visible(False)
     axes.tick_params(length=0, labelsize=10, pad=6)
-    axes.set_title("accuracy", loc="left", size=10, pad=14)
+    axes.set_title(title, loc="left", size=10, pad=14)
 
 
-def _accuracies(name: str, fractions: Fractions, grid: ShiftGrid) -> Tensor:
+def checked_fractions(name: str, fractions: Fractions, grid: ShiftGrid) -> Tensor:
     """Fractions as float64 on the CPU; ValueError unless they are [n_dy, n_dx]."""
     accuracies = torch.as_tensor(fractions, dtype=torch.float64, device="cpu")
     check_tensor(name, accuracies, (torch.float64,), grid.shape)

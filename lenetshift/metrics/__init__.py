@@ -18,6 +18,7 @@ from .counts import Counts, Summary, summarize
 from .image_mean import ImageMean, Interval
 from .ink import *  # noqa: F403
 from .ink import lost_ink
+from .mean_difference import MeanDifference
 from .registry import METRICS as _METRICS
 from .scores import *  # noqa: F403
 from .stability import *  # noqa: F403
@@ -29,6 +30,7 @@ __all__ = [
     "Counts",
     "ImageMean",
     "Interval",
+    "MeanDifference",
     "Summary",
     "accuracy_map",
     "class_maps",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from torch import Tensor
 
 from ..checks.arrays import Array
 from ..checks.images import Fill
+from ..checks.predictions import check_class_names
+from ..checks.types import check_type
 from ..data.batches import Batches, batches_of
 from ..data.dataset import Dataset
+from ..data.digest import ImagesDigest
 from ..data.pairs import Items
 from ..predict.evaluator import ShiftEvaluator
 from ..predict.functions import Model
@@ -41,6 +44,8 @@ def evaluate_shifts(
     batch_size: int | None = None,
     return_logits: bool = False,
     progress: bool = True,
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Evaluation:
     """Classify every image moved by every shift of the grid, and keep what the metrics need.
 
@@ -58,6 +63,8 @@ def evaluate_shifts(
         return_logits: whether to keep the logits, which ``score_change`` needs: N * n_dy * n_dx * K
             numbers.
         progress: whether to show a bar on standard error if that is a terminal.
+        name: of the network, for printouts.
+        class_names: of the classes 0, 1, ..., for printouts and :meth:`Evaluation.confusion`.
 
     Raises:
         ValueError: as for :func:`predict_shifts`; labels have another length or dtype; an iterable has
@@ -86,7 +93,11 @@ def evaluate_shifts(
         transform=transform,
         batch_size=batch_size,
     )
+    names = check_class_names(class_names)
+    if name is not None:
+        check_type("name", name, str)
     batches, n_batches, kept = batches_of(images, labels)
+    digest = ImagesDigest()
     predictions: list[Tensor] = []
     logits: list[Tensor] = []
     truths: list[NDArray[np.int64]] = []
@@ -108,6 +119,7 @@ def evaluate_shifts(
             if answers.method == "fused":  # it reports no progress on the way
                 bar.advance(1)
             truths.append(truth)
+            digest.add(pictures)
             if crop is None:
                 lost.append(lost_ink(pictures, grid, fill))
             n_not_finite += answers.n_not_finite
@@ -126,6 +138,9 @@ def evaluate_shifts(
         images=kept,
         fill=fill,
         crop=crop,
+        name=name,
+        class_names=names,
+        images_sha256=digest.hexdigest(),
     )
     for oddity in _oddities(evaluation, n_classes, n_not_finite):
         warnings.warn(oddity, UserWarning, stacklevel=2)

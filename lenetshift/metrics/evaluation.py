@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,17 +17,25 @@ from torch import Tensor
 from .. import metrics
 from ..checks.arrays import Array, as_tensor
 from ..checks.choices import EVALUATION_METHODS
-from ..checks.errors import ArgumentError, NotAvailable
+from ..checks.describe import shown
+from ..checks.errors import ArgumentError, DataError, NotAvailable
 from ..checks.images import Fill, check_crop, check_fill_alone, check_images
 from ..checks.numbers import check_int, check_not_negative, number, whole_number
-from ..checks.predictions import check_labels, check_logits, check_lost_ink, check_predictions
+from ..checks.predictions import (
+    check_class_names,
+    check_labels,
+    check_logits,
+    check_lost_ink,
+    check_predictions,
+)
+from ..checks.text import one_line
 from ..checks.types import check_choice, check_type
 from ..figures.accuracy_map import accuracy_size, plot_accuracy
 from ..figures.layout import new_axes
 from ..figures.moved_image import answers_size, plot_moved
 from ..predict.patterns import frame_of
 from ..shifts import ShiftGrid, span
-from . import Confusion, Consistency, Counts, ImageMean, Interval
+from . import Confusion, Consistency, Counts, ImageMean, Interval, saved
 from .image_mean import N_RESAMPLES
 from .pictures import under_every_shift
 from .registry import METRICS
@@ -85,6 +96,10 @@ class Evaluation:
         images: the N images that the answers are about, for :meth:`plot_image`; None for batches,
             which are not kept.
         fill, crop: as given to :func:`evaluate_shifts`; kept as Python's own numbers.
+        name: of the network, for printouts; None for none.
+        class_names: of the classes 0, 1, ...; None if they have none. Kept as a tuple.
+        images_sha256: the SHA-256 of the images in order, 64 hexadecimal digits, by which
+            :func:`lenetshift.compare` sees that two networks answered the same images; None if not known.
 
     Raises:
         ValueError: an argument is not as described, or they do not fit together.
@@ -113,6 +128,9 @@ class Evaluation:
     images: Tensor | None = None
     fill: Fill = 0
     crop: tuple[int, int] | None = None
+    name: str | None = None
+    class_names: Sequence[str] | None = None
+    images_sha256: str | None = None
 
     def __post_init__(self) -> None:
         """Check everything against the predictions, and these against the grid."""
@@ -123,11 +141,15 @@ class Evaluation:
             "labels": as_tensor(check_labels(self.labels, len(predictions))),
             "fill": _plain_fill(self.fill),
             "crop": check_crop(self.crop),
+            "class_names": check_class_names(self.class_names),
         }
         if self.method is not None:
             check_choice("method", self.method, EVALUATION_METHODS[1:])
         if self.reason is not None:
             check_type("reason", self.reason, str)
+        if self.name is not None:
+            check_type("name", self.name, str)
+        _check_sha256(self.images_sha256)
         if self.seconds is not None:
             kept["seconds"] = check_not_negative("seconds", self.seconds)
         if self.logits is not None:
@@ -168,7 +190,7 @@ class Evaluation:
 
     def confusion(self) -> Confusion:
         """:func:`lenetshift.metrics.confusion`: which class is taken for which, at each shift."""
-        return metrics.confusion(self.predictions, self.labels)
+        return metrics.confusion(self.predictions, self.labels, self.class_names)
 
     def consistency(self) -> Consistency:
         """:func:`lenetshift.metrics.consistency`: how often two shifts give the same answer, and the
@@ -218,7 +240,8 @@ class Evaluation:
             ``reason``, ``seconds``; ``unmoved`` and ``moved`` (counts and accuracy); ``metrics``
             (name -> fraction, or None if it is not available); ``accuracy_map`` and ``class_maps``
             (n_dy rows of n_dx fractions; labels as strings); ``lost_ink_map`` (likewise, the mean
-            fraction of an image's ink that each shift loses), or None.
+            fraction of an image's ink that each shift loses), or None; ``name``, ``class_names``,
+            ``images_sha256``, each or None.
         """
         fill, lost = self.fill, self.lost_ink
         return {
@@ -234,26 +257,73 @@ class Evaluation:
             "accuracy_map": self.accuracy_map().tolist(),
             "class_maps": {str(label): map.tolist() for label, map in self.class_maps().items()},
             "lost_ink_map": None if lost is None else lost.mean(0, dtype=np.float64).tolist(),
+            "name": self.name,
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "images_sha256": self.images_sha256,
         }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all of the evaluation except the images into a file, atomically.
+
+        :meth:`load` gives an evaluation with the same answers and metrics. The file, usually named
+        ``.npz``, is an archive of arrays as ``numpy.load`` reads them, without pickled objects, and ends
+        with the SHA-256 of its contents.
+
+        Raises:
+            ValueError: the logits are too large, a gigabyte or more.
+            OSError: the file cannot be written.
+
+        >>> import tempfile
+        >>> from lenetshift import Evaluation, ShiftGrid
+        >>> grid = ShiftGrid(range(-1, 2), range(1))
+        >>> evaluation = Evaluation(np.array([[[3, 3, 8]]]), np.array([3]), grid, name="Net")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     evaluation.save(f"{folder}/net.npz")
+        ...     again = Evaluation.load(f"{folder}/net.npz")
+        >>> again.to_dict() == evaluation.to_dict()
+        True
+        """
+        saved.write(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Evaluation:
+        """The evaluation in a file of :meth:`save`, without images; or in a JSON file of ``lenetshift
+        evaluate --json FILE``, without logits too.
+
+        The file may come from anyone: nothing in it is executed, and everything in it is checked.
+
+        Raises:
+            DataError: the file cannot be read, is damaged or holds something else, in one line.
+        """
+        arguments = saved.read(path)
+        try:
+            return cls(**arguments)
+        except ValueError as error:
+            raise DataError(f"{os.fspath(path)}: {one_line(error)}") from error
 
     def rows(self) -> list[Row]:
         """Every metric that is one number, the accuracies first, without intervals."""
-        return [Row(name, metric.title, self._value(name)) for name, metric in METRICS.items()]
+        return [Row(name, metric.title, self.value(name)) for name, metric in METRICS.items()]
 
-    def _value(self, name: str) -> float | None:
+    def value(self, metric: str) -> float | None:
+        """A metric that is one number; None if this evaluation lacks what it needs, or no image counts.
+
+        Raises:
+            ValueError: the name is unknown.
+        """
         try:
-            value = self.metric(name).value
+            value = self.metric(metric).value
         except NotAvailable:
             return None
         return None if math.isnan(value) else value
 
     def heading(self) -> list[str]:
-        """What was evaluated and, if known, how, in a line each."""
+        """The network's name if it has one, what was evaluated and, if known, how, in a line each."""
         shifts = f"dx {span(self.grid.dx)}, dy {span(self.grid.dy)}"
         crop = self.crop
         frame = f"fill {self.fill}" if crop is None else f"crop {crop[0]} x {crop[1]}"
         line = f"{len(self):,} images, {len(self.grid)} shifts ({shifts}), {frame}"
-        return [line] if self.reason is None else [line, self.reason]
+        return [text for text in (self.name, line, self.reason) if text is not None]
 
     def __str__(self) -> str:
         """The heading, and every metric in per cent."""
@@ -306,6 +376,14 @@ class Evaluation:
             axes = new_axes(*answers_size(self.grid, *moved.shape[1:3]))
         plot_moved(axes, moved, int(self.labels[i]), self.predictions[i], self.grid)
         return axes
+
+
+def _check_sha256(digest: object) -> None:
+    """Raise ArgumentError unless this is a SHA-256, or None."""
+    if digest is not None and not (
+        isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)
+    ):
+        raise ArgumentError("images_sha256", shown(digest), "64 hexadecimal digits in lower case")
 
 
 def _plain_fill(fill: object) -> Fill:

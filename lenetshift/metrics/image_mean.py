@@ -27,7 +27,7 @@ _DRAWS_PER_COUNT = 25
 """Drawing one count of a multinomial takes as long as drawing this many single images, looking up their
 values and adding them (NumPy 2.4, x86: 35 to 90 ns per count, 2.3 to 2.7 ns per image)."""
 
-_ROUNDING = 1e-13
+ROUNDING = 1e-13
 """How far equal means may differ because they are summed in another order, as a fraction of the largest
 value: some hundred roundings. Means of other images differ more, by 1 / (N * shifts) or more."""
 
@@ -64,7 +64,7 @@ class ImageMean:
         """``sum(weights * values) / sum(weights)``, a fraction if the values are; NaN if no image
         counts."""
         values, weights = self._counted()
-        return _weighted_mean(values, weights) if len(values) else float("nan")
+        return weighted_mean(values, weights) if len(values) else float("nan")
 
     @property
     def n_images(self) -> int:
@@ -120,16 +120,39 @@ class ImageMean:
         pairs, counts = np.unique(values + 1j * weights, return_counts=True)
         values, weights = pairs.real, pairs.imag
         means = _resampled_means(values, weights, counts, n_resamples, rng)
-        below = _share_below(
-            means, _weighted_mean(values, weights * counts), _ROUNDING * np.abs(values).max()
+        value = weighted_mean(values, weights * counts)
+        rounding = ROUNDING * float(np.abs(values).max())
+        return bca_interval(
+            means, value, rounding, left_out(values, weights, counts), counts, level
         )
-        acceleration = _acceleration(_left_out(values, weights, counts), counts)
-        low, high = np.quantile(means, _bca_shares(below, acceleration, level))
-        return Interval(float(low), float(high))
 
     def _counted(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         counts = self.weights > 0
         return self.values[counts], self.weights[counts]
+
+
+def bca_interval(
+    resampled: NDArray[np.float64],
+    value: float,
+    rounding: float,
+    jackknife: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    level: float,
+) -> Interval:
+    """The BCa interval of a number.
+
+    Args:
+        resampled: the number in each resample.
+        value: the number itself.
+        rounding: how far numbers may differ that are equal but for rounding.
+        jackknife: ``[K]``, how much greater the number is without one image of each kind; not all 0.
+        counts: ``[K]``, how many images there are of each kind.
+        level: of confidence.
+    """
+    below = _share_below(resampled, value, rounding)
+    acceleration = _acceleration(jackknife, counts)
+    low, high = np.quantile(resampled, _bca_shares(below, acceleration, level))
+    return Interval(float(low), float(high))
 
 
 def over_images(values: NDArray[Any], counted: NDArray[Any] | None = None) -> ImageMean:
@@ -143,7 +166,8 @@ def over_images(values: NDArray[Any], counted: NDArray[Any] | None = None) -> Im
     return ImageMean(values.astype(np.float64), weights)
 
 
-def _weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The mean of values ``[K]`` with weights ``[K]``."""
     return float((values * weights).sum() / weights.sum())
 
 
@@ -156,19 +180,39 @@ def _resampled_means(
 ) -> NDArray[np.float64]:
     """The weighted means of as many images, drawn with replacement, ``[n_resamples]``.
 
+    Args:
+        values: ``[K]``, of the distinct images.
+        weights: ``[K]``, positive.
+        counts: ``[K]``, how many images there are of each.
+        n_resamples, rng: as in :func:`resampled_sums`.
+    """
+    n = int(counts.sum())
+    alike = bool((weights == weights[0]).all())  # then their sum is known
+    terms: tuple[NDArray[np.float64], ...] = (values,) if alike else (values * weights, weights)
+    sums = resampled_sums(terms, counts, n_resamples, rng)
+    means: NDArray[np.float64] = sums[0] / (n if alike else sums[1])
+    return means
+
+
+def resampled_sums(
+    terms: tuple[NDArray[np.float64], ...],
+    counts: NDArray[np.int64],
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """The sum of each term over as many images, drawn with replacement: ``[len(terms), n_resamples]``.
+    A resample draws the same images for all terms.
+
     The images alone decide how they are drawn: as counts of all distinct images at once, a multinomial,
     or one by one if nearly all are distinct.
 
     Args:
-        values: ``[K]``, of the distinct images.
-        weights: ``[K]``, positive.
+        terms: each ``[K]``, of the distinct images.
         counts: ``[K]``, how many images there are of each.
         n_resamples: how many times to draw.
         rng: draws the same images whatever ``_DRAWN_AT_ONCE`` is.
     """
     n = int(counts.sum())
-    alike = bool((weights == weights[0]).all())  # then their sum is known
-    terms: tuple[NDArray[np.float64], ...] = (values,) if alike else (values * weights, weights)
     if _DRAWS_PER_COUNT * len(counts) <= n:
         sums_of, width = _sums_of_counts, len(counts)
     else:
@@ -176,9 +220,7 @@ def _resampled_means(
         terms = tuple(np.repeat(term, counts) for term in terms)  # [N] each
     rows = max(1, _DRAWN_AT_ONCE // width)
     batches = [min(rows, n_resamples - first) for first in range(0, n_resamples, rows)]
-    sums = np.concatenate([sums_of(terms, counts, batch, rng) for batch in batches], axis=1)
-    means: NDArray[np.float64] = sums[0] / (n if alike else sums[1])
-    return means
+    return np.concatenate([sums_of(terms, counts, batch, rng) for batch in batches], axis=1)
 
 
 def _sums_of_counts(
@@ -223,22 +265,22 @@ def _share_below(means: NDArray[np.float64], value: float, rounding: float) -> f
     return min(max(share, half), 1 - half)
 
 
-def _left_out(
+def left_out(
     values: NDArray[np.float64], weights: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """How much greater the weighted mean is without one image of each kind, ``[K]``: the jackknife.
 
     With the sum S of all weights, ``(S * mean - w * v) / (S - w) - mean = w * (mean - v) / (S - w)``.
     """
-    mean = _weighted_mean(values, weights * counts)
-    left_out: NDArray[np.float64] = weights * (mean - values) / ((weights * counts).sum() - weights)
-    return left_out
+    mean = weighted_mean(values, weights * counts)
+    greater: NDArray[np.float64] = weights * (mean - values) / ((weights * counts).sum() - weights)
+    return greater
 
 
 def _acceleration(left_out: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
     """A sixth of ``sum(u**3) / sum(u**2)**1.5``, the skewness of the jackknife (Efron and Tibshirani
     1993, equation 14.15), where u is how far each lies below their mean; within -1/6..1/6."""
-    u = _weighted_mean(left_out, counts.astype(np.float64)) - left_out
+    u = weighted_mean(left_out, counts.astype(np.float64)) - left_out
     u /= np.abs(u).max()  # or the cubes of small differences would be 0
     return float((counts * u**3).sum() / (6 * (counts * u**2).sum() ** 1.5))
 

@@ -37,6 +37,7 @@ class Metric:
         description: what it is, in a line of Markdown.
         needs: what it needs besides predictions. Without it the function raises ``NotAvailable``.
         function: the definition. Its parameters are named after attributes of ``Evaluation``.
+        smaller_is_better: whether a more robust network has a smaller value.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Metric:
     description: str
     needs: tuple[Need, ...]
     function: Callable[..., ImageMean]
+    smaller_is_better: bool = False
 
     def of(self, evaluation: object) -> ImageMean:
         """The metric of an :class:`~lenetshift.Evaluation`."""
@@ -59,7 +61,11 @@ METRICS: dict[str, Metric] = {}
 
 
 def metric(
-    title: str, description: str, *needs: Need, name: str | None = None
+    title: str,
+    description: str,
+    *needs: Need,
+    name: str | None = None,
+    smaller_is_better: bool = False,
 ) -> Callable[[Definition], Definition]:
     """List the function below as a metric.
 
@@ -67,13 +73,13 @@ def metric(
     needs; any other exception is a fault. It is public unless its name begins with an underscore.
 
     Args:
-        title, description, needs: as in :class:`Metric`.
+        title, description, needs, smaller_is_better: as in :class:`Metric`.
         name: as in :class:`Metric`; None for the function's own.
     """
 
     def listed(function: Definition) -> Definition:
         key = name or function.__name__
-        METRICS[key] = Metric(key, title, description, needs, function)
+        METRICS[key] = Metric(key, title, description, needs, function, smaller_is_better)
         return function
 
     return listed

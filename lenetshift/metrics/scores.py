@@ -20,7 +20,7 @@ _LOGITS_AT_ONCE = 1 << 20
 
 @metric(
     "score change", "mean change of the true class's softmax for each pixel that the image moves",
-    "labels", "neighbours", "logits",
+    "labels", "neighbours", "logits", smaller_is_better=True,
 )  # fmt: skip
 def score_change(logits: Array | None, labels: Array, grid: ShiftGrid) -> ImageMean:
     """The mean absolute change of the true class's score per pixel that the image moves.

@@ -20,7 +20,10 @@ from .image_mean import ImageMean, over_images
 from .registry import metric
 
 
-@metric("flip rate", "fraction of pairs of neighbouring shifts whose answers differ", "neighbours")
+@metric(
+    "flip rate", "fraction of pairs of neighbouring shifts whose answers differ", "neighbours",
+    smaller_is_better=True,
+)  # fmt: skip
 def flip_rate(predictions: Array) -> ImageMean:
     """The fraction of neighbouring shifts whose answers differ, over all pairs of neighbours.
 

@@ -65,12 +65,16 @@ def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return seal(memory.getvalue())
 
 
-def unpack_arrays(sealed: bytes, names: Collection[str]) -> dict[str, NDArray[Any]]:
-    """What :func:`pack_arrays` packed; ValueError if it is damaged, or has other arrays than these."""
+def unpack_arrays(
+    sealed: bytes, names: Collection[str], optional: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """What :func:`pack_arrays` packed; ValueError if it is damaged, lacks one of the arrays ``names``, or has
+    others than these and the ``optional`` ones."""
     check_seal(sealed)
     arrays = load_arrays(sealed)
-    if arrays.keys() != set(names):
-        raise ValueError(f"got {', '.join(arrays)}, expected {', '.join(names)}")
+    if arrays.keys() - set(optional) != set(names):
+        more = f", and possibly {', '.join(optional)}" if optional else ""
+        raise ValueError(f"got {', '.join(arrays)}, expected {', '.join(names)}{more}")
     return arrays
 
 

@@ -161,9 +161,10 @@ def evaluated(small: Path, *options: object) -> dict[str, Any]:
 
 
 def check_same(value: dict[str, Any], expected: lenetshift.Evaluation) -> None:
-    """The command's values are those of ``evaluate_shifts``."""
+    """The command's values are those of ``evaluate_shifts``, and it names the network."""
+    assert value["name"] == value["model"].rpartition(":")[2]
     for name, item in expected.to_dict().items():
-        if name != "seconds":
+        if name not in ("seconds", "name"):
             assert value[name] == item, name
 
 

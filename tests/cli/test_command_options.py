@@ -52,6 +52,7 @@ NEGATIVE_ODD = ("-inf", "-Infinity", "-nan", "-1e400")
 
 REQUIRED = {
     "evaluate": ["--checkpoint", "x.pt"],
+    "compare": ["a.npz", "b.npz"],
     "grid": ["--checkpoint", "x.pt", "--index", "0"],
 }
 

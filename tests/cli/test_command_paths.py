@@ -36,9 +36,11 @@ def test_a_path_of_any_bytes(small, tmp_path, monkeypatch) -> None:
     file, picture = folder / f"{NAME}.json", folder / f"{NAME}.png"
     finished = ("reproduce", "--data", data, "--out", folder / f"run {NAME}", "--epochs", 0)
     options = ("--data", data, "--no-intervals", "--plot", picture)
+    kept = folder / f"{NAME}.npz"
     for arguments in (
         ("evaluate", "--model", f"{model}:MLP", "--weights", weights, *options),
-        ("evaluate", "--checkpoint", made, *options),
+        ("evaluate", "--checkpoint", made, *options, "--save", kept),
+        ("compare", kept, kept, "--plot", picture),
         ("grid", "--checkpoint", made, "--data", data, "--index", 7, "--out", picture),
         ("doctor", "--no-torch"),
     ):
@@ -77,6 +79,11 @@ def test_an_error_about_any_path_is_one_line(tmp_path, monkeypatch) -> None:
         ("evaluate", "--checkpoint", good, "--fill", NAME),
         ("evaluate", "--checkpoint", good, NAME),
         ("evaluate", "--checkpoint", good, f"--{NAME}"),
+        ("evaluate", "--checkpoint", good, "--save", f"{NAME}/a.npz"),
+        ("evaluate", "--checkpoint", good, "--fail-under", NAME),
+        ("evaluate", "--checkpoint", good, "--fail-under", f"{NAME}=5%"),
+        ("compare", NAME, good),
+        ("compare", f"bad {NAME}.pt", good),
         ("grid", "--index", 0, "--checkpoint", NAME),
         ("page", NAME),
         ("page", NAME, "--study", NAME),

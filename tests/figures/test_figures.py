@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lenetshift.figures.accuracy_map import accuracy_figure, plot_accuracy
+from lenetshift.figures.difference_map import difference_figure, plot_difference
 from lenetshift.figures.layout import save_figure, signed
 from lenetshift.figures.moved_image import plot_answers, shift_figure
 from lenetshift.shifts import ShiftGrid
@@ -238,6 +239,56 @@ def test_a_single_panel_is_as_wide_as_its_page(shape):
     assert panel.get_position().x1 < scale.get_position().x0
     if shape[1] > 5:  # one of a few cells is not drawn larger than its heading
         assert panel.get_position().width > 0.75
+
+
+DIFFERENCES = [[0.05, -0.2, 0.0004], [-0.0004, 0.199, -0.15]]
+
+
+def test_each_cell_of_a_difference_has_its_points_and_0_is_white():
+    axes = Figure().subplots()
+    colours = plot_difference(axes, DIFFERENCES, GRID)
+    texts = ["+5.0", "\N{MINUS SIGN}20.0", "0", "0", "+19.9", "\N{MINUS SIGN}15.0"]
+    assert [text.get_text() for text in axes.texts] == texts
+    assert axes.texts[2].get_position() == (1, 0)
+    # White on the dark ends of the colours.
+    assert [text.get_color() for text in axes.texts] == [
+        "black", "white", "black", "black", "white", "white"
+    ]  # fmt: skip
+    assert colours.get_clim() == (-0.2, 0.2)
+    assert colours.get_extent() == [-1.5, 1.5, 1.5, -0.5]
+    red, green, blue = (colours.cmap(colours.norm(x))[:3] for x in (-0.2, 0.0, 0.2))
+    assert min(green) > 0.95
+    assert red[0] > 2 * red[2]
+    assert blue[2] > 2 * blue[0]
+
+
+def test_no_difference_has_no_colour():
+    colours = plot_difference(Figure().subplots(), np.zeros((2, 3)), GRID)
+    assert colours.get_clim() == (-0.01, 0.01)
+    assert min(colours.cmap(colours.norm(0.0))[:3]) > 0.95
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 11), (9, 30)])
+@pytest.mark.parametrize("most", [0.002, 0.062, 1.0])
+def test_a_difference_figure_fits_its_page(shape, most):
+    grid = ShiftGrid(range(shape[1]), range(shape[0]))
+    values = np.full(shape, -most)
+    figure = difference_figure("b minus a", values, grid, "A subset.")
+    page, tight = figure.bbox, figure.get_tightbbox()
+    assert tight.x0 >= 0
+    assert tight.y0 >= 0
+    assert tight.x1 <= page.width / figure.dpi
+    assert tight.y1 <= page.height / figure.dpi
+    panel, scale = figure.axes
+    assert panel.get_title(loc="left") == "b minus a"
+    assert panel.get_position().x1 < scale.get_position().x0
+    figure.draw_without_rendering()
+    shown = [label.get_text() for label in scale.get_yticklabels()]
+    assert "0" in shown
+    for label, at in zip(shown, scale.get_yticks(), strict=True):
+        assert float(label.replace("\N{MINUS SIGN}", "-")) == pytest.approx(100 * at)
+    with pytest.raises(ValueError, match=r"^differences: got shape \[1, 7\], expected \["):
+        difference_figure("", np.zeros((1, 7)), grid)
 
 
 def test_files_hold_what_the_figure_says(tmp_path):

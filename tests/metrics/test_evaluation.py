@@ -127,11 +127,58 @@ class TestWhatIsKept:
             ("reason", 3, "got int, expected a str"),
             ("seconds", -1, "got -1, expected a number of 0 or more"),
             ("seconds", "1", "got '1', expected a number of 0 or more"),
+            ("name", 3, "got int, expected a str"),
+            ("class_names", "abc", "got 'abc', expected a sequence of texts, one for each class"),
+            ("class_names", [], "got [], expected a sequence of texts, one for each class"),
+            (
+                "class_names",
+                {"a": 0},
+                "got {'a': 0}, expected a sequence of texts, one for each class",
+            ),
+            (
+                "images_sha256",
+                "0" * 63,
+                f"got '{'0' * 63}', expected 64 hexadecimal digits in lower",
+            ),
+            (
+                "images_sha256",
+                "A" * 64,
+                f"got '{'A' * 64}', expected 64 hexadecimal digits in lower",
+            ),
+            ("images_sha256", 0, "got 0, expected 64 hexadecimal digits in lower case"),
         ],
     )
     def test_is_checked(self, name: str, value: Any, complaint: str) -> None:
         with refused(f"{name}: {complaint}"):
             self.made(**{name: value})
+
+    def test_each_class_name_is_a_text(self) -> None:
+        with refused("class_names[1]: got 2, expected a text"):
+            self.made(class_names=["a", 2])
+
+    @pytest.mark.parametrize("names", [["cat", "dog", "bird"], ("cat", "dog", "bird")])
+    def test_class_names(self, names: Any) -> None:
+        """In the confusion matrix and JSON; classes beyond have their numbers."""
+        evaluation = self.made(class_names=names, labels=np.array([1, 7]))
+        assert evaluation.class_names == ("cat", "dog", "bird")
+        assert evaluation.to_dict()["class_names"] == ["cat", "dog", "bird"]
+        found = evaluation.confusion()
+        assert found.classes.tolist() == [0, 1, 2, 7]
+        assert found.names == ("cat", "dog", "bird", "7")
+        assert self.made().confusion().names == ("0", "1", "2")
+        assert self.made().to_dict()["class_names"] is None
+        below = metrics.confusion(np.array([[[-1]]]), np.array([0]), names)
+        assert below.names == ("-1", "cat")  # and not the last one
+
+    def test_the_name_is_the_first_line(self) -> None:
+        assert str(self.made(name="Net")) == "Net\n" + str(self.made())
+        assert self.made(name="Net").to_dict()["name"] == "Net"
+
+    def test_a_value_that_is_not_available_is_none(self) -> None:
+        assert self.made().value("score_change") is None
+        assert self.made().value("moved_accuracy") == self.made().metric("moved_accuracy").value
+        with refused("metric: got 'accuracy', expected 'unmoved_accuracy' or"):
+            self.made().value("accuracy")
 
     @pytest.mark.parametrize(
         ("change", "complaint"),
@@ -272,3 +319,15 @@ def test_print_shows_consistency_below_the_accuracy() -> None:
     accuracy = f"{evaluation.moved['accuracy']:.1%}".replace("%", " %")
     assert lines[2 + names.index("moved accuracy")].endswith(accuracy)
     assert repr(evaluation).startswith("<Evaluation of 50 images under 15 shifts: moved accuracy ")
+
+
+def test_names_are_checked_before_the_model_runs() -> None:
+    class Unused(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise AssertionError
+
+    for names in ({"name": 3}, {"class_names": "abc"}, {"class_names": [1]}):
+        with refused(f"{next(iter(names))}"):
+            evaluate_shifts(Unused(), torch.rand(2, 8, 8), torch.tensor([1, 1]), GRID, **names)
+    named = evaluate(DIGITS, name="Net", class_names=list("abcdefghij"))
+    assert (named.name, named.class_names) == ("Net", tuple("abcdefghij"))

@@ -143,7 +143,7 @@ def test_leaves_each_image_out(images: tuple[np.ndarray, np.ndarray]) -> None:
     for i in range(n):
         others = np.arange(n) != i
         by_hand[i] = weighted_mean(values[others], weights[others])
-    left_out = image_mean._left_out(*pairs, counts)
+    left_out = image_mean.left_out(*pairs, counts)
     np.testing.assert_allclose(mean + left_out[at.ravel()], by_hand, rtol=0, atol=1e-12)
 
     u = (n - 1) * (by_hand.mean() - by_hand)
@@ -253,7 +253,7 @@ def test_takes_means_that_differ_by_rounding_for_equal() -> None:
     ],
 )
 def test_counts_equal_means_half(means: list[float], share: float) -> None:
-    assert image_mean._share_below(np.array(means), 0, image_mean._ROUNDING) == share
+    assert image_mean._share_below(np.array(means), 0, image_mean.ROUNDING) == share
 
 
 def test_corrects_as_in_the_textbook() -> None:

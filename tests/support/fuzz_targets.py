@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import nn
 
+from lenetshift import Evaluation
 from lenetshift.checks.errors import DataError, Differs, StorageError, UsageError
 from lenetshift.cli.networks.fitting import load_weights
 from lenetshift.cli.networks.python_code import load_model
@@ -84,6 +85,14 @@ def results(data: bytes) -> None:
         read_results(FOLDER)
 
 
+def evaluation(data: bytes) -> None:
+    """A saved evaluation: an archive, sealed, or the JSON of ``evaluate``."""
+    path = FOLDER / "evaluation.npz"
+    path.write_bytes(seal(data) if data.startswith(b"PK") else data)
+    with refused_by(DataError):
+        Evaluation.load(path).to_dict()
+
+
 def weights(data: bytes) -> None:
     """Weights of a person's own network; the first byte says in which format."""
     if not data:
@@ -107,5 +116,5 @@ def model_file(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
-    for function in (idx, checkpoint, run, dossier, results, weights, model_file)
+    for function in (idx, checkpoint, run, dossier, results, evaluation, weights, model_file)
 }

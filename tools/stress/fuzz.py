@@ -81,7 +81,8 @@ def seed() -> None:
     from fuzz_targets import RUN
     from safetensors.torch import save
 
-    from lenetshift import Config, build_model
+    from lenetshift import Config, Evaluation, ShiftGrid, build_model
+    from lenetshift.metrics import saved as evaluations
     from lenetshift.study.experiments.runs import GRID, Outcome
     from lenetshift.study.run_files import pack
 
@@ -94,6 +95,9 @@ def seed() -> None:
         memory = io.BytesIO()
         torch.save(value, memory, **how)
         return memory.getvalue()
+
+    def unsealed(sealed: bytes) -> bytes:
+        return sealed[:-66] + bytes(2)  # a comment of no length in place of the seal
 
     def file(*shape: int) -> bytes:
         return bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(12)
@@ -126,6 +130,15 @@ def seed() -> None:
     )
     keep("run", "good", pack(RUN, {"lenetshift": "0"}, outcome).answers)
     keep("run", "other_ground", pack(RUN, {"lenetshift": "1"}, outcome).answers)
+    predictions, labels = torch.arange(24).remainder(3).reshape(4, 2, 3).byte(), torch.arange(4)
+    with_all = Evaluation(
+        predictions, labels, ShiftGrid(range(-1, 2), range(2)), "plain", "plain: asked for", 0.5,
+        torch.zeros(4, 2, 3, 3).bfloat16(), torch.zeros(4, 2, 3).numpy(), None, (0.5, 1), (9, 8), "Net",
+        ("a", "b", "c"), "0" * 64,
+    )  # fmt: skip
+    keep("evaluation", "with_all", unsealed(evaluations.pack(with_all)))
+    text = json.dumps({"metrics": {}, "evaluation": evaluations.as_text(with_all)})
+    keep("evaluation", "json", text.encode())
     for name, value in {
         "empty": {},
         "nested": [[[[]]]],
