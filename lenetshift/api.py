@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import c3_table, metrics, ops, reference  # noqa: F401  as attributes of lenetshift
+from . import c3_table, metrics, ops, reference, remedies  # noqa: F401  as attributes of lenetshift
 from .c3_table import C3_TABLE, from_masked_dense, to_masked_dense
 from .checks.errors import DataError
 from .data.dataset import Dataset

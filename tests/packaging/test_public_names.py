@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import lenetshift
-from lenetshift import metrics, ops
+from lenetshift import metrics, ops, remedies
 from lenetshift.metrics.registry import METRICS
 
 LIST = Path(__file__).with_name("public_names.txt")
@@ -25,7 +25,7 @@ MARK = " warns since "
 def public_names() -> set[str]:
     """The names that the package exports, and the attributes of its classes."""
     names = set()
-    for module in (lenetshift, metrics, ops):
+    for module in (lenetshift, metrics, ops, remedies):
         for name in module.__all__:
             names.add(f"{module.__name__}.{name}")
             value = getattr(module, name)
@@ -85,7 +85,7 @@ def test_what_a_class_has_is_public() -> None:
     assert "lenetshift.MLP.state_dict" not in public_names()  # torch's to keep
 
 
-@pytest.mark.parametrize("module", ["c3_table", "metrics", "ops", "reference"])
+@pytest.mark.parametrize("module", ["c3_table", "metrics", "ops", "reference", "remedies"])
 def test_public_modules_come_with_the_package(module: str) -> None:
     code = f"import lenetshift; print(lenetshift.{module}.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "lenetshift"
 MAP = ROOT / "docs" / "python.md"
 
-MOST_FLOORS, MOST_AT_THE_TOP = 10, 20
+MOST_FLOORS, MOST_AT_THE_TOP = 10, 21
 
 TYPES_ALONE = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 

@@ -22,9 +22,17 @@ The modules in the order in which to read them:
   all.
 """
 
-from .attempt import recorded, try_rewriting, try_sharing
+from .attempt import SharesByItself, recorded, try_rewriting, try_sharing
 from .comparison import LogitsDiffer
 from .geometry import NotShared
 from .model import SharedModel
 
-__all__ = ["LogitsDiffer", "NotShared", "SharedModel", "recorded", "try_rewriting", "try_sharing"]
+__all__ = [
+    "LogitsDiffer",
+    "NotShared",
+    "SharedModel",
+    "SharesByItself",
+    "recorded",
+    "try_rewriting",
+    "try_sharing",
+]

@@ -22,6 +22,10 @@ MODEL_PREFIX = "model."
 """The beginning of the modules' names in a network that transforms its input first."""
 
 
+class SharesByItself(nn.Module):
+    """A network that moves its images by itself and shares features between them: it is run as it is."""
+
+
 class _Transformed(nn.Module):
     """A transform and the model after it, as one network."""
 
@@ -55,6 +59,11 @@ def recorded(
     _check_hooks("model", model)
     if isinstance(transform, nn.Module):
         _check_hooks("transform", transform)
+    for module in model.modules():
+        if isinstance(module, SharesByItself):
+            raise NotShared(
+                f"{type(module).__name__} moves its images and shares their features by itself"
+            )
     images = _several(images)
     patterns = frame.patterns(images, *_three_patterns(frame, images))
     network = model if transform is None else _Transformed(transform, model)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -18,49 +17,29 @@ from ...checks.types import check_choice
 from ...data.seeds import generator
 from ...models.build import MODEL_NAMES, build_model, draw_weights
 from ...models.lenet5 import C3Conv
+from ...remedies.blur import BlurPool2d, MaxBlurPool2d
 
 ACTIVATION_LAYERS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 Layers = list[nn.Module]
 
 
-class BlurPool(nn.Module):
-    """Zhang 2019's blurred subsampling, "Making Convolutional Networks Shift-Invariant Again": the
-    filter [1, 2, 1] / 4 along both axes, stride 2, no padding."""
-
-    filters: Tensor
-
-    def __init__(self, n_channels: int) -> None:
-        super().__init__()
-        taps = torch.tensor([1.0, 2.0, 1.0]) / 4
-        filters = (taps[:, None] * taps).repeat(n_channels, 1, 1, 1)
-        self.register_buffer("filters", filters, persistent=False)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, C, (H - 1) // 2, (W - 1) // 2]."""
-        return F.conv2d(maps, self.filters, stride=2, groups=len(self.filters))
+def _max_blur() -> Layers:
+    """The largest of 2x2 at every place, then the blur: two layers, as the names of stored weights count."""
+    return [*MaxBlurPool2d(2, padding_mode="none").children()]
 
 
-class MaxPool(nn.Module):
-    """The largest value of 2x2 at every place, stride 1. PyTorch is fast if a map's channels lie side by
-    side, so the maps are first laid out in that way."""
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, C, H - 1, W - 1]."""
-        return F.max_pool2d(maps.contiguous(memory_format=torch.channels_last), 2, 1)
-
-
-POOLINGS: dict[str, tuple[Callable[[int], Layers], int]] = {
-    "average": (lambda _: [nn.AvgPool2d(2)], 2),
-    "subsampling": (lambda _: [nn.AvgPool2d(1, 2)], 2),
-    "max": (lambda _: [nn.MaxPool2d(2)], 2),
-    "blur": (lambda n_channels: [BlurPool(n_channels)], 4),
-    "max_blur": (lambda n_channels: [MaxPool(), BlurPool(n_channels)], 5),
+POOLINGS: dict[str, tuple[Callable[[], Layers], int]] = {
+    "average": (lambda: [nn.AvgPool2d(2)], 2),
+    "subsampling": (lambda: [nn.AvgPool2d(1, 2)], 2),
+    "max": (lambda: [nn.MaxPool2d(2)], 2),
+    "blur": (lambda: [BlurPool2d(padding_mode="none")], 4),
+    "max_blur": (_max_blur, 5),
 }
 """Ways to halve rows and columns: the mean of 2x2, their first pixel, their largest, BlurPool, and
-max-BlurPool (the largest at every place, then BlurPool). Next to each is the black border, in pixels, that
-the image needs to end in an S4 of 5x5: BlurPool looks beyond its 2x2, and sees more of the image here where
-Zhang reflects."""
+max-BlurPool (:mod:`lenetshift.remedies`), both without padding. Next to each is the black border, in pixels,
+that the image needs to end in an S4 of 5x5: BlurPool looks beyond its 2x2, and sees more of the image here
+where Zhang reflects."""
 
 
 def _after_c5(activation: str) -> Layers:
@@ -72,10 +51,10 @@ def _dense(n_inputs: int, activation: str) -> Layers:
     return [nn.Linear(n_inputs, 120), ACTIVATION_LAYERS[activation](), *_after_c5(activation)]
 
 
-def _up_to_s4(pool: Callable[[int], Layers], border: int, activation: str) -> Layers:
+def _up_to_s4(pool: Callable[[], Layers], border: int, activation: str) -> Layers:
     """[N, 1, 28, 28] -> S4; [N, 16, 5, 5] with the pooling's own border."""
     act = ACTIVATION_LAYERS[activation]
-    return [nn.Conv2d(1, 6, 5, padding=border), act(), *pool(6), C3Conv(), act(), *pool(16)]
+    return [nn.Conv2d(1, 6, 5, padding=border), act(), *pool(), C3Conv(), act(), *pool()]
 
 
 def lenet5(pooling: str, activation: str) -> nn.Module:
@@ -115,7 +94,7 @@ class _BorderedS2(nn.Module):
         super().__init__()
         self.c1 = nn.Conv2d(1, 6, 5)
         self.activation = activation
-        self.pooling = nn.Sequential(MaxPool(), BlurPool(6))
+        self.pooling = nn.Sequential(*_max_blur())
 
     def forward(self, images: Tensor) -> Tensor:
         """S2, computed in the way of the mode."""
@@ -134,7 +113,7 @@ def place_blind(activation: str) -> nn.Module:
     4 pixels the same logits; in between, max-BlurPool keeps them close. C5 has 3x3 kernels, because a digit
     of 20 x 20 pixels fits into what they see."""
     act = ACTIVATION_LAYERS[activation]
-    s4 = [C3Conv(), act(), MaxPool(), BlurPool(16)]  # [N, 16, 16, 16]
+    s4 = [C3Conv(), act(), *_max_blur()]  # [N, 16, 16, 16]
     c5 = [nn.Conv2d(16, 120, 3), nn.AdaptiveMaxPool2d(1), act(), nn.Flatten()]
     return nn.Sequential(_BorderedS2(act()), *s4, *c5, *_after_c5(activation))
 

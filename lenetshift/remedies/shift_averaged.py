@@ -1,0 +1,165 @@
+"""The mean answer over several shifts, :class:`ShiftAveraged`."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+from ..checks.describe import describe
+from ..checks.errors import ArgumentError
+from ..checks.images import Fill, check_fill, check_fill_alone
+from ..checks.shifts import check_grid_fits
+from ..checks.types import check_type
+from ..models.dtypes import input_dtypes
+from ..predict.evaluator import ShiftEvaluator
+from ..predict.shared import SharesByItself
+from ..predict.shared.canvas import Frame
+from ..shifts import ShiftGrid
+
+
+class ShiftAveraged(SharesByItself):
+    """A network that answers with the mean of another one's logits over all shifts of a grid.
+
+    Test-time augmentation by translations (Krizhevsky, Sutskever and Hinton 2012, section 4.1, average over
+    crops; here the logits are averaged, before any softmax). No training is needed, and the answers of the
+    network within it change less when the image moves.
+
+    In eval mode and without gradients, the logits come from a :class:`lenetshift.ShiftEvaluator`: features
+    that the shifts have in common are computed once, so that an answer of a network without padding costs a
+    few of the network's own; ``docs/remedies.md`` has measurements. What was made for that is kept, with a
+    copy of the network's weights, and is made anew when a weight or an attribute of a module has changed.
+    Otherwise (in training mode, with gradients, while a program traces or compiles) the network runs once for
+    each shift.
+
+    Args:
+        model: takes ``[N, C, H, W]``, gives logits ``[N, K]``. It is not copied.
+        grid: the shifts, in pixels: |dx| < W and |dy| < H.
+        fill: what uncovered pixels hold, in the units of the model's input: a number, or one per channel;
+            or ``"circular"``.
+
+    Raises:
+        ValueError: an argument is not as described; in the forward pass, images that are not.
+
+    >>> import lenetshift, torch
+    >>> from lenetshift.remedies import ShiftAveraged
+    >>> model = lenetshift.build_model("lenet5", seed=0)
+    >>> averaged = ShiftAveraged(model, lenetshift.ShiftGrid(range(-1, 2), range(-1, 2))).eval()
+    >>> images = torch.rand(2, 1, 28, 28)
+    >>> with torch.no_grad():
+    ...     logits = averaged(images)
+    >>> moved = torch.ops.lenetshift.translate(images, averaged.grid.shifts())  # [2, 9, 1, 28, 28]
+    >>> torch.allclose(logits, model(moved.flatten(0, 1)).view(2, 9, 10).mean(1), atol=1e-5)
+    True
+    """
+
+    def __init__(self, model: nn.Module, grid: ShiftGrid, *, fill: Fill = 0) -> None:
+        super().__init__()
+        check_type("model", model, nn.Module)
+        check_type("grid", grid, ShiftGrid)
+        check_fill_alone(fill)
+        self.model, self.grid = model, grid
+        self.fill = copy.deepcopy(fill)
+        self._kept: tuple[_State, ShiftEvaluator] | None = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The mean logits ``[N, K]`` of images ``[N, C, H, W]``, floating, as the model takes them."""
+        if not isinstance(images, Tensor) or images.dim() != 4 or not images.is_floating_point():
+            raise ArgumentError("images", describe(images), "floating [N, C, H, W]")
+        if len(images) and self._may_share(images):
+            answers = self._evaluator().answer(images, return_logits=True)
+            assert answers.logits is not None
+            return answers.logits.mean((1, 2))
+        frame = self._frame(images)
+        logits = [
+            self.model(self._moved(images, frame, number)) for number in range(len(self.grid))
+        ]
+        return torch.stack(logits).mean(0)
+
+    def _may_share(self, images: Tensor) -> bool:
+        return (
+            not torch.compiler.is_compiling()
+            and not torch.is_grad_enabled()
+            and not any(getattr(module, "training", False) for module in self.modules())
+            and not any(map(is_lazy, self.parameters()))
+            and images.dtype == input_dtypes(self.model)[0]
+            and type(images) is Tensor
+            and not torch._C._get_tracing_state()
+            and _get_current_dispatch_mode() is None
+            and torch._C._functorch.maybe_current_level() is None
+        )
+
+    def _evaluator(self) -> ShiftEvaluator:
+        kept = self._kept
+        if kept is None or not kept[0].is_that_of(self.model):
+            evaluator = ShiftEvaluator(self.model, self.grid, fill=self.fill)
+            kept = self._kept = (_State(self.model), evaluator)
+        return kept[1]
+
+    def _frame(self, images: Tensor) -> Frame:
+        size = (images.shape[-2], images.shape[-1])
+        check_grid_fits(self.grid.dx, self.grid.dy, size, size)
+        return Frame(self.grid, size, size, check_fill(self.fill, images))
+
+    def _moved(self, images: Tensor, frame: Frame, number: int) -> Tensor:
+        """All images under one shift of the grid."""
+        if frame.is_translation:
+            shift = self.grid.shifts()[number : number + 1].to(images.device)
+            moved: Tensor = torch.ops.lenetshift.translate(images, shift)[:, 0]
+            return moved
+        all_images = torch.arange(len(images), device=images.device)
+        row, column = (torch.full_like(all_images, at) for at in divmod(number, self.grid.n_dx))
+        return frame.patterns(images, all_images, row, column)
+
+    def extra_repr(self) -> str:
+        """The grid and the fill, in the module's printed form."""
+        return f"{self.grid}, fill={self.fill!r}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was made for answers: a copy or an unpickled module makes it anew."""
+        return {**self.__dict__, "_kept": None}
+
+
+class _State:
+    """Everything of a network that shared answers depend on: its modules, their settings, and copies of its
+    parameters and buffers."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.settings = copy.deepcopy(_settings(model))
+        self.tensors = [tensor.detach().clone() for tensor in _tensors(model)]
+
+    def is_that_of(self, model: nn.Module) -> bool:
+        tensors = _tensors(model)
+        return (
+            self.settings == _settings(model)
+            and len(tensors) == len(self.tensors)
+            and all(map(_same, tensors, self.tensors))
+        )
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return (a.dtype, a.device, a.shape) == (b.dtype, b.device, b.shape) and torch.equal(a, b)
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    """Parameters, buffers, and tensors that are plain attributes."""
+    others = [v for m in model.modules() for v in vars(m).values() if isinstance(v, Tensor)]
+    return [*model.parameters(), *model.buffers(), *others]
+
+
+def _settings(model: nn.Module) -> list[Any]:
+    """Each module's name, identity, and attributes that are numbers, flags, texts or lists of them."""
+    return [
+        (name, id(module), type(module), {k: v for k, v in vars(module).items() if _is_plain(v)})
+        for name, module in model.named_modules()
+    ]
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
