@@ -30,6 +30,7 @@ class Layer:
     kernel: int
     stride: int = 1
     groups: int = 1
+    dtype: torch.dtype = torch.float32
 
     @property
     def padding(self) -> int:
@@ -42,9 +43,11 @@ LAYERS = {
     "first_5x5": Layer(64, 28, 1, 6, 5),
     "32_to_64": Layer(64, 28, 32, 64, 3),
     "64_to_128": Layer(64, 14, 64, 128, 3),
+    "64_to_128_float64": Layer(64, 14, 64, 128, 3, dtype=torch.float64),
     "strided": Layer(8, 56, 64, 128, 3, stride=2),
     "256_to_256": Layer(32, 7, 256, 256, 3),
     "depthwise": Layer(16, 28, 96, 96, 3, groups=96),
+    "depthwise_float64": Layer(16, 28, 96, 96, 3, groups=96, dtype=torch.float64),
     "max_pool": Layer(16, 28, 64, 0, 2, stride=2),
 }
 
@@ -56,7 +59,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
     n_outputs = layer.n_outputs or layer.n_inputs
     n_terms = layer.n_inputs // layer.groups * layer.kernel**2
     x, weight, bias = (
-        torch.randn(*shape, generator=generator).to(context.device)
+        torch.randn(*shape, generator=generator, dtype=layer.dtype).to(context.device)
         for shape in (
             (layer.n, layer.n_inputs, layer.size, layer.size),
             (n_outputs, layer.n_inputs // layer.groups, layer.kernel, layer.kernel),

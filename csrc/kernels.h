@@ -91,12 +91,13 @@ struct C3Backward {
   T* grad_bias;    // null if not wanted
 };
 
-// Windows of maps that are found in tables. input float [n_images, height, width, n_channels]. Line
-// i of a result reads the rows rows[i] of the input, rows int64 [out_height, kernel_height];
-// columns int64 [out_width, kernel_width] likewise. -1 is outside the input. Every size is 1 or
-// more.
+// Windows of maps that are found in tables. input [n_images, height, width, n_channels]. Line i of
+// a result reads the rows rows[i] of the input, rows int64 [out_height, kernel_height]; columns
+// int64 [out_width, kernel_width] likewise. -1 is outside the input. Every size is 1 or more. T is
+// float or double.
+template <class T>
 struct IndirectWindows {
-  const float* input;
+  const T* input;
   std::int64_t n_images, height, width;
   int n_channels;
   const std::int64_t* rows;
@@ -108,28 +109,33 @@ struct IndirectWindows {
 };
 
 // min(max(x, low), high).
+template <class T>
 struct Clamp {
-  float low, high;
+  T low, high;
 };
-constexpr Clamp kNoClamp = {-__builtin_inff(), __builtin_inff()};
+template <class T>
+constexpr Clamp<T> kNoClamp = {static_cast<T>(-__builtin_inf()), static_cast<T>(__builtin_inf())};
 
 // A convolution over such windows: weight [kernel_height, kernel_width, n_channels, n_outputs], or
 // of a depthwise one [kernel_height, kernel_width, n_channels]; bias [n_outputs]; output [n_images,
 // out_height, out_width, n_outputs].
+template <class T>
 struct IndirectConv {
-  IndirectWindows windows;
-  Layer layer;
+  IndirectWindows<T> windows;
+  const T* weight;
+  const T* bias;
   int n_outputs;
-  Clamp clamp;
-  float* output;
+  Clamp<T> clamp;
+  T* output;
 };
 
 // Pooling over such windows: output [n_images, out_height, out_width, n_channels].
 enum class Join : int { largest = 0, sum = 1 };
+template <class T>
 struct IndirectPool {
-  IndirectWindows windows;
+  IndirectWindows<T> windows;
   Join join;
-  float* output;
+  T* output;
 };
 
 // One epoch of plain mini-batch SGD on the mean cross-entropy.
@@ -163,6 +169,17 @@ struct FusedKernels {
   Kernel<Mlp, Epoch> train_epoch_mlp, train_epoch_pooled_mlp;
 };
 
+// The kernels of an ISA for windows that are found in tables.
+template <class T>
+struct IndirectKernels {
+  std::int64_t (*conv_workspace)(const IndirectConv<T>&, int n_threads);
+  bool (*conv)(const IndirectConv<T>&, void* workspace, Execution);
+  std::int64_t (*depthwise_workspace)(const IndirectConv<T>&, int n_threads);
+  bool (*depthwise)(const IndirectConv<T>&, void* workspace, Execution);
+  std::int64_t (*pool_workspace)(const IndirectPool<T>&, int n_threads);
+  bool (*pool)(const IndirectPool<T>&, void* workspace, Execution);
+};
+
 // The kernels of one ISA. `workspace` is 64-byte aligned memory of at least as many bytes as the
 // function of the same name plus _workspace returns.
 struct Kernels {
@@ -181,12 +198,8 @@ struct Kernels {
 
   FusedKernels<FusedKernel> fused;
 
-  std::int64_t (*indirect_conv_workspace)(const IndirectConv&, int n_threads);
-  bool (*indirect_conv)(const IndirectConv&, void* workspace, Execution);
-  std::int64_t (*indirect_depthwise_workspace)(const IndirectConv&, int n_threads);
-  bool (*indirect_depthwise)(const IndirectConv&, void* workspace, Execution);
-  std::int64_t (*indirect_pool_workspace)(const IndirectPool&, int n_threads);
-  bool (*indirect_pool)(const IndirectPool&, void* workspace, Execution);
+  IndirectKernels<float> indirect_f32;
+  IndirectKernels<double> indirect_f64;
 
   // y[i] = tanh(x[i]), as the kernels compute it.
   void (*tanh)(const float* x, float* y, std::int64_t n);

@@ -19,6 +19,18 @@ namespace LENETSHIFT_ISA {
 
 namespace {
 
+template <class T>
+constexpr IndirectKernels<T> indirect_kernels() {
+  IndirectKernels<T> k = {};
+  k.conv_workspace = &indirect_conv_workspace<T>;
+  k.conv = &indirect_conv<T>;
+  k.depthwise_workspace = &indirect_depthwise_workspace<T>;
+  k.depthwise = &indirect_depthwise<T>;
+  k.pool_workspace = &indirect_pool_workspace<T>;
+  k.pool = &indirect_pool<T>;
+  return k;
+}
+
 // Set by name, because two entries may have the same type. host/dispatch_test.cpp finds a missing
 // one.
 constexpr Kernels all_kernels() {
@@ -36,12 +48,8 @@ constexpr Kernels all_kernels() {
   k.fused.train_epoch_lenet5 = train_epoch_lenet5;
   k.fused.train_epoch_mlp = train_epoch_mlp;
   k.fused.train_epoch_pooled_mlp = train_epoch_pooled_mlp;
-  k.indirect_conv_workspace = &indirect_conv_workspace;
-  k.indirect_conv = &indirect_conv;
-  k.indirect_depthwise_workspace = &indirect_depthwise_workspace;
-  k.indirect_depthwise = &indirect_depthwise;
-  k.indirect_pool_workspace = &indirect_pool_workspace;
-  k.indirect_pool = &indirect_pool;
+  k.indirect_f32 = indirect_kernels<float>();
+  k.indirect_f64 = indirect_kernels<double>();
   k.tanh = &tanh_array;
   k.multiply_adds = &multiply_adds;
   return k;

@@ -83,36 +83,59 @@ void translate_images_backward(const TranslateShape& shape, Address grad_output,
   });
 }
 
-// Calls a kernel with its workspace.
-template <class Job>
-void call_kernel(int n_threads, const Job& job,
-                 std::int64_t (*Kernels::*workspace)(const Job&, int n_threads),
-                 bool (*Kernels::*run)(const Job&, void* workspace, Execution)) {
+// Calls a kernel for windows that are found in tables, with its workspace.
+template <class T, class Job>
+void call_indirect(int n_threads, const Job& job,
+                   std::int64_t (*IndirectKernels<T>::*workspace)(const Job&, int n_threads),
+                   bool (*IndirectKernels<T>::*run)(const Job&, void* workspace, Execution)) {
+  const auto kernels = [](const Kernels& k) -> const IndirectKernels<T>& {
+    if constexpr (sizeof(T) == 4)
+      return k.indirect_f32;
+    else
+      return k.indirect_f64;
+  };
   call(
-      n_threads, [&](const Kernels& k, int n) { return (k.*workspace)(job, n); },
+      n_threads, [&](const Kernels& k, int n) { return (kernels(k).*workspace)(job, n); },
       [&](const Kernels& k, void* memory, Execution execution) {
-        return (k.*run)(job, memory, execution);
+        return (kernels(k).*run)(job, memory, execution);
       });
 }
 
-void indirect_conv(const IndirectWindows& windows, Address weight, Address bias, int n_outputs,
-                   std::pair<float, float> clamp, Address output, int n_threads) {
-  const IndirectConv conv = {
-      windows, {weight, bias}, n_outputs, {clamp.first, clamp.second}, output};
-  call_kernel(n_threads, conv, &Kernels::indirect_conv_workspace, &Kernels::indirect_conv);
+template <class T>
+void indirect_conv(const IndirectWindows<T>& windows, Address weight, Address bias, int n_outputs,
+                   std::pair<T, T> clamp, Address output, int n_threads) {
+  using Kernels = IndirectKernels<T>;
+  const IndirectConv<T> conv = {windows, weight, bias, n_outputs, {clamp.first, clamp.second},
+                                output};
+  call_indirect(n_threads, conv, &Kernels::conv_workspace, &Kernels::conv);
 }
 
-void indirect_depthwise(const IndirectWindows& windows, Address weight, Address bias,
-                        std::pair<float, float> clamp, Address output, int n_threads) {
-  const IndirectConv conv = {
-      windows, {weight, bias}, windows.n_channels, {clamp.first, clamp.second}, output};
-  call_kernel(n_threads, conv, &Kernels::indirect_depthwise_workspace,
-              &Kernels::indirect_depthwise);
+template <class T>
+void indirect_depthwise(const IndirectWindows<T>& windows, Address weight, Address bias,
+                        std::pair<T, T> clamp, Address output, int n_threads) {
+  using Kernels = IndirectKernels<T>;
+  const IndirectConv<T> conv = {
+      windows, weight, bias, windows.n_channels, {clamp.first, clamp.second}, output};
+  call_indirect(n_threads, conv, &Kernels::depthwise_workspace, &Kernels::depthwise);
 }
 
-void indirect_pool(const IndirectWindows& windows, Join join, Address output, int n_threads) {
-  const IndirectPool pool = {windows, join, output};
-  call_kernel(n_threads, pool, &Kernels::indirect_pool_workspace, &Kernels::indirect_pool);
+template <class T>
+void indirect_pool(const IndirectWindows<T>& windows, Join join, Address output, int n_threads) {
+  using Kernels = IndirectKernels<T>;
+  const IndirectPool<T> pool = {windows, join, output};
+  call_indirect(n_threads, pool, &Kernels::pool_workspace, &Kernels::pool);
+}
+
+// The type of the windows decides which of the two overloads of a name is called.
+template <class T>
+void bind_indirect(py::module_& m) {
+  using py::arg;
+  m.def("indirect_conv", indirect_conv<T>, arg("windows"), arg("weight"), arg("bias"),
+        arg("n_outputs"), arg("clamp"), arg("output"), arg("n_threads"));
+  m.def("indirect_depthwise", indirect_depthwise<T>, arg("windows"), arg("weight"), arg("bias"),
+        arg("clamp"), arg("output"), arg("n_threads"));
+  m.def("indirect_pool", indirect_pool<T>, arg("windows"), arg("join"), arg("output"),
+        arg("n_threads"));
 }
 
 void bind_kernels(py::module_& m) {
@@ -128,13 +151,8 @@ void bind_kernels(py::module_& m) {
         arg("n_threads"));
   m.def("translate_backward", translate_images_backward, arg("shape"), arg("grad_output"),
         arg("shifts"), arg("grad_images"), arg("n_threads"));
-
-  m.def("indirect_conv", indirect_conv, arg("windows"), arg("weight"), arg("bias"),
-        arg("n_outputs"), arg("clamp"), arg("output"), arg("n_threads"));
-  m.def("indirect_depthwise", indirect_depthwise, arg("windows"), arg("weight"), arg("bias"),
-        arg("clamp"), arg("output"), arg("n_threads"));
-  m.def("indirect_pool", indirect_pool, arg("windows"), arg("join"), arg("output"),
-        arg("n_threads"));
+  bind_indirect<float>(m);
+  bind_indirect<double>(m);
 
   bind_fused_ops<FusedKernel, int>(
       m, "n_threads", [](auto kernel, const auto& model, const auto& job, int n_threads) {

@@ -72,6 +72,21 @@ auto with_value_type(int value_bytes, F&& f) {
                               ", expected 4 or 8");
 }
 
+template <class T>
+void bind_windows(py::module_& m, const char* name) {
+  using py::arg;
+  py::class_<IndirectWindows<T>>(m, name).def(
+      py::init([](Address input, std::int64_t n_images, std::int64_t height, std::int64_t width,
+                  int n_channels, Address rows, std::int64_t out_height, int kernel_height,
+                  Address columns, std::int64_t out_width, int kernel_width) {
+        return IndirectWindows<T>{input,      n_images,      height,  width,     n_channels,  rows,
+                                  out_height, kernel_height, columns, out_width, kernel_width};
+      }),
+      arg("input"), arg("n_images"), arg("height"), arg("width"), arg("n_channels"), arg("rows"),
+      arg("out_height"), arg("kernel_height"), arg("columns"), arg("out_width"),
+      arg("kernel_width"));
+}
+
 inline void bind_structs(py::module_& m) {
   using py::arg;
   using Range = std::pair<int, int>;  // first, stop
@@ -131,17 +146,8 @@ inline void bind_structs(py::module_& m) {
              return ShiftedImages{images, n_images, grid, predictions, logits};
            }),
            arg("images"), arg("n_images"), arg("dx"), arg("dy"), arg("predictions"), arg("logits"));
-  py::class_<IndirectWindows>(m, "IndirectWindows")
-      .def(
-          py::init([](Address input, std::int64_t n_images, std::int64_t height, std::int64_t width,
-                      int n_channels, Address rows, std::int64_t out_height, int kernel_height,
-                      Address columns, std::int64_t out_width, int kernel_width) {
-            return IndirectWindows{input,      n_images,      height,  width,     n_channels,  rows,
-                                   out_height, kernel_height, columns, out_width, kernel_width};
-          }),
-          arg("input"), arg("n_images"), arg("height"), arg("width"), arg("n_channels"),
-          arg("rows"), arg("out_height"), arg("kernel_height"), arg("columns"), arg("out_width"),
-          arg("kernel_width"));
+  bind_windows<float>(m, "IndirectWindowsF32");
+  bind_windows<double>(m, "IndirectWindowsF64");
   py::class_<Epoch>(m, "Epoch")
       .def(py::init([](Address images, Address labels, Address permutation, std::int64_t n_images,
                        int batch_size, float learning_rate, Address losses) {

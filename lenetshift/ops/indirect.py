@@ -21,10 +21,11 @@ some lines for all shifts and others for one shift each (:mod:`lenetshift.predic
   outside the input is left out. The largest of values one of which is NaN is NaN; the largest of no values is
   the smallest value of the dtype.
 
-On the CPU, float32 has kernels of its own, except for a convolution whose groups have several channels;
-float16 and bfloat16 are computed in float32 and rounded once. Other dtypes and CUDA copy the windows and use
-PyTorch's operations. Under autocast everything is computed in float32. The ops have no derivatives. The twins
-are :func:`lenetshift.reference.indirect_conv2d` and :func:`lenetshift.reference.indirect_pool2d`.
+On the CPU, float32 and float64 have kernels of their own, except for a convolution whose groups have
+several channels; float16 and bfloat16 are computed in float32 and rounded once. Other dtypes and CUDA copy
+the windows and use PyTorch's operations. Under autocast everything is computed in float32. The ops have no
+derivatives. The twins are :func:`lenetshift.reference.indirect_conv2d` and
+:func:`lenetshift.reference.indirect_pool2d`.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def _computes_in_float32(input: Tensor) -> bool:
 
 
 def _has_kernel(input: Tensor) -> bool:
-    return input.device.type == "cpu" and input.dtype == torch.float32
+    return input.device.type == "cpu" and input.dtype in FLOATS
 
 
 def _output(input: Tensor, n_outputs: int, rows: Tensor, columns: Tensor) -> Tensor:
@@ -75,13 +76,16 @@ def _output(input: Tensor, n_outputs: int, rows: Tensor, columns: Tensor) -> Ten
 
 
 def _run(kernel: str, input: Tensor, rows: Tensor, columns: Tensor, *arguments: object) -> None:
-    """Call a kernel of the core with the windows of a float32 input on the CPU."""
+    """Call a kernel of the core with the windows of a float32 or float64 input on the CPU."""
     cells, rows, columns = (
         input.permute(0, 2, 3, 1).contiguous(),
         rows.contiguous(),
         columns.contiguous(),
     )
-    windows = core.IndirectWindows(
+    windows_of = (
+        core.IndirectWindowsF32 if input.dtype == torch.float32 else core.IndirectWindowsF64
+    )
+    windows = windows_of(
         input=cells.data_ptr(),
         n_images=cells.shape[0],
         height=cells.shape[1],

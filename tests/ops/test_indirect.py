@@ -18,6 +18,7 @@ from lenetshift.ops import indirect
 
 ops = torch.ops.lenetshift
 HALVES = (torch.float16, torch.bfloat16)
+KERNELS_OF_THEIR_OWN = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 INF, NAN = float("inf"), float("nan")
 
@@ -47,14 +48,18 @@ def irregular(size: int, kernel: int, n: int) -> Tensor:
 
 
 def problem(
-    shape: tuple[int, int, int, int], n_outputs: int, kernel: tuple[int, int], groups: int = 1
+    shape: tuple[int, int, int, int],
+    n_outputs: int,
+    kernel: tuple[int, int],
+    groups: int = 1,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Input, weight and bias."""
     seed = generator(*shape, n_outputs, *kernel)
     return (
-        torch.randn(shape, generator=seed),
-        torch.randn(n_outputs, shape[1] // groups, *kernel, generator=seed),
-        torch.randn(n_outputs, generator=seed),
+        torch.randn(shape, generator=seed, dtype=dtype),
+        torch.randn(n_outputs, shape[1] // groups, *kernel, generator=seed, dtype=dtype),
+        torch.randn(n_outputs, generator=seed, dtype=dtype),
     )
 
 
@@ -87,8 +92,9 @@ def check_conv(
     low: float | None = None,
     high: float | None = None,
 ) -> None:
-    """Every value within 2 sqrt(k) eps sum |w||x| of float64, k the number of terms. Half precision is
-    computed in float32 and rounded once: half an eps of the value in addition."""
+    """Every value within 2 sqrt(k) eps sum |w||x| of the reference in float64, k the number of terms; for
+    float64 that allows for the rounding of both. Half precision is computed in float32 and rounded once:
+    half an eps of the value in addition."""
     tensors = (input, weight, bias)
     got = ops.indirect_conv2d(*tensors, rows, columns, groups, low, high)
     assert got.dtype == input.dtype
@@ -126,12 +132,13 @@ OUTPUTS = [1, 10, 16, 20, 33]
 KERNELS = [(1, 1), (3, 3), (5, 1), (1, 5), (12, 12)]
 
 
+@KERNELS_OF_THEIR_OWN
 @pytest.mark.parametrize("n_channels", CHANNELS)
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_all_sizes(isa: str, n_channels: int, kernel: tuple[int, int]) -> None:
+def test_all_sizes(isa: str, dtype: torch.dtype, n_channels: int, kernel: tuple[int, int]) -> None:
     size = tuple(k + 4 for k in kernel)
     for n_outputs in OUTPUTS if kernel != (12, 12) else OUTPUTS[-1:]:
-        tensors = problem((2, n_channels, *size), n_outputs, kernel)
+        tensors = problem((2, n_channels, *size), n_outputs, kernel, dtype=dtype)
         rows, columns = (regular(s, k, 1, k // 2) for s, k in zip(size, kernel, strict=True))
         check_conv(*tensors, rows, columns)
         rows, columns = (irregular(s, k, 5) for s, k in zip(size, kernel, strict=True))
@@ -149,27 +156,28 @@ def test_equals_pytorchs_convolution(isa: str, stride: int, dilation: int, group
     torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-4)
 
 
+@KERNELS_OF_THEIR_OWN
 @pytest.mark.parametrize("n_places", [1, 2, 3, 5, 6, 7, 11, 12, 13, 384, 385, 400])
 @pytest.mark.parametrize("n_channels", [2, 20])
-def test_all_numbers_of_places(isa: str, n_places: int, n_channels: int) -> None:
+def test_all_numbers_of_places(
+    isa: str, dtype: torch.dtype, n_places: int, n_channels: int
+) -> None:
     """Around blocks and pieces of the kernels."""
     table = irregular(4, 2, n_places)
-    check_conv(*problem((1, n_channels, 1, 4), 18, (1, 2)), regular(1, 1), table)
-    check_conv(
-        *problem((1, n_channels, 4, 1), n_channels, (2, 1), n_channels),
-        table,
-        regular(1, 1),
-        n_channels,
-    )
-    check_pool(
-        torch.randn(1, n_channels, 4, 1, generator=generator(n_places)), table, regular(1, 1)
-    )
+    tensors = problem((1, n_channels, 1, 4), 18, (1, 2), dtype=dtype)
+    check_conv(*tensors, regular(1, 1), table)
+    tensors = problem((1, n_channels, 4, 1), n_channels, (2, 1), n_channels, dtype)
+    check_conv(*tensors, table, regular(1, 1), n_channels)
+    check_pool(tensors[0], table, regular(1, 1))
 
 
+@KERNELS_OF_THEIR_OWN
 @pytest.mark.parametrize("n_channels", [2, 7, 16, 17, 33, 64, 65, 96, 130])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_depthwise_and_pooling(isa: str, n_channels: int, kernel: tuple[int, int]) -> None:
-    input, weight, bias = problem((2, n_channels, 14, 13), n_channels, kernel, n_channels)
+def test_depthwise_and_pooling(
+    isa: str, dtype: torch.dtype, n_channels: int, kernel: tuple[int, int]
+) -> None:
+    input, weight, bias = problem((2, n_channels, 14, 13), n_channels, kernel, n_channels, dtype)
     tables = [
         [regular(s, k, 2, k // 2) for s, k in zip((14, 13), kernel, strict=True)],
         [irregular(s, k, 5) for s, k in zip((14, 13), kernel, strict=True)],
@@ -180,14 +188,17 @@ def test_depthwise_and_pooling(isa: str, n_channels: int, kernel: tuple[int, int
 
 
 @pytest.mark.parametrize("kernel", [(60, 50), (1, 3000), (3000, 1)])
-@pytest.mark.parametrize("n_channels", [1, 2, 17])
+@pytest.mark.parametrize(
+    ("n_channels", "dtype"),
+    [(1, torch.float32), (2, torch.float32), (17, torch.float32), (2, torch.float64)],
+)
 def test_more_taps_than_are_listed_at_once(
-    isa: str, kernel: tuple[int, int], n_channels: int
+    isa: str, kernel: tuple[int, int], n_channels: int, dtype: torch.dtype
 ) -> None:
     size = (min(kernel[0], 61), min(kernel[1], 61))
     rows, columns = (irregular(s, k, 2) for s, k in zip(size, kernel, strict=True))
     columns = torch.cat([columns, columns.clamp(min=0)])
-    input, weight, bias = problem((1, n_channels, *size), 17, kernel)
+    input, weight, bias = problem((1, n_channels, *size), 17, kernel, dtype=dtype)
     check_conv(input, weight, bias, rows, columns, low=-20, high=20)
     check_pool(input, rows, columns)
     if n_channels > 1:
@@ -195,9 +206,11 @@ def test_more_taps_than_are_listed_at_once(
         check_conv(input, kernels, bias[:n_channels], rows, columns, n_channels, -20, 20)
 
 
-def test_many_channels(isa: str) -> None:
+@KERNELS_OF_THEIR_OWN
+def test_many_channels(isa: str, dtype: torch.dtype) -> None:
     """More than a panel has rows: a part of the taps is one tap."""
-    check_conv(*problem((2, 2100, 2, 3), 3, (2, 2)), regular(2, 2, 1, 1), regular(3, 2))
+    tensors = problem((2, 2100, 2, 3), 3, (2, 2), dtype=dtype)
+    check_conv(*tensors, regular(2, 2, 1, 1), regular(3, 2))
 
 
 EMPTY = [(0, 3, 5, 5), (2, 0, 5, 5), (2, 3, 0, 5), (2, 3, 5, 0), (0, 0, 0, 0)]
@@ -254,14 +267,19 @@ def test_no_outputs(isa: str) -> None:
     assert got.shape == (2, 0, 3, 3)
 
 
+@KERNELS_OF_THEIR_OWN
 @pytest.mark.parametrize(
-    "bounds", [(0, None), (None, 1.5), (0, 6), (-1, 1), (0.5, -0.5), (2, 2), (-INF, INF)]
+    "bounds", [(0, None), (None, 1.5), (0, 6), (-1, 0.1), (0.5, -0.5), (2, 2), (-INF, INF)]
 )
 @pytest.mark.parametrize(("n_channels", "groups"), [(1, 1), (20, 1), (20, 20), (20, 2)])
 def test_clamps(
-    isa: str, bounds: tuple[float | None, float | None], n_channels: int, groups: int
+    isa: str,
+    dtype: torch.dtype,
+    bounds: tuple[float | None, float | None],
+    n_channels: int,
+    groups: int,
 ) -> None:
-    input, weight, bias = problem((2, n_channels, 6, 6), 20, (3, 3), groups)
+    input, weight, bias = problem((2, n_channels, 6, 6), 20, (3, 3), groups, dtype)
     table = regular(6, 3, 1, 1)
     check_conv(input, weight, bias, table, table, groups, *bounds)
     got = ops.indirect_conv2d(input, weight, bias, table, table, groups, *bounds)
@@ -272,14 +290,15 @@ def test_clamps(
     )
 
 
+@KERNELS_OF_THEIR_OWN
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 @pytest.mark.parametrize("where", [0, 1, 2])
 @pytest.mark.parametrize(("n_channels", "groups"), [(1, 1), (3, 1), (20, 1), (20, 20), (20, 2)])
 def test_values_that_are_not_finite(
-    isa: str, value: float, where: int, n_channels: int, groups: int
+    isa: str, dtype: torch.dtype, value: float, where: int, n_channels: int, groups: int
 ) -> None:
     """NaN stays NaN, also under a clamp; outside the input is 0, so a weight of inf gives NaN there."""
-    tensors = problem((2, n_channels, 6, 7), 20, (3, 2), groups)
+    tensors = problem((2, n_channels, 6, 7), 20, (3, 2), groups, dtype)
     target = tensors[where].view(-1)
     target[[0, target.numel() // 2, target.numel() - 1]] = value
     rows, columns = irregular(6, 3, 5), regular(7, 2, 1, 1)
@@ -358,9 +377,12 @@ def test_strided_arguments(isa: str, n_channels: int, groups: int) -> None:
     assert torch.equal(both, expected[::2])
 
 
+@KERNELS_OF_THEIR_OWN
 @pytest.mark.parametrize(("n_channels", "groups"), [(2, 1), (20, 1), (20, 20)])
-def test_bit_identical_for_every_thread_count(isa: str, n_channels: int, groups: int) -> None:
-    input, weight, bias = problem((30, n_channels, 9, 9), 20, (3, 3), groups)
+def test_bit_identical_for_every_thread_count(
+    isa: str, dtype: torch.dtype, n_channels: int, groups: int
+) -> None:
+    input, weight, bias = problem((30, n_channels, 9, 9), 20, (3, 3), groups, dtype)
     rows, columns = regular(9, 3, 1, 1), irregular(9, 3, 7)
 
     def results() -> tuple[Tensor, ...]:

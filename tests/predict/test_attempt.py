@@ -20,6 +20,7 @@ from lenetshift.predict.evaluator import ShiftEvaluator
 from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.predict.shared import SharedModel, attempt, kernels, maps
 from lenetshift.predict.shared import model as shared_model
+from lenetshift.predict.shared.canvas import Frame
 from lenetshift.predict.shared.recorder import record
 
 GRID = ShiftGrid(range(-1, 2), range(-1, 2))
@@ -94,6 +95,23 @@ def test_sharing_that_fails_later_is_replaced_by_the_plain_method(
     assert torch.equal(answers.logits, plain)
     assert sum(done) == len(images)
     assert evaluator.answer(images[:2]).method == "plain"
+
+
+@pytest.mark.parametrize(("most_bytes", "n_parts"), [(1 << 27, 1), (20_000, 3)])
+def test_images_that_are_tried_one_by_one_are_answered_as_later(
+    most_bytes: int, n_parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass that measures the memory also answers the first image, on the first part of the grid."""
+    monkeypatch.setattr(shared_model, "WORK_BYTES", 1)
+    monkeypatch.setattr(shared_model, "MOST_BYTES", most_bytes)
+    images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    frame = Frame(GRID, (28, 28), (28, 28), torch.zeros(1))
+    shared = SharedModel(record(network(), images), frame, images)
+    assert (shared.chunk, len(shared.frames), shared.n_tried) == (1, n_parts, 4)
+    again = shared.answer(images)
+    torch.testing.assert_close(shared.tried.logits, again.logits)
+    assert shared.tried.products == again.products
+    assert shared.tried.plain_products == again.plain_products
 
 
 class Normalised(nn.Module):

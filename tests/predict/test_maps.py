@@ -103,14 +103,18 @@ def test_windows_are_those_of_a_loop_in_float64(name: str) -> None:
 def test_few_windows_are_copied_at_once(n_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     copied = []
 
-    def noting(tensor: Tensor, rows: Tensor, columns: Tensor, *args: Any) -> Tensor:
-        copied.append((tensor[:, :, :1, :1].nbytes * rows.numel() * columns.numel(), len(rows)))
-        return pooled(tensor, rows, columns, *args)
+    def noting(
+        tensor: Tensor, weight: Tensor, bias: Tensor, rows: Tensor, columns: Tensor, *args: Any
+    ) -> Tensor:
+        if args[0] > 1:
+            copied.append((tensor[:, :, :1, :1].nbytes * rows.numel() * columns.numel(), len(rows)))
+        return convolved(tensor, weight, bias, rows, columns, *args)
 
-    pooled = maps._OPS.indirect_pool2d
+    convolved = maps._OPS.indirect_conv2d
     monkeypatch.setattr(maps, "COPIED_BYTES", n_bytes)
-    monkeypatch.setattr(maps, "_OPS", Mock(wraps=maps._OPS, indirect_pool2d=noting))
-    check_shared(Net(BEHIND["uneven averages"]), torch.float64, 1e-13)
+    monkeypatch.setattr(maps, "_OPS", Mock(wraps=maps._OPS, indirect_conv2d=noting))
+    weight = torch.rand(6, 2, 3, 3, dtype=torch.float64)
+    check_shared(Net(lambda _, x: F.conv2d(x, weight.to(x), groups=2)), torch.float64, 1e-13)
     assert len(copied) > 1
     assert all(size <= n_bytes or n_rows == 1 for size, n_rows in copied)
     assert n_bytes == 1 or max(n_rows for _, n_rows in copied) > 1

@@ -35,88 +35,95 @@ constexpr int kListedTaps = 256;
 // Values that a thread reads between two questions whether to stop.
 constexpr std::int64_t kPieceValues = 1 << 18;
 
+template <class T>
 struct ChannelThread {
-  const float** cells;  // [kListedTaps or fewer][kChannelPlaces]
-  ChannelThread(Workspace& workspace, const IndirectWindows& w)
-      : cells(workspace.take<const float*>(
+  const T** cells;  // [kListedTaps or fewer][kChannelPlaces]
+  ChannelThread(Workspace& workspace, const IndirectWindows<T>& w)
+      : cells(workspace.take<const T*>(
             (n_kernel_taps(w) < kListedTaps ? n_kernel_taps(w) : kListedTaps) * kChannelPlaces)) {}
 };
 
+template <class T>
 struct ChannelMemory {
   Offsets offsets;
-  float* outside;  // [n_channels]: a cell outside the input
-  ThreadParts<ChannelThread, IndirectWindows> threads;
-  ChannelMemory(Workspace& workspace, const IndirectWindows& w, int n_threads)
+  T* outside;  // [n_channels]: a cell outside the input
+  ThreadParts<ChannelThread<T>, IndirectWindows<T>> threads;
+  ChannelMemory(Workspace& workspace, const IndirectWindows<T>& w, int n_threads)
       : offsets(workspace, w),
-        outside(workspace.take<float>(w.n_channels)),
+        outside(workspace.take<T>(w.n_channels)),
         threads(workspace, w, n_threads) {}
 };
 
 // How the values under a kernel become one: join(start(c), x, operand(tap, c)) for one tap after
 // the other; c is the first channel of a vector of n values. outside: the input where a table has
 // -1.
+template <class T>
 struct Depthwise {
-  static constexpr float outside = 0;
-  Layer layer;
+  static constexpr T outside = 0;
+  const T* weight;
+  const T* bias;
   std::int64_t n_channels;
-  vec start(std::int64_t c, int n) const { return load_first(layer.bias + c, n); }
-  vec operand(std::int64_t tap, std::int64_t c, int n) const {
-    return load_first(layer.weight + tap * n_channels + c, n);
+  Vec<T> start(std::int64_t c, int n) const { return load_first(bias + c, n); }
+  Vec<T> operand(std::int64_t tap, std::int64_t c, int n) const {
+    return load_first(weight + tap * n_channels + c, n);
   }
-  static vec join(vec sum, vec x, vec weight) { return sum + x * weight; }
+  static Vec<T> join(Vec<T> sum, Vec<T> x, Vec<T> weight) { return sum + x * weight; }
 };
+template <class T>
 struct Sum {
-  static constexpr float outside = 0;
-  static vec start(std::int64_t, int) { return vec{}; }
-  static vec operand(std::int64_t, std::int64_t, int) { return vec{}; }
-  static vec join(vec sum, vec x, vec) { return sum + x; }
+  static constexpr T outside = 0;
+  static Vec<T> start(std::int64_t, int) { return Vec<T>{}; }
+  static Vec<T> operand(std::int64_t, std::int64_t, int) { return Vec<T>{}; }
+  static Vec<T> join(Vec<T> sum, Vec<T> x, Vec<T>) { return sum + x; }
 };
+template <class T>
 struct Largest {
-  static constexpr float outside = -__builtin_inff();
-  static vec start(std::int64_t, int) { return vec{} + outside; }
-  static vec operand(std::int64_t, std::int64_t, int) { return vec{}; }
-  static vec join(vec largest, vec x, vec) {
+  static constexpr T outside = kNoClamp<T>.low;
+  static Vec<T> start(std::int64_t, int) { return Vec<T>{} + outside; }
+  static Vec<T> operand(std::int64_t, std::int64_t, int) { return Vec<T>{}; }
+  static Vec<T> join(Vec<T> largest, Vec<T> x, Vec<T>) {
     return largest != largest ? largest : larger(largest, x);
   }
 };
 
 // Some taps at some places. Places beyond the last one repeat it.
+template <class T>
 struct ChannelBlock {
-  const float* const* cells;
+  const T* const* cells;
   std::int64_t tap;
   int n_taps;
-  bool is_first, is_last;     // of the taps
-  float* to[kChannelPlaces];  // [n_channels] of each place
+  bool is_first, is_last;  // of the taps
+  T* to[kChannelPlaces];   // [n_channels] of each place
 };
 
 // The channels c ... of a block: n_vectors vectors, the last of which has n_last values.
-template <int n_vectors, class How>
-[[gnu::noinline]] void join_block(const How& how, const ChannelBlock& block, std::int64_t c,
-                                  int n_last, Clamp clamp) {
-  const auto n_values = [=](int v) { return v == n_vectors - 1 ? n_last : kLanes; };
-  vec joined[kChannelPlaces][n_vectors];
+template <int n_vectors, class How, class T>
+[[gnu::noinline]] void join_block(const How& how, const ChannelBlock<T>& block, std::int64_t c,
+                                  int n_last, Clamp<T> clamp) {
+  const auto n_values = [=](int v) { return v == n_vectors - 1 ? n_last : kLanesOf<T>; };
+  Vec<T> joined[kChannelPlaces][n_vectors];
 #pragma GCC unroll 2
   for (int v = 0; v < n_vectors; ++v) {
-    const std::int64_t at = c + v * kLanes;
-    const vec start = how.start(at, n_values(v));
+    const std::int64_t at = c + v * kLanesOf<T>;
+    const Vec<T> start = how.start(at, n_values(v));
 #pragma GCC unroll 8
     for (int m = 0; m < kChannelPlaces; ++m)
       joined[m][v] = block.is_first ? start : load_first(block.to[m] + at, n_values(v));
   }
 
-  const float* const* cells = block.cells;
+  const T* const* cells = block.cells;
   for (int t = 0; t < block.n_taps; ++t, cells += kChannelPlaces) {
-    vec operand[n_vectors];
+    Vec<T> operand[n_vectors];
 #pragma GCC unroll 2
     for (int v = 0; v < n_vectors; ++v)
-      operand[v] = how.operand(block.tap + t, c + v * kLanes, n_values(v));
+      operand[v] = how.operand(block.tap + t, c + v * kLanesOf<T>, n_values(v));
 #pragma GCC unroll 8
     for (int m = 0; m < kChannelPlaces; ++m) {
-      const float* const cell = cells[m] + c;
+      const T* const cell = cells[m] + c;
 #pragma GCC unroll 2
       for (int v = 0; v < n_vectors; ++v)
         joined[m][v] =
-            How::join(joined[m][v], load_first(cell + v * kLanes, n_values(v)), operand[v]);
+            How::join(joined[m][v], load_first(cell + v * kLanesOf<T>, n_values(v)), operand[v]);
     }
   }
 
@@ -124,23 +131,23 @@ template <int n_vectors, class How>
   for (int m = 0; m < kChannelPlaces; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < n_vectors; ++v)
-      store_first(block.to[m] + c + v * kLanes, clamped(joined[m][v], clamp), n_values(v));
+      store_first(block.to[m] + c + v * kLanesOf<T>, clamped<T>(joined[m][v], clamp), n_values(v));
 }
 
 // All places, on threads.
-template <class How>
-inline bool join_cells(const How& how, const IndirectWindows& w, float* output, Clamp clamp,
+template <class How, class T>
+inline bool join_cells(const How& how, const IndirectWindows<T>& w, T* output, Clamp<T> clamp,
                        void* memory_start, Execution execution) {
   Workspace workspace(memory_start);
-  const ChannelMemory memory(workspace, w, execution.n_threads);
+  const ChannelMemory<T> memory(workspace, w, execution.n_threads);
   memory.offsets.fill(w);
   for (int c = 0; c < w.n_channels; ++c) memory.outside[c] = How::outside;
 
   const std::int64_t total = n_places(w), all_taps = n_kernel_taps(w);
-  const int n_vectors = (w.n_channels - 1) / kLanes + 1;
+  const int n_vectors = (w.n_channels - 1) / kLanesOf<T> + 1;
   // The n <= kChannelPlaces places from `first` on; `place` is the first.
-  const auto run_block = [&](std::int64_t first, int n, const Place& place, const float** cells) {
-    ChannelBlock block = {cells, 0, 0, true, false, {}};
+  const auto run_block = [&](std::int64_t first, int n, const Place<T>& place, const T** cells) {
+    ChannelBlock<T> block = {cells, 0, 0, true, false, {}};
     for (int m = 0; m < kChannelPlaces; ++m)
       block.to[m] = output + (first + (m < n ? m : n - 1)) * w.n_channels;
     for (; !block.is_last; block.tap += block.n_taps, block.is_first = false) {
@@ -149,16 +156,18 @@ inline bool join_cells(const How& how, const IndirectWindows& w, float* output, 
       block.n_taps = block.is_last ? static_cast<int>(left) : kListedTaps;
       const std::int64_t u = block.tap / w.kernel_width;
       const int v = static_cast<int>(block.tap % w.kernel_width);
-      Place at = place;
+      Place<T> at = place;
       for_segments(at, n, kChannelPlaces, [&](int m, int n_segment) {
-        at.list_cells<kChannelPlaces>(u, v, block.n_taps, n_segment, memory.outside, cells + m);
+        at.template list_cells<kChannelPlaces>(u, v, block.n_taps, n_segment, memory.outside,
+                                               cells + m);
       });
       repeat_last<kChannelPlaces>(n, block.n_taps, cells);
       for_blocks<kChannelVectors>(n_vectors, [&](int from, auto size) {
         constexpr int n_block = decltype(size)::value;
-        const int last = w.n_channels - (from + n_block - 1) * kLanes;
-        join_block<n_block>(how, block, std::int64_t{from} * kLanes, last < kLanes ? last : kLanes,
-                            block.is_last ? clamp : kNoClamp);
+        const int last = w.n_channels - (from + n_block - 1) * kLanesOf<T>;
+        join_block<n_block>(how, block, std::int64_t{from} * kLanesOf<T>,
+                            last < kLanesOf<T> ? last : kLanesOf<T>,
+                            block.is_last ? clamp : kNoClamp<T>);
       });
     }
   };
@@ -168,36 +177,40 @@ inline bool join_cells(const How& how, const IndirectWindows& w, float* output, 
   Stop stop(execution);
   WorkQueue pieces((total + piece - 1) / piece);
   run_on_threads(execution.n_threads, [&](int thread) {
-    const ChannelThread own = memory.threads.of(thread);
+    const ChannelThread<T> own = memory.threads.of(thread);
     for (std::int64_t i; !stop.requested(thread) && (i = pieces.next()) >= 0;) {
       for (std::int64_t at = i * piece; at < total && at < (i + 1) * piece; at += kChannelPlaces) {
         const std::int64_t left = total - at;
         run_block(at, left < kChannelPlaces ? static_cast<int>(left) : kChannelPlaces,
-                  Place(w, memory.offsets, at), own.cells);
+                  Place<T>(w, memory.offsets, at), own.cells);
       }
     }
   });
   return !stop.raised();
 }
 
-inline std::int64_t indirect_depthwise_workspace(const IndirectConv& conv, int n_threads) {
-  return bytes_of<ChannelMemory>(conv.windows, n_threads);
+template <class T>
+inline std::int64_t indirect_depthwise_workspace(const IndirectConv<T>& conv, int n_threads) {
+  return bytes_of<ChannelMemory<T>>(conv.windows, n_threads);
 }
 
-inline bool indirect_depthwise(const IndirectConv& conv, void* workspace, Execution execution) {
-  const Depthwise how = {conv.layer, conv.windows.n_channels};
+template <class T>
+inline bool indirect_depthwise(const IndirectConv<T>& conv, void* workspace, Execution execution) {
+  const Depthwise<T> how = {conv.weight, conv.bias, conv.windows.n_channels};
   return join_cells(how, conv.windows, conv.output, conv.clamp, workspace, execution);
 }
 
-inline std::int64_t indirect_pool_workspace(const IndirectPool& pool, int n_threads) {
-  return bytes_of<ChannelMemory>(pool.windows, n_threads);
+template <class T>
+inline std::int64_t indirect_pool_workspace(const IndirectPool<T>& pool, int n_threads) {
+  return bytes_of<ChannelMemory<T>>(pool.windows, n_threads);
 }
 
-inline bool indirect_pool(const IndirectPool& pool, void* workspace, Execution execution) {
+template <class T>
+inline bool indirect_pool(const IndirectPool<T>& pool, void* workspace, Execution execution) {
   const auto run = [&](auto how) {
-    return join_cells(how, pool.windows, pool.output, kNoClamp, workspace, execution);
+    return join_cells(how, pool.windows, pool.output, kNoClamp<T>, workspace, execution);
   };
-  return pool.join == Join::sum ? run(Sum{}) : run(Largest{});
+  return pool.join == Join::sum ? run(Sum<T>{}) : run(Largest<T>{});
 }
 
 }  // namespace

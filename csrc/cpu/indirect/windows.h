@@ -17,11 +17,13 @@ constexpr int kOffsetLanes = kLanesOf<double>;
 struct Offsets {
   std::int64_t* rows;     // [out_height][kernel_height]
   std::int64_t* columns;  // [kernel_width][out_width], and a vector more, of any values
-  Offsets(Workspace& workspace, const IndirectWindows& w)
+  template <class T>
+  Offsets(Workspace& workspace, const IndirectWindows<T>& w)
       : rows(workspace.take<std::int64_t>(w.out_height * w.kernel_height)),
         columns(workspace.take<std::int64_t>(w.out_width * w.kernel_width + kOffsetLanes)) {}
-  void fill(const IndirectWindows& w) const {
-    const std::int64_t cell = w.n_channels * std::int64_t{sizeof(float)};
+  template <class T>
+  void fill(const IndirectWindows<T>& w) const {
+    const std::int64_t cell = w.n_channels * std::int64_t{sizeof(T)};
     for (std::int64_t k = 0; k < w.out_height * w.kernel_height; ++k)
       rows[k] = w.rows[k] < 0 ? -1 : w.rows[k] * w.width * cell;
     std::int64_t* to = columns;
@@ -35,9 +37,10 @@ struct Offsets {
 };
 
 // A place of [n_images, out_height, out_width].
+template <class T>
 class Place {
  public:
-  Place(const IndirectWindows& windows, const Offsets& offsets, std::int64_t at)
+  Place(const IndirectWindows<T>& windows, const Offsets& offsets, std::int64_t at)
       : w_(windows),
         offsets_(offsets),
         j_(at % w_.out_width),
@@ -62,8 +65,8 @@ class Place {
   // 1]. `outside` where a table has -1. Without a branch for that, which would be hard to predict.
   // Not inlined, because the compiler would keep variables of its loop in memory.
   template <int stride>
-  [[gnu::noinline]] void list_cells(std::int64_t u, int v, int n_taps, int n, const float* outside,
-                                    const float** to) const {
+  [[gnu::noinline]] void list_cells(std::int64_t u, int v, int n_taps, int n, const T* outside,
+                                    const T** to) const {
     const std::int64_t* row = offsets_.rows + i_ * w_.kernel_height + u;
     const int width = w_.kernel_width;
     for (int t = 0; t < n_taps; ++row, v = 0) {
@@ -76,8 +79,8 @@ class Place {
 
   // Likewise the first cells under n_rows rows of the kernel from row u on.
   template <int stride>
-  [[gnu::noinline]] void list_rows(std::int64_t u, int n_rows, int n, const float* outside,
-                                   const float** to) const {
+  [[gnu::noinline]] void list_rows(std::int64_t u, int n_rows, int n, const T* outside,
+                                   const T** to) const {
     const std::int64_t* const rows = offsets_.rows + i_ * w_.kernel_height + u;
     for (int r = 0; r < n_rows; ++r, to += stride)
       list_row(rows[r], offsets_.columns + j_, n, outside, to);
@@ -86,8 +89,8 @@ class Place {
   // Lists copies [n_rows][kernel_width][n_channels] of the cells under these rows of the kernel at
   // the place that is m places on in its row.
   template <int stride>
-  [[gnu::noinline]] void list_copies(std::int64_t u, int n_rows, int m, const float* outside,
-                                     float* copies, const float** to) const {
+  [[gnu::noinline]] void list_copies(std::int64_t u, int n_rows, int m, const T* outside, T* copies,
+                                     const T** to) const {
     const std::int64_t* const rows = offsets_.rows + i_ * w_.kernel_height + u;
     const std::int64_t* const columns = offsets_.columns + j_ + m;
     const int width = w_.kernel_width, n_channels = w_.n_channels;
@@ -97,8 +100,8 @@ class Place {
       if (rows[r] < 0) continue;
       const std::int64_t* column = columns;
       for (int v = 0; v < width; ++v, column += w_.out_width) {
-        const float* const cell =
-            *column < 0 ? outside : reinterpret_cast<const float*>(image + rows[r] + *column);
+        const T* const cell =
+            *column < 0 ? outside : reinterpret_cast<const T*>(image + rows[r] + *column);
         int c = 0;
         do *copies++ = cell[c];
         while (++c < n_channels);
@@ -110,8 +113,8 @@ class Place {
   std::int64_t image_values() const { return w_.height * w_.width * w_.n_channels; }
 
   // Addresses are numbers here, because those of -1 are not in the input.
-  void list_row(std::int64_t row, const std::int64_t* column, int n, const float* outside,
-                const float** to) const {
+  void list_row(std::int64_t row, const std::int64_t* column, int n, const T* outside,
+                const T** to) const {
     const std::int64_t start = reinterpret_cast<std::int64_t>(image_) + row;
     const std::int64_t other = reinterpret_cast<std::int64_t>(outside);
     for (int m = 0; m < n; m += kOffsetLanes) {
@@ -124,21 +127,21 @@ class Place {
                   left < kOffsetLanes ? left : kOffsetLanes);
 #else
       for (int k = 0; k < kOffsetLanes && k < left; ++k)
-        to[m + k] = reinterpret_cast<const float*>(cell[k]);
+        to[m + k] = reinterpret_cast<const T*>(cell[k]);
 #endif
     }
   }
 
-  const IndirectWindows& w_;
+  const IndirectWindows<T>& w_;
   const Offsets& offsets_;
   std::int64_t j_, i_;
-  const float* image_;
+  const T* image_;
 };
 
 // Goes through n places from `place` on, in blocks of n_block: calls f(m, n of a segment) for the
 // segments m ... m + n - 1 that are in one row of the result and in one block.
-template <class F>
-inline void for_segments(Place& place, int n, int n_block, F&& f) {
+template <class T, class F>
+inline void for_segments(Place<T>& place, int n, int n_block, F&& f) {
   for (int m = 0; m < n;) {
     const int in_block = n_block - m % n_block, most = n - m < in_block ? n - m : in_block;
     const std::int64_t in_row = place.left_in_row();
@@ -150,32 +153,36 @@ inline void for_segments(Place& place, int n, int n_block, F&& f) {
 }
 
 // Completes the list of a block whose places from n on are missing: they repeat the last one.
-template <int n_block>
-inline void repeat_last(int n, int n_taps, const float** to) {
+template <int n_block, class T>
+inline void repeat_last(int n, int n_taps, const T** to) {
   if (n == n_block) return;
   for (int t = 0; t < n_taps; ++t, to += n_block)
     for (int m = n; m < n_block; ++m) to[m] = to[n - 1];
 }
 
-inline std::int64_t n_places(const IndirectWindows& w) {
+template <class T>
+inline std::int64_t n_places(const IndirectWindows<T>& w) {
   return w.n_images * w.out_height * w.out_width;
 }
 
-inline std::int64_t n_kernel_taps(const IndirectWindows& w) {
+template <class T>
+inline std::int64_t n_kernel_taps(const IndirectWindows<T>& w) {
   return static_cast<std::int64_t>(w.kernel_height) * w.kernel_width;
 }
 
 // The first n of a vector's values at p; the others are 0.
-inline vec load_first(const float* p, int n) {
+template <class T>
+inline Vec<T> load_first(const T* p, int n) {
 #if defined(__AVX512F__)
   return load_between(p, 0, n);  // without a branch
 #else
-  return n >= kLanes ? load(p) : load_between(p, 0, n);
+  return n >= kLanesOf<T> ? load(p) : load_between(p, 0, n);
 #endif
 }
 
-inline vec clamped(vec x, Clamp clamp) {
-  return smaller(vec{} + clamp.high, larger(vec{} + clamp.low, x));
+template <class T>
+inline Vec<T> clamped(Vec<T> x, Clamp<T> clamp) {
+  return smaller(Vec<T>{} + clamp.high, larger(Vec<T>{} + clamp.low, x));
 }
 
 }  // namespace

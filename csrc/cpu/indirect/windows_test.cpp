@@ -11,10 +11,11 @@ namespace {
 constexpr int kBlock = 5;  // no multiple of a vector of offsets
 
 // Tables of any lines, some of them -1, over an input that is never read.
+template <class T>
 struct Problem {
   std::vector<std::int64_t> rows, columns;
-  std::vector<float> input;
-  IndirectWindows windows;
+  std::vector<T> input;
+  IndirectWindows<T> windows;
 
   Problem(std::int64_t out_height, std::int64_t out_width, int kernel_height, int kernel_width)
       : rows(out_height * kernel_height),
@@ -28,8 +29,8 @@ struct Problem {
   }
 
   // The cell that tap (u, v) sees at a place.
-  const float* cell(std::int64_t place, int u, int v, const float* outside) const {
-    const IndirectWindows& w = windows;
+  const T* cell(std::int64_t place, int u, int v, const T* outside) const {
+    const IndirectWindows<T>& w = windows;
     const std::int64_t j = place % w.out_width, i = place / w.out_width % w.out_height;
     const std::int64_t row = rows[i * w.kernel_height + u],
                        column = columns[j * w.kernel_width + v];
@@ -39,28 +40,30 @@ struct Problem {
   }
 };
 
-TEST_CASE("the list has the cells of the tables, in blocks that rows of the result may cut") {
+TEST_CASE_TEMPLATE(
+    "the list has the cells of the tables, in blocks that rows of the result may cut", T, float,
+    double) {
   for (std::int64_t out_width : {1, 2, 3, 4, 5, 8, 9, 17})
     for (std::int64_t out_height : {1, 3})
       for (int first_tap : {0, 1, 4}) {
-        const Problem problem(out_height, out_width, 2, 3);
-        const IndirectWindows& w = problem.windows;
+        const Problem<T> problem(out_height, out_width, 2, 3);
+        const IndirectWindows<T>& w = problem.windows;
         std::vector<char> memory(bytes_of<Offsets>(w) + Workspace::kAlignment);
         Workspace workspace(memory.data());
         const Offsets offsets(workspace, w);
         offsets.fill(w);
         const int n_taps = 6 - first_tap, total = static_cast<int>(n_places(w));
-        const float outside = 0;
+        const T outside = 0;
         for (int first = 0; first < total; first += kBlock) {
           const int n = total - first < kBlock ? total - first : kBlock;
-          std::vector<const float*> list(n_taps * kBlock);
-          Place place(w, offsets, first);
+          std::vector<const T*> list(n_taps * kBlock);
+          Place<T> place(w, offsets, first);
           int n_listed = 0;
           for_segments(place, n, kBlock, [&](int m, int n_segment) {
             CHECK(m == n_listed);
             n_listed += n_segment;
-            place.list_cells<kBlock>(first_tap / 3, first_tap % 3, n_taps, n_segment, &outside,
-                                     list.data() + m);
+            place.template list_cells<kBlock>(first_tap / 3, first_tap % 3, n_taps, n_segment,
+                                              &outside, list.data() + m);
           });
           CHECK(n_listed == n);
           repeat_last<kBlock>(n, n_taps, list.data());

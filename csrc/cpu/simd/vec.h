@@ -102,22 +102,36 @@ inline void store_first(T* p, Vec<T> v, int n) {
 #endif
 }
 
-// The smaller and the larger of a and x; if x is NaN, x. One instruction each: the compiler makes
-// two of the equivalent comparison and choice.
-inline vec smaller(vec a, vec x) {
+// The smaller and the larger of a and x, vectors of float or double; if x is NaN, x. One
+// instruction each: the compiler makes two of the equivalent comparison and choice.
+template <class V>
+inline V smaller(V a, V x) {
 #if defined(__AVX512F__)
-  return (vec)_mm512_maskz_min_ps(-1, (__m512)a, (__m512)x);
+  if constexpr (sizeof a[0] == 4)
+    return (V)_mm512_maskz_min_ps(-1, (__m512)a, (__m512)x);
+  else
+    return (V)_mm512_maskz_min_pd(-1, (__m512d)a, (__m512d)x);
 #elif defined(__AVX2__)
-  return (vec)_mm256_min_ps((__m256)a, (__m256)x);
+  if constexpr (sizeof a[0] == 4)
+    return (V)_mm256_min_ps((__m256)a, (__m256)x);
+  else
+    return (V)_mm256_min_pd((__m256d)a, (__m256d)x);
 #else
   return a < x ? a : x;
 #endif
 }
-inline vec larger(vec a, vec x) {
+template <class V>
+inline V larger(V a, V x) {
 #if defined(__AVX512F__)
-  return (vec)_mm512_maskz_max_ps(-1, (__m512)a, (__m512)x);
+  if constexpr (sizeof a[0] == 4)
+    return (V)_mm512_maskz_max_ps(-1, (__m512)a, (__m512)x);
+  else
+    return (V)_mm512_maskz_max_pd(-1, (__m512d)a, (__m512d)x);
 #elif defined(__AVX2__)
-  return (vec)_mm256_max_ps((__m256)a, (__m256)x);
+  if constexpr (sizeof a[0] == 4)
+    return (V)_mm256_max_ps((__m256)a, (__m256)x);
+  else
+    return (V)_mm256_max_pd((__m256d)a, (__m256d)x);
 #else
   return a > x ? a : x;
 #endif

@@ -90,7 +90,7 @@ def run_pass(
 def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held: _Held) -> Any:
     """An operation's result: by its rule if an argument is a map, otherwise by running it."""
     args, kwargs = graph.arguments(node, results, images.rows)
-    given = list(leaves((args, kwargs)))
+    given = leaves((args, kwargs))
     try:
         if images.tally.most_bytes < math.inf:
             images.tally.check_bytes(held.bytes + _foreseen(node, given, images))

@@ -174,15 +174,19 @@ def mapped(tree: Any, function: Callable[[Any], Any]) -> Any:
     return function(tree)
 
 
-def leaves(tree: Any) -> Iterator[Any]:
+def leaves(tree: Any) -> list[Any]:
     """The leaves of an operation's arguments."""
-    if isinstance(tree, (list, tuple)):
-        for branch in tree:
-            yield from leaves(branch)
-    elif isinstance(tree, dict):
-        yield from leaves(list(tree.values()))
-    else:
-        yield tree
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, (list, tuple)):
+        return [tree]
+    found = []
+    for branch in tree:
+        if isinstance(branch, (list, tuple, dict)):
+            found += leaves(branch)
+        else:
+            found.append(branch)
+    return found
 
 
 def values_in(node: Node) -> Iterator[Value]:

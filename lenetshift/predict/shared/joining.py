@@ -142,7 +142,7 @@ def _folded(nodes: Sequence[Node], output: Value) -> Graph:
     results: dict[int, Any] = {}
     kept = []
     for n, node in enumerate(nodes):
-        parts = list(leaves((node.args, node.kwargs)))
+        parts = leaves((node.args, node.kwargs))
         fixed = not node.varies and not any(
             isinstance(leaf, PerImage) or (isinstance(leaf, Value) and leaf.node not in results)
             for leaf in parts

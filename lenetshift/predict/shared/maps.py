@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...checks.arrays import HALF_FLOATS
+from ...checks.arrays import FLOATS, HALF_FLOATS
 from .geometry import BEYOND, Axis, NotShared, Taps, TooLarge
 
 Join = Callable[[Tensor, Tensor], Tensor]
@@ -144,7 +144,7 @@ def _along(tensor: Tensor, dim: int, lines: Taps) -> Tensor:
 
 def _has_kernel(tensor: Tensor) -> bool:
     """Whether the indirect ops have a kernel of their own for a map."""
-    return tensor.dim() == 4 and tensor.device.type == "cpu" and tensor.dtype == torch.float32
+    return tensor.dim() == 4 and tensor.device.type == "cpu" and tensor.dtype in FLOATS
 
 
 def windows(maps: Map) -> Tensor:
@@ -193,6 +193,7 @@ def conv2d(
     else:
         bias = weight.new_zeros(len(weight)) if bias is None else bias
         low, high = clamp or (-math.inf, math.inf)
+        one_each = groups == tensor.shape[1] == len(weight)
         out = _indirect(
             tensor,
             rows,
@@ -200,6 +201,7 @@ def conv2d(
             lambda lines, *tables: _OPS.indirect_conv2d(
                 lines, weight, bias, *tables, groups, low, high
             ),
+            copies=not (_has_kernel(tensor) and (groups == 1 or one_each)),
         )
     maps.tally.products += out.numel() * weight[0].numel()
     maps.tally.plain_products += maps.rows * weight.numel() * y.size * x.size
@@ -207,12 +209,17 @@ def conv2d(
 
 
 def _indirect(
-    tensor: Tensor, rows: Taps, columns: Taps, op: Callable[[Tensor, Tensor, Tensor], Tensor]
+    tensor: Tensor,
+    rows: Taps,
+    columns: Taps,
+    op: Callable[[Tensor, Tensor, Tensor], Tensor],
+    *,
+    copies: bool,
 ) -> Tensor:
     """An indirect op, in parts if it copies the windows."""
     tables = [taps.tensor.to(tensor.device) for taps in (rows, columns)]
     n = len(tables[0])
-    if not _has_kernel(tensor):
+    if copies:
         of_a_row = len(tensor) * tensor.shape[1] * rows.table.shape[1] * columns.table.size
         n = max(1, COPIED_BYTES // (of_a_row * tensor.element_size()))
     parts = [op(tensor, part, tables[1]) for part in tables[0].split(n)]
@@ -252,7 +259,11 @@ def pool2d(maps: Map, join: Join, along_y: Read, along_x: Read) -> Map:
     elif tensor.is_floating_point() and join is not torch.minimum:
         largest = join is torch.maximum
         tensor = _indirect(
-            tensor, rows, columns, lambda *given: _OPS.indirect_pool2d(*given, largest)
+            tensor,
+            rows,
+            columns,
+            lambda *given: _OPS.indirect_pool2d(*given, largest),
+            copies=not _has_kernel(tensor),
         )
     else:
         for dim, taps in ((Y, rows), (X, columns)):

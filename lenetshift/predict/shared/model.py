@@ -88,12 +88,7 @@ class SharedModel:
         self.block = max(self.chunk, BLOCK_BYTES // kept)
         affordable = TRIED_PRODUCTS // max(1, first.products * len(self.frames))
         self.n_tried = min(len(images), max(LEAST_TRIED, affordable))
-        once = self.n_tried == len(self.frames) == 1
-        self.tried = self._as_answers(first) if once else self.answer(images[: self.n_tried])
-
-    def _as_answers(self, only: Pass) -> SharedAnswers:
-        """The answers of a pass over all windows."""
-        return SharedAnswers(only.logits.flip(1, 2), only.products, only.plain_products, only.end)
+        self.tried = self._tried(images[: self.n_tried], first)
 
     def _fitting(self, image: Tensor) -> tuple[list[Frame], Pass]:
         """The parts of the grid that fit into memory, as few as possible, and a pass over the first."""
@@ -104,6 +99,11 @@ class SharedModel:
             except TooLarge as error:
                 reason = error
         raise reason
+
+    def _tried(self, images: Tensor, first: Pass) -> SharedAnswers:
+        """The answers to some images; ``first`` has answered the first one on the first part of the grid."""
+        one_by_one = min(self.chunk, len(images)) == 1
+        return self._answer(images, first) if one_by_one else self.answer(images)
 
     def answer(self, images: Tensor) -> SharedAnswers:
         """The network's answers to floating-point images ``[n, C, H, W]`` in 0..1, n >= 1.
@@ -127,7 +127,9 @@ class SharedModel:
                 lost += ink[:, firsts - beyond].sum(1) + ink[:, lasts + beyond].sum(1)
         return lost
 
-    def _answer(self, images: Tensor) -> SharedAnswers:
+    def _answer(self, images: Tensor, first: Pass | None = None) -> SharedAnswers:
+        """The answers to images in their order; ``first`` has answered the first one, alone, on the first
+        part of the grid."""
         n_threads = torch.get_num_threads()
         n_workers = n_threads if n_threads <= self.most_workers and not images.is_cuda else 1
         # One tensor for all logits: many small ones between the maps that are freed would keep the C
@@ -135,20 +137,27 @@ class SharedModel:
         logits = self._logits.new_empty(len(images), *self.frame.grid.shape, self._logits.shape[-1])
         parts = _shares(len(images), self.chunk, n_workers)
         passes = in_threads(
-            lambda part: self._answer_chunk(images[part], logits[part]), parts, n_workers
+            lambda part: self._answer_chunk(
+                images[part], logits[part], None if part.start else first
+            ),
+            parts,
+            n_workers,
         )
         products, plain_products = (sum(counts) for counts in zip(*passes, strict=True))
         return SharedAnswers(logits, products, plain_products, self._end)
 
-    def _answer_chunk(self, images: Tensor, logits: Tensor) -> tuple[int, int]:
-        """A pass for each part of the grid, whose logits are written to ``logits [n, n_dy, n_dx, K]``; its
-        multiply-adds, and those of the patterns one by one."""
+    def _answer_chunk(self, images: Tensor, logits: Tensor, first: Pass | None) -> tuple[int, int]:
+        """A pass for each part of the grid, whose logits are written to ``logits [n, n_dy, n_dx, K]``.
+
+        Returns:
+            Its multiply-adds, and those of the patterns one by one.
+        """
         products = plain_products = 0
         grid = self.frame.grid
         for frame in self.frames:
             n_dy, n_dx = frame.grid.shape
             i, j = grid.dy.index(frame.grid.dy[0]), grid.dx.index(frame.grid.dx[0])
-            done = self._pass(frame, images)
+            done, first = first or self._pass(frame, images), None
             # Windows come in descending order of shifts, logits in ascending order.
             logits[:, i : i + n_dy, j : j + n_dx] = done.logits.flip(1, 2)
             products += done.products

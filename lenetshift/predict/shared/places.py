@@ -25,7 +25,7 @@ LAYOUTS = ("memory_format", "layout", "pin_memory", "non_blocking")
 def each_place(call: Call, *args: Any, **kwargs: Any) -> Any:
     """An operation at each place by itself, on one or more maps and on constants."""
     kwargs = {name: value for name, value in kwargs.items() if name not in LAYOUTS}
-    given = list(leaves((args, kwargs)))
+    given = leaves((args, kwargs))
     if not any(isinstance(value, Map) for value in given):
         return _on_flat(call, args, kwargs, given)
     maps = [value for value in given if isinstance(value, Map)]
