@@ -13,6 +13,9 @@ TRAINING_METHODS = ("fused", "autograd")
 EVALUATION_METHODS = ("auto", "fused", "shared", "rewritten", "plain")
 """Of :func:`lenetshift.predict_shifts` and :func:`lenetshift.evaluate_shifts`."""
 
+EXECUTORS = ("torch", "openvino", "onnxruntime")
+"""What runs the rewritten network; the extras of the package with these names install them."""
+
 EXPERIMENTS = (
     "table",
     "convolution",

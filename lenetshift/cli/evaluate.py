@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checks.choices import EVALUATION_METHODS, REPORT_DX, REPORT_DY
+from ..checks.choices import EVALUATION_METHODS, EXECUTORS, REPORT_DX, REPORT_DY
 from ..checks.errors import UsageError
 from ..checks.text import one_line
 from . import interrupts
@@ -88,11 +88,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--method", choices=EVALUATION_METHODS, default=EVALUATION_METHODS[0],
         help="auto chooses; fused: the op of one of this package's models; shared: features that the "
-        "shifts have in common are computed once; plain: pattern by pattern",
+        "shifts have in common are computed once; rewritten: pattern by pattern, by an equal network with "
+        "fewer operations; plain: pattern by pattern",
     )  # fmt: skip
     how.add_argument(
         "--batch-size", type=int, metavar="N",
         help="patterns per forward pass of plain (default: depends on their size)",
+    )  # fmt: skip
+    how.add_argument(
+        "--executor", choices=EXECUTORS, default=EXECUTORS[0],
+        help="what runs the rewritten network; with openvino or onnxruntime, which are extras of this "
+        "package, auto rewrites (default: torch)",
+    )  # fmt: skip
+    how.add_argument(
+        "--tune", action="store_true",
+        help="time the methods that work on the first images, and use the fastest",
     )  # fmt: skip
     how.add_argument(
         "--scores", action="store_true",
@@ -150,8 +160,8 @@ def run(args: argparse.Namespace) -> int:
         evaluation = evaluate_shifts(
             model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
             crop=None if args.crop is None else tuple(args.crop), transform=transform,
-            batch_size=batch_size, return_logits=args.scores, progress=not args.no_progress,
-            name=name,
+            batch_size=batch_size, executor=args.executor, tune=args.tune,
+            return_logits=args.scores, progress=not args.no_progress, name=name,
         )  # fmt: skip
     rows, interrupted = with_intervals(evaluation, evaluation.rows(), args)
     value = _value(args, name, evaluation, rows)

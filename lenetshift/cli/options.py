@@ -213,8 +213,8 @@ def shift_range(option: str, given: Sequence[int], *, steps: bool = False) -> ra
 
 OPTION_OF = {
     **{name: f"--{name.replace('_', '-')}" for name in (
-        "activation", "batch_size", "crop", "dx", "dy", "epochs", "fill", "learning_rate", "mean",
-        "method", "model", "seed", "std",
+        "activation", "batch_size", "crop", "dx", "dy", "epochs", "executor", "fill", "learning_rate",
+        "mean", "method", "model", "seed", "std", "tune",
     )},
     "grid": "--dx, --dy",
     "grid.dx": "--dx",

@@ -42,6 +42,8 @@ def evaluate_shifts(
     crop: tuple[int, int] | None = None,
     transform: Transform | None = None,
     batch_size: int | None = None,
+    executor: str = "torch",
+    tune: bool = False,
     return_logits: bool = False,
     progress: bool = True,
     name: str | None = None,
@@ -50,8 +52,8 @@ def evaluate_shifts(
     """Classify every image moved by every shift of the grid, and keep what the metrics need.
 
     Args:
-        model: as for :func:`predict_shifts`, like ``method``, ``fill``, ``crop``, ``transform`` and
-            ``batch_size``.
+        model: as for :func:`predict_shifts`, like ``method``, ``fill``, ``crop``, ``transform``,
+            ``batch_size``, ``executor`` and ``tune``.
         images: ``[N, H, W]`` or ``[N, C, H, W]``, a tensor or an array, with ``labels``; or a
             :class:`Dataset`, which has labels; or a map-style dataset of torch or of Hugging Face, whose
             items are ``(image, label)``; or an iterable of batches ``(images, labels)``, such as a
@@ -92,6 +94,8 @@ def evaluate_shifts(
         crop=crop,
         transform=transform,
         batch_size=batch_size,
+        executor=executor,
+        tune=tune,
     )
     names = check_class_names(class_names)
     if name is not None:

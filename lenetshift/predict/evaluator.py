@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from ..checks.arrays import Array
-from ..checks.choices import EVALUATION_METHODS
+from ..checks.choices import EVALUATION_METHODS, EXECUTORS
 from ..checks.describe import describe, dtype_name
-from ..checks.errors import MethodError
+from ..checks.errors import ArgumentError, MethodError
 from ..checks.images import Fill, check_images, odd_range
 from ..checks.numbers import check_batch_size
 from ..checks.types import check_callable, check_choice, check_flag, check_type
@@ -37,9 +37,9 @@ from .modes import eval_mode
 from .patterns import Patterns, frame_of
 from .plain import PlainModel, Transform, default_batch_size
 from .progress import ImageCounter
-from .shared import NotShared
+from .shared import RUNTIMES, NotShared
 from .shared.canvas import Frame
-from .sharing import Sharing
+from .sharing import Choice, Sharing
 
 NO_FUSED_OP = (
     f"only an unchanged float32 {', '.join(BY_NAME[name].made_by for name in FUSED)} has a fused op"
@@ -75,6 +75,8 @@ class ShiftEvaluator:
         crop: tuple[int, int] | None = None,
         transform: Transform | None = None,
         batch_size: int | None = None,
+        executor: str = "torch",
+        tune: bool = False,
     ) -> None:
         check_type("grid", grid, ShiftGrid)
         check_choice("method", method, EVALUATION_METHODS)
@@ -84,6 +86,8 @@ class ShiftEvaluator:
         self.fill, self.crop = copy.deepcopy(fill), crop  # lists and arrays may change
         self.batch_size = None if batch_size is None else check_batch_size(batch_size)
         self._has_warned = False
+        _check_choice(method, executor, tune)
+        self.executor, self.tune = executor, tune
         self._plain_models: dict[Any, tuple[PlainModel, torch.dtype]] = {}  # by kind of the images
 
     def answer(
@@ -111,7 +115,7 @@ class ShiftEvaluator:
         obstacle = self._obstacle_to_fused(pictures, frame)
         if self.method == "fused" and obstacle:
             raise MethodError("fused", obstacle)
-        if self.method in ("auto", "fused") and not obstacle:
+        if self.method in ("auto", "fused") and self.executor == "torch" and not obstacle:
             return fused.answers(self.model, pictures, self.grid, return_logits)
         collected = Collected(len(pictures), self.grid.shape, pictures.device, return_logits)
         counter = ImageCounter(on_progress)
@@ -153,7 +157,7 @@ class ShiftEvaluator:
 
     @cached_property
     def _sharing(self) -> Sharing:
-        return Sharing(self.model, self.transform, self.method)
+        return Sharing(self.model, self.transform, Choice(self.method, self.executor, self.tune))
 
     @contextmanager
     def _eval_mode(self) -> Iterator[None]:
@@ -189,6 +193,32 @@ class ShiftEvaluator:
                 self._plain_models[kind] = model, dtype
             return model, patterns
         raise AssertionError("the last dtype is taken")
+
+
+def _check_choice(method: str, executor: str, tune: bool) -> None:
+    """Raise ArgumentError unless the executor and tuning fit the method, and the executor is installed."""
+    check_choice("executor", executor, EXECUTORS)
+    check_flag("tune", tune)
+    rewrites = method in ("auto", "rewritten")
+    if executor != "torch":
+        if not rewrites:
+            raise ArgumentError(
+                "executor",
+                f"{executor!r} with method={method!r}",
+                "'torch', unless the method is 'auto' or 'rewritten'",
+            )
+        if not RUNTIMES[executor].is_installed:
+            raise ArgumentError(
+                "executor",
+                f"{executor!r}, which is not installed",
+                f"an installed one: pip install 'lenetshift[{executor}]'",
+            )
+    if tune and not rewrites:
+        raise ArgumentError(
+            "tune",
+            f"True with method={method!r}",
+            "False, unless the method is 'auto' or 'rewritten'",
+        )
 
 
 def _in_dtype(patterns: Patterns) -> str:

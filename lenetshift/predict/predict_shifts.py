@@ -25,6 +25,8 @@ def predict_shifts(
     crop: tuple[int, int] | None = ...,
     transform: Transform | None = ...,
     batch_size: int | None = ...,
+    executor: str = ...,
+    tune: bool = ...,
     return_logits: Literal[False] = ...,
 ) -> Tensor: ...
 
@@ -40,6 +42,8 @@ def predict_shifts(
     crop: tuple[int, int] | None = ...,
     transform: Transform | None = ...,
     batch_size: int | None = ...,
+    executor: str = ...,
+    tune: bool = ...,
     return_logits: Literal[True],
 ) -> tuple[Tensor, Tensor]: ...
 
@@ -54,6 +58,8 @@ def predict_shifts(
     crop: tuple[int, int] | None = None,
     transform: Transform | None = None,
     batch_size: int | None = None,
+    executor: str = "torch",
+    tune: bool = False,
     return_logits: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Classify every image moved by every shift of the grid.
@@ -86,6 +92,12 @@ def predict_shifts(
         batch_size: patterns in every forward pass of the plain method; the last batch is filled up with
             repetitions, whose answers are dropped. By default it depends on the patterns' shape and dtype and
             on the device. Needed for a network that takes only one batch size.
+        executor: what runs the rewritten network: ``"torch"``; or ``"openvino"`` or ``"onnxruntime"``, on the
+            CPU, in float32, with ``torch.get_num_threads()`` threads, where ``"auto"`` rewrites and shares
+            nothing. They are extras of the package: ``pip install 'lenetshift[openvino]'``.
+        tune: whether ``"auto"``, unless a fused op answers, times the methods that work on the first images
+            (shared, rewritten in two memory layouts, plain) and takes the fastest; ``"rewritten"`` its two
+            layouts. The last bits may then differ from call to call.
         return_logits: whether to return the model's outputs as well.
 
     Returns:
@@ -122,6 +134,8 @@ def predict_shifts(
         crop=crop,
         transform=transform,
         batch_size=batch_size,
+        executor=executor,
+        tune=tune,
     )
     answers = evaluator.answer(images, return_logits=return_logits)
     if answers.logits is None:

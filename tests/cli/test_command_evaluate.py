@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 import lenetshift
 from lenetshift.metrics.registry import METRICS
+from lenetshift.predict.shared.runtimes import RUNTIMES, Runtime
 
 NET = """
 import sys
@@ -204,6 +205,18 @@ def test_every_option_is_that_of_evaluate_shifts(folder, small) -> None:
     how = {"crop": (20, 22), "fill": 12.5, "method": "shared"}
     grid = lenetshift.ShiftGrid(range(-2, 3), range(-3, 5))
     check_same(value, lenetshift.evaluate_shifts(net, test, grid=grid, **how))
+
+
+def test_executor_and_tuning(folder, small, monkeypatch) -> None:
+    def by_pytorch(program: Any, example: Tensor) -> Any:
+        return program.module()
+
+    monkeypatch.setitem(RUNTIMES, "openvino", Runtime("Stand-in", (), by_pytorch))
+    own = ("--model", "net.py:make", "--no-intervals", "--images", 2)
+    value = evaluated(small, *own, "--executor", "openvino")
+    assert value["reason"] == "rewritten: as requested; run by Stand-in"
+    value = evaluated(small, *own, "--method", "rewritten", "--tune")
+    assert value["reason"].startswith("rewritten: fastest of two as timed: ")
 
 
 @pytest.mark.parametrize(
@@ -432,6 +445,15 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--mean", "inf", "--std", "1"], "--mean: got 'inf', expected a finite number"),
         ([*MODEL, "--method", "quick"], "--method: invalid choice: 'quick'"),
         ([*MODEL, "--method", "fused"], "--method: got 'fused', but only an unchanged float32 LeNet5"),
+        ([*MODEL, "--executor", "tensorrt"], "--executor: invalid choice: 'tensorrt'"),
+        (
+            [*MODEL, "--executor", "openvino", "--method", "plain"],
+            "--executor: got 'openvino' with method='plain', expected 'torch', unless the method is",
+        ),
+        (
+            [*MODEL, "--tune", "--method", "shared"],
+            "--tune: got True with method='shared', expected False, unless the method is",
+        ),
         ([*MODEL, "--batch-size", "0"], "--batch-size: got 0, expected an int in 1..2147483647"),
         ([*MODEL, "--images", "0"], "--images: got 0, expected 1..40"),
         ([*MODEL, "--images", "41"], "--images: got 41, expected 1..40"),

@@ -189,7 +189,8 @@ def test_a_transform_is_part_of_the_network() -> None:
     centred = ShiftEvaluator(model, GRID, transform=lambda x: x - x.mean((2, 3), True))
     answers = centred.answer(IMAGES)
     assert without_lines(answers.reason) == (
-        "rewritten: sub combines a map with numbers that differ from window to window"
+        "rewritten: sub combines a map with numbers that differ from window to window; "
+        "channels last"
     )
 
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lenetshift.predict.shared.executor import run_pass
 from lenetshift.predict.shared.geometry import Axis
 from lenetshift.predict.shared.graph import Graph, Value
+from lenetshift.predict.shared.passes import run_pass
 from lenetshift.predict.shared.recorder import record
 from lenetshift.predict.shared.rewriting import rewritten
 

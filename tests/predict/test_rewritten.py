@@ -63,7 +63,8 @@ def test_it_answers_as_the_plain_method(dtype: torch.dtype, settings: dict[str, 
         for method in ("plain", "rewritten")
     )
     assert new.method == "rewritten"
-    assert new.reason.removesuffix(", in float64") == "rewritten: as requested"
+    expected = "rewritten: as requested; 2 BatchNorms folded, channels last"
+    assert new.reason.removesuffix(", in float64") == expected
     # One rounding for each of the 27, 36 and 288 terms of a sum adds up to its root; four covers both sides.
     terms = 27**0.5 + 36**0.5 + 288**0.5
     largest = plain.logits.abs().max().item()

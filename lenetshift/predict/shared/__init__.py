@@ -11,12 +11,14 @@ The modules in the order in which to read them:
 
 - ``canvas``: images on canvases, their windows, fills and crops;
 - ``geometry``, ``maps``: tables of lines, and how layers change a map;
-- ``private``, ``recorder``, ``tape``, ``naming``, ``outputs``: a copy of the network is run and its
-  operations are recorded;
-- ``graph``, ``joining``, ``by_image``: what several recordings have in common, image by image;
+- ``private``, ``recorder``, ``chance``, ``tape``, ``naming``, ``outputs``: a copy of the network is run and
+  its operations are recorded;
+- ``graph``, ``joining``, ``by_image``, ``image_dims``: what several recordings have in common, image by
+  image;
 - ``call``, ``places``, ``kernels``, ``whole``, ``rules``: how each operation changes a map;
-- ``executor``: one pass of the network over canvases;
+- ``passes``: one pass of the network over canvases;
 - ``rewriting``: convolutions take in the batch normalizations and clamps after them;
+- ``network``, ``runtimes``, ``cuda_graph``: the rewritten network, for patterns one by one;
 - ``workers``, ``memory``, ``model``: chunks of images, memory;
 - ``rounding``, ``comparison``, ``attempt``: the comparison with the plain method, and whether to share at
   all.
@@ -25,13 +27,21 @@ The modules in the order in which to read them:
 from .attempt import SharesByItself, recorded, try_rewriting, try_sharing
 from .comparison import LogitsDiffer
 from .geometry import NotShared
+from .graph import Graph
 from .model import SharedModel
+from .network import LAYOUTS
+from .rewriting import folded
+from .runtimes import RUNTIMES
 
 __all__ = [
+    "LAYOUTS",
+    "RUNTIMES",
+    "Graph",
     "LogitsDiffer",
     "NotShared",
     "SharedModel",
     "SharesByItself",
+    "folded",
     "recorded",
     "try_rewriting",
     "try_sharing",

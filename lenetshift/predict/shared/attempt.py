@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,12 @@ from .comparison import compare
 from .geometry import NotShared
 from .graph import Graph
 from .model import SharedModel
+from .network import LAYOUTS, as_function
 from .recorder import record
 from .rewriting import is_convolution, rewritten
+from .runtimes import BatchFunction
+
+Answering = TypeVar("Answering", bound=Callable[[Tensor], Tensor])
 
 LEAST_IMAGES = 2
 """Tried at once: a single image would not show how the images of a batch affect each other."""
@@ -103,25 +108,40 @@ def try_sharing(
 
 
 def try_rewriting(
-    graph: Graph, frame: Frame, images: Tensor, plain: Callable[[Tensor], Tensor]
-) -> Callable[[Tensor], Tensor]:
-    """A network rewritten for patterns one by one, as a function of a batch of them.
+    graph: Graph,
+    frame: Frame,
+    images: Tensor,
+    plain: Callable[[Tensor], Tensor],
+    how: str,
+    in_batches: Callable[[BatchFunction], Answering],
+    batch_size: int,
+) -> Answering:
+    """A network rewritten for patterns one by one, compared with the plain method.
 
-    Args: as for :func:`try_sharing`.
+    Args:
+        graph, frame, images, plain: as for :func:`try_sharing`.
+        how: the memory layout or the runtime, as for :func:`~.network.as_function`.
+        in_batches: makes a function of any number of patterns from one of ``batch_size``.
+        batch_size: patterns per batch.
 
     Raises:
         NotShared: why that would not help, or is not possible.
     """
-    if not any(is_convolution(node) for node in graph.nodes):
+    if how in LAYOUTS and not any(is_convolution(node) for node in graph.nodes):
         raise NotShared("it has no convolution to rewrite")
+    images = _several(images)
+    first = frame.patterns(images, *torch.zeros(3, 1, device=images.device).long())
+    example = first.repeat(batch_size, 1, 1, 1)
+    network = in_batches(as_function(rewritten(graph), how, example))
 
-    def logits(network: Graph, frame: Frame, images: Tensor, chosen: Tensor) -> Tensor:
+    def logits(compared: Graph, frame: Frame, images: Tensor, chosen: Tensor) -> Tensor:
         patterns = frame.patterns(images, *chosen.unbind(1))
-        return rewritten(network).run(channels_last(patterns))
+        if compared is graph:
+            return network(patterns)
+        return rewritten(compared).run(channels_last(patterns))  # in float64
 
-    compare("the rewritten network gives", logits, graph, frame, _several(images), plain)
-    network = rewritten(graph)
-    return lambda batch: network.run(channels_last(batch))
+    compare("the rewritten network gives", logits, graph, frame, images, plain)
+    return network
 
 
 def _several(images: Tensor) -> Tensor:

@@ -2,20 +2,25 @@
 
 Later batches are larger than those that are tried, so the operations decide this, not the values. The first
 dimension of everything that depends on the pixels counts images, or images times something, and no operation
-may work along it. The second one does so in what an ensemble makes, ``torch.stack([m(x) for m in models])``,
-until an operation such as ``mean(0)`` has combined the models.
+may work along it. Another dimension does so in what an ensemble makes,
+``torch.stack([m(x) for m in models])``, until an operation such as ``mean(0)`` has combined the models; and
+in an attention layer, which transposes its input and its result (:mod:`.image_dims`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .geometry import NotShared
-from .graph import THREE, TWO, Node, PerImage, leaves
+from .graph import THREE, TWO, Node, PerImage, Value, leaves
+from .image_dims import FIRST, RESHAPES, TRANSPOSES, Given, ImageDim, moved
 from .rules import EACH_PLACE
 
-RESHAPES = {"view", "reshape", "_unsafe_view"}
+Shapes = tuple[tuple[int, ...], ...]
+
+NOTHING: Mapping[Value, Given] = MappingProxyType({})
 
 TAKES_SIZES = {
     *RESHAPES,
@@ -39,28 +44,28 @@ NO_END = 2**31
 
 DIMENSIONS = ("dim", "dims", "dim0", "dim1", "dim2")
 
-OVER_MODELS = {
+OVER_DIMS = {
     *("sum", "mean", "amax", "amin", "max", "min", "median", "prod", "var", "std", "logsumexp"),
-    *("_softmax", "_log_softmax", "softmax", "log_softmax", "select", "unbind"),
+    *("_softmax", "_log_softmax", "softmax", "log_softmax"),
 }
-"""Operations along dimensions that they name, which may combine or separate the models of an ensemble."""
+"""Operations along dimensions that they name, which may combine the models of an ensemble."""
+
+MATRICES = {"mm": "self", "addmm": "mat1"}
+"""Products of a matrix with weights -> the argument whose rows are multiplied one by one."""
 
 FLATTENS = {"roll", "cumsum", "cumprod", "take", "masked_scatter", "repeat_interleave"}
 """Operations that work on all values in one row if no dimension is named."""
 
 
 def check_by_image(
-    node: Node,
-    shapes_for_three: tuple[tuple[int, ...], ...],
-    given: Collection[tuple[int, int]] = (),
-) -> int:
+    node: Node, shapes_for_three: Shapes, given: Mapping[Value, Given] = NOTHING
+) -> ImageDim:
     """Check an operation whose result has a part for each image.
 
     Args:
         node: the operation, recorded for two images.
         shapes_for_three: the shapes of its results for three.
-        given: of each argument with a part for each image, the number of dimensions and the one that counts
-            images.
+        given: its arguments with a part for each image.
 
     Returns:
         The dimension of the results that counts images.
@@ -78,50 +83,74 @@ def check_by_image(
     images = _dimension_of_images(node, given)
     if images is None:
         raise NotShared(f"{node.name} mixes the images of the batch")
-    of_ensemble = images > 0 or any(dim for _, dim in given)
+    elsewhere = any(one != FIRST for one in (images, *(value.images for value in given.values())))
     for two, three in shapes:
+        at = images.dim
         follow = (
-            len(two) > images
-            and two[images] * THREE == three[images] * TWO
-            and all(a == b for k, (a, b) in enumerate(zip(two, three, strict=True)) if k != images)
+            len(two) > at
+            and two[at] * THREE == three[at] * TWO
+            and all(a == b for k, (a, b) in enumerate(zip(two, three, strict=True)) if k != at)
         )
         kept = (
-            of_ensemble
+            elsewhere
             or node.kind in RESHAPES
             or not node.given
             or two[:1] in ((0,), node.given[:1])
         )
         if not follow or not kept:
             raise NotShared(f"{node.name} mixes the images of the batch")
-    if not of_ensemble and _along_images(node):
+    if not elsewhere and _along_images(node):
         raise NotShared(f"{node.name} works across the images of the batch")
     return images
 
 
-def _dimension_of_images(node: Node, given: Collection[tuple[int, int]]) -> int | None:
-    """The dimension of an operation's results that counts images; None if it is not known.
-
-    It is 1 after models are stacked, in operations at each place, and in :data:`OVER_MODELS`.
-    """
+def _dimension_of_images(node: Node, given: Mapping[Value, Given]) -> ImageDim | None:
+    """The dimension of an operation's results that counts images; None if it is not known."""
     call = _arguments(node)
-    if not any(dim for _, dim in given):
-        rank = len(node.shape)
-        stacks = node.kind in ("stack", "unsqueeze") and call.get("dim", 0) in (0, -rank)
-        return 1 if stacks and given else 0
-    if node.kind in EACH_PLACE:
-        rank = max(rank for rank, _ in given)
-        return 1 if {rank - n + dim for n, dim in given} == {1} else None
-    if node.kind == "cat" and {*given} == {(len(node.shape), 1)}:
-        return 1 if call.get("dim", 0) % len(node.shape) != 1 else None
-    named = call.get("dim", 0)
-    if node.kind not in OVER_MODELS or len(given) > 1 or named is None:
+    if all(value.images == FIRST for value in given.values()):
+        if node.kind in TRANSPOSES and len(given) == 1:
+            (only,) = given.values()
+            return moved(node.kind, call, only, node.shape)
+        stacks = node.kind in ("stack", "unsqueeze") and call.get("dim", 0) in (0, -len(node.shape))
+        return ImageDim(1) if stacks and given else FIRST
+    if node.kind in EACH_PLACE or node.kind == "cat":
+        return _aligned(node, call, given)
+    if len(given) > 1:
         return None
-    ((rank, _),) = given
-    dims = {dim % rank for dim in (named if isinstance(named, (list, tuple)) else [named])}
-    if not dims or 1 in dims:
+    ((value, only),) = given.items()
+    rank, images = len(only.shape), only.images
+    if node.kind in OVER_DIMS:
+        return _over_dims(node, call, only)
+    if node.kind == "native_layer_norm":
+        return images if images.dim < rank - len(call["normalized_shape"]) else None
+    if node.kind in MATRICES:  # multiplied row by row
+        return images if call[MATRICES[node.kind]] == value and images.dim == 0 else None
+    return moved(node.kind, call, only, node.shapes[0])
+
+
+def _aligned(node: Node, call: dict[str, Any], given: Mapping[Value, Given]) -> ImageDim | None:
+    """The dimension for an operation at each place or a ``cat``: that of all arguments."""
+    rank = len(node.shape)
+    places = {
+        ImageDim(rank - len(shape) + images.dim, images.outer) for shape, images in given.values()
+    }
+    if len(places) != 1:
         return None
-    removed = len(node.shapes[0]) < rank and 0 in dims
-    return 0 if removed else 1
+    (images,) = places
+    along = node.kind == "cat" and call.get("dim", 0) % rank == images.dim
+    return None if along else images
+
+
+def _over_dims(node: Node, call: dict[str, Any], given: Given) -> ImageDim | None:
+    """The dimension after an operation along dimensions that it names."""
+    named, rank, (dim, outer) = call.get("dim", 0), len(given.shape), given.images
+    if named is None:
+        return None
+    dims = {d % rank for d in (named if isinstance(named, (list, tuple)) else [named])}
+    if not dims or dim in dims:
+        return None
+    removed = len(node.shapes[0]) < rank
+    return ImageDim(dim - sum(d < dim for d in dims) if removed else dim, outer)
 
 
 def _arguments(node: Node) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from .graph import (
     same_numbers,
     values_in,
 )
+from .image_dims import FIRST, Given
 
 
 def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
@@ -44,9 +45,7 @@ def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
         if two.operations != other.operations or two.output != other.output:
             raise NotShared(f"it runs different operations for {why}")
     nodes: list[Node] = []
-    images = {
-        IMAGES.node: 0
-    }  # for results with a part for each image the dimension that counts them
+    images = {IMAGES.node: FIRST}  # for results with a part for each image, where that is
     for n, (a, b, c) in enumerate(zip(two.nodes, other_pixels.nodes, three.nodes, strict=True)):
         differs = f"{a.name} gets different arguments for"
         _joined((a.args, a.kwargs), (b.args, b.kwargs), f"{differs} other pixels")
@@ -59,24 +58,24 @@ def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
         node = replace(a, args=args, kwargs=kwargs)
         sizes = any(isinstance(leaf, PerImage) for leaf in leaves((args, kwargs)))
         given = {
-            (_rank(nodes, value), images[value.node])
+            value: Given(_shape(nodes, value), images[value.node])
             for value in values_in(node)
             if value.node in images
         }
         if sizes or given:
             images[n] = check_by_image(node, c.shapes, given)
         nodes.append(node)
-    if images.get(two.output.node):
+    if images.get(two.output.node, FIRST) != FIRST:
         raise NotShared("its output is not a tensor with a row for each image")
     return _folded(nodes, two.output)
 
 
-def _rank(nodes: Sequence[Node], value: Value) -> int:
-    """The number of dimensions of a value."""
+def _shape(nodes: Sequence[Node], value: Value) -> tuple[int, ...]:
+    """The shape of a value for two images."""
     if value.node == IMAGES.node:
-        return 4  # [B, C, h, w]
+        return (TWO, 0, 0, 0)  # only the first size matters
     shapes = nodes[value.node].shapes
-    return len(shapes[min(value.item or 0, len(shapes) - 1)])
+    return shapes[min(value.item or 0, len(shapes) - 1)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ...shifts import ShiftGrid
 from .canvas import Frame
-from .executor import Pass, run_pass
 from .geometry import TooLarge
 from .graph import Graph
 from .memory import trim_if_grown
-from .rewriting import first_padding, rewritten
+from .passes import Pass, run_pass
+from .rewriting import first_padding, folded, rewritten
 from .workers import in_threads
 
 WORK_BYTES = 16 << 20
@@ -61,6 +61,7 @@ class SharedModel:
         images: floating-point ``[n, C, H, W]`` in 0..1 to try it on, all of them or the first ones.
 
     Attributes:
+        folded: what its convolutions have taken in, in words.
         margin: lines around the windows of a canvas, which padding uses where they are blank.
         frames: the frame for each part of the grid whose shifts are answered together; one part, unless its
             features would take too much memory.
@@ -77,7 +78,7 @@ class SharedModel:
 
     def __init__(self, graph: Graph, frame: Frame, images: Tensor) -> None:
         self.graph, self.frame = rewritten(graph), frame
-        self.margin = first_padding(graph)
+        self.folded, self.margin = folded(graph), first_padding(graph)
         self.frames, first = self._fitting(images[:1])
         peak = max(1, first.peak_bytes)
         self.chunk = max(1, WORK_BYTES // peak)

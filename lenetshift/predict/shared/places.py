@@ -211,7 +211,7 @@ def moved_dims(call: Call, value: Any, *dims: Any) -> Any:
         a, b = (d % n_dims for d in dims)
         order[a], order[b] = order[b], order[a]
     if order[0] != 0:
-        raise NotShared("mixes the images of the batch with other dimensions")
+        raise NotShared("moves the dimension of the images")
     if order[-2:] != [n_dims - 2, n_dims - 1]:
         raise TakenApart
     return value.with_tensor(value.tensor.permute(order))

@@ -16,8 +16,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .canvas import contiguous
+from .chance import draws_random_numbers, without_chance
 from .geometry import NotShared
-from .graph import Graph
+from .graph import Graph, kind_of
 from .joining import Recording, joined
 from .naming import Namer, described
 from .outputs import logits_of
@@ -84,13 +85,13 @@ class _DispatchMode(TorchDispatchMode):
             return func(*args, **kwargs)
         with torch._C.DisableTorchFunction():
             self._check(func, types, args, kwargs)
-            if func._schema.is_mutable:
+            if func._schema.is_mutable and kind_of(func) != "rrelu_with_noise":
                 return tape.write(func, args, kwargs)
             versions = [t._version for t in tensors((args, kwargs))]
             result = func(*args, **kwargs)
             if versions != [t._version for t in tensors((args, kwargs))]:
                 raise tape.refuse(f"{tape.name(func)} writes to a tensor without declaring it")
-            tape.add(func, args, kwargs, result)
+            tape.add(*without_chance(func, args, kwargs, result))
         return result
 
     def _check(self, func: Any, types: Any, args: Any, kwargs: Any) -> None:
@@ -101,7 +102,7 @@ class _DispatchMode(TorchDispatchMode):
         for tensor in given:
             if oddity(tensor):
                 raise tape.refuse(f"{tape.name(func)} takes a tensor that is {oddity(tensor)}")
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if draws_random_numbers(func, args, kwargs):
             raise tape.refuse(f"{tape.name(func)} draws random numbers")
         if _has_dynamic_shape(func, args) and any(map(tape.varies, given)):
             raise tape.refuse(f"{tape.name(func)} returns a shape that depends on the pixels")

@@ -50,6 +50,15 @@ def rewritten(graph: Graph) -> Graph:
     return _without_gaps(graph, nodes, taken)
 
 
+def folded(graph: Graph) -> str:
+    """What rewriting a graph folds into convolutions, such as ``"3 BatchNorms folded"``; may be empty."""
+    before, after = (
+        sum(node.kind in BATCH_NORMS for node in one.nodes) for one in (graph, rewritten(graph))
+    )
+    n = before - after
+    return f"{n} BatchNorm{'s' * (n > 1)} folded" if n else ""
+
+
 def is_convolution(node: Node) -> bool:
     """Whether an operation is a convolution over rows and columns, by a fixed kernel and not transposed."""
     if node.kind not in CONVOLUTIONS:

@@ -289,6 +289,8 @@ def _length(func: Any, args: Any, result: Any) -> int:
         return int(args[0].shape[-1])
     if kind in ("aten::addmm", "aten::baddbmm"):
         return int(args[1].shape[-1])
+    if kind == "aten::scaled_dot_product_attention":  # queries x keys, then weights x values
+        return int(args[0].shape[-1] + args[1].shape[-2])
     if kind not in REDUCES:
         return 0
     n_terms: int = math.prod(args[0].shape[1:])
