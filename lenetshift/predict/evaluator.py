@@ -157,7 +157,8 @@ class ShiftEvaluator:
 
     @cached_property
     def _sharing(self) -> Sharing:
-        return Sharing(self.model, self.transform, Choice(self.method, self.executor, self.tune))
+        choice = Choice(self.method, self.executor, self.tune, self.batch_size)
+        return Sharing(self.model, self.transform, choice)
 
     @contextmanager
     def _eval_mode(self) -> Iterator[None]:

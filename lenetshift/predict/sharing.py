@@ -26,6 +26,7 @@ from .shared import (
     LogitsDiffer,
     NotShared,
     SharedModel,
+    batch_size_for,
     folded,
     recorded,
     try_rewriting,
@@ -54,11 +55,13 @@ class Choice:
         executor: what runs the rewritten network. With one that is not ``"torch"``, ``"auto"`` shares no
             features either, unless it tunes.
         tune: whether the fastest that works is used.
+        batch_size: patterns per forward pass of the rewritten network; None: as many as are fast.
     """
 
     method: str = "auto"
     executor: str = "torch"
     tune: bool = False
+    batch_size: int | None = None
 
     @property
     def shares(self) -> bool:
@@ -214,11 +217,13 @@ class Sharing:
         """Attempts in the usual order: ``"shared"``, or the layout or runtime of a rewritten network, and a
         function that returns what it makes."""
         given = (sample.graph, sample.frame, sample.images, sample.plain)
-        size = sample.plain.batch_size
         if self.choice.shares:
             even_if_slower = self.choice.method == "shared" or self.choice.tune
             yield SHARED, partial(try_sharing, *given, even_if_slower)
         for how in self.choice.rewrites:
+            size = sample.plain.batch_size
+            if self.choice.batch_size is None and how in LAYOUTS and not sample.images.is_cuda:
+                size = batch_size_for(sample.graph, size)
             in_batches = partial(PlainModel, transform=None, batch_size=size)
             yield how, partial(try_rewriting, *given, how, in_batches, size)
 

@@ -10,13 +10,14 @@ convolution algorithm: Dukhan 2019, arXiv 1907.02129).
 The modules in the order in which to read them:
 
 - ``canvas``: images on canvases, their windows, fills and crops;
-- ``geometry``, ``maps``: tables of lines, and how layers change a map;
+- ``geometry``, ``maps``, ``weights``: tables of lines, and how layers change a map;
 - ``private``, ``recorder``, ``chance``, ``tape``, ``naming``, ``outputs``: a copy of the network is run and
   its operations are recorded;
 - ``graph``, ``joining``, ``by_image``, ``image_dims``: what several recordings have in common, image by
   image;
 - ``call``, ``places``, ``kernels``, ``whole``, ``rules``: how each operation changes a map;
 - ``passes``: one pass of the network over canvases;
+- ``ordinary``: convolutions of whole windows, by the faster of two functions;
 - ``rewriting``: convolutions take in the batch normalizations and clamps after them;
 - ``network``, ``runtimes``, ``cuda_graph``: the rewritten network, for patterns one by one;
 - ``workers``, ``memory``, ``model``: chunks of images, memory;
@@ -30,6 +31,7 @@ from .geometry import NotShared
 from .graph import Graph
 from .model import SharedModel
 from .network import LAYOUTS
+from .ordinary import batch_size_for
 from .rewriting import folded
 from .runtimes import RUNTIMES
 
@@ -41,6 +43,7 @@ __all__ = [
     "NotShared",
     "SharedModel",
     "SharesByItself",
+    "batch_size_for",
     "folded",
     "recorded",
     "try_rewriting",

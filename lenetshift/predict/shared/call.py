@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -17,6 +17,7 @@ class Call:
         parameters: the names of its parameters.
         shape: the shape of its result for two images; empty unless the result is one tensor.
         clamp: the bounds that its result is to be clamped to; None if it is not.
+        kept: what a rule keeps between passes.
     """
 
     function: Callable[..., Any]
@@ -24,6 +25,7 @@ class Call:
     parameters: tuple[str, ...]
     shape: tuple[int, ...] = ()
     clamp: tuple[float, float] | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it."""

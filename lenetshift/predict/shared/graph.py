@@ -57,6 +57,9 @@ class Node:
         varies: whether its result depends on the pixels.
         name: what reasons call it.
         clamp: the bounds that its result is clamped to; None if it is not.
+        faster: a function to be run in place of ``op``, whose first argument is ``kept``; None if there is
+            none.
+        kept: what functions keep between passes, such as a weight in another layout.
     """
 
     op: Callable[..., Any]
@@ -68,6 +71,8 @@ class Node:
     varies: bool
     name: str
     clamp: tuple[float, float] | None = None
+    faster: Callable[..., Any] | None = None
+    kept: dict[str, Any] = field(default_factory=dict, init=False)
 
     @functools.cached_property
     def kind(self) -> str:
@@ -138,9 +143,12 @@ class Graph:
 
     def operation(self, node: Node) -> Callable[..., Any]:
         """The function that runs an operation, without its ``clamp``."""
+        function = node.op
+        if node.faster is not None:
+            function = functools.partial(node.faster, node.kept)
         if not self.wide:
-            return node.op
-        return lambda *args, **kwargs: mapped(node.op(*args, **kwargs), _in_float64)
+            return function
+        return lambda *args, **kwargs: mapped(function(*args, **kwargs), _in_float64)
 
     def in_float64(self) -> Graph:
         """The network in float64, wherever it computes with floating-point numbers. Its own tensors are

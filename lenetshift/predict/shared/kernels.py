@@ -46,7 +46,8 @@ def convolution(
         _pair(padding),
         _pair(dilation),
         groups,
-        clamp=call.clamp,
+        call.clamp,
+        call.kept,
     )
 
 

@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ from torch import Tensor
 
 from ...checks.arrays import FLOATS, HALF_FLOATS
 from .geometry import BEYOND, Axis, NotShared, Taps, TooLarge
+from .ordinary import has_kernel_for, is_faster
+from .weights import by_place, channels_last, kept_in
 
 Join = Callable[[Tensor, Tensor], Tensor]
 Read = tuple[Axis, Taps]
@@ -27,6 +30,9 @@ Y, X = -2, -1  # the dimensions of rows and columns
 
 MANY_TAPS = 50
 """From this number of taps on, as in a dense layer, ``indirect_conv2d`` is faster for even taps too."""
+
+WITHOUT_KERNEL = 10
+"""How many times longer ``indirect_conv2d`` takes for groups of several channels, which have no kernel."""
 
 COPIED_BYTES = 16 << 20
 """Of windows that an indirect op without a kernel of its own copies at once."""
@@ -40,7 +46,8 @@ class Tally:
 
     Attributes:
         most_bytes: the most memory that its values may take at once.
-        products: multiply-adds of the convolutions on the canvases.
+        products: multiply-adds of the convolutions, on canvases and, after sharing ends, on windows. Those
+            without a kernel count :data:`WITHOUT_KERNEL` times.
         plain_products: those of the same windows, one by one.
         end: the first operation that runs on each window by itself because it cannot be shared, and why;
             empty if there is none.
@@ -179,18 +186,29 @@ def conv2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
     clamp: tuple[float, float] | None = None,
+    kept: dict[str, Any] | None = None,
 ) -> Map:
-    """Convolution: ``weight [O, C / groups, kh, kw]``; ``clamp`` has bounds of the results."""
+    """Convolution: ``weight [O, C / groups, kh, kw]``; ``clamp`` has bounds of the results, ``kept`` the
+    weight in other layouts."""
+    kept = {} if kept is None else kept
     tensor = with_channels(maps).tensor
     kernel = weight.shape[2:]
     y, rows = _slid(tensor, Y, maps.y, kernel[0], stride[0], dilation[0], padding[0])
     x, columns = _slid(tensor, X, maps.x, kernel[1], stride[1], dilation[1], padding[1])
-    if rows.even and columns.even and not (_has_kernel(tensor) and math.prod(kernel) >= MANY_TAPS):
+    places = len(rows.table) * len(columns.table)
+    indirect = _has_kernel(tensor) and (
+        math.prod(kernel) >= MANY_TAPS or is_faster(tensor, weight, groups, places)
+    )
+    slower = 1
+    if rows.even and columns.even and not indirect:
         tensor = _read(_read(tensor, Y, rows), X, columns)
         steps, gaps = zip(rows.even[1:], columns.even[1:], strict=True)
-        out = F.conv2d(tensor, weight, bias, steps, 0, gaps, groups)
+        laid_out = kept_in(kept, weight, channels_last)
+        out = F.conv2d(tensor, laid_out, bias, steps, 0, gaps, groups)
         out = out if clamp is None else out.clamp_(*clamp)
     else:
+        laid_out = kept_in(kept, weight, by_place) if has_kernel_for(weight, groups) else weight
+        slower = 1 if has_kernel_for(weight, groups) else WITHOUT_KERNEL
         bias = weight.new_zeros(len(weight)) if bias is None else bias
         low, high = clamp or (-math.inf, math.inf)
         one_each = groups == tensor.shape[1] == len(weight)
@@ -199,11 +217,11 @@ def conv2d(
             rows,
             columns,
             lambda lines, *tables: _OPS.indirect_conv2d(
-                lines, weight, bias, *tables, groups, low, high
+                lines, laid_out, bias, *tables, groups, low, high
             ),
             copies=not (_has_kernel(tensor) and (groups == 1 or one_each)),
         )
-    maps.tally.products += out.numel() * weight[0].numel()
+    maps.tally.products += slower * out.numel() * weight[0].numel()
     maps.tally.plain_products += maps.rows * weight.numel() * y.size * x.size
     return Map(out, y, x, maps.tally)
 

@@ -31,9 +31,9 @@ def as_function(graph: Graph, how: str, example: Tensor) -> BatchFunction:
         NotShared: the runtime cannot run it; the message says why.
     """
     if how in RUNTIMES:
-        return RUNTIMES[how].function(graph, example)
+        return RUNTIMES[how].function(_in_layout(graph, contiguous), example)
     laid_out = LAYOUTS[how]
-    network = _with_weights(graph, laid_out)
+    network = graph if laid_out is channels_last else _in_layout(graph, contiguous)
 
     def run(batch: Tensor) -> Tensor:
         return network.run(laid_out(batch))
@@ -41,10 +41,10 @@ def as_function(graph: Graph, how: str, example: Tensor) -> BatchFunction:
     return captured(run, example) if example.is_cuda else run
 
 
-def _with_weights(graph: Graph, laid_out: BatchFunction) -> Graph:
-    """The graph with the convolutions' weights in a layout; in another one they are copied in every call."""
+def _in_layout(graph: Graph, laid_out: BatchFunction) -> Graph:
+    """The graph with the convolutions' weights in a layout, and PyTorch's functions for them."""
     nodes = (
-        replace(node, args=(node.args[0], laid_out(node.args[1]), *node.args[2:]))
+        replace(node, args=(node.args[0], laid_out(node.args[1]), *node.args[2:]), faster=None)
         if is_convolution(node)
         else node
         for node in graph.nodes

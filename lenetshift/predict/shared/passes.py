@@ -24,6 +24,7 @@ from .graph import (
 )
 from .maps import Flat, Map, Tally, Unshared, windows
 from .places import TakenApart
+from .rewriting import is_convolution
 from .rules import RULES
 
 
@@ -33,7 +34,7 @@ class Pass:
 
     Attributes:
         logits: ``[N, n_y, n_x, K]``, in the order of the windows on the canvas.
-        products: multiply-adds of the convolutions on the canvases.
+        products: multiply-adds of the convolutions, on the canvases and, after sharing ends, on windows.
         plain_products: those of the same windows one by one.
         end: where sharing ends before the network's end, and why; empty if it does not.
         peak_bytes: the most memory that values took at once, if it was bounded; otherwise 0.
@@ -97,21 +98,31 @@ def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held
         for value in given:
             if isinstance(value, Unshared):
                 raise NotShared(value.reason)
-        call = Call(graph.operation(node), node.kind, node.parameters, node.shape, node.clamp)
+        kept = {} if graph.wide else node.kept  # in float64 there is one pass
+        call = Call(graph.operation(node), node.kind, node.parameters, node.shape, node.clamp, kept)
         if not any(isinstance(value, (Map, Flat)) for value in given):
-            return call(*args, **kwargs)
+            return _counted(node, call(*args, **kwargs), images.tally)
         try:
             result = _by_rule(call, args, kwargs, given, _has_rows(graph, node, results))
         except TooLarge:
             raise
         except NotShared as reason:
             images.tally.end = images.tally.end or f"{node.name}, which {reason}"
-            return whole.of_windows(call, *args, **kwargs)
+            return _counted(node, whole.of_windows(call, *args, **kwargs), images.tally)
         return mapped(result, _settled)
     except NotShared as reason:
         raise type(reason)(f"{node.name} {reason}") from reason
     except Exception as error:
         raise NotShared(f"{node.name} cannot be shared ({in_a_line(error)})") from error
+
+
+def _counted(node: Node, result: Any, tally: Tally) -> Any:
+    """The result of an operation on windows one by one, after its products are counted."""
+    if node.varies and is_convolution(node) and isinstance(result, Tensor):
+        products = result.numel() * node.args[1][0].numel()
+        tally.products += products
+        tally.plain_products += products
+    return result
 
 
 def _by_rule(call: Call, args: Any, kwargs: Any, given: list[Any], has_rows: bool) -> Any:

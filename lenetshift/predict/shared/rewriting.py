@@ -2,7 +2,8 @@
 
 - A batch normalization after a convolution becomes part of the convolution's weight and bias.
 - A ReLU, or another clamp, after a convolution becomes its ``clamp``.
-- A convolution's weight is laid out as ``indirect_conv2d`` reads it.
+- A convolution's weight is laid out as it is read. Where windows are convolved one by one, the faster of two
+  functions is used (:mod:`.ordinary`).
 
 All of it concerns a result that only the next operation uses. The graph is rewritten in the dtype in which it
 runs: in float64 it is compared with the graph before (:mod:`.comparison`).
@@ -19,10 +20,11 @@ import torch
 from torch import Tensor
 
 from .graph import IMAGES, Graph, Node, Value, mapped, values_in
+from .ordinary import CONVOLUTIONS, convolution, has_kernel_for
+from .weights import by_place, channels_last
 
 Clamp = tuple[float, float]
 
-CONVOLUTIONS = ("convolution", "_convolution")
 BATCH_NORMS = ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm")
 ROUNDED_ONCE = (torch.float32, torch.float64)
 """Dtypes in which constants are folded: in half precision the folded weight would be rounded again."""
@@ -111,7 +113,7 @@ def _normalized(convolution: Node, norm: Node, wide: bool) -> Node | None:
     weight = weight * scale[:, None, None, None]
     if not (weight.isfinite().all() and shift.isfinite().all()):
         return None
-    args = (convolution.args[0], _as_read(weight), shift)
+    args = (convolution.args[0], _as_read(weight, convolution.args[8]), shift)
     return replace(convolution, args=(*args, *convolution.args[3:]))
 
 
@@ -134,14 +136,16 @@ def _clamp_of(node: Node) -> Clamp | None:
 
 
 def _laid_out(node: Node, wide: bool) -> Node:
-    return (
-        node if wide else replace(node, args=(node.args[0], _as_read(node.args[1]), *node.args[2:]))
-    )
+    """The convolution with the layout and the function that are faster."""
+    if wide:
+        return node
+    weight = _as_read(node.args[1], node.args[8])
+    return replace(node, args=(node.args[0], weight, *node.args[2:]), faster=convolution)
 
 
-def _as_read(weight: Tensor) -> Tensor:
-    """A weight ``[O, C, kh, kw]`` that is ``[kh, kw, C, O]`` in memory."""
-    return weight.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
+def _as_read(weight: Tensor, groups: int) -> Tensor:
+    """A weight ``[O, C / groups, kh, kw]`` in the layout in which most passes read it."""
+    return by_place(weight) if has_kernel_for(weight, groups) else channels_last(weight)
 
 
 def _without_gaps(graph: Graph, nodes: list[Node | None], taken: dict[int, int]) -> Graph:

@@ -29,6 +29,11 @@ from .maps import (
     written,
 )
 from .places import TakenApart, along, constant_map, dims_of, features_of
+from .weights import by_place, kept_in
+
+LARGEST_KERNEL = 1 << 21
+"""Weights of a dense layer that becomes a convolution, which keeps them in another layout. A larger layer
+(VGG's first one has 103 million) takes the windows apart instead."""
 
 
 def taken_apart(value: Any) -> Any:
@@ -66,32 +71,39 @@ def addmm(call: Call, bias: Any, value: Any, weight: Any, **scales: Any) -> Any:
     """A dense layer with a bias."""
     if scales or not isinstance(bias, Tensor) or bias.dim() != 1:
         raise TakenApart
-    return _dense(value, weight, bias)
+    return _dense(call, value, weight, bias)
 
 
 def mm(call: Call, value: Any, weight: Any) -> Any:
     """A dense layer without a bias."""
-    return _dense(value, weight, None)
+    return _dense(call, value, weight, None)
 
 
 def linear(call: Call, value: Any, weight: Any, bias: Tensor | None = None) -> Any:
     """``linear``, if it was recorded as one operation."""
-    if not isinstance(weight, Tensor):
-        raise TakenApart
-    return _dense(value, weight.t(), bias)
+    return _dense(call, value, weight, bias, transposed=True)
 
 
-def _dense(value: Any, weight: Any, bias: Tensor | None) -> Any:
+def _dense(
+    call: Call, value: Any, weight: Any, bias: Tensor | None, *, transposed: bool = False
+) -> Any:
     """``value @ weight``, ``weight [n, O]``: on a flattened map, a convolution as large as its windows."""
     if not isinstance(value, Flat) or not isinstance(weight, Tensor):
         raise TakenApart
     if weight.is_cuda:  # cuDNN may round otherwise than cuBLAS
         raise TakenApart
+    if weight.numel() > LARGEST_KERNEL:
+        raise TakenApart
     maps = value.map
     channels, size = math.prod(maps.features), (maps.y.size, maps.x.size)
     tensor = maps.tensor.reshape(len(maps.tensor), channels, *maps.tensor.shape[-2:])
-    kernel = weight.t().reshape(-1, channels, *size)
-    out = conv2d(maps.with_tensor(tensor), kernel, bias)
+
+    def as_kernel(weight: Tensor) -> Tensor:
+        rows = weight if transposed else weight.t()
+        return by_place(rows.reshape(-1, channels, *size))
+
+    kernel = kept_in(call.kept, weight, as_kernel)
+    out = conv2d(maps.with_tensor(tensor), kernel, bias, kept=call.kept)
     return windows(out).flatten(1)
 
 
