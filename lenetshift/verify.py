@@ -1,4 +1,4 @@
-"""``python -m lenetshift.verify DIR`` recomputes everything in a study's dossier."""
+"""``python -m lenetshift.verify DIR`` recomputes a study's dossier."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from .streams import guarded_streams, say
 COMMANDS = {
     "reproduce": "train and evaluate the report's models, print Table 1, draw the figures",
     "study": "test the report's numbers and claims over many seeds",
-    "verify": "recompute everything in a study's dossier",
+    "verify": "recompute a study's dossier, and evaluate some of its networks again",
     "evaluate": "run a network of your own, or a checkpoint, under every shift",
     "compare": "say which of two evaluated networks is more robust",
     "grid": "draw one test image under every shift, with a checkpoint's answers",

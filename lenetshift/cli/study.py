@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from ..study.figures import draw_study
     from ..study.plans import Plan
     from ..study.publish import dossier_of, publish
+    from ..study.run_files import unlisted
     from ..study.studies import carry_out, open_study
     from .machine import check_isa, check_matplotlib
 
@@ -90,6 +91,9 @@ def run(args: argparse.Namespace) -> int:
         value = dossier_of(plan, args.out)
         print(format_verdicts(value), end="", flush=True)  # before the files: a disk may be full
         publish(plan, args.out, value, draw_study)
+    if more := unlisted(args.out, plan.runs):
+        line = f"Not of this study: {len(more)} files in runs, such as {more[0]}"
+        print(one_line(f"{line}; verify refuses the dossier as long as they lie there"))
     seconds = time.perf_counter() - start
     print(one_line(f"{seconds:.1f} s in all; the dossier is in {args.out}{os.sep}"))
     return 0

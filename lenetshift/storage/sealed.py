@@ -6,6 +6,7 @@ Every check raises ValueError in one line that says what was found and what was 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import zipfile
@@ -22,6 +23,9 @@ from ..checks.errors import ArgumentError
 from .untrusted import load_arrays, load_tensors
 
 _N_HEX_DIGITS = 64  # of a SHA-256
+
+_MOST = 300
+"""Most characters of a value that a message shows."""
 
 
 def seal(archive: bytes) -> bytes:
@@ -84,7 +88,15 @@ def check_same(name: str, then: Any, now: Any) -> None:
         for key in sorted(then.keys() | now.keys()):
             check_same(f"{name}.{key}", then.get(key), now.get(key))
     elif then != now:
-        raise ValueError(f"{name}: was written with {then}, now it is {now}")
+        raise ValueError(f"{name}: was written with {_brief(then)}, now it is {_brief(now)}")
+
+
+def _brief(value: object) -> str:
+    """A JSON value as a message shows it: its type if it is long, or nested too deep to be shown."""
+    text = ""
+    with contextlib.suppress(RecursionError):
+        text = str(value)
+    return text if len(text) in range(1, _MOST) else f"another {type(value).__name__}"
 
 
 def check_stored(name: str, value: object, dtype: str, shape: Sequence[int | None]) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import zipfile
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,20 @@ MOST_ARRAY_BYTES = 1 << 30
 
 
 def load_json(contents: bytes) -> Any:
-    """A JSON value."""
+    """A JSON value. An object that has a key twice is refused: Python would read the last of the two, another
+    reader the first."""
     try:
-        return json.loads(contents)
+        return json.loads(contents, object_pairs_hook=_with_each_key_once)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+
+
+def _with_each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        (doubled, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"got the key {json.dumps(doubled)} twice in an object, expected it once")
+    return value
 
 
 def load_tensors(contents: bytes) -> Any:

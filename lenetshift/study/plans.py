@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..ops import isa
 from ..version import __version__
 from .defaults import QUICK_TEST, QUICK_TRAIN, SEEDS
 from .experiments import EXPERIMENTS
-from .experiments.runs import Run
+from .experiments.runs import FEWER_SEEDS, Run
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,16 @@ class Plan:
             if name in self.experiments
             for run in experiment.runs(seeds, self.quick)
         ]
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs there are. They are not made for it: a plan that somebody wrote into a file may have
+        more than any memory holds."""
+        few = FEWER_SEEDS  # from here on, each seed adds the same number of runs
+        if self.n_seeds <= few:
+            return len(self.runs)
+        n, next_n = (len(replace(self, n_seeds=seeds).runs) for seeds in (few, few + 1))
+        return n + (self.n_seeds - few) * (next_n - n)
 
     @property
     def note(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..checks.text import json_value
 from ..storage.environment import environment
 from ..storage.files import read_file, write_atomically, write_json, write_text
 from ..storage.sealed import pack_arrays
@@ -29,13 +30,16 @@ _PRODUCTS = {"table1.csv", *(f"{name}.{kind}" for name in EXPERIMENTS for kind i
 
 
 def dossier_of(plan: Plan, folder: Path) -> dict[str, Any]:
-    """The contents of ``dossier.json`` for a study whose runs in ``folder`` are finished.
+    """The contents of ``dossier.json`` for a study whose runs in ``folder`` are finished, as JSON holds them:
+    None for the loss of a training that diverged.
 
     Raises:
         StorageError: as :func:`lenetshift.study.contents.contents`.
     """
     cpu = torch.device("cpu")
-    return {**contents(plan, folder, plan.ground()), "environment": environment(cpu)}
+    value = {**contents(plan, folder, plan.ground()), "environment": environment(cpu)}
+    of_json: dict[str, Any] = json_value(value)
+    return of_json
 
 
 def publish(

@@ -8,27 +8,41 @@ SHA-256 of its contents, as checkpoints do; the same run gives the same bytes. A
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from ..checks.describe import shown
+from ..checks.describe import describe, dtype_name, shown
 from ..checks.errors import ArgumentError, StorageError
 from ..checks.numbers import is_int
 from ..checks.text import one_line
-from ..storage.files import read_file_if_any, write_atomically
-from ..storage.sealed import check_same, check_stored, pack_arrays, pack_tensors, unpack_arrays
+from ..storage.files import read_file, read_file_if_any, write_atomically
+from ..storage.folder import STUDY
+from ..storage.sealed import (
+    check_same,
+    check_stored,
+    pack_arrays,
+    pack_tensors,
+    unpack_arrays,
+    unpack_tensors,
+)
 from ..storage.untrusted import load_json
+from .experiments.networks import build_network
 from .experiments.runs import GRID, Outcome, Run
 
 SCHEMA = 1
 """Version of the layout of a study's files."""
+
+N_CLASSES = 10
+"""Digits: a prediction is one of 0..9."""
 
 Ground = Mapping[str, Any]
 """What decides a run's outcome besides its settings: versions, instruction set, data."""
@@ -55,12 +69,19 @@ class Kept:
 
 def answers_path(folder: Path, run: Run) -> Path:
     """Where a run's answers lie."""
-    return folder / "runs" / run.experiment / f"{run.setting}.seed{run.seed}.npz"
+    return folder / STUDY.subfolder / run.experiment / f"{run.setting}.seed{run.seed}.npz"
 
 
 def weights_path(folder: Path, run: Run) -> Path:
     """Where a run's weights lie."""
     return answers_path(folder, run).with_suffix(".pt")
+
+
+def unlisted(folder: Path, runs: Iterable[Run]) -> list[str]:
+    """The files under ``runs/`` that are not of these runs, by their paths within the study's folder."""
+    files = {path(folder, run) for run in runs for path in (answers_path, weights_path)}
+    found = (path for path in (folder / STUDY.subfolder).rglob("*") if not path.is_dir())
+    return sorted(path.relative_to(folder).as_posix() for path in found if path not in files)
 
 
 @dataclass(frozen=True)
@@ -129,6 +150,8 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
             )
         check_stored("predictions", predictions, "uint8", (len(run.epochs), None, *GRID.shape))
         check_stored("losses", losses, "float32", (run.epochs[-1], None))
+        if (largest := int(predictions.max())) >= N_CLASSES:
+            raise ArgumentError("predictions", str(largest), f"classes in 0..{N_CLASSES - 1}")
         kept = Kept(
             predictions,
             losses,
@@ -145,3 +168,63 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
     if hashlib.sha256(contents).hexdigest() != kept.checkpoint_sha256:
         raise StorageError(f"{weights}: damaged: its SHA-256 is not the one in {path.name}")
     return kept
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the weights of a network are.
+
+    Attributes:
+        weights: the state dict of a network that was not trained.
+        parameters: how many numbers of it are trained.
+    """
+
+    weights: Mapping[str, Tensor]
+    parameters: int
+
+
+@functools.lru_cache(maxsize=1)
+def layout_of(network: str, activation: str) -> Layout:
+    """The names, dtypes and shapes of a network's weights, and the number of its parameters."""
+    built = build_network(network, activation, 0)
+    return Layout(built.state_dict(), sum(parameter.numel() for parameter in built.parameters()))
+
+
+def read_weights(folder: Path, run: Run) -> dict[str, Tensor]:
+    """Read the weights of a finished run, and check that they are weights of its network.
+
+    Raises:
+        StorageError: the file is missing, damaged, of another layout, run or network, in a line that names
+            it.
+    """
+    path = weights_path(folder, run)
+    sealed = read_file(path)
+    try:
+        content = unpack_tensors(sealed)
+        names = {"schema", "run", "state_dict"}
+        if type(content) is not dict or content.keys() != names:
+            got = str(list(content)) if type(content) is dict else describe(content)
+            raise ValueError(f"got {one_line(got)}, expected a dict of schema, run, state_dict")
+        if _json(content["schema"]) != _json(SCHEMA):
+            raise ArgumentError("schema", shown(content["schema"]), str(SCHEMA))
+        if _json(content["run"]) != _json(run.to_dict()):
+            raise ArgumentError("run", "another", run.name)
+        weights = content["state_dict"]
+        expected = layout_of(run.network, run.activation).weights
+        if not isinstance(weights, dict) or list(map(str, weights)) != list(expected):
+            raise ArgumentError("state_dict", "others", f"the weights {', '.join(expected)}")
+        for name, weight in expected.items():
+            check_stored(
+                f"state_dict[{name!r}]", weights[name], dtype_name(weight.dtype), weight.shape
+            )
+    except ValueError as error:
+        raise StorageError(f"{path}: {one_line(error)}") from error
+    return dict(weights)
+
+
+def _json(value: object) -> str | None:
+    """A value as JSON, by which it can be compared whatever it is; None if JSON cannot hold it."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return None

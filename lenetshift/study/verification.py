@@ -1,10 +1,11 @@
-"""Whether a dossier is true: everything it publishes is recomputed from its predictions and the data."""
+"""Whether a dossier agrees with itself: everything that it publishes is recomputed from its predictions, its
+losses and the data. Whether networks gave these is the matter of :mod:`lenetshift.study.repetition`."""
 
 from __future__ import annotations
 
 import json
 import math
-import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,33 +14,40 @@ import numpy as np
 
 from ..checks.errors import Differs as Differs
 from ..checks.errors import StorageError
+from ..checks.text import one_line
 from ..storage.files import read_file, read_file_if_any
-from ..storage.schemas import checked_json, schema
+from ..storage.folder import STUDY
+from ..storage.schemas import checked_json, schema, shown
 from ..storage.sealed import unpack_arrays
 from .contents import contents
-from .experiments.runs import Run, perform
+from .experiments import EXPERIMENTS
 from .plans import Plan
 from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, tables
-from .run_files import read_run
+from .run_files import layout_of, read_weights, unlisted
 from .summary import SCHEMA_FILE
 
 _RELATIVE = 1e-9  # sums in another order, quantiles of another SciPy
 
+_NOT_FINITE = re.compile(r",(nan|-?inf)$", re.MULTILINE)
+"""The loss of a training that diverged, as earlier versions wrote it at the end of a line of runs.csv."""
+
 
 def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
-    """Check a dossier and return what ``dossier.json`` holds.
+    """Check a dossier and return what ``dossier.json`` holds. No network is run.
 
     Args:
         folder: of the study.
         data: folder of the IDX files that the study used; None for the packaged MNIST.
 
     Raises:
-        Differs: schema, data, a file's hash, a number, an interval or a verdict is not as recomputed.
+        Differs: schema, plan, data, a file's hash, a number, an interval or a verdict is not as
+            recomputed, or ``runs/`` has a file that the dossier does not list.
         StorageError: a file is missing, damaged, or of another version than this.
         DataError: the data cannot be read.
     """
     value = read_dossier(folder)
     plan = plan_of(value, data)
+    _check_runs(folder, value, plan)
     _compare("data_sha256", value["data_sha256"], plan.data_sha256())
     _check_labels(folder, plan)
     ground = value["ground"]
@@ -50,10 +58,17 @@ def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
     _compare("", {name: value[name] for name in recomputed}, recomputed)
     for name, text in tables(value).items():
         written = read_file_if_any(folder / name)
-        if written is None or written.decode(errors="replace") != text:
+        if written is None or _NOT_FINITE.sub(",", written.decode(errors="replace")) != text:
             raise Differs(f"{name}: it is not the table that {DOSSIER} gives")
     _check_sums(folder, value)
+    _check_weights(folder, value, plan)
     return value
+
+
+def others(folder: Path, value: Mapping[str, Any]) -> list[str]:
+    """What else lies in the folder of a verified dossier: it is left alone, and says nothing of the study."""
+    own = {SUMS, STUDY.subfolder, *(Path(name).parts[0] for name in _read_sums(folder))}
+    return sorted(path.name for path in folder.iterdir() if path.name not in own)
 
 
 def read_dossier(folder: Path) -> dict[str, Any]:
@@ -72,29 +87,41 @@ def read_dossier(folder: Path) -> dict[str, Any]:
 
 
 def plan_of(value: Mapping[str, Any], data: Path | None = None) -> Plan:
-    """The plan that a dossier says it carried out; Differs if there is no such plan."""
-    study = value["study"]
+    """The plan that a dossier says it carried out; Differs if there is no such plan, or if it has another
+    number of runs than the dossier lists. Both are seen before a plan's runs are made."""
+    study, n_listed = value["study"], len(value["runs"])
     try:
-        return Plan(study["seeds"], tuple(study["experiments"]), study["quick"], data)
+        plan = Plan(study["seeds"], tuple(study["experiments"]), study["quick"], data)
     except ValueError as error:
-        raise Differs(f"{DOSSIER}: study: {error}") from error
+        raise Differs(f"{DOSSIER}: study: {one_line(error)}") from error
+    in_order = [name for name in EXPERIMENTS if name in plan.experiments]
+    _compare("study.experiments", study["experiments"], in_order)
+    if plan.n_runs != n_listed:
+        raise Differs(
+            f"{DOSSIER}: runs: got {n_listed} items, recomputed {plan.n_runs}, those of the plan in study"
+        )
+    return plan
 
 
-def retrain(
-    folder: Path, value: Mapping[str, Any], data: Path | None = None
-) -> tuple[Run, int, int]:
-    """Repeat one run of a verified dossier, drawn at random.
+def _check_runs(folder: Path, value: Mapping[str, Any], plan: Plan) -> None:
+    """The dossier lists the runs of its plan, and ``runs/`` has their files and no others."""
+    planned = [{"name": run.name, "run": run.to_dict()} for run in plan.runs]
+    listed = [{"name": item["name"], "run": item["run"]} for item in value["runs"]]
+    _compare("runs", listed, planned)
+    if more := unlisted(folder, plan.runs):
+        count = f"{len(more)} files, such as {more[0]}" if len(more) > 1 else more[0]
+        raise Differs(
+            f"{one_line(count)}: not of the runs that {DOSSIER} lists; `study --resume` with all "
+            "experiments and seeds lists them, and any other file belongs elsewhere"
+        )
 
-    Returns:
-        The run, how many of its predictions differ now, and how many there are. On the same version,
-        PyTorch, instruction set and data, none may differ.
-    """
-    plan = plan_of(value, data)
-    run = random.SystemRandom().choice(plan.runs)
-    kept = read_run(folder, run, value["ground"])
-    assert kept is not None, "verified a moment ago"
-    outcome = perform(run, *plan.datasets())
-    return run, int((outcome.predictions != kept.predictions).sum()), kept.predictions.size
+
+def _check_weights(folder: Path, value: Mapping[str, Any], plan: Plan) -> None:
+    """Each run's weights are those of its network, and as many as stated."""
+    for run, item in zip(plan.runs, value["runs"], strict=True):
+        read_weights(folder, run)
+        n_parameters = layout_of(run.network, run.activation).parameters
+        _compare(f"runs[{run.name}].parameters", item["parameters"], n_parameters)
 
 
 def _check_labels(folder: Path, plan: Plan) -> None:
@@ -118,13 +145,7 @@ def _check_labels(folder: Path, plan: Plan) -> None:
 
 def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
     """Every file of the dossier is listed in the sums, and has the listed hash."""
-    text = read_file_if_any(folder / SUMS)
-    if text is None:
-        raise StorageError(f"{folder / SUMS}: got no file, expected one: the study is not complete")
-    sums = {}
-    for line in text.decode(errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
-        sums[name] = digest
+    sums = _read_sums(folder)
     for name in published(value):
         if name not in sums:
             raise Differs(f"{SUMS}: got no line for {name}, expected one")
@@ -133,6 +154,20 @@ def _check_sums(folder: Path, value: Mapping[str, Any]) -> None:
             raise Differs(f"{SUMS}: got {name!r}, expected a file of the folder")
         if file_sha256(folder / name) != digest:
             raise Differs(f"{name}: its SHA-256 is not the one in {SUMS}")
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    """File name -> SHA-256, as the sums list them."""
+    text = read_file_if_any(folder / SUMS)
+    if text is None:
+        raise StorageError(f"{folder / SUMS}: got no file, expected one: the study is not complete")
+    sums: dict[str, str] = {}
+    for line in text.decode(errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        if name in sums:
+            raise Differs(f"{SUMS}: got two lines for {one_line(name)}, expected one")
+        sums[name] = digest
+    return sums
 
 
 def _compare(where: str, recorded: Any, recomputed: Any) -> None:
@@ -153,7 +188,9 @@ def _compare(where: str, recorded: Any, recomputed: Any) -> None:
             name = new.get("name", index) if isinstance(new, dict) else index
             _compare(f"{where}[{name}]", old, new)
     elif not _equal(recorded, recomputed):
-        raise Differs(f"{DOSSIER}: {where}: got {recorded!r}, recomputed {recomputed!r}")
+        raise Differs(
+            f"{DOSSIER}: {where}: got {one_line(shown(recorded))}, recomputed {one_line(shown(recomputed))}"
+        )
 
 
 def _equal(recorded: Any, recomputed: Any) -> bool:
@@ -164,5 +201,8 @@ def _equal(recorded: Any, recomputed: Any) -> bool:
         for item in (recorded, recomputed)
     )
     if numbers:
-        return math.isclose(recorded, recomputed, rel_tol=_RELATIVE, abs_tol=_RELATIVE)
+        try:
+            return math.isclose(recorded, recomputed, rel_tol=_RELATIVE, abs_tol=_RELATIVE)
+        except OverflowError:  # a whole number that no float can hold
+            return False
     return type(recorded) is type(recomputed) and recorded == recomputed

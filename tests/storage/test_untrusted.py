@@ -131,3 +131,9 @@ def test_names_lead_nowhere(tmp_path: Path, monkeypatch) -> None:
 def test_json(contents) -> None:
     said = refusal(untrusted.load_json, contents)
     assert (said == "nested too deep") == (len(contents) > 1000)
+
+
+def test_a_key_twice_in_an_object_of_json() -> None:
+    assert untrusted.load_json(b'{"a": {"b": 1}, "b": {"b": 2}}') == {"a": {"b": 1}, "b": {"b": 2}}
+    said = refusal(untrusted.load_json, b'[{"a": {"b": 1, "c": 2, "b": 1}}]')
+    assert said == 'got the key "b" twice in an object, expected it once'

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,8 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-import torch
 from command_line import ROOT, run
+from dossiers import PLAN, change, change_arrays, check_refused, quick, refresh_sums
 
 import lenetshift
 from lenetshift.checks.errors import StorageError
@@ -25,36 +26,16 @@ from lenetshift.storage.files import write_json
 from lenetshift.storage.folder import sole_user
 from lenetshift.storage.schemas import schema
 from lenetshift.storage.sealed import pack_arrays, unpack_arrays
-from lenetshift.study import plans, processes, publish, run_files, studies
+from lenetshift.study import plans, processes, run_files, studies
 from lenetshift.study.experiments import EXPERIMENTS
-from lenetshift.study.experiments.runs import GRID, Outcome, perform
+from lenetshift.study.experiments.runs import perform
 from lenetshift.study.summary import SCHEMA_FILE
 from lenetshift.study.verification import Differs
 from lenetshift.study.verification import verify as verify_folder
 
-PLAN = plans.Plan(2, ("table",), quick=True)
-
-
-def quick(folder, *more) -> tuple[int, str, str]:
-    arguments = ("--quick", "--experiments", "table", "--jobs", 1, "--out", folder, *more)
-    return run("study", *arguments)
-
-
-def check_refused(done: tuple[int, str, str], status: int, message: str) -> None:
-    """A command failed with one line that holds the message, besides how many runs are to do."""
-    assert done[0] == status
-    line, *others = [line for line in done[2].splitlines() if not line.endswith("runs to do")]
-    assert (others, message in line) == ([], True), done[2]
-
 
 def files_of(folder: Path, pattern: str = "*") -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob(pattern) if path.is_file()}
-
-
-def change_arrays(path: Path, change) -> None:
-    """Change the arrays of a run's file, and seal it again."""
-    arrays = unpack_arrays(path.read_bytes(), ("about", "losses", "predictions"))
-    path.write_bytes(pack_arrays({**arrays, **change(arrays)}))
 
 
 def flip_a_bit(path: Path) -> None:
@@ -63,57 +44,18 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(contents)
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("study") / "dossier"
-    status, text, errors = quick(folder)
-    assert status == 0, errors
-    assert text.startswith("Quick: 600 training and 60 test images")
-    assert "Claim 4:" in text
-    return folder
-
-
-@pytest.fixture
-def dossier(original, tmp_path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "dossier"))
-
-
-def refresh_sums(folder: Path) -> None:
-    """What a forger would do: every hash fits again."""
-    names = [line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
-    lines = [f"{hashlib.sha256((folder / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
-    (folder / "SHA256SUMS").write_text("".join(lines))
-
-
-def change(folder: Path, edit) -> None:
-    """Edit ``dossier.json``, and make tables and sums fit."""
-    value = json.loads((folder / "dossier.json").read_text())
-    edit(value)
-    write_json(folder / "dossier.json", value)
-    for name, text in publish.tables(value).items():
-        (folder / name).write_text(text)
-    refresh_sums(folder)
-
-
 def test_a_dossier_is_true(original) -> None:
     status, text, errors = run("verify", original, "--retrain")
     assert (status, errors) == (0, "")
-    assert f"{len(PLAN.runs)} runs, everything they state matches what was recomputed" in text
-    assert "0 of 3300 predictions differ" in text
-
-
-@pytest.fixture
-def untrained(monkeypatch) -> None:
-    """Predictions are random, and no network is trained."""
-
-    def drawn(one, train_set, test_set) -> Outcome:
-        draws = np.random.default_rng([one.seed, len(one.name)])
-        predictions = draws.integers(10, size=(len(one.epochs), len(test_set), *GRID.shape))
-        losses = draws.random((one.epochs[-1], 3), dtype=np.float32)
-        weights = {"w": torch.zeros(2)}
-        return Outcome(predictions.astype(np.uint8), losses, weights, 2)
-
-    monkeypatch.setattr(processes, "perform", drawn)
+    n = len(PLAN.runs)
+    assert f"{n} runs: numbers, intervals and verdicts follow from their stored predictions" in text
+    assert "0 of 3300 predictions differ; 0 of 20 losses differ; 0 of " in text
+    *_, proved = text.splitlines()
+    assert re.fullmatch(
+        rf"Weights and last predictions of 5 of {n} runs agree; the other {n - 5} were not evaluated: "
+        r"--evaluate all; losses and earlier epochs were recomputed for table/\w+\.seed\d alone",
+        proved,
+    )
 
 
 @pytest.mark.usefixtures("untrained")
@@ -132,8 +74,18 @@ def test_a_disk_that_is_full_at_the_end_hides_no_verdict(tmp_path, monkeypatch) 
 def test_another_dossier_in_the_same_folder(tmp_path) -> None:
     for experiment, names in (("table", {"table", "table1"}), ("symmetry", {"symmetry"})):
         options = ("--quick", "--jobs", 1, "--out", tmp_path, "--resume")
-        status, _, errors = run("study", *options, "--experiments", experiment)
+        status, text, errors = run("study", *options, "--experiments", experiment)
         assert status == 0, errors
+        assert ("Not of this study: 20 files in runs, such as runs/table/" in text) == (
+            experiment == "symmetry"
+        )
+        if experiment == "symmetry":  # struck out, but its runs are still there
+            message = (
+                r"^\d+ files, such as runs/table/.*: not of the runs that dossier.json lists; "
+            )
+            with pytest.raises(Differs, match=message):
+                verify_folder(tmp_path)
+            shutil.rmtree(tmp_path / "runs" / "table")
         verify_folder(tmp_path)
         always = {"dossier", "claims", "runs", "summaries", "labels", "SHA256SUMS"}
         assert {path.stem for path in tmp_path.iterdir()} == always | names
@@ -211,7 +163,14 @@ def test_one_changed_label(dossier) -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [np.array("7"), np.array(["7"] * 60), np.zeros((60, 1), np.uint8), np.zeros(60)]
+    "labels",
+    [
+        np.array("7"),
+        np.array(7, np.uint8),
+        np.array(["7"] * 60),
+        np.zeros((60, 1), np.uint8),
+        np.zeros(60),
+    ],
 )
 def test_labels_of_another_kind(dossier, labels) -> None:
     (dossier / "labels.npz").write_bytes(pack_arrays({"labels": labels}))
@@ -252,6 +211,16 @@ def test_a_run_whose_number_of_parameters_is_of_another_kind(dossier, value) -> 
         (
             lambda v: v["table"]["cells"][0].update(mean=1e999),
             ".mean: got Infinity, expected number",
+        ),
+        (lambda v: v["runs"][0].update(parameters=1e999), "got Infinity, expected integer"),
+        (lambda v: v.update(schema=2), ".schema: got 2, expected 1"),
+        (
+            lambda v: v["study"].update(seeds=2**33),
+            ".study.seeds: got 8589934592, expected 4294967296 or",
+        ),
+        (
+            lambda v: v["study"].update(experiments=[]),
+            ".study.experiments: got [], expected 1 items or",
         ),
         (lambda v: v["study"].update(seeds=True), ".study.seeds: got true, expected integer"),
         (lambda v: v["study"].update(seeds=1), ".study.seeds: got 1, expected 2 or more"),

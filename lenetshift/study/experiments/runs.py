@@ -6,6 +6,7 @@ be written down, compared, and done in another process.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -128,23 +129,30 @@ def per_seed(seeds: Sequence[int], settings: Iterable[Run]) -> list[Run]:
 
 def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
     """Train and evaluate in one thread; the same run gives the same outcome on the same kind of machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         network = build_network(run.network, run.activation, run.seed)
         state = RunState(network.state_dict())
         predictions = []
         for _ in continue_run(run, network, state, train_set, test_set.images):
             if state.predictions is not None:
                 predictions.append(state.predictions.numpy())
-    finally:
-        torch.set_num_threads(threads)
     return Outcome(
         np.stack(predictions),
         torch.stack(state.losses).numpy(),
         state.state_dict,
         sum(parameter.numel() for parameter in network.parameters()),
     )
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, as in every run: the last bits of its own layers may depend on the number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def continue_run(
