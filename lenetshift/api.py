@@ -9,6 +9,7 @@ from .data.dataset import Dataset
 from .data.load import load_mnist
 from .data.moving import jitter, position_biased
 from .data.normalize import Normalize
+from .data.sources.opening import open_data
 from .metrics import summarize
 from .metrics.comparison import Comparison, compare
 from .metrics.evaluate_shifts import evaluate_shifts
@@ -46,6 +47,7 @@ __all__ = [
     "isa",
     "jitter",
     "load_mnist",
+    "open_data",
     "position_biased",
     "predict_shifts",
     "summarize",

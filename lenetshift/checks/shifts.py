@@ -15,6 +15,12 @@ MAX_SHIFT = 27
 _WITHIN = f"within -{MAX_SHIFT}..{MAX_SHIFT}"
 
 
+def first_seen(n: int, seen: int) -> int:
+    """The first of the middle ``seen`` of ``n`` rows or columns, as torchvision's CenterCrop rounds it:
+    ``int(round((n - seen) / 2.0))``, where Python rounds a half to the even number."""
+    return round((n - seen) / 2)
+
+
 def check_grid_fits(dx: range, dy: range, size: tuple[int, int], window: tuple[int, int]) -> None:
     """Raise ArgumentError unless every shift leaves some of the image in sight and, if the window is
     smaller than the image, fills the window.
@@ -26,7 +32,7 @@ def check_grid_fits(dx: range, dy: range, size: tuple[int, int], window: tuple[i
         window: height and width of the part that a model sees.
     """
     for name, shifts, n, seen in (("dy", dy, size[0], window[0]), ("dx", dx, size[1], window[1])):
-        before = (n - seen) // 2
+        before = first_seen(n, seen)
         low, high = (1 - n, n - 1) if window == size else (before + seen - n, before)
         if shifts[0] < low or shifts[-1] > high:
             images = f"images of {size[0]} x {size[1]}"

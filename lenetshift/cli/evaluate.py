@@ -13,13 +13,22 @@ from ..checks.choices import EVALUATION_METHODS, EXECUTORS, REPORT_DX, REPORT_DY
 from ..checks.errors import UsageError
 from ..checks.text import one_line
 from . import interrupts
+from .data_options import (
+    CODE,
+    Batches,
+    add_images,
+    add_normalization,
+    images_of,
+    input_lines,
+    input_values,
+    normalization_of,
+)
 from .intervals import add_intervals, check_level, with_intervals
 from .limits import FAILED, add_limits, failures, limits_of
 from .network_options import add_network, network_of
 from .options import (
     FILE,
     USUAL_STATUS,
-    add_data,
     add_device_and_threads,
     add_json,
     add_path,
@@ -33,7 +42,7 @@ from .output import check_writable, give
 from .streams import say
 
 if TYPE_CHECKING:
-    from ..api import Dataset, Evaluation, Normalize
+    from ..api import Evaluation
     from ..metrics.evaluation import Row
 
 DESCRIPTION = (
@@ -41,7 +50,7 @@ DESCRIPTION = (
     "its answers are: accuracy, worst case, flips, consistency, each with an interval over images."
     "\n\n"
     "What --model names is executed: Python code, and the code in a TorchScript or torch.export archive too. "
-    "Files with weights are never executed: those named .safetensors are read as such, others with "
+    f"{CODE} Files with weights are never executed: those named .safetensors are read as such, others with "
     "torch.load(weights_only=True). No weights are downloaded."
 )
 EXAMPLE = (
@@ -58,11 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_network(parser)
     asked = parser.add_argument_group("input")
-    add_data(asked, "; its test images are used")
-    asked.add_argument(
-        "--images", type=int, metavar="N",
-        help="use only N test images, drawn evenly over the set (default: all)",
-    )  # fmt: skip
+    add_images(asked)
     for name, direction, shifts in (("dx", "right", REPORT_DX), ("dy", "down", REPORT_DY)):
         first, last = shifts[0], shifts[-1]
         asked.add_argument(
@@ -79,11 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--crop", type=int, nargs=2, metavar=("H", "W"),
         help="the network sees only the middle H x W pixels, behind which the image moves",
     )  # fmt: skip
-    asked.add_argument(
-        "--mean", type=finite_number, nargs="+", metavar="X",
-        help="with --std: pixels in 0..1 become (pixel - mean) / std before the network",
-    )  # fmt: skip
-    asked.add_argument("--std", type=finite_number, nargs="+", metavar="X", help="with --mean")
+    add_normalization(asked)
     how = parser.add_argument_group("method")
     how.add_argument(
         "--method", choices=EVALUATION_METHODS, default=EVALUATION_METHODS[0],
@@ -143,14 +144,17 @@ def run(args: argparse.Namespace) -> int:
         grid = ShiftGrid(
             shift_range("--dx", args.dx, steps=True), shift_range("--dy", args.dy, steps=True)
         )
-        transform = _transform(args.mean, args.std)
+        transform = normalization_of(args)
     fill = _one_or_several(args.fill)
     check_isa()
     if args.plot is not None:
         check_matplotlib()
     set_threads(args.threads)
     device = pick_device(args.device)
-    data = _test_set(args)
+    data = images_of(args, grid)
+    images, labels = (Batches(data, device), None) if data.whole is None else data.whole
+    if not isinstance(images, Batches):
+        images = images.to(device)
     network = network_of(args)
     model, name = network.module, network.title
     batch_size = network.batch_size if args.batch_size is None else args.batch_size
@@ -158,14 +162,14 @@ def run(args: argparse.Namespace) -> int:
         model = model.to(device)
     with of_a_person(f"argument --model: {name} fails"), naming_options():
         evaluation = evaluate_shifts(
-            model, data.images.to(device), data.labels, grid, method=args.method, fill=fill,
+            model, images, labels, grid, method=args.method, fill=fill,
             crop=None if args.crop is None else tuple(args.crop), transform=transform,
             batch_size=batch_size, executor=args.executor, tune=args.tune,
-            return_logits=args.scores, progress=not args.no_progress, name=name,
+            return_logits=args.scores, progress=not args.no_progress, name=name, class_names=data.classes,
         )  # fmt: skip
     rows, interrupted = with_intervals(evaluation, evaluation.rows(), args)
-    value = _value(args, name, evaluation, rows)
-    text = _text(evaluation, rows, args.level)
+    value = _value(args, name, evaluation, rows) | input_values(args, data, transform)
+    text = _text(evaluation, input_lines(args, data, transform), rows, args.level)
     files = {} if args.save is None else {args.save: partial(evaluation.save, args.save)}
     if args.plot is not None:
         files[args.plot] = partial(_draw, args.plot, name, evaluation)
@@ -188,32 +192,6 @@ def _one_or_several(fill: list[float | str]) -> Any:
     return tuple(fill)
 
 
-def _transform(mean: list[float] | None, std: list[float] | None) -> Normalize | None:
-    from ..api import Normalize
-
-    if mean is None and std is None:
-        return None
-    if mean is None or std is None:
-        given, missing = ("std", "mean") if mean is None else ("mean", "std")
-        raise UsageError(f"argument --{given}: got no --{missing}, expected both or neither")
-    if len(mean) != len(std):
-        raise UsageError(
-            f"argument --std: got {len(std)}, expected {len(mean)}, one for each --mean"
-        )
-    return Normalize(mean, std)
-
-
-def _test_set(args: argparse.Namespace) -> Dataset:
-    from ..api import load_mnist
-
-    _, data = load_mnist(args.data)
-    if args.images is None:
-        return data
-    if not 1 <= args.images <= len(data):
-        raise UsageError(f"argument --images: got {args.images}, expected 1..{len(data)}")
-    return data.subset(args.images)
-
-
 def _value(
     args: argparse.Namespace, name: str, evaluation: Evaluation, rows: Sequence[Row]
 ) -> dict[str, Any]:
@@ -225,7 +203,6 @@ def _value(
         "model": name if args.model is None else str(args.model),
         "weights": None if args.weights is None else str(args.weights),
         "checkpoint": None if args.checkpoint is None else str(args.checkpoint),
-        "data": None if args.data is None else str(args.data),
         **evaluation.to_dict(),
         "level": args.level,
         "intervals": {row.name: row.interval and list(row.interval) for row in rows},
@@ -247,10 +224,10 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
     save_figure(path, accuracy_figure({title: accuracies}, evaluation.grid))
 
 
-def _text(evaluation: Evaluation, rows: Sequence[Row], level: float) -> str:
-    """The evaluation in lines, each metric with its interval."""
+def _text(evaluation: Evaluation, given: Sequence[str], rows: Sequence[Row], level: float) -> str:
+    """The evaluation in lines, those about its input, ``given``, before the metrics with their intervals."""
     heading = map(one_line, evaluation.heading())  # the way's reason names parts of the network
-    lines = [*heading, *map(str, rows)]
+    lines = [*heading, *given, *map(str, rows)]
     if any(row.interval for row in rows):
         lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
     return "\n".join(lines)

@@ -213,12 +213,14 @@ def shift_range(option: str, given: Sequence[int], *, steps: bool = False) -> ra
 
 OPTION_OF = {
     **{name: f"--{name.replace('_', '-')}" for name in (
-        "activation", "batch_size", "crop", "dx", "dy", "epochs", "executor", "fill", "learning_rate",
-        "mean", "method", "model", "seed", "std", "tune",
+        "activation", "batch_size", "classes", "crop", "dx", "dy", "epochs", "executor", "fill",
+        "learning_rate", "mean", "method", "model", "resize", "seed", "std", "tune",
     )},
+    "channels": "--grey, --rgb",
     "grid": "--dx, --dy",
     "grid.dx": "--dx",
     "grid.dy": "--dy",
+    "n_images": "--images",
     "rule": "--bias",
     "transform": "--mean",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -100,7 +101,7 @@ def _checked(
     batches: Iterable[Any], n_batches: int | None
 ) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
     """The batches that have images; ArgumentError if there are none, or fewer than the iterable's length."""
-    first: Tensor | None = None
+    first: tuple[torch.dtype, torch.Size] | None = None
     n = 0
     for n, batch in enumerate(batches, 1):
         pictures, truth = pair_of(batch, f"batch {n}", "a pair (images, labels)")
@@ -111,13 +112,14 @@ def _checked(
             raise ArgumentError(f"batch {n}: {error.name}", error.got, error.expected) from error
         if not len(images):
             continue
-        first = images[:0] if first is None else first
-        if (images.dtype, images.shape[1:]) != (first.dtype, first.shape[1:]):
-            shape = ", ".join(map(str, first.shape[1:]))
+        kind = (images.dtype, images.shape[1:])
+        first = kind if first is None else first
+        if kind != first:
+            shape = ", ".join(map(str, first[1]))
             raise ArgumentError(
                 f"batch {n}: images",
                 describe(images),
-                f"{dtype_name(first.dtype)} [N, {shape}] as in the first",
+                f"{dtype_name(first[0])} [N, {shape}] as in the first",
             )
         yield images, labels
     if n_batches is not None and n < n_batches:

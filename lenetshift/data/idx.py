@@ -35,7 +35,7 @@ _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a so
 
 def check_folder(folder: Path) -> None:
     """Raise DataError unless ``folder`` is a folder."""
-    kind = _kind(folder)
+    kind = kind_at(folder)
     if kind is None:
         raise DataError(f"{folder}: no such folder")
     if kind != "a folder":
@@ -45,7 +45,7 @@ def check_folder(folder: Path) -> None:
 def find_idx(folder: Path, stem: str, n_dims: int) -> Path:
     """The file ``<stem>-idx<n_dims>-ubyte`` or ``<stem>.idx<n_dims>-ubyte``, raw rather than ``.gz``."""
     names = [f"{stem}{sep}idx{n_dims}-ubyte{gz}" for sep in "-." for gz in ("", ".gz")]
-    kinds = {name: kind for name in names if (kind := _kind(folder / name)) is not None}
+    kinds = {name: kind for name in names if (kind := kind_at(folder / name)) is not None}
     for name, kind in kinds.items():
         if kind == "a file":
             return folder / name
@@ -93,10 +93,15 @@ def read_idx(
     return torch.frombuffer(values, dtype=torch.uint8).view(shape)
 
 
+def most_unpacked(size: int) -> int:
+    """The most bytes that the contents of a packed file of ``size`` bytes may have."""
+    return max(_MOST_UNPACKED, _MOST_RATIO * size)
+
+
 def _trap(path: Path, shape: tuple[int, ...]) -> str:
     """What is wrong with the sizes of a gzipped file, or ""."""
     n_bytes, size = math.prod(shape), path.stat().st_size
-    most = max(_MOST_UNPACKED, _MOST_RATIO * size)
+    most = most_unpacked(size)
     if path.suffix != ".gz" or n_bytes <= most:
         return ""
     return (
@@ -105,7 +110,7 @@ def _trap(path: Path, shape: tuple[int, ...]) -> str:
     )
 
 
-def _kind(path: Path) -> str | None:
+def kind_at(path: Path) -> str | None:
     """What is at a path: "a file", "a folder", "a pipe", ...; None if there is nothing."""
     try:
         mode = path.stat().st_mode

@@ -85,8 +85,8 @@ def predict_shifts(
             :meth:`ShiftEvaluator.answer` also returns the method and the reason for it.
         fill: the value of uncovered pixels, in the images' own units (0..255 for uint8): a number, or one per
             channel; or ``"circular"``: what left on the other side (Zhang 2019; Chaman and Dokmanić 2021).
-        crop: ``(h, w)``: the network sees only the middle of the image, and the image moves behind it, at
-            most so far that no pixel is uncovered.
+        crop: ``(h, w)``: the network sees only the middle of the image, as torchvision's ``CenterCrop`` cuts
+            it, and the image moves behind it, at most so far that no pixel is uncovered.
         transform: applied to ``[B, C, h, w]`` in 0..1 before the model, such as
             :class:`lenetshift.Normalize`; may change only the number of channels.
         batch_size: patterns in every forward pass of the plain method; the last batch is filled up with

@@ -312,7 +312,15 @@ def test_in_text_with_another_level_and_a_map(folder, small) -> None:
     row = f"  {'moved accuracy':30}{moved:6.1f} %  [{100 * low:.1f}, {100 * high:.1f}]"
     assert row in text.splitlines()
     assert text.splitlines()[0] == "Loud"
-    for line, shown in zip(str(expected).splitlines(), text.splitlines()[1:], strict=False):
+    heading, given, rows = text.splitlines()[1:3], text.splitlines()[3:6], text.splitlines()[6:]
+    expected_lines = str(expected).splitlines()
+    assert heading == expected_lines[:2]
+    assert given == [
+        f"data: {small} (IDX files), grey 28 x 28",
+        "normalization: none, pixels in 0..1",
+        "uncovered pixels: 0 (black)",
+    ]
+    for line, shown in zip(expected_lines[2:], rows, strict=False):
         assert shown.startswith(line)
     assert "In brackets: 50 % intervals of this one network, over images." in text
     assert text.splitlines()[-3:-1] == ["written: result.json", "written: map.png"]
@@ -465,8 +473,8 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--json", "net.py/x"], "--json: cannot write to net.py: Not a directory"),
         ([*MODEL, "--plot", "a.png", "--json", "./a.png"], "--plot: a.png: got the file of --json"),
         ([*MODEL, "--json", "pipe"], "--json: pipe: not a file"),
-        ([*MODEL, "--data", "gone"], "gone: no such folder"),
-        ([*MODEL, "--data", "net.py"], "net.py: got a file, expected a folder"),
+        ([*MODEL, "--data", "gone"], "gone: no such file or folder"),
+        ([*MODEL, "--data", "net.py"], "net.py: got a file of another format, expected IDX files, a .npz"),
         ([*MODEL, "--data", "damaged"], "t10k-images-idx3-ubyte: truncated: got 31359 bytes"),
         ([*MODEL, "--weight", "net.pt"], "unrecognized arguments: --weight net.pt"),
     ],

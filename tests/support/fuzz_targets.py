@@ -17,6 +17,9 @@ from lenetshift.checks.errors import DataError, Differs, StorageError, UsageErro
 from lenetshift.cli.networks.fitting import load_weights
 from lenetshift.cli.networks.python_code import load_model
 from lenetshift.data.idx import read_idx
+from lenetshift.data.sources.cifar import find_cifar_pickles
+from lenetshift.data.sources.image_folder import look_at, read_picture
+from lenetshift.data.sources.npz import find_npz
 from lenetshift.reproduce.checkpoints import read_checkpoint
 from lenetshift.reproduce.results import read_results
 from lenetshift.storage.sealed import seal
@@ -50,6 +53,31 @@ def idx(data: bytes) -> None:
     path.write_bytes(data[1:])
     with refused_by(DataError):
         read_idx(path, 1 + data[0] // 2 % 3, lambda shape: "" if shape[0] < 1000 else "too many")
+
+
+def cifar_batch(data: bytes) -> None:
+    """CIFAR's test batch, a pickle."""
+    (FOLDER / "test_batch").write_bytes(data)
+    with refused_by(DataError):
+        find_cifar_pickles(FOLDER)
+
+
+def npz(data: bytes) -> None:
+    """An archive of images and labels."""
+    path = FOLDER / "images.npz"
+    path.write_bytes(data)
+    with refused_by(DataError):
+        find_npz(path)
+
+
+def image(data: bytes) -> None:
+    """An image of a folder."""
+    path = FOLDER / "image.png"
+    path.write_bytes(data)
+    with refused_by(DataError):
+        read_picture(path)
+    with refused_by(DataError):
+        look_at(path)
 
 
 def checkpoint(data: bytes) -> None:
@@ -116,5 +144,17 @@ def model_file(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
-    for function in (idx, checkpoint, run, dossier, results, evaluation, weights, model_file)
+    for function in (
+        idx,
+        cifar_batch,
+        npz,
+        image,
+        checkpoint,
+        run,
+        dossier,
+        results,
+        evaluation,
+        weights,
+        model_file,
+    )  # fmt: skip
 }

@@ -34,7 +34,8 @@ def hand_loop(
         images = images.unsqueeze(1) / 255
     _, channels, height, width = images.shape
     h, w = crop or (height, width)
-    top, left = (height - h) // 2, (width - w) // 2
+    # as torchvision.transforms.functional.center_crop
+    top, left = round((height - h) / 2.0), round((width - w) / 2.0)
     logits = []
     for dx, dy in grid.shifts().tolist():
         rows, columns = torch.arange(height) - dy, torch.arange(width) - dx

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...checks.shifts import first_seen
 from ...shifts import ShiftGrid
 from .geometry import Axis
 
@@ -57,7 +58,7 @@ class Frame:
         """Canvases ``[N, C, height, width]``, channels last, of images ``[N, C, H, W]`` in 0..1."""
         spans = []
         for dim, axis in enumerate(self.axes(margin)):
-            middle = (self.image[dim] - self.window[dim]) // 2
+            middle = first_seen(self.image[dim], self.window[dim])
             first = middle - (self.grid.dy, self.grid.dx)[dim][-1] - margin
             spans.append(range(first, first + axis.lines))
         if isinstance(self.fill, str):
