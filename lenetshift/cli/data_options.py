@@ -187,7 +187,6 @@ def input_values(
     return {
         "data": None if args.data is None else str(args.data),
         "format": "MNIST" if args.data is None else data.what,
-        "classes": None if data.classes is None else list(data.classes),
         "image_shape": list(data.shape),
         "resize": args.resize,
         "mean": None if transform is None else list(transform.mean),

@@ -127,7 +127,7 @@ def test_a_folder_of_images() -> None:
     check(value, network(), *in_order(pixels(6, 14, 16, 3)), **how)
     assert value["data"] == "pics"
     assert value["format"] == "folder of images"
-    assert value["classes"] == list(CLASSES)
+    assert value["class_names"] == list(CLASSES)
     assert value["image_shape"] == [3, 14, 16]
     assert (value["mean"], value["std"]) == ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
@@ -152,7 +152,7 @@ def test_given_classes() -> None:
     value = evaluated("--data", "pics", "--classes", "names.txt")
     images, labels = in_order(pixels(6, 14, 16, 3))
     check(value, network(), images, (labels + 1) % 3)
-    assert value["classes"] == ["eel", "cat", "dog"]
+    assert value["class_names"] == ["eel", "cat", "dog"]
 
 
 @pytest.mark.parametrize("of", ["python", "binary"])
@@ -184,7 +184,7 @@ def test_a_data_set_of_one_s_own(where: str) -> None:
     value = evaluated("--data", where)
     images = torch.stack([torch.full((3, 20, 20), 9 * i, dtype=torch.uint8) for i in range(5)])
     check(value, network(), images, torch.arange(5) % 3)
-    assert (value["classes"], value["format"]) == (list(CLASSES), "Sets")
+    assert (value["class_names"], value["format"]) == (list(CLASSES), "Sets")
 
 
 def test_what_a_data_set_prints_is_not_part_of_the_output() -> None:

@@ -156,5 +156,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         evaluation,
         weights,
         model_file,
-    )  # fmt: skip
+    )
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +17,7 @@ from ...checks.errors import ArgumentError, DataError
 from ...checks.images import check_crop
 from ...checks.shifts import check_grid_fits, first_seen
 from ...shifts import ShiftGrid
+from ..memory import trim_if_grown
 from .source import Picture, Source
 
 _BATCH_BYTES = 4 << 20
@@ -27,8 +27,6 @@ _MOST_IN_A_BATCH = 4096
 
 _WHOLE_BYTES = 64 << 20
 """Up to this size, images that are in memory anyway are answered at once: CIFAR's test set has 29 MiB."""
-
-_M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
 Size = tuple[int, int]
 
@@ -128,7 +126,6 @@ class LabelledImages:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Each batch, read when it is asked for."""
-        _keep_heap_small()
         for start in range(0, self.n_images, self.n_at_once):
             yield self._batch(range(start, min(start + self.n_at_once, self.n_images)))
 
@@ -152,6 +149,7 @@ class LabelledImages:
         return as_tensor(chosen), torch.tensor(truth, dtype=torch.int64)
 
     def _batch(self, places: range) -> tuple[Tensor, Tensor]:
+        trim_if_grown(_BATCH_BYTES)
         images = np.empty((len(places), *self.shape), np.uint8)
         labels = []
         for row, k in enumerate(places):
@@ -226,16 +224,6 @@ class LabelledImages:
     def _name(self, k: int) -> str:
         i = int(self._rows[k])
         return f"image {i}" if self._source.look is None else self._source.look(i).name
-
-
-def _keep_heap_small() -> None:
-    """From now on, arrays of 1 MiB or more get memory of their own, which goes back to the system with them,
-    if the C library is glibc. In its heap, what a batch frees lies between small arrays that an evaluation
-    keeps, and the next batch needs new memory: after 20,000 images of 3 x 224 x 224 a process had twice as
-    much (``tools/stress/many_images.py``)."""
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if set_option is not None:
-        set_option(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def _by(size: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ The modules in the order in which to read them:
 - ``ordinary``: convolutions of whole windows, by the faster of two functions;
 - ``rewriting``: convolutions take in the batch normalizations and clamps after them;
 - ``network``, ``runtimes``, ``cuda_graph``: the rewritten network, for patterns one by one;
-- ``workers``, ``memory``, ``model``: chunks of images, memory;
+- ``workers``, ``model``: chunks of images, memory;
 - ``rounding``, ``comparison``, ``attempt``: the comparison with the plain method, and whether to share at
   all.
 """

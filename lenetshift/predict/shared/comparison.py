@@ -8,11 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ...data.memory import trim_if_grown
 from ...shifts import ShiftGrid
 from .canvas import Frame
 from .geometry import NotShared
 from .graph import NO_FAULT, Graph
-from .memory import trim_if_grown
 from .rounding import agree
 
 RANDOM = 4

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ...data.memory import trim_if_grown
 from ...shifts import ShiftGrid
 from .canvas import Frame
 from .geometry import TooLarge
 from .graph import Graph
-from .memory import trim_if_grown
 from .passes import Pass, run_pass
 from .rewriting import first_padding, folded, rewritten
 from .workers import in_threads

@@ -1,9 +1,9 @@
 """Freed memory goes back to the system before much of it has piled up.
 
-The maps of a pass are large, of few sizes, and aligned to 64 bytes. Where glibc frees such a piece, it may
-keep the few bytes beside it for other uses. The piece is then too small for the next map of the same size,
-and the heap of a process that holds 50 MB grows to ten times that (seen with glibc 2.36). Trimming it takes
-about 30 ms.
+Batches of images and the maps of a network are large, of few sizes, and aligned to 64 bytes. Where glibc
+frees such a piece, it may keep the few bytes beside it for other uses. The piece is then too small for the
+next one of the same size, and the heap of a process that holds 50 MB grows to ten times that (seen with
+glibc 2.36). Trimming it takes about 30 ms.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import threading
 from pathlib import Path
 
 MOST_GROWTH = 96 << 20
-"""Bytes by which the process may grow until its heap is trimmed."""
+"""Bytes by which the process may usually grow until its heap is trimmed."""
 
 _lock = threading.Lock()
 _after_last_trim: int | None = None
 
 
-def trim_if_grown() -> None:
-    """Trim the heap if the process has grown by :data:`MOST_GROWTH` since this was done last, or since the
-    first call; without glibc nothing is done."""
+def trim_if_grown(most: int = MOST_GROWTH) -> None:
+    """Trim the heap if the process has grown by more than ``most`` bytes since this was done last, or since
+    the first call; without glibc nothing is done."""
     global _after_last_trim
     if _malloc_trim is None:
         return
@@ -30,7 +30,7 @@ def trim_if_grown() -> None:
         now = _resident()
         if _after_last_trim is None or now < _after_last_trim:
             _after_last_trim = now
-        elif now > _after_last_trim + MOST_GROWTH:
+        elif now > _after_last_trim + most:
             _malloc_trim(0)
             _after_last_trim = _resident()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lenetshift.predict.shared import memory
+from lenetshift.data import memory
 
 MOST = memory.MOST_GROWTH
 
