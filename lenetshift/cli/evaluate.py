@@ -13,6 +13,7 @@ from ..checks.choices import EVALUATION_METHODS, EXECUTORS, REPORT_DX, REPORT_DY
 from ..checks.errors import UsageError
 from ..checks.text import one_line
 from . import interrupts
+from .answer_options import INTERRUPTED, add_answers, answer_settings, lost_in_a_line
 from .data_options import (
     CODE,
     Batches,
@@ -111,6 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_device_and_threads(how)
     how.add_argument("--no-progress", action="store_true", help="no bar, even on a terminal")
+    add_answers(parser.add_argument_group("long evaluations"))
     output = parser.add_argument_group("output")
     add_intervals(output)
     add_json(output, "all results, with the accuracy at every shift and for each class,")
@@ -132,6 +134,16 @@ def _fill(text: str) -> float | str:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and give the results."""
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        if args.answers is None:
+            raise
+        say(INTERRUPTED.format(answers=args.answers))
+        return interrupts.STATUS
+
+
+def _run(args: argparse.Namespace) -> int:
     from ..api import ShiftGrid, evaluate_shifts
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
     from .networks.own_code import of_a_person
@@ -140,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
     check_level(args.level)
     limits = limits_of(args)
     check_writable({"--json": args.json, "--save": args.save, "--plot": args.plot})
+    kept = answer_settings(args)
     with naming_options():
         grid = ShiftGrid(
             shift_range("--dx", args.dx, steps=True), shift_range("--dy", args.dy, steps=True)
@@ -153,19 +166,20 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     data = images_of(args, grid)
     images, labels = (Batches(data, device), None) if data.whole is None else data.whole
-    if not isinstance(images, Batches):
-        images = images.to(device)
     network = network_of(args)
     model, name = network.module, network.title
     batch_size = network.batch_size if args.batch_size is None else args.batch_size
+    if not isinstance(images, Batches):
+        images = images.to(device)
     with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
         model = model.to(device)
-    with of_a_person(f"argument --model: {name} fails"), naming_options():
+    with of_a_person(f"argument --model: {name} fails"), naming_options(), lost_in_a_line():
         evaluation = evaluate_shifts(
             model, images, labels, grid, method=args.method, fill=fill,
             crop=None if args.crop is None else tuple(args.crop), transform=transform,
             batch_size=batch_size, executor=args.executor, tune=args.tune,
             return_logits=args.scores, progress=not args.no_progress, name=name, class_names=data.classes,
+            **kept,
         )  # fmt: skip
     rows, interrupted = with_intervals(evaluation, evaluation.rows(), args)
     value = _value(args, name, evaluation, rows) | input_values(args, data, transform)

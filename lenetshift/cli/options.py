@@ -214,7 +214,7 @@ def shift_range(option: str, given: Sequence[int], *, steps: bool = False) -> ra
 OPTION_OF = {
     **{name: f"--{name.replace('_', '-')}" for name in (
         "activation", "batch_size", "classes", "crop", "dx", "dy", "epochs", "executor", "fill",
-        "learning_rate", "mean", "method", "model", "resize", "seed", "std", "tune",
+        "learning_rate", "mean", "method", "model", "resize", "scheduler", "seed", "std", "tune",
     )},
     "channels": "--grey, --rgb",
     "grid": "--dx, --dy",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
+import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from ..predict.evaluator import ShiftEvaluator
 from ..predict.functions import Model
 from ..predict.plain import Transform
 from ..predict.progress import Progress
+from ..predict.shards.answered import Answered, answered
+from ..predict.sharing import N_TRIED
 from ..shifts import ShiftGrid
 from .evaluation import Evaluation
 from .ink import lost_ink
@@ -48,6 +50,9 @@ def evaluate_shifts(
     progress: bool = True,
     name: str | None = None,
     class_names: Sequence[str] | None = None,
+    scheduler: str | None = None,
+    answers: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Evaluation:
     """Classify every image moved by every shift of the grid, and keep what the metrics need.
 
@@ -67,11 +72,21 @@ def evaluate_shifts(
         progress: whether to show a bar on standard error if that is a terminal.
         name: of the network, for printouts.
         class_names: of the classes 0, 1, ..., for printouts and :meth:`Evaluation.confusion`.
+        scheduler: the address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``, whose workers answer in
+            place of this process; None for none. They need the packages that the model needs, this one in the
+            same version and with the same instruction set; the model goes to them with your own code, and the
+            images a few at a time. The predictions are the same as here.
+        answers: a folder in which the answers are kept as they come, so that nothing is lost if this process
+            ends; None keeps them in memory alone.
+        resume: whether to continue with the answers that the folder holds, which must be those of the same
+            model, images and settings.
 
     Raises:
         ValueError: as for :func:`predict_shifts`; labels have another length or dtype; an iterable has
             no images, yields anything else or less than its length. The message is one line that says
             which batch.
+        lenetshift.checks.errors.StorageError: the folder cannot be used, or holds other answers; or the
+            cluster cannot be used, or is lost.
 
     Warns:
         UserWarning: as for :func:`predict_shifts`; the model gives a single output, so that it always answers
@@ -86,6 +101,11 @@ def evaluate_shifts(
     >>> evaluation.method, tuple(evaluation.predictions.shape)
     ('fused', (100, 1, 3))
     """
+    place = None
+    if scheduler is not None or answers is not None or resume:
+        from ..predict.shards.by_shard import Place, answers_by_shard
+
+        place = Place(scheduler, answers, resume)
     evaluator = ShiftEvaluator(
         model,
         grid,
@@ -102,41 +122,34 @@ def evaluate_shifts(
         check_type("name", name, str)
     batches, n_batches, kept = batches_of(images, labels)
     digest = ImagesDigest()
-    predictions: list[Tensor] = []
-    logits: list[Tensor] = []
     truths: list[NDArray[np.int64]] = []
     lost: list[NDArray[np.float32]] = []
-    seconds, n_not_finite = 0.0, 0
-    with Progress(n_batches, shown=progress) as bar:
-        bar.stage("evaluating")
-        for pictures, truth in batches:
-            start = time.perf_counter()
-            answers = evaluator.answer(
-                pictures,
-                return_logits=return_logits,
-                on_progress=lambda n: bar.advance(n / len(pictures)),  # noqa: B023 (called here)
-            )
-            predictions.append(answers.predictions.cpu())  # waits for the device
-            if answers.logits is not None:
-                logits.append(answers.logits.cpu())
-            seconds += time.perf_counter() - start
-            if answers.method == "fused":  # it reports no progress on the way
-                bar.advance(1)
+
+    def pictures() -> Iterator[Tensor]:
+        for part, truth in batches:
             truths.append(truth)
-            digest.add(pictures)
+            yield part
+            digest.add(part)
             if crop is None:
-                lost.append(lost_ink(pictures, grid, fill))
-            n_not_finite += answers.n_not_finite
-            if len(predictions) == 1:
-                method, reason, n_classes = answers.method, answers.reason, answers.n_classes
-            del answers  # and its memory on the device
+                lost.append(lost_ink(part, grid, fill))
+
+    if place is not None:
+        parts = answers_by_shard(
+            evaluator, pictures(), place, n_batches=n_batches, n_tried=N_TRIED,
+            return_logits=return_logits, new_bar=lambda n: Progress(n, shown=progress),
+        )  # fmt: skip
+    else:
+        with Progress(n_batches, shown=progress) as bar:
+            bar.stage("evaluating")
+            parts = _by_batch(evaluator, pictures(), bar, return_logits)
+    logits = [part.logits for part in parts if part.logits is not None]
     evaluation = Evaluation(
-        predictions=torch.cat(predictions),
+        predictions=torch.cat([part.predictions for part in parts]),
         labels=torch.from_numpy(np.concatenate(truths)),
         grid=grid,
-        method=method,
-        reason=reason,
-        seconds=seconds,
+        method=parts[0].method,
+        reason=parts[0].reason,
+        seconds=sum(part.seconds for part in parts),
         logits=torch.cat(logits) if logits else None,
         lost_ink=np.concatenate(lost) if lost else None,
         images=kept,
@@ -146,9 +159,20 @@ def evaluate_shifts(
         class_names=names,
         images_sha256=digest.hexdigest(),
     )
-    for oddity in _oddities(evaluation, n_classes, n_not_finite):
+    n_not_finite = sum(part.n_not_finite for part in parts)
+    for oddity in _oddities(evaluation, parts[0].n_classes, n_not_finite):
         warnings.warn(oddity, UserWarning, stacklevel=2)
     return evaluation
+
+
+def _by_batch(
+    evaluator: ShiftEvaluator, batches: Iterable[Tensor], bar: Progress, return_logits: bool
+) -> list[Answered]:
+    """The answers to batches, one after the other."""
+    return [
+        answered(evaluator, part, return_logits, lambda n: bar.advance(n / len(part)))  # noqa: B023 (called here)
+        for part in batches
+    ]
 
 
 def _oddities(evaluation: Evaluation, n_classes: int, n_not_finite: int) -> Iterator[str]:

@@ -19,7 +19,7 @@ class Kind:
 
     Attributes:
         name: in messages.
-        subfolder: of the files from which an interrupted command continues.
+        subfolder: of the files from which an interrupted command continues; empty for the folder itself.
         signs: patterns of the files by which a folder is recognised.
         files: patterns of the files that the command writes while it runs; any other file belongs to
             somebody else.
@@ -51,6 +51,12 @@ STUDY = Kind(
     ("dossier.json", "runs/*/*.seed*.npz"),
     ("runs/*/*.seed*.npz", "runs/*/*.seed*.pt"),
 )
+ANSWERS = Kind(
+    "the answers of an evaluation",
+    "",
+    ("answers-[0-9][0-9][0-9][0-9][0-9][0-9].npz",),
+    ("answers-[0-9][0-9][0-9][0-9][0-9][0-9].npz",),
+)
 
 
 @contextlib.contextmanager
@@ -65,7 +71,7 @@ def open_folder(folder: Path, kind: Kind) -> Iterator[None]:
         StorageError: the folder cannot be created or written, is in use, or holds results of another
             kind.
     """
-    for other in {RESULTS, STUDY} - {kind}:
+    for other in {RESULTS, STUDY, ANSWERS} - {kind}:
         for pattern in other.signs:
             if (found := next(folder.glob(pattern), None)) is not None:
                 name = found.relative_to(folder)

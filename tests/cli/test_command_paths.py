@@ -77,6 +77,8 @@ def test_an_error_about_any_path_is_one_line(tmp_path, monkeypatch) -> None:
         ("evaluate", "--checkpoint", good, "--plot", f"{NAME}/a.png"),
         ("evaluate", "--checkpoint", good, "--plot", f"{NAME}.gif"),
         ("evaluate", "--checkpoint", good, "--fill", NAME),
+        ("evaluate", "--checkpoint", good, "--answers", f"bad {NAME}.pt"),
+        ("evaluate", "--checkpoint", good, "--scheduler", NAME),
         ("evaluate", "--checkpoint", good, NAME),
         ("evaluate", "--checkpoint", good, f"--{NAME}"),
         ("evaluate", "--checkpoint", good, "--save", f"{NAME}/a.npz"),

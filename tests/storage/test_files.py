@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lenetshift.storage import files
-from lenetshift.storage.folder import RESULTS, STUDY, open_folder
+from lenetshift.storage.folder import ANSWERS, RESULTS, STUDY, open_folder
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -106,10 +106,24 @@ def test_arrays_are_what_numpy_reads(tmp_path):
             ["runs/table/.mlp.seed0.npz.partial", "runs/table/.mlp.seed12.pt.partial"],
             ["runs/.mine.npz.partial", "runs/table/.mine.npz.partial", ".results.json.partial"],
         ),
+        (
+            ANSWERS,
+            [".answers-000012.npz.partial"],
+            [
+                ".answers-mine.npz.partial",
+                ".results.json.partial",
+                "runs/.answers-000012.npz.partial",
+            ],
+        ),
     ],
 )
 def test_only_what_a_killed_run_left_is_removed(kind, own, foreign, tmp_path):
-    foreign += [".movie.mkv.partial", ".writable", f"{kind.subfolder}/.writable", ".partial"]
+    foreign += [
+        ".movie.mkv.partial",
+        ".writable",
+        str(Path(kind.subfolder, ".writable")),
+        ".partial",
+    ]
     foreign += [".mine.pt.partial", "checkpoints/.mine.pt.partial"]
     for name in own + foreign:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

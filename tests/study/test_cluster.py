@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
-from unittest import mock
 
 import pytest
+from dask_cluster import ALONE, local_cluster, processes, start
 
 from lenetshift.checks.errors import StorageError
 from lenetshift.ops import isa
@@ -67,26 +63,9 @@ def local(tmp_path_factory) -> dict[str, bytes]:
     return contents(folder)
 
 
-def workers(n: int):
-    """A cluster of workers with one thread each; a nanny starts each anew that dies."""
-    return distributed.LocalCluster(
-        n_workers=n, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    )
-
-
-ALONE = ("--nthreads", 1, "--no-nanny", "--local-directory")
-
-
-def start(kind: str, *options, **environment) -> subprocess.Popen:
-    """A scheduler or a worker in a process of its own."""
-    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--no-dashboard", *options]
-    environment = {**os.environ, **environment}
-    return subprocess.Popen(list(map(str, command)), env=environment, stderr=subprocess.DEVNULL)
-
-
 @pytest.fixture
 def two_workers():
-    with workers(2) as two:
+    with local_cluster(2) as two:
         yield two
 
 
@@ -109,7 +88,7 @@ def deadline():
 def test_a_killed_workers_run_is_done_elsewhere(n, local, tmp_path) -> None:
     """By the other worker, or by the only one when it is back, on another address."""
     killed = []
-    with workers(n) as some:
+    with local_cluster(n) as some:
 
         def kill_one(units) -> None:
             if not killed:
@@ -120,16 +99,6 @@ def test_a_killed_workers_run_is_done_elsewhere(n, local, tmp_path) -> None:
         study(tmp_path, on_cluster, Progress(kill_one))
     assert killed
     assert contents(tmp_path) == local
-
-
-def test_a_run_whose_workers_go_again_and_again_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(distributed, "wait", lambda *_, **__: None)
-    client, addresses = mock.Mock(), itertools.count()
-    client.submit.side_effect = lambda *_, **__: mock.Mock(done=lambda: False)
-    crew = mock.Mock(fit_workers=lambda: {f"tcp://worker:{next(addresses)}": 1})
-    with pytest.raises(StorageError, match=r"seed0: several workers died during this run$"):
-        list(cluster._gather(client, crew, PLAN.runs[:1]))
-    assert client.submit.call_count == 1 + cluster.MOST_LOST
 
 
 def test_a_worker_on_other_ground_gets_no_run(two_workers, local, tmp_path) -> None:
@@ -151,7 +120,7 @@ def test_a_worker_on_other_ground_gets_no_run(two_workers, local, tmp_path) -> N
 
 def test_no_fit_worker(tmp_path) -> None:
     no_worker = pytest.raises(StorageError, match="the cluster has no worker that can be used")
-    with workers(0) as empty, no_worker:
+    with local_cluster(0) as empty, no_worker:
         study(tmp_path, cluster.on_cluster(empty.scheduler_address, patience=0.5))
 
 
@@ -196,32 +165,21 @@ def test_an_unknown_host_is_reported_at_once() -> None:
     assert time.monotonic() - start < cluster.PATIENCE
 
 
+@pytest.mark.usefixtures("deadline")
 def test_a_cluster_that_dies_loses_nothing(local, tmp_path) -> None:
     """Scheduler and workers are killed after the second run; what is finished is kept."""
-    file = ("--scheduler-file", tmp_path / "address.json")
-    scheduler = start("scheduler", "--port", 0, "--host", "127.0.0.1", *file)
-    worker = None
-    try:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "address.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        worker = start("worker", *file, *ALONE, tmp_path / "worker")
-        address = json.loads((tmp_path / "address.json").read_text())["address"]
-        finished = []
+    finished, folder = [], tmp_path / "study"
+    with processes(tmp_path) as dying:
+        dying.add_worker()
 
         def kill_all(units) -> None:
             finished.append(units)
             if len(finished) == 2:
-                scheduler.kill()
-                worker.kill()
+                dying.kill()
 
-        folder = tmp_path / "study"
+        on_cluster = cluster.on_cluster(dying.address, patience=60)
         with pytest.raises(StorageError, match="continue with --resume"):
-            study(folder, cluster.on_cluster(address, patience=5), Progress(kill_all))
-    finally:
-        for process in filter(None, (scheduler, worker)):
-            process.kill()
-            process.wait()
+            study(folder, on_cluster, Progress(kill_all))
     before = contents(folder)
     assert sum(name.endswith(".npz") for name in before) >= 2
     study(folder, on_this_machine(1))

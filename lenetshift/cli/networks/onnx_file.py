@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...checks.errors import UsageError
-from .files import check_readable
+from .files import check_readable, contents
 from .own_code import of_a_person
 
 DTYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
@@ -26,11 +27,15 @@ class OnnxNetwork(nn.Module):
         source: the name of its input.
         target: the name of its output that holds the logits.
         dtype: NumPy's, of its input.
+
+    Attributes:
+        sha256: of the file, by which kept answers are recognized; empty if there is no file.
     """
 
     def __init__(self, session: Any, source: str, target: str, dtype: Any) -> None:
         super().__init__()
         self.session, self.source, self.target, self.dtype = session, source, target, dtype
+        self.sha256 = ""
 
     def forward(self, x: Tensor) -> Tensor:
         """Run the session."""
@@ -75,6 +80,7 @@ def load_onnx(option: str, path: Path) -> tuple[nn.Module, int | None]:
     target = "logits" if "logits" in names else names[0]
     batch = source.shape[0]
     module = OnnxNetwork(session, source.name, target, DTYPES[source.type])
+    module.sha256 = hashlib.sha256(contents(option, path)).hexdigest()
     return module, batch if isinstance(batch, int) else None
 
 
