@@ -79,6 +79,13 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+def wait_for_answers(process: subprocess.Popen[str]) -> None:
+    """Wait for the first file: a worker need not begin with the first shard."""
+    while not any(Path("kept").glob("answers-*.npz")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
 def shards() -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in Path("kept").iterdir()}
 
@@ -153,7 +160,7 @@ def test_a_cluster_that_goes_is_one_line_and_loses_nothing(folder) -> None:
     with processes(folder) as cluster:
         cluster.add_worker(HANG_AT=str(folder / "hangs"))
         process = hanging(*KEPT, "--scheduler", cluster.address)
-        wait_for(folder / "kept" / "answers-000000.npz", process)
+        wait_for_answers(process)
         address = cluster.address
         cluster.kill()
         text, errors = process.communicate()
@@ -163,7 +170,7 @@ def test_a_cluster_that_goes_is_one_line_and_loses_nothing(folder) -> None:
         "continue with --resume (in Python resume=True)\n"
     )
     before = shards()
-    assert before.keys() == {"answers-000000.npz"}
+    assert len(before) == 1
     resumed = result(*KEPT, "--resume")
     assert resumed == {**result(), "said": "1,000 images had been answered before\n"}
 
@@ -174,11 +181,11 @@ def test_ctrl_c_is_one_line_and_loses_nothing(folder) -> None:
         cluster.add_worker(HANG_AT=str(folder / "hangs"))
         process = hanging(*KEPT, "--scheduler", cluster.address)
         wait_for(folder / "hangs", process)
-        wait_for(folder / "kept" / "answers-000000.npz", process)
+        wait_for_answers(process)
         process.send_signal(signal.SIGINT)
         text, errors = process.communicate()
     assert (process.returncode, text) == (130, "")
     assert errors == (
         "interrupted: the same command with --resume continues with the answers in kept\n"
     )
-    assert shards().keys() == {"answers-000000.npz"}
+    assert len(shards()) == 1
