@@ -82,6 +82,8 @@ TAKEN_IN: dict[str, tuple[Callable[[Net, Tensor], Tensor], list[tuple[float, flo
     "ReLU6": (lambda n, x: F.relu6(n.conv(x)), [(0, 6)]),
     "hardtanh": (lambda n, x: F.hardtanh(n.conv(x)), [(-1, 1)]),
     "hardtanh, bounds": (lambda n, x: F.hardtanh(n.conv(x), -0.3, 0.2), [(-0.3, 0.2)]),
+    "hardtanh, upper default": (lambda n, x: F.hardtanh(n.conv(x), -2, 1), [(-2, 1)]),
+    "hardtanh, lower default": (lambda n, x: F.hardtanh(n.conv(x), -1, 2), [(-1, 2)]),
     "clamp": (lambda n, x: n.conv(x).clamp(-0.1, 0.3), [(-0.1, 0.3)]),
     "clamp from below": (lambda n, x: n.conv(x).clamp_min(0.1), [(0.1, math.inf)]),
     "clamp from above": (lambda n, x: n.conv(x).clamp(max=0.1), [(-math.inf, 0.1)]),

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .geometry import NotShared
-from .graph import THREE, TWO, Node, PerImage, Value, leaves
+from .graph import THREE, TWO, Node, PerImage, Value, leaves, named_arguments
 from .image_dims import FIRST, RESHAPES, TRANSPOSES, Given, ImageDim, moved
 from .rules import EACH_PLACE
 
@@ -154,7 +154,7 @@ def _over_dims(node: Node, call: dict[str, Any], given: Given) -> ImageDim | Non
 
 
 def _arguments(node: Node) -> dict[str, Any]:
-    return dict(zip(node.parameters, node.args, strict=False)) | node.kwargs
+    return named_arguments(node.op, node.args, node.kwargs)
 
 
 def _along_images(node: Node) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .graph import kind_of
+from .graph import kind_of, named_arguments
 
 ATEN = torch.ops.aten
 
@@ -33,7 +33,7 @@ def draws_random_numbers(func: Any, args: Any, kwargs: Any) -> bool:
     """Whether a call of an operation draws random numbers that its result depends on."""
     if torch.Tag.nondeterministic_seeded not in func.tags:
         return False
-    call = _call(func, args, kwargs)
+    call = named_arguments(func, args, kwargs)
     if call.get("training", call.get("train")) is False:
         return False
     names = ("p",) if kind_of(func) in DROPOUTS else CHANCES
@@ -49,21 +49,13 @@ def without_chance(func: Any, args: Any, kwargs: Any, result: Any) -> tuple[Any,
     """
     kind = kind_of(func)
     if kind in ATTENTIONS:
-        call = _call(func, args, kwargs)
+        call = named_arguments(func, args, kwargs)
         mask = call.get("attn_mask", call.get("attn_bias"))
         settings = {"scale": call["scale"]} if call.get("scale") is not None else {}
         given = (*args[:3], mask, 0.0, call["is_causal"])
         return ATEN.scaled_dot_product_attention.default, given, settings, result[0]
     if kind == "rrelu_with_noise":
-        call = _call(func, args, kwargs)
+        call = named_arguments(func, args, kwargs)
         slope = (call["lower"] + call["upper"]) / 2
         return ATEN.leaky_relu.default, (args[0], slope), {}, result
     return func, args, kwargs, result
-
-
-def _call(func: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    """All arguments by name, with the defaults that were left out."""
-    parameters = func._schema.arguments
-    defaults = {a.name: a.default_value for a in parameters if a.has_default_value()}
-    given: dict[str, Any] = dict(zip((a.name for a in parameters), args, strict=False))
-    return {**defaults, **given, **kwargs}

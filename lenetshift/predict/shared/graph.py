@@ -90,6 +90,15 @@ class Node:
         return tuple(a.name for a in self.op._schema.arguments)  # type: ignore[attr-defined]
 
 
+def named_arguments(op: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """All arguments of a call of an operation by name, with the defaults that were left out: PyTorch also
+    leaves out arguments that are equal to their defaults."""
+    parameters = op._schema.arguments
+    defaults = {a.name: a.default_value for a in parameters if a.has_default_value()}
+    given: dict[str, Any] = dict(zip((a.name for a in parameters), args, strict=False))
+    return {**defaults, **given, **kwargs}
+
+
 def kind_of(op: Any) -> str:
     """An operation's name without overload, and for ATen without namespace."""
     name: str = op._schema.name.removeprefix("aten::")

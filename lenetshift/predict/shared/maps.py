@@ -21,7 +21,7 @@ from torch import Tensor
 from ...checks.arrays import FLOATS, HALF_FLOATS
 from .geometry import BEYOND, Axis, NotShared, Taps, TooLarge
 from .ordinary import has_kernel_for, is_faster
-from .weights import by_place, channels_last, kept_in
+from .weights import by_channel_last, by_place, kept_in
 
 Join = Callable[[Tensor, Tensor], Tensor]
 Read = tuple[Axis, Taps]
@@ -203,7 +203,7 @@ def conv2d(
     if rows.even and columns.even and not indirect:
         tensor = _read(_read(tensor, Y, rows), X, columns)
         steps, gaps = zip(rows.even[1:], columns.even[1:], strict=True)
-        laid_out = kept_in(kept, weight, channels_last)
+        laid_out = kept_in(kept, weight, by_channel_last)
         out = F.conv2d(tensor, laid_out, bias, steps, 0, gaps, groups)
         out = out if clamp is None else out.clamp_(*clamp)
     else:
@@ -211,7 +211,6 @@ def conv2d(
         slower = 1 if has_kernel_for(weight, groups) else WITHOUT_KERNEL
         bias = weight.new_zeros(len(weight)) if bias is None else bias
         low, high = clamp or (-math.inf, math.inf)
-        one_each = groups == tensor.shape[1] == len(weight)
         out = _indirect(
             tensor,
             rows,
@@ -219,7 +218,7 @@ def conv2d(
             lambda lines, *tables: _OPS.indirect_conv2d(
                 lines, laid_out, bias, *tables, groups, low, high
             ),
-            copies=not (_has_kernel(tensor) and (groups == 1 or one_each)),
+            copies=not (_has_kernel(tensor) and has_kernel_for(weight, groups)),
         )
     maps.tally.products += slower * out.numel() * weight[0].numel()
     maps.tally.plain_products += maps.rows * weight.numel() * y.size * x.size

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .graph import TWO, Graph
-from .weights import channels_last, kept_in
+from .weights import by_channel_last, kept_in
 
 CONVOLUTIONS = ("convolution", "_convolution")
 
@@ -49,7 +49,7 @@ def convolution(
     spans = list(zip(image.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True))
     places = [len(_lines(*span)) for span in spans]
     if not is_faster(image, weight, groups, places[0] * places[1]):
-        weight = kept_in(kept, weight, channels_last)
+        weight = kept_in(kept, weight, by_channel_last)
         return F.conv2d(image, weight, bias, stride, padding, dilation, groups)
     bias = weight.new_zeros(len(weight)) if bias is None else bias
     rows, columns = (_lines(*span) for span in spans)
@@ -73,8 +73,8 @@ def is_faster(image: Tensor, weight: Tensor, groups: int, places: int) -> bool:
 
 
 def has_kernel_for(weight: Tensor, groups: int) -> bool:
-    """Whether ``indirect_conv2d`` has a kernel for such groups: one group, or groups of one channel."""
-    return groups == 1 or weight.shape[1] == 1
+    """Whether ``indirect_conv2d`` has a kernel for such groups: one, or as many as inputs and outputs."""
+    return groups == 1 or (weight.shape[1] == 1 and len(weight) == groups)
 
 
 @functools.lru_cache(maxsize=256)

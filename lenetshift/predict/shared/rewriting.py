@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .graph import IMAGES, Graph, Node, Value, mapped, values_in
+from .graph import IMAGES, Graph, Node, Value, mapped, named_arguments, values_in
 from .ordinary import CONVOLUTIONS, convolution, has_kernel_for
-from .weights import by_place, channels_last
+from .weights import by_channel_last, by_place
 
 Clamp = tuple[float, float]
 
@@ -94,7 +94,7 @@ def _taking_in(convolution: Node, node: Node, wide: bool) -> Node | None:
 
 
 def _normalized(convolution: Node, norm: Node, wide: bool) -> Node | None:
-    call = dict(zip(norm.parameters, norm.args, strict=False)) | norm.kwargs
+    call = named_arguments(norm.op, norm.args, norm.kwargs)
     weight, bias = convolution.args[1:3]
     constants = [call["weight"], call["bias"], call["running_mean"], call["running_var"]]
     if call.get("training") or any(not isinstance(c, (Tensor, type(None))) for c in constants):
@@ -120,11 +120,11 @@ def _normalized(convolution: Node, norm: Node, wide: bool) -> Node | None:
 def _clamp_of(node: Node) -> Clamp | None:
     """The bounds that an operation clamps its only tensor to; None if it does something else."""
     kinds: dict[str, tuple[Any, Any]] = {"relu": (0.0, None), "relu6": (0.0, 6.0)}
-    call = dict(zip(node.parameters, node.args, strict=False)) | node.kwargs
     if node.kind in ("hardtanh", "clamp", "clamp_min", "clamp_max"):
-        low, high = call.get("min", call.get("min_val")), call.get("max", call.get("max_val"))
+        call = named_arguments(node.op, node.args, node.kwargs)
         kinds[node.kind] = (
-            (-1.0, 1.0) if node.kind == "hardtanh" and low is high is None else (low, high)
+            call.get("min", call.get("min_val")),
+            call.get("max", call.get("max_val")),
         )
     if node.kind not in kinds:
         return None
@@ -145,7 +145,7 @@ def _laid_out(node: Node, wide: bool) -> Node:
 
 def _as_read(weight: Tensor, groups: int) -> Tensor:
     """A weight ``[O, C / groups, kh, kw]`` in the layout in which most passes read it."""
-    return by_place(weight) if has_kernel_for(weight, groups) else channels_last(weight)
+    return by_place(weight) if has_kernel_for(weight, groups) else by_channel_last(weight)
 
 
 def _without_gaps(graph: Graph, nodes: list[Node | None], taken: dict[int, int]) -> Graph:

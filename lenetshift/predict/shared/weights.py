@@ -14,7 +14,7 @@ def by_place(weight: Tensor) -> Tensor:
     return weight.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
 
 
-def channels_last(weight: Tensor) -> Tensor:
+def by_channel_last(weight: Tensor) -> Tensor:
     """A weight as PyTorch's convolution reads it for images in ``channels_last``; in another layout it is
     copied at each call."""
     return weight.contiguous(memory_format=torch.channels_last)
