@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lenetshift import ops  # noqa: F401  registers shift_each
+
 CLASSES = 100
 """What all networks tell apart."""
 
@@ -152,8 +154,15 @@ def made(entry: Entry) -> nn.Module:
         for name, parameter in model.named_parameters():
             if parameter.numel() and (parameter == parameter.flatten()[0]).all():
                 draw(name, parameter)
-        calibrate(model, images_of(entry.size, CALIBRATION).float() / 255)
+        calibrate(model, moved(images_of(entry.size, CALIBRATION)).float() / 255)
     return model
+
+
+def moved(images: Tensor) -> Tensor:
+    """Each image moved by another shift, so that its margins are black as in an evaluation."""
+    shifts = torch.tensor([[1, -2], [-2, 1], [0, 0], [-1, -1]]).repeat(len(images) // 4 + 1, 1)
+    result: Tensor = torch.ops.lenetshift.shift_each(images, shifts[: len(images)])
+    return result
 
 
 def draw(name: str, parameter: Tensor) -> None:
@@ -167,7 +176,11 @@ def draw(name: str, parameter: Tensor) -> None:
 
 
 def calibrate(model: nn.Module, images: Tensor) -> None:
-    """Set the statistics of batch normalizations to those of some images ``[n, 3, size, size]``."""
+    """Set the statistics of batch normalizations to those of some images ``[n, 3, size, size]``.
+
+    Untrained features may hardly differ from image to image. A normalization that made up for it would enlarge
+    rounding errors, too, until no answer means anything: so a variance is at least the squared mean.
+    """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -175,5 +188,6 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
         norm.momentum = 1.0
     model(images)
     for norm, momentum in zip(norms, momenta, strict=True):
+        norm.running_var.clamp_(min=norm.running_mean.square())
         norm.eval()
         norm.momentum = momentum

@@ -67,9 +67,12 @@ def is_faster(image: Tensor, weight: Tensor, groups: int, places: int) -> bool:
         groups: its number of groups.
         places: rows times columns of the result.
     """
-    if image.device.type != "cpu" or image.dtype != torch.float32 or groups > 1:
+    if image.device.type != "cpu" or image.dtype != torch.float32:
         return False
-    return weight.shape[2] * weight.shape[3] == 1 or places <= FEW_PLACES
+    single = weight.shape[2] * weight.shape[3] == 1
+    if groups > 1:
+        return single and has_kernel_for(weight, groups)
+    return single or places <= FEW_PLACES
 
 
 def has_kernel_for(weight: Tensor, groups: int) -> bool:
