@@ -178,8 +178,8 @@ def draw(name: str, parameter: Tensor) -> None:
 def calibrate(model: nn.Module, images: Tensor) -> None:
     """Set the statistics of batch normalizations to those of some images ``[n, 3, size, size]``.
 
-    Untrained features may hardly differ from image to image. A normalization that made up for it would enlarge
-    rounding errors, too, until no answer means anything: so a variance is at least the squared mean.
+    Untrained features may hardly differ from image to image. A normalization that made up for it would
+    enlarge rounding errors, too, until no answer means anything: so a variance is at least the squared mean.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]

@@ -95,11 +95,12 @@ def batch_size_for(graph: Graph, least: int) -> int:
         graph: the network.
         least: the batch for networks with large maps. Others take twice, four times, ... as many, as long as
             the largest map of a convolution then stays in a processor's cache: a larger batch reads the
-            weights less often.
+            weights less often. A network whose only convolution cuts out patches has large maps elsewhere.
     """
     maps = [node for node in graph.nodes if node.kind in CONVOLUTIONS and node.varies]
-    largest = max((math.prod(node.shape) // TWO for node in maps), default=CACHED_VALUES)
-    size = least
+    if len(maps) < 2:
+        return least
+    largest, size = max(math.prod(node.shape) // TWO for node in maps), least
     while 2 * size <= MOST_AT_ONCE and 2 * size * largest <= CACHED_VALUES:
         size *= 2
     return size
