@@ -65,7 +65,7 @@ def normalized(x: torch.Tensor) -> torch.Tensor:
         {"crop": (26, 20)},
         {"transform": normalized, "batch_size": 10},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_the_answers_are_the_same_and_are_found_again(settings, computed, tmp_path) -> None:
     model = (
