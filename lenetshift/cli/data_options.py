@@ -167,17 +167,7 @@ def input_lines(
     return [
         one_line(f"data: {where}{classes}, {colour} {height} x {width}{resized}"),
         f"normalization: {given}",
-        f"uncovered pixels: {_uncovered(args, (height, width))}",
     ]
-
-
-def _uncovered(args: argparse.Namespace, size: tuple[int, int]) -> str:
-    if args.crop is not None and tuple(args.crop) != size:
-        return f"none, the image moves behind a crop of {args.crop[0]} x {args.crop[1]}"
-    if args.fill == ["circular"]:
-        return "what left on the other side"
-    name = {(0,): " (black)", (255,): " (white)"}.get(tuple(set(args.fill)), "")
-    return " ".join(f"{x:g}" for x in args.fill) + name
 
 
 def input_values(

@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--batch-size", type=int, metavar="N",
-        help="patterns per forward pass of plain (default: depends on their size)",
+        help="patterns per forward pass of plain and rewritten (default: depends on their size)",
     )  # fmt: skip
     how.add_argument(
         "--executor", choices=EXECUTORS, default=EXECUTORS[0],
@@ -212,7 +212,12 @@ def _value(
     """What the JSON holds. A file also has every answer, for ``compare``."""
     from ..metrics.saved import JSON_KEY, as_text
 
-    answers = {JSON_KEY: as_text(evaluation)} if isinstance(args.json, Path) else {}
+    answers = {}
+    if isinstance(args.json, Path):
+        try:
+            answers[JSON_KEY] = as_text(evaluation)
+        except ValueError as error:  # the other results are of use without them
+            say(f"{args.json}: has no answers for `lenetshift compare`: {one_line(error)}")
     return {
         "model": name if args.model is None else str(args.model),
         "weights": None if args.weights is None else str(args.weights),

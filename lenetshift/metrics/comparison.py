@@ -93,10 +93,11 @@ class Comparison:
     All differences are ``b - a``: above 0, the metric of ``b`` is the greater one.
 
     Args:
-        a, b: evaluations of the same images in the same order, with the same labels, grid, fill and crop.
+        a, b: evaluations of the same images in the same order, with the same labels, grid, crop and, without
+            a crop, fill.
 
     Raises:
-        ValueError: they are not of the same images, labels, grid, fill or crop; the message says what
+        ValueError: they are not of the same images, labels, grid, crop or fill; the message says what
             differs. The images themselves are compared if both evaluations have ``images_sha256``.
 
     >>> from lenetshift import Evaluation, ShiftGrid, compare
@@ -261,9 +262,9 @@ def compare(a: Evaluation, b: Evaluation) -> Comparison:
     """Compare two networks that answered the same images under the same shifts: which is more robust?
 
     Args:
-        a, b: evaluations of the same images in the same order, with the same labels, grid, fill and crop,
-            from :func:`evaluate_shifts` or :meth:`Evaluation.load`. What a network needs done to its
-            images belongs into ``transform``, so that both are given the same ones.
+        a, b: evaluations of the same images in the same order, with the same labels, grid, crop and, without
+            a crop, fill, from :func:`evaluate_shifts` or :meth:`Evaluation.load`. What a network needs done
+            to its images belongs into ``transform``, so that both are given the same ones.
 
     Returns:
         The metrics that both have, the differences ``b - a`` with paired intervals, the images that one
@@ -331,10 +332,10 @@ def _check_same_patterns(a: Evaluation, b: Evaluation) -> None:
     if a.grid != b.grid:
         got, expected = (f"dx {span(of.grid.dx)}, dy {span(of.grid.dy)}" for of in (a, b)[::-1])
         raise ArgumentError("b.grid", got, f"{expected} as in a")
-    if _one_fill(a.fill) != _one_fill(b.fill):
-        raise ArgumentError("b.fill", shown(b.fill), f"{shown(a.fill)} as in a")
     if a.crop != b.crop:
         raise ArgumentError("b.crop", shown(b.crop), f"{shown(a.crop)} as in a")
+    if a.crop is None and _one_fill(a.fill) != _one_fill(b.fill):
+        raise ArgumentError("b.fill", shown(b.fill), f"{shown(a.fill)} as in a")
     same = "expected the same images in the same order as in a"
     other = np.flatnonzero(a.labels.numpy() != b.labels.numpy())
     if len(other):

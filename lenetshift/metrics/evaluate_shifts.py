@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checks.arrays import Array
-from ..checks.images import Fill
+from ..checks.images import Fill, check_crop
 from ..checks.predictions import check_class_names
 from ..checks.types import check_type
 from ..data.batches import Batches, batches_of
@@ -130,7 +130,8 @@ def evaluate_shifts(
             truths.append(truth)
             yield part
             digest.add(part)
-            if crop is None:
+            size = (part.shape[-2], part.shape[-1])
+            if check_crop(crop, size) in (None, size):
                 lost.append(lost_ink(part, grid, fill))
 
     if place is not None:
@@ -154,7 +155,7 @@ def evaluate_shifts(
         lost_ink=np.concatenate(lost) if lost else None,
         images=kept,
         fill=fill,
-        crop=crop,
+        crop=None if lost else crop,  # one of the images' size is none
         name=name,
         class_names=names,
         images_sha256=digest.hexdigest(),

@@ -95,7 +95,9 @@ class Evaluation:
             image moves behind it, and what is lost is not defined.
         images: the N images that the answers are about, for :meth:`plot_image`; None for batches,
             which are not kept.
-        fill, crop: as given to :func:`evaluate_shifts`; kept as Python's own numbers.
+        fill: as given to :func:`evaluate_shifts`; kept as Python's own numbers.
+        crop: likewise; None if it is as large as the images, since it then cuts nothing off. Behind any
+            other crop no pixel is uncovered, so that the fill has no effect.
         name: of the network, for printouts; None for none.
         class_names: of the classes 0, 1, ...; None if they have none. Kept as a tuple.
         images_sha256: the SHA-256 of the images in order, 64 hexadecimal digits, by which
@@ -163,6 +165,8 @@ class Evaluation:
                 raise ArgumentError("images", str(n), f"{expected} as predictions")
             frame_of(pictures, self.grid, self.fill, self.crop)
             kept["images"] = pictures
+            if kept["crop"] == tuple(pictures.shape[-2:]):
+                kept["crop"] = None
         for name, value in kept.items():
             object.__setattr__(self, name, value)  # the object is frozen
 
@@ -270,7 +274,7 @@ class Evaluation:
         with the SHA-256 of its contents.
 
         Raises:
-            ValueError: the logits are too large, a gigabyte or more.
+            ValueError: the arrays are too large, a gigabyte or more.
             OSError: the file cannot be written.
 
         >>> import tempfile
@@ -321,7 +325,7 @@ class Evaluation:
         """The network's name if it has one, what was evaluated and, if known, how, in a line each."""
         shifts = f"dx {span(self.grid.dx)}, dy {span(self.grid.dy)}"
         crop = self.crop
-        frame = f"fill {self.fill}" if crop is None else f"crop {crop[0]} x {crop[1]}"
+        frame = f"fill {_in_text(self.fill)}" if crop is None else f"crop {crop[0]} x {crop[1]}"
         line = f"{len(self):,} images, {len(self.grid)} shifts ({shifts}), {frame}"
         return [text for text in (self.name, line, self.reason) if text is not None]
 
@@ -384,6 +388,15 @@ def _check_sha256(digest: object) -> None:
         isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)
     ):
         raise ArgumentError("images_sha256", shown(digest), "64 hexadecimal digits in lower case")
+
+
+def _in_text(fill: Fill) -> str:
+    """A fill as people write it: 0, not 0.0."""
+    if isinstance(fill, str):
+        return fill
+    if isinstance(fill, Sequence):
+        return " ".join(map(_in_text, fill))
+    return str(fill).removesuffix(".0")
 
 
 def _plain_fill(fill: object) -> Fill:

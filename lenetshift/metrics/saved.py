@@ -67,7 +67,8 @@ def pack(evaluation: Evaluation, *, with_logits: bool = True) -> bytes:
     """The contents of the file; the same evaluation gives the same bytes.
 
     Raises:
-        ValueError: the logits are too large for :func:`unpack`, or of a dtype that a file cannot hold.
+        ValueError: the arrays are too large for :func:`unpack`, or the logits of a dtype that a file cannot
+            hold.
     """
     arrays: dict[str, NDArray[Any]] = {
         "predictions": evaluation.predictions.numpy(),
@@ -78,10 +79,7 @@ def pack(evaluation: Evaluation, *, with_logits: bool = True) -> bytes:
     logits_dtype = None
     if with_logits and evaluation.logits is not None:
         arrays["logits"], logits_dtype = _logits(evaluation.logits)
-        n_bytes, most = sum(array.nbytes for array in arrays.values()), MOST_ARRAY_BYTES - _BESIDES
-        if n_bytes > most:
-            got = f"{n_bytes:,} bytes with the predictions"
-            raise ArgumentError("logits", got, f"at most {most:,} to save, or no logits")
+    _check_size(arrays)
     dx, dy = evaluation.grid.dx, evaluation.grid.dy
     about = {
         "format": FORMAT,
@@ -92,6 +90,18 @@ def pack(evaluation: Evaluation, *, with_logits: bool = True) -> bytes:
     }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     return pack_arrays(arrays)
+
+
+def _check_size(arrays: dict[str, NDArray[Any]]) -> None:
+    """Raise ArgumentError if the arrays are too large to be read again."""
+    n_bytes, most = sum(array.nbytes for array in arrays.values()), MOST_ARRAY_BYTES - _BESIDES
+    if n_bytes <= most:
+        return
+    if "logits" in arrays:
+        got = f"{n_bytes:,} bytes with the predictions"
+        raise ArgumentError("logits", got, f"at most {most:,} to save, or no logits")
+    got = f"{n_bytes:,} bytes with the labels and what else is saved"
+    raise ArgumentError("predictions", got, f"at most {most:,} to save: fewer images or shifts")
 
 
 def _logits(logits: torch.Tensor) -> tuple[NDArray[Any], str | None]:
@@ -155,7 +165,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def as_text(evaluation: Evaluation) -> str:
-    """The contents of the file without logits, for JSON."""
+    """The contents of the file without logits, for JSON; ValueError if they are too large."""
     return base64.b64encode(pack(evaluation, with_logits=False)).decode()
 
 

@@ -89,9 +89,9 @@ def predict_shifts(
             it, and the image moves behind it, at most so far that no pixel is uncovered.
         transform: applied to ``[B, C, h, w]`` in 0..1 before the model, such as
             :class:`lenetshift.Normalize`; may change only the number of channels.
-        batch_size: patterns in every forward pass of the plain method; the last batch is filled up with
-            repetitions, whose answers are dropped. By default it depends on the patterns' shape and dtype and
-            on the device. Needed for a network that takes only one batch size.
+        batch_size: patterns in every forward pass of the plain method and of the rewritten network; the last
+            batch is filled up with repetitions, whose answers are dropped. By default it depends on the
+            patterns' shape and dtype and on the device. Needed for a network that takes only one batch size.
         executor: what runs the rewritten network: ``"torch"``; or ``"openvino"`` or ``"onnxruntime"``, on the
             CPU, in float32, with ``torch.get_num_threads()`` threads, where ``"auto"`` rewrites and shares
             nothing. They are extras of the package: ``pip install 'lenetshift[openvino]'``.

@@ -164,7 +164,8 @@ class _Replacing:
                 if layer is None or self.uses[id(layer)] > 1:
                     break
                 if type(layer) in ACTIVATIONS:
-                    layers._modules[later] = nn.Sequential(layer, self._blur(stride_of(conv)))
+                    both = nn.Sequential(layer, self._blur(stride_of(conv)))
+                    layers._modules[later] = both.train(layer.training)
                     conv.stride = (1, 1)
                     break
                 if type(layer) not in NORMS:
@@ -188,7 +189,7 @@ class _Replacing:
             blur = self._blur(stride_of(layer))
             layer.stride = (1, 1)
             layer.__class__ = BlurredConv2d  # keeps its parameters, hooks and settings
-            layer.blur = blur
+            layer.blur = blur.train(layer.training)
             return layer
         return new.to(self.device).train(layer.training)
 

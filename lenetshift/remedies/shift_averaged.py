@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -19,6 +20,7 @@ from ..models.dtypes import input_dtypes
 from ..predict.evaluator import ShiftEvaluator
 from ..predict.shared import SharesByItself
 from ..predict.shared.canvas import Frame
+from ..predict.shared.outputs import logits_of
 from ..shifts import ShiftGrid
 
 
@@ -37,7 +39,8 @@ class ShiftAveraged(SharesByItself):
     each shift.
 
     Args:
-        model: takes ``[N, C, H, W]``, gives logits ``[N, K]``. It is not copied.
+        model: takes ``[N, C, H, W]``, gives logits ``[N, K]``, or an output with the attribute or key
+            ``logits``. It is not copied.
         grid: the shifts, in pixels: |dx| < W and |dy| < H.
         fill: what uncovered pixels hold, in the units of the model's input: a number, or one per channel;
             or ``"circular"``.
@@ -76,7 +79,8 @@ class ShiftAveraged(SharesByItself):
             return answers.logits.mean((1, 2))
         frame = self._frame(images)
         logits = [
-            self.model(self._moved(images, frame, number)) for number in range(len(self.grid))
+            logits_of(self.model(self._moved(images, frame, number)))
+            for number in range(len(self.grid))
         ]
         return torch.stack(logits).mean(0)
 
@@ -91,17 +95,18 @@ class ShiftAveraged(SharesByItself):
             and not torch._C._get_tracing_state()
             and _get_current_dispatch_mode() is None
             and torch._C._functorch.maybe_current_level() is None
+            and bool(images.isfinite().all())  # NaN passes through the network, as in any module
         )
 
     def _evaluator(self) -> ShiftEvaluator:
         kept = self._kept
         if kept is None or not kept[0].is_that_of(self.model):
-            evaluator = ShiftEvaluator(self.model, self.grid, fill=self.fill)
+            evaluator = _Evaluator(self.model, self.grid, fill=self.fill)
             kept = self._kept = (_State(self.model), evaluator)
         return kept[1]
 
     def _frame(self, images: Tensor) -> Frame:
-        size = (images.shape[-2], images.shape[-1])
+        size = (int(images.shape[-2]), int(images.shape[-1]))  # tensors while a program traces
         check_grid_fits(self.grid.dx, self.grid.dy, size, size)
         return Frame(self.grid, size, size, check_fill(self.fill, images))
 
@@ -124,20 +129,27 @@ class ShiftAveraged(SharesByItself):
         return {**self.__dict__, "_kept": None}
 
 
+class _Evaluator(ShiftEvaluator):
+    """One that expects the input of a model, normalised or not, so that no range of it is odd."""
+
+    def _warn_of_odd_range(self, pictures: Tensor) -> None:
+        pass
+
+
 class _State:
-    """Everything of a network that shared answers depend on: its modules, their settings, and copies of its
-    parameters and buffers."""
+    """Everything of a network that shared answers depend on: its modules with all their attributes, hooks
+    among them, and copies of all tensors."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.settings = copy.deepcopy(_settings(model))
-        self.tensors = [tensor.detach().clone() for tensor in _tensors(model)]
+        parts = _Parts(model)
+        self.found, self.tensors = parts.found, [t.detach().clone() for t in parts.tensors]
 
     def is_that_of(self, model: nn.Module) -> bool:
-        tensors = _tensors(model)
+        parts = _Parts(model)
         return (
-            self.settings == _settings(model)
-            and len(tensors) == len(self.tensors)
-            and all(map(_same, tensors, self.tensors))
+            self.found == parts.found
+            and len(parts.tensors) == len(self.tensors)
+            and all(map(_same, parts.tensors, self.tensors))
         )
 
 
@@ -145,21 +157,60 @@ def _same(a: Tensor, b: Tensor) -> bool:
     return (a.dtype, a.device, a.shape) == (b.dtype, b.device, b.shape) and torch.equal(a, b)
 
 
-def _tensors(model: nn.Module) -> list[Tensor]:
-    """Parameters, buffers, and tensors that are plain attributes."""
-    others = [v for m in model.modules() for v in vars(m).values() if isinstance(v, Tensor)]
-    return [*model.parameters(), *model.buffers(), *others]
+class _Parts:
+    """What a network consists of, in an order that stays the same unless something changes.
+
+    Attributes:
+        found: numbers, texts, the types of containers, and objects; for what was found before, its number.
+        tensors: all tensors. The caller compares their values.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.found: list[Any] = []
+        self.tensors: list[Tensor] = []
+        self._numbers: dict[int, int] = {}  # by the id of a tensor or container: when it was found
+        for tensor in (*model.parameters(), *model.buffers()):  # in a scripted module, only here
+            self._add(tensor)
+        self._add(model)
+
+    def _add(self, value: Any) -> None:
+        if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+            self.found += (type(value), value)
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            self.found += (value.dtype, value.shape, value.tobytes())
+        elif not isinstance(value, (Tensor, nn.Module, dict, list, tuple, set, frozenset)):
+            self.found.append(_Object(value))
+        elif id(value) in self._numbers:
+            self.found.append(self._numbers[id(value)])
+        else:
+            self._numbers[id(value)] = len(self._numbers)
+            self._add_first(value)
+
+    def _add_first(self, value: Any) -> None:
+        """Add a tensor, or a container with its contents."""
+        self.found.append(_Object(value) if isinstance(value, nn.Module) else type(value))
+        if isinstance(value, Tensor):
+            self.tensors.append(value)
+            return
+        if isinstance(value, ShiftAveraged):  # what it keeps is no part of it
+            value = value.__getstate__()
+        elif isinstance(value, nn.Module):
+            value = vars(value)
+        self.found.append(len(value))
+        for item in value:
+            self._add(item)
+            if isinstance(value, dict):
+                self._add(value[item])
 
 
-def _settings(model: nn.Module) -> list[Any]:
-    """Each module's name, identity, and attributes that are numbers, flags, texts or lists of them."""
-    return [
-        (name, id(module), type(module), {k: v for k, v in vars(module).items() if _is_plain(v)})
-        for name, module in model.named_modules()
-    ]
+class _Object:
+    """Something that is compared by identity, such as a function. It is kept, so that nothing else gets its
+    ``id``."""
 
+    def __init__(self, value: object) -> None:
+        self.value = value
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (bool, int, float, str))
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Object) and self.value is other.value
+
+    __hash__ = None  # type: ignore[assignment]

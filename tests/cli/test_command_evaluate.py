@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import lenetshift
+from lenetshift.metrics import saved
 from lenetshift.metrics.registry import METRICS
 from lenetshift.predict.shared.runtimes import RUNTIMES, Runtime
 
@@ -312,13 +313,13 @@ def test_in_text_with_another_level_and_a_map(folder, small) -> None:
     row = f"  {'moved accuracy':30}{moved:6.1f} %  [{100 * low:.1f}, {100 * high:.1f}]"
     assert row in text.splitlines()
     assert text.splitlines()[0] == "Loud"
-    heading, given, rows = text.splitlines()[1:3], text.splitlines()[3:6], text.splitlines()[6:]
+    heading, given, rows = text.splitlines()[1:3], text.splitlines()[3:5], text.splitlines()[5:]
     expected_lines = str(expected).splitlines()
     assert heading == expected_lines[:2]
+    assert heading[0].endswith(", fill 0")
     assert given == [
         f"data: {small} (IDX files), grey 28 x 28",
         "normalization: none, pixels in 0..1",
-        "uncovered pixels: 0 (black)",
     ]
     for line, shown in zip(expected_lines[2:], rows, strict=False):
         assert shown.startswith(line)
@@ -329,6 +330,18 @@ def test_in_text_with_another_level_and_a_map(folder, small) -> None:
     assert "asked" in errors.splitlines()
     with Image.open("map.png") as png:
         assert png.text["Title"] == "Accuracy at every shift"
+
+
+def test_answers_too_large_for_json_are_left_out(folder, small, monkeypatch) -> None:
+    monkeypatch.setattr(saved, "MOST_ARRAY_BYTES", 1 << 20)
+    options = ("--model", "net.py:Loud", "--weights", "net.pt", "--data", small)
+    status, text, errors = run("evaluate", *options, "--json", "a.json", "--no-intervals")
+    assert status == 0
+    assert "a.json: has no answers for `lenetshift compare`: predictions: got " in errors
+    assert "moved accuracy" in text
+    value = json.loads(Path("a.json").read_text())
+    assert "evaluation" not in value
+    assert "moved_accuracy" in value["metrics"]
 
 
 def test_a_ready_module_keeps_its_weights(folder, small) -> None:

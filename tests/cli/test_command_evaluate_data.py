@@ -227,6 +227,12 @@ def test_a_file_of_that_name_is_a_file(folder: Path) -> None:
     assert "package:a: got an empty folder, expected IDX files" in errors
 
 
+PICTURES = (
+    *("--model", "net.py:colour", "--data", "pics", "--no-intervals"),
+    *("--dx", -1, 1, "--dy", 0, 0),
+)
+
+
 @pytest.mark.parametrize(
     ("options", "lines"),
     [
@@ -235,7 +241,6 @@ def test_a_file_of_that_name_is_a_file(folder: Path) -> None:
             [
                 "data: pics (folder of images), 3 classes, RGB 14 x 16",
                 "normalization: mean 0.485 0.456 0.406, std 0.229 0.224 0.225 (imagenet)",
-                "uncovered pixels: 0 (black)",
             ],
         ),
         (
@@ -243,33 +248,32 @@ def test_a_file_of_that_name_is_a_file(folder: Path) -> None:
             [
                 "data: pics (folder of images), 3 classes, RGB 12 x 13, resized",
                 "normalization: mean 0.5, std 0.25",
-                "uncovered pixels: 1 2 3",
             ],
         ),
-        (["--fill", "circular"], ["uncovered pixels: what left on the other side"]),
-        (["--fill", "255"], ["uncovered pixels: 255 (white)"]),
-        (["--fill", "0", "0", "0"], ["uncovered pixels: 0 0 0 (black)"]),
-        (["--crop", "14", "16"], ["uncovered pixels: 0 (black)"]),
-        (["--crop", "6", "8"], ["uncovered pixels: none, the image moves behind a crop of 6 x 8"]),
     ],
 )
 def test_the_printout_names_the_input(options: list[str], lines: list[str]) -> None:
-    own = (
-        "--model",
-        "net.py:colour",
-        "--data",
-        "pics",
-        "--no-intervals",
-        "--dx",
-        -1,
-        1,
-        "--dy",
-        0,
-        0,
-    )
-    status, text, errors = run("evaluate", *own, *options)
+    status, text, errors = run("evaluate", *PICTURES, *options)
     assert status == 0, errors
-    assert text.splitlines()[6 - len(lines) : 6] == lines
+    assert text.splitlines()[3:5] == lines
+    assert "uncovered" not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [
+        ([], "fill 0"),
+        (["--fill", "circular"], "fill circular"),
+        (["--fill", "0.5"], "fill 0.5"),
+        (["--fill", "1", "2", "300e-1"], "fill 1 2 30"),
+        (["--crop", "14", "16"], "fill 0"),
+        (["--crop", "6", "8", "--fill", "3"], "crop 6 x 8"),
+    ],
+)
+def test_the_heading_names_the_fill_or_the_crop(options: list[str], end: str) -> None:
+    status, text, errors = run("evaluate", *PICTURES, *options)
+    assert status == 0, errors
+    assert text.splitlines()[1].endswith(f" shifts (dx -1..1, dy 0..0), {end}")
 
 
 def test_zero_is_black_before_the_normalization() -> None:

@@ -242,6 +242,7 @@ def test_other_patterns_are_refused(a: dict[str, Any], b: dict[str, Any], compla
     ("a", "b"),
     [
         ({"fill": (3, 3, 3)}, {"fill": 3.0}),
+        ({"fill": 3, "crop": (9, 8)}, {"fill": "circular", "crop": (9, 8)}),
         ({"images_sha256": DIGEST}, {}),
         ({"images_sha256": DIGEST, "lost_ink": LOST}, {"images_sha256": DIGEST, "lost_ink": LOST / 2}),
         ({"lost_ink": LOST}, {"lost_ink": LOST.astype(np.float16)}),
@@ -250,6 +251,17 @@ def test_other_patterns_are_refused(a: dict[str, Any], b: dict[str, Any], compla
 )  # fmt: skip
 def test_the_same_patterns_are_accepted(a: dict[str, Any], b: dict[str, Any]) -> None:
     assert len(compare(of(A, **a), of(B, **b))) == 40
+
+
+def test_the_fill_counts_with_a_crop_that_cuts_nothing_off() -> None:
+    a, b = (
+        evaluate_shifts(network(), given, grid=GRID, fill=fill, crop=(28, 28))
+        for fill, given in ((0, DIGITS), (3, [(DIGITS.images, DIGITS.labels)]))
+    )
+    assert a.crop is b.crop is dataclasses.replace(a, crop=(28, 28)).crop is None
+    assert a.lost_ink is not None
+    with refused("b.fill: got 3, expected 0 as in a"):
+        compare(a, b)
 
 
 def test_only_evaluations_can_be_compared() -> None:

@@ -188,6 +188,21 @@ def test_what_could_not_be_read_again_is_not_written(
     made().save(tmp_path / "a.npz")
 
 
+def test_nor_are_predictions_that_could_not_be_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saved, "MOST_ARRAY_BYTES", (1 << 20) + 400)
+    evaluation = made(lost_ink=np.zeros(SHAPE))
+    expected = (
+        "^predictions: got 624 bytes with the labels and what else is saved, expected at most 400"
+    )
+    with pytest.raises(ValueError, match=expected):
+        evaluation.save(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match=expected):
+        saved.as_text(evaluation)
+    assert not list(tmp_path.iterdir())
+
+
 # Files of any origin
 
 

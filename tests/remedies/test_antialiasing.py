@@ -47,6 +47,14 @@ def blurred(maps: torch.Tensor, kernel: int = 3, mode: str = "reflect") -> torch
     return BlurPool2d(kernel, 2, mode)(maps)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_new_layers_have_the_mode_of_those_that_they_replace(training: bool) -> None:
+    net = nn.Sequential(resnet(), nn.AvgPool2d(1, 1), nn.Sequential(nn.AvgPool2d(2))).train(
+        training
+    )
+    assert {module.training for module in antialiased(net).modules()} == {training}
+
+
 def test_a_residual_network() -> None:
     """The stem's convolution is blurred after its activation, those of the block directly."""
     net = resnet()

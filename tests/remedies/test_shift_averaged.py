@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from hand_loop import hand_loop
@@ -26,14 +27,17 @@ def network(padding: int = 0) -> nn.Module:
 
 
 class Offset(nn.Module):
-    """Has a tensor that is neither a parameter nor a buffer."""
+    """Has a tensor that is neither a parameter nor a buffer, and other attributes of all kinds."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.offset = torch.zeros(())
+        self.offset, self.act = torch.zeros(()), torch.relu
+        small, large = [torch.ones(())], [torch.full((), 9.0)]
+        self.d = {"k": 1, "array": np.ones(1), "deep": large, "small": small, "again": small}
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits + self.offset
+        scale = self.d["k"] * self.d["array"].item() * self.d["again"][0]
+        return self.act(logits) * scale + self.offset + self.d["deep"][0]
 
 
 @pytest.fixture
@@ -86,6 +90,41 @@ def test_colours_and_a_fill_for_each() -> None:
     torch.testing.assert_close(averaged(images), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_models_input_has_any_range(net: nn.Module, images: torch.Tensor, gradients) -> None:
+    averaged = ShiftAveraged(net, GRID).eval()
+    with torch.set_grad_enabled(gradients):
+        for given in (4 * images - 2, 255 * images):
+            averaged(given)
+        images[1, 0, 9, 9] = torch.nan
+        images[2, 0, 9, 9] = torch.inf
+        logits = averaged(images)
+    assert logits[1].isnan().all()
+    assert not logits[2].isfinite().all()
+    finite = [0, 3, 4, 5]
+    expected = mean_by_hand(net, images[finite])
+    torch.testing.assert_close(logits[finite], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_logits_in_an_output(net: nn.Module, images, gradients: bool, training: bool) -> None:
+    class WithLogits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"logits": self.net(images)}
+
+    averaged = ShiftAveraged(WithLogits(), GRID).train(training)
+    net.eval()
+    with torch.set_grad_enabled(gradients):
+        result = averaged(images)
+    torch.testing.assert_close(result, mean_by_hand(net, images), atol=1e-5, rtol=1e-5)
+
+
 def test_gradients_are_those_of_the_mean(net: nn.Module, images: torch.Tensor) -> None:
     averaged = ShiftAveraged(net, GRID).eval()
     averaged(images).square().sum().backward()
@@ -122,6 +161,14 @@ def test_training_mode_runs_the_network_once_for_each_shift(images: torch.Tensor
         lambda net: setattr(net[1], "eps", 1.0),
         lambda net: net[3].kernel_size.__setitem__(0, 1),
         lambda net: net[9].offset.add_(2),
+        lambda net: net[4].register_forward_hook(lambda module, given, output: 100 * output),
+        lambda net: net[4].register_forward_pre_hook(lambda module, given: (given[0] + 1,)),
+        lambda net: setattr(net[9], "act", torch.tanh),
+        lambda net: net[9].d.__setitem__("k", 5),
+        lambda net: net[9].d["deep"][0].add_(1),
+        lambda net: net[9].d["array"].__setitem__(0, 3),
+        lambda net: net[9].d.__setitem__("again", net[9].d["deep"]),
+        lambda net: setattr(net[1], "forward", lambda maps: maps * 3),
     ],
 )
 def test_changes_of_the_network_are_seen(net: nn.Module, images: torch.Tensor, change) -> None:
