@@ -168,6 +168,10 @@ def _run(args: argparse.Namespace) -> int:
     images, labels = (Batches(data, device), None) if data.whole is None else data.whole
     network = network_of(args)
     model, name = network.module, network.title
+    if args.scheduler is not None and not getattr(model, "can_be_sent", True):
+        raise UsageError(
+            f"argument --scheduler: {name} runs in this process alone: it cannot be sent to workers"
+        )
     batch_size = network.batch_size if args.batch_size is None else args.batch_size
     if not isinstance(images, Batches):
         images = images.to(device)

@@ -20,9 +20,12 @@ from torch import Tensor
 
 from ..checks.describe import describe_array
 from ..checks.errors import ArgumentError
+from . import untrusted
 from .untrusted import load_arrays, load_tensors
 
 _N_HEX_DIGITS = 64  # of a SHA-256
+
+_HEADER_BYTES = 1 << 10  # at least as many as a .npy file has before its array
 
 _MOST = 300
 """Most characters of a value that a message shows."""
@@ -59,13 +62,16 @@ def unpack_tensors(sealed: bytes) -> Any:
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Arrays, compressed as ``numpy.load`` reads them, and sealed; the same arrays give the same bytes
-    (``numpy.savez`` writes the time of day)."""
+    (``numpy.savez`` writes the time of day). Arrays of more bytes than may be unpacked are not compressed."""
     memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as file:
+    n_bytes = sum(array.nbytes + _HEADER_BYTES for array in arrays.values())
+    is_large = n_bytes > untrusted.MOST_ARRAY_BYTES
+    compression = zipfile.ZIP_STORED if is_large else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(memory, "w", compression) as file:
         for name, array in arrays.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, array, allow_pickle=False)
-            file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), zipfile.ZIP_DEFLATED)
+            file.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue(), compression)
     return seal(memory.getvalue())
 
 

@@ -361,6 +361,23 @@ class TestOnnx:
             setattr(runtime, name, value)
         assert said in refused("net.onnx")
 
+    def test_no_worker_can_have_its_session(self, runtime: type[Session], small: Path) -> None:
+        options = ("--model", "net.onnx", "--data", small, "--scheduler", "tcp://127.0.0.1:1")
+        status, text, errors = run("evaluate", *options)
+        assert (status, text) == (2, "")
+        assert errors == (
+            "lenetshift evaluate: error: argument --scheduler: net.onnx runs in this process alone: "
+            "it cannot be sent to workers\n"
+        )
+
+    def test_its_answers_are_kept_by_its_file(
+        self, runtime: type[Session], folder: Path, small: Path
+    ) -> None:
+        runtime.number = (n for n in range(3))  # as unreadable as the real one
+        options = ("--model", "net.onnx", "--data", small, "--no-intervals", "--answers", "kept")
+        assert run("evaluate", *options)[0] == 0
+        assert run("evaluate", *options, "--resume")[0] == 0
+
     def test_what_is_refused(
         self, runtime: type[Session], folder: Path, monkeypatch: pytest.MonkeyPatch, small: Path
     ) -> None:

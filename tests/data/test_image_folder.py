@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from image_files import message, pixels, write_images
 from PIL import Image
 
 from lenetshift.checks.errors import ArgumentError, DataError
+from lenetshift.data.sources import image_folder
+from lenetshift.data.sources.image_folder import look_at
 from lenetshift.data.sources.opening import open_data
+from lenetshift.data.sources.source import Look
 from lenetshift.shifts import ShiftGrid
 
 CLASSES = ("cat", "dog", "eel")
@@ -199,6 +203,48 @@ class TestSizes:
             f"resize: got none with images of 8 x 14 ({tmp_path}/a/000.png) and 8 x 13 "
             f"({tmp_path}/a/9.png), expected one size behind the crop for all images"
         )
+
+
+def test_hidden_folders_are_left_out(tmp_path: Path) -> None:
+    image = Image.fromarray(pixels(1, 4, 4, 3)[0])
+    for name in ("a", "a/.ipynb_checkpoints", "a/deep/.cache/more", ".ipynb_checkpoints"):
+        (tmp_path / name).mkdir(parents=True)
+        image.save(tmp_path / name / "1-checkpoint.png")
+    data = open_data(tmp_path)
+    assert (data.n_images, data.classes) == (1, ("a",))
+
+
+def test_a_subfolder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path, pixels(1, 4, 4, 3), ("a",))
+    locked = tmp_path / "a" / "locked"
+    locked.mkdir()
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:  # root can read everything
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert message(tmp_path, DataError) == f"{locked}: cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_each_head_is_looked_at_once(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    for k in range(5):
+        Image.new(mode, (4, 6)).save(tmp_path / "a" / f"{k}.png")
+    seen: list[Path] = []
+
+    def noted(file: Path) -> Look:
+        seen.append(file)
+        return look_at(file)
+
+    monkeypatch.setattr(image_folder, "look_at", noted)
+    assert open_data(tmp_path).shape == (1 if mode == "L" else 3, 6, 4)
+    assert len(seen) == len(set(seen)) == 5
 
 
 def test_formats_that_start_programs(tmp_path: Path) -> None:

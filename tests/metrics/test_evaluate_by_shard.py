@@ -18,6 +18,7 @@ from lenetshift.checks.errors import StorageError
 from lenetshift.predict.progress import Progress
 from lenetshift.predict.shards import by_shard, cutting, files
 from lenetshift.predict.shards.answered import answered
+from lenetshift.storage import untrusted
 from lenetshift.storage.folder import STUDY, open_folder
 
 N_SHARDS, SIZE = 8, 7  # of 50 digits
@@ -82,6 +83,17 @@ def test_the_answers_are_the_same_and_are_found_again(settings, computed, tmp_pa
     assert kept.seconds == again.seconds > 0
     assert computed == [SIZE] * 7 + [1]
     assert len(contents(tmp_path)) == N_SHARDS
+
+
+def test_logits_of_very_many_classes_are_read_again(computed, monkeypatch, tmp_path) -> None:
+    """More bytes than may be unpacked from a compressed file; digits compress well."""
+    monkeypatch.setattr(untrusted, "MOST_ARRAY_BYTES", 100_000)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 3000))
+    nn.init.zeros_(model[1].weight)
+    settings = {"grid": GRID, "return_logits": True, "method": "plain", "answers": tmp_path}
+    first = evaluate_shifts(model, DIGITS, **settings)
+    assert is_same(evaluate_shifts(model, DIGITS, **settings, resume=True), first)
+    assert len(computed) == N_SHARDS
 
 
 def test_batches_are_cut_to_the_same_shards(computed, tmp_path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import threading
 import types
 
 import pytest
 import torch
+from cases import refused
 from command_line import python
 from torch import nn
 
@@ -183,6 +185,56 @@ def test_values_without_attributes() -> None:
     assert fingerprint(Decimal("0.1")) != fingerprint(Decimal("0.2"))
     assert fingerprint(object()) == fingerprint(object())
     assert fingerprint(b"ab", b"c") != fingerprint(b"a", b"bc")
+
+
+class Slotted:
+    __slots__ = ("__hidden", "shift", "unset")
+
+    def __init__(self, shift: object, hidden: int = 0) -> None:
+        self.shift, self.__hidden = shift, hidden
+
+
+class WithBoth(Slotted):
+    """Has slots and a dict."""
+
+
+@pytest.mark.parametrize("kind", [Slotted, WithBoth])
+def test_slots(kind) -> None:
+    assert fingerprint(kind(1)) == fingerprint(kind(1))
+    assert len({fingerprint(kind(*values)) for values in [(1,), (2,), (1, 2)]}) == 3
+    assert fingerprint(kind(torch.ones(2)))[1] != fingerprint(kind(torch.zeros(2)))[1]
+
+
+def test_scripted_functions() -> None:
+    codes = ["def f(x):\n    return x + 1\n", "def f(x):\n    return x + 2\n"]
+    one, again, two = (
+        fingerprint(torch.jit.CompilationUnit(code).f) for code in (codes[0], *codes)
+    )
+    assert one == again != two
+
+
+def test_what_pickle_knows_of_values_without_attributes() -> None:
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 1, 2)]
+    one, again, two = map(fingerprint, generators)
+    assert one == again != two
+
+
+def test_settings_that_cannot_be_read() -> None:
+    model = nn.Identity()
+    model.lock = threading.Lock()
+    assert fingerprint(model) == fingerprint(copy.copy(model))
+    model.numbers = (n for n in range(3))
+    with refused("answers: got a model with generator, whose settings cannot be read, expected a"):
+        fingerprint(model)
+
+
+def test_attributes_that_a_class_leaves_out() -> None:
+    class Runs(nn.Module):
+        not_in_fingerprint = ("session",)
+
+    one, two = Runs(), Runs()
+    one.session, two.session = (n for n in range(3)), (n for n in range(4))
+    assert fingerprint(one) == fingerprint(two)
 
 
 def test_the_code_of_packages_goes_by_its_name() -> None:

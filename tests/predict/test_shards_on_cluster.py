@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
+import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +23,9 @@ from torch.utils.data import DataLoader
 import lenetshift
 from lenetshift import Evaluation, ShiftEvaluator, evaluate_shifts
 from lenetshift.checks.errors import StorageError
-from lenetshift.predict.shards import cutting, on_cluster
+from lenetshift.predict.shards import cutting, on_cluster, sending
 from lenetshift.predict.shards.cutting import Shard
+from lenetshift.predict.shards.settings import ground
 
 pytest.importorskip("distributed")
 
@@ -230,6 +233,33 @@ def test_a_model_that_cannot_be_sent(one) -> None:
     model.lock = threading.Lock()
     with pytest.raises(ValueError, match=r"^model: got Sequential \(TypeError: cannot "):
         evaluate_shifts(model, DIGITS, grid=GRID, scheduler=one)
+
+
+def test_no_module_stays_registered_if_one_cannot_be(monkeypatch) -> None:
+    import cloudpickle
+
+    names = ["first_own_module", "second_own_module"]
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    real = cloudpickle.register_pickle_by_value
+
+    def refusing(module) -> None:
+        if module.__name__ == names[1]:
+            raise ValueError("not this one")
+        real(module)
+
+    monkeypatch.setattr(cloudpickle, "register_pickle_by_value", refusing)
+    before = cloudpickle.list_registry_pickle_by_value()
+    with pytest.raises(ValueError, match="not this one"):
+        sending.packed(ShiftEvaluator(network(), GRID), DIGITS.images[:3], "cpu")
+    assert cloudpickle.list_registry_pickle_by_value() == before
+
+
+def test_the_card_is_the_models(monkeypatch) -> None:
+    """Without a card: of what the name is asked."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: f"card of {device}")
+    assert ground(torch.device("cuda:1"))["device"] == "card of cuda:1"
+    assert ground(torch.device("cpu"))["device"] == "cpu"
 
 
 def test_a_scripted_model_is_sent(one) -> None:

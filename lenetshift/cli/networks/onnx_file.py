@@ -32,6 +32,9 @@ class OnnxNetwork(nn.Module):
         sha256: of the file, by which kept answers are recognized; empty if there is no file.
     """
 
+    not_in_fingerprint = ("session",)
+    can_be_sent = False  # to a worker: a session cannot be pickled
+
     def __init__(self, session: Any, source: str, target: str, dtype: Any) -> None:
         super().__init__()
         self.session, self.source, self.target, self.dtype = session, source, target, dtype

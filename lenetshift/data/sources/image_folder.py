@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from PIL import Image
 
@@ -106,8 +107,18 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _images_in(folder: Path) -> Iterator[Path]:
-    """All image files below a folder, by their suffixes; hidden ones, such as ``._1.png``, are left out."""
-    for at, _, names in os.walk(folder):
+    """All image files below a folder, by their suffixes. Hidden files, such as ``._1.png``, and hidden
+    folders, such as ``.ipynb_checkpoints``, are left out.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    for at, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if name.lower().endswith(SUFFIXES) and not name.startswith("."):
                 yield Path(at, name)

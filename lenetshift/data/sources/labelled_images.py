@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from ...checks.images import check_crop
 from ...checks.shifts import check_grid_fits, first_seen
 from ...shifts import ShiftGrid
 from ..memory import trim_if_grown
-from .source import Picture, Source
+from .source import Look, Picture, Source
 
 _BATCH_BYTES = 4 << 20
 """The most bytes of a batch with more than one image."""
@@ -29,6 +29,9 @@ _WHOLE_BYTES = 64 << 20
 """Up to this size, images that are in memory anyway are answered at once: CIFAR's test set has 29 MiB."""
 
 Size = tuple[int, int]
+
+Looking = Callable[[int], Look]
+"""What the head of a source's image says."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,9 @@ class LabelledImages:
         self.n_images = len(self._rows)
         self.classes, self._new_labels = _renamed(source, names)
         self._mode_is_given = mode is not None
-        self._mode = mode or self._common_mode()
-        self._check_sizes()
+        look = None if source.look is None else functools.cache(source.look)  # opens the file
+        self._mode = mode or self._common_mode(look)
+        self._check_sizes(look)
         pixels, _ = self._read(0)
         channels, height, width = pixels.shape
         self.shape: tuple[int, int, int] = (channels, height, width)
@@ -129,7 +133,7 @@ class LabelledImages:
         for start in range(0, self.n_images, self.n_at_once):
             yield self._batch(range(start, min(start + self.n_at_once, self.n_images)))
 
-    @cached_property
+    @functools.cached_property
     def whole(self) -> tuple[Tensor, Tensor] | None:
         """All images, ``[N, H, W]`` or ``[N, C, H, W]``, and labels, if they are in memory anyway and few
         enough to be answered at once; else None."""
@@ -181,18 +185,16 @@ class LabelledImages:
             )
         return label
 
-    def _common_mode(self) -> str:
+    def _common_mode(self, look: Looking | None) -> str:
         """L if all images are grey, as far as can be told without reading them, else RGB."""
-        look = self._source.look
         if look is None:
             picture, _ = self._source.item(int(self._rows[0]))
             return str(picture.mode)
         looks = (look(int(i)) for i in self._rows) if self._source.whole is None else [look(0)]
         return "L" if all(one.is_grey for one in looks) else "RGB"
 
-    def _check_sizes(self) -> None:
+    def _check_sizes(self, look: Looking | None) -> None:
         """ArgumentError if images are known to have several sizes, before the work begins."""
-        look = self._source.look
         if (
             look is None
             or self._source.whole is not None

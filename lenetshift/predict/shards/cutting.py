@@ -15,7 +15,8 @@ MOST_BYTES = 8 << 20
 """The most bytes of its images, which travel to a worker; Dask warns from 10 MB on."""
 
 MOST_PATTERNS = 1 << 17
-"""The most patterns: with 1000 classes their logits take 500 MB, half of what a file may hold."""
+"""The most patterns: with 1000 classes their logits take 500 MB. The number of classes
+is not known here."""
 
 
 @dataclass(frozen=True, eq=False)

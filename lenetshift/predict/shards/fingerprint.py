@@ -10,8 +10,18 @@ import functools
 import hashlib
 import re
 import sys
+import threading
+import weakref
 from collections.abc import Iterator, Mapping
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from contextvars import ContextVar
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
@@ -19,6 +29,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ...checks.describe import describe
+from ...checks.errors import ArgumentError
 from .own_code import is_own
 
 _PLAIN = (
@@ -28,6 +40,9 @@ _PLAIN = (
 
 _IMMUTABLE = (tuple, frozenset, CodeType)
 """What Python may keep once or several times, as it likes."""
+
+_WITHOUT_STATE = (object, type(threading.Lock()), type(threading.RLock()), ContextVar)
+"""Types of values that change no answers."""
 
 _COUNTED = re.compile(r"\.___torch_mangle_\d+| #.*")
 """Parts of the names in a TorchScript graph that count up, and comments."""
@@ -56,7 +71,13 @@ _NO_EFFECT = (
 
 def fingerprint(*values: object) -> tuple[str, str]:
     """The SHA-256 of the code and settings of some values, such as modules and functions, and that of their
-    tensors and arrays; the same in another process."""
+    tensors and arrays; the same in another process.
+
+    A class may name attributes that are left out, as others say the same, in ``not_in_fingerprint``.
+
+    Raises:
+        ArgumentError: a value within holds settings that cannot be read.
+    """
     walk = _Walk()
     for value in values:
         walk.feed(value)
@@ -135,16 +156,37 @@ class _Walk:
 
     def _feed_object(self, value: Any) -> None:
         self._feed_class(type(value))
-        if isinstance(value, torch.jit.ScriptModule):
+        slots = dict(_slots(value))
+        if slots:
+            self.feed(slots)
+        if isinstance(value, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
             self._put(_COUNTED.sub("", str(value.inlined_graph)))
-            self.feed(dict(value.state_dict()))
+            if isinstance(value, torch.jit.ScriptModule):
+                self.feed(dict(value.state_dict()))
         elif isinstance(value, nn.Module):
             self._feed_module(value)
         elif hasattr(value, "__dict__"):
             self.feed({k: v for k, v in vars(value).items() if k not in _NO_EFFECT})
-        else:
-            text = repr(value)
-            self._put("" if " at 0x" in text else text)
+        elif isinstance(value, weakref.ref):
+            self.feed(value())
+        elif not slots and type(value) not in _WITHOUT_STATE:
+            self._feed_opaque(value)
+
+    def _feed_opaque(self, value: Any) -> None:
+        """A value without attributes: what it looks like, or else what pickle makes it of."""
+        text = repr(value)
+        if " at 0x" not in text:
+            self._put(text)
+            return
+        try:
+            made_of = value.__reduce_ex__(2)
+        except Exception as error:  # whatever the class raises
+            raise ArgumentError(
+                "answers",
+                f"a model with {describe(value)}, whose settings cannot be read",
+                "a model without it, as kept answers must not be mixed with another's",
+            ) from error
+        self.feed(made_of)
 
     def _feed_module(self, value: nn.Module) -> None:
         if "_orig_mod" in value._modules:  # what torch.compile was given
@@ -157,7 +199,7 @@ class _Walk:
                 {
                     name: list(part.values()) if name.endswith("_hooks") else part
                     for name, part in vars(value).items()
-                    if name not in _NO_EFFECT
+                    if name not in (*_NO_EFFECT, *getattr(value, "not_in_fingerprint", ()))
                 }
             )
 
@@ -188,6 +230,16 @@ class _Walk:
     def _feed_code(self, value: CodeType) -> None:
         self._put("code", value.co_code.hex(), *value.co_names, *value.co_varnames)
         self._feed_all("constants", value.co_consts)
+
+
+def _slots(value: object) -> Iterator[tuple[str, Any]]:
+    """The attributes for which classes have ``__slots__``."""
+    for each in type(value).__mro__:
+        if "__slots__" not in vars(each):
+            continue
+        for name, member in vars(each).items():
+            if isinstance(member, MemberDescriptorType) and hasattr(value, member.__name__):
+                yield f"{each.__qualname__}.{name}", member.__get__(value)
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ...models.dtypes import device_of
 from ..cluster.connection import PATIENCE, connected
 from ..cluster.crew import Crew
 from ..cluster.work import Task, TaskFailed, Unfit, gather
 from .answered import Answered, answered
 from .cutting import Shard
 from .sending import CannotLoad, Sent, packed
-from .settings import device_kind, ground
+from .settings import ground
 
 if TYPE_CHECKING:
     from ..evaluator import ShiftEvaluator
@@ -62,7 +63,7 @@ def answers_on_cluster(
     except TaskFailed as failed:
         raise failed.error from None
     contents = packed(evaluator, _alone(sample), sample.device.type)
-    look = functools.partial(ground, device_kind(evaluator))
+    look = functools.partial(ground, device_of(evaluator.model))
     warned: set[str] = set()
     try:
         with connected(address, patience, advice) as client:

@@ -80,13 +80,11 @@ def _own_code_by_value() -> Iterator[None]:
         for name, module in list(sys.modules.items())
         if is_own(name) and name not in before and getattr(module, "__name__", None) == name
     ]
-    for module in own:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
+    with contextlib.ExitStack() as stack:
         for module in own:
-            cloudpickle.unregister_pickle_by_value(module)
+            cloudpickle.register_pickle_by_value(module)
+            stack.callback(cloudpickle.unregister_pickle_by_value, module)
+        yield
 
 
 class CannotLoad(Exception):

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from ..evaluator import ShiftEvaluator
 
 
-def ground(device: str) -> dict[str, Any]:
+def ground(device: torch.device) -> dict[str, Any]:
     """What settles the answers of a model on a device besides the evaluator, in this process.
 
     Args:
-        device: its kind, such as ``"cuda"``.
+        device: the model's; of a GPU, the name of that card counts.
     """
-    name = torch.cuda.get_device_name() if device == "cuda" else device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
         "lenetshift": __version__,
         "torch": str(torch.__version__),
@@ -31,11 +31,6 @@ def ground(device: str) -> dict[str, Any]:
         "device": name,
         "python": ".".join(platform.python_version_tuple()[:2]),  # for its bytecode
     }
-
-
-def device_kind(evaluator: ShiftEvaluator) -> str:
-    """The kind of device that the evaluator's model is on."""
-    return device_of(evaluator.model).type
 
 
 def settings_of(evaluator: ShiftEvaluator, return_logits: bool) -> dict[str, Any]:
@@ -46,7 +41,7 @@ def settings_of(evaluator: ShiftEvaluator, return_logits: bool) -> dict[str, Any
     for name, value in vars(evaluator).items():
         if name != "model" and not name.startswith("_"):
             settings[name] = _as_json(value)
-    return {**settings, **ground(device_kind(evaluator))}
+    return {**settings, **ground(device_of(evaluator.model))}
 
 
 def _as_json(value: Any) -> Any:
