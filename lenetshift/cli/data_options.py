@@ -142,6 +142,11 @@ def normalization_of(args: argparse.Namespace) -> Normalize | None:
     if mean is None or std is None:
         given, missing = ("std", "mean") if mean is None else ("mean", "std")
         raise UsageError(f"argument --{given}: got no --{missing}, expected both or neither")
+    if max(mean) > 1:
+        raise UsageError(
+            f"argument --mean: got {max(mean):g}, expected numbers in the units of pixels in 0..1, such as "
+            f"{max(mean) / 255:.3g} for {max(mean):g} of 255"
+        )
     if len(mean) != len(std):
         raise UsageError(
             f"argument --std: got {len(std)}, expected {len(mean)}, one for each --mean"

@@ -139,7 +139,12 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         if args.answers is None:
             raise
-        say(INTERRUPTED.format(answers=args.answers))
+        kept = any(Path(args.answers).glob("*.npz"))
+        say(
+            INTERRUPTED.format(answers=args.answers)
+            if kept
+            else "interrupted: no answers were kept yet"
+        )
         return interrupts.STATUS
 
 

@@ -91,10 +91,13 @@ def failures(limits: list[Limit], evaluation: Evaluation) -> list[str]:
         if math.isnan(value):
             lines.append(f"{limit.metric}: got no value, since no image counts; {expected}")
         elif value < limit.value if limit.is_least else value > limit.value:
-            lines.append(f"{limit.metric}: got {_per_cent(value)}, {expected}")
+            lines.append(f"{limit.metric}: got {_per_cent(value, limit.value)}, {expected}")
     return lines
 
 
-def _per_cent(fraction: float) -> str:
-    """Per cent, with as many digits as it takes to see that a value is beyond its limit."""
-    return f"{100 * fraction:.10g} %"
+def _per_cent(fraction: float, other: float = math.nan) -> str:
+    """Per cent, with as many decimals as it takes to see that it is not the other number."""
+    for n_decimals in range(1, 10):
+        if round(100 * fraction, n_decimals) != round(100 * other, n_decimals):
+            return f"{round(100 * fraction, n_decimals):.10g} %"
+    return f"{100 * fraction:.17g} %"

@@ -64,7 +64,7 @@ def network_of(args: argparse.Namespace) -> Network:
             raise UsageError("argument --weights: not with an ONNX file, which has its own")
         prefix = load_weights(network.module, args.weights, args.weights_key)
         if prefix:
-            say(f"note: {args.weights}: the names are taken without their prefix {prefix}")
+            say(f"note: {args.weights}: the names are taken without their prefix {prefix!r}")
     elif args.model.kind in LIBRARIES:
         say(f"note: {args.model} has random weights: --weights gives others")
     if network.batch_size is not None and args.batch_size not in (None, network.batch_size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
 import importlib.util
 import os
@@ -73,7 +74,11 @@ def make_dataset(asked: DatasetName) -> Any:
         with of_a_person(f"{option}: cannot be read"):
             is_there = hasattr(found, part)
         if not is_there:
-            raise UsageError(f"{option}: {_shown(found)} has no {part}")
+            holder = "" if isinstance(found, ModuleType) and asked.file else f"{_shown(found)} "
+            alike = difflib.get_close_matches(part, dir(found), n=1)
+            raise UsageError(
+                f"{option}: {holder}has no {part}" + "".join(f", did you mean {n}?" for n in alike)
+            )
         found = getattr(found, part)
     if hasattr(found, "__getitem__") and not isinstance(found, type):
         return found

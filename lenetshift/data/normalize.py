@@ -38,7 +38,17 @@ class Normalize(nn.Module):
         self.std = _numbers("std", std, 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The normalized images, of the same shape and dtype."""
+        """The normalized images, of the same shape and dtype.
+
+        Raises:
+            ValueError: the images have another number of channels than ``mean`` or ``std`` has numbers.
+        """
+        for name in ("mean", "std"):
+            n = len(getattr(self, name))
+            if n > 1 and x.shape[-3] != n:
+                raise ArgumentError(
+                    name, f"{n} numbers", f"one, or {x.shape[-3]} for the images' channels"
+                )
         mean = torch.tensor(self.mean, dtype=x.dtype, device=x.device).view(-1, 1, 1)
         std = torch.tensor(self.std, dtype=x.dtype, device=x.device).view(-1, 1, 1)
         return (x - mean) / std

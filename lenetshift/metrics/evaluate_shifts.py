@@ -193,6 +193,12 @@ def _oddities(evaluation: Evaluation, n_classes: int, n_not_finite: int) -> Iter
             f"labels: got {several}, expected 0..{n_classes - 1}: the model never answers anything else, so "
             "such images count as wrong"
         )
+    names = evaluation.class_names
+    if names is not None and 1 < n_classes != len(names):
+        yield (
+            f"class_names: got {len(names)}, the model has {n_classes} outputs: unless its first outputs are "
+            "these classes in this order, its answers are compared with wrong labels"
+        )
     if n_not_finite:
         n_patterns = evaluation.predictions.numel()
         yield (

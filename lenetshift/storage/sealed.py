@@ -43,7 +43,9 @@ def check_seal(sealed: bytes) -> None:
     """Raise ValueError unless a file's contents end with the SHA-256 of everything before it."""
     body, digest = sealed[:-_N_HEX_DIGITS], sealed[-_N_HEX_DIGITS:]
     if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError("damaged, or of another version: no SHA-256 of its contents at its end")
+        raise ValueError(
+            "damaged, of another version, or another kind of file: no SHA-256 of its contents at its end"
+        )
 
 
 def pack_tensors(value: object) -> bytes:

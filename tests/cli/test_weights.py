@@ -231,7 +231,7 @@ def test_in_a_command(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPat
     status, _, errors = run(*options, "--weights", "net.pt", "--weights-key", "ema")
     assert (status, errors) == (
         0,
-        "note: net.pt: the names are taken without their prefix module.\n",
+        "note: net.pt: the names are taken without their prefix 'module.'\n",
     )
     status, _, errors = run(*options, "--weights-key", "ema")
     assert status == 2

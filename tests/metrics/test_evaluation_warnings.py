@@ -55,6 +55,18 @@ class TestWarnings:
         assert seen[0].filename == __file__
         assert not evaluation.predictions.any()
 
+    @pytest.mark.parametrize("n_names", [9, 11])
+    def test_of_other_classes_than_outputs(self, n_names: int) -> None:
+        names = [f"class {k}" for k in range(n_names)]
+        with pytest.warns(UserWarning, match=r"^class_names: ") as seen:
+            evaluate_shifts(
+                network(), torch.rand(3, 28, 28), torch.zeros(3).long(), GRID, class_names=names
+            )
+        assert [str(warning.message) for warning in seen] == [
+            f"class_names: got {n_names}, the model has 10 outputs: unless its first outputs are these "
+            "classes in this order, its answers are compared with wrong labels"
+        ]
+
     @pytest.mark.parametrize("method", ["auto", "plain"])
     def test_of_nothing_where_all_is_well(self, method: str) -> None:
         with warnings.catch_warnings():
