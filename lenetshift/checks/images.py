@@ -52,7 +52,7 @@ def check_images(images: object) -> Tensor:
             describe_array(images),
             f"{dtypes} [N, H, W] or [N, C, H, W], a dense tensor or an array",
         )
-    if tensor.dim() == 4 and _has_channels_last(tensor.shape):
+    if tensor.dim() == 4 and has_channels_last(tensor.shape):
         turned = "permute" if isinstance(images, Tensor) else "transpose"
         raise ArgumentError(
             "images",
@@ -67,7 +67,7 @@ def check_images(images: object) -> Tensor:
     return tensor
 
 
-def _has_channels_last(shape: Sequence[int]) -> bool:
+def has_channels_last(shape: Sequence[int]) -> bool:
     """Whether this is the shape ``[N, H, W, C]``."""
     return shape[3] in _CHANNELS_LAST and min(shape[1:3]) >= _LEAST_SIDE
 

@@ -19,7 +19,7 @@ from ..checks.images import check_images
 from ..checks.predictions import check_labels
 from ..shifts import ShiftGrid
 from .dataset import Dataset
-from .pairs import AT_ONCE, Items, batches_of_items, is_map_style, pair_of
+from .pairs import BatchesOfItems, Items, check_no_splits, is_map_style, pair_of
 
 Batches = Iterable[tuple[Array, Array] | Mapping[str, Array]]
 
@@ -57,6 +57,7 @@ def batches_of(
         if not n:
             raise ArgumentError("images", describe_array(images), "at least one image")
         return iter([(checked, truth)]), 1, checked
+    check_no_splits(images, "images")
     if not is_map_style(images):
         _check_iterable(images)
     if labels is not None:
@@ -66,8 +67,8 @@ def batches_of(
             f"none with {describe(images)}, whose batches must be (images, labels)",
         )
     if is_map_style(images):
-        n_batches = -(-len(images) // AT_ONCE)
-        return _checked(batches_of_items(images), n_batches), n_batches, None
+        items = BatchesOfItems(images)
+        return _checked(items, len(items)), len(items), None
     assert isinstance(images, Iterable)
     return _checked(images, _length(images)), _length(images), None
 

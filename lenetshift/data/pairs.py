@@ -9,19 +9,25 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ..checks.arrays import as_array
 from ..checks.describe import describe_array
 from ..checks.errors import ArgumentError
+from ..checks.images import has_channels_last
+from .pictures import as_picture
 
-IMAGE_KEYS = ("image", "images", "pixel_values", "img")
-LABEL_KEYS = ("label", "labels", "target")
+IMAGE_KEYS = ("image", "img", "pixel_values", "images")
+LABEL_KEYS = ("label", "labels", "fine_label", "target")
 """The keys of a dict of images and labels; one of each must be there."""
 
 AT_ONCE = 256
-"""Items of a dataset that are read as a batch."""
+"""The most items of a dataset that are read as a batch."""
+
+BATCH_BYTES = 64 << 20
+"""The most bytes of such a batch, if it has more than one image: 106 of 224 x 224 pixels in float32."""
 
 
 class Items(Protocol):
@@ -39,6 +45,20 @@ def is_map_style(images: object) -> TypeGuard[Items]:
     if isinstance(images, Dataset):
         return not isinstance(images, IterableDataset)
     return hasattr(images, "column_names") and hasattr(images, "__getitem__")
+
+
+def check_no_splits(images: object, name: str) -> None:
+    """ArgumentError if this is a dict of Hugging Face's datasets, one for each split."""
+    if isinstance(images, Mapping) and hasattr(images, "column_names"):
+        splits = ", ".join(map(str, images))
+        raise ArgumentError(
+            name, f"{type(images).__name__} with the splits {splits}", "one of its splits"
+        )
+
+
+def n_at_once(image_bytes: int, most_images: int, most_bytes: int) -> int:
+    """Images in a batch that is read at once."""
+    return max(1, min(most_images, most_bytes // max(1, image_bytes)))
 
 
 def pair_of(batch: Any, name: str, expected: str) -> tuple[Any, Any]:
@@ -71,35 +91,66 @@ def _of_a_dict(batch: Mapping[Any, Any], keys: Sequence[str], name: str) -> Any:
     return batch[found[0]]
 
 
-def batches_of_items(dataset: Items) -> Iterator[tuple[Any, Any]]:
-    """The items of a map-style dataset, in order, :data:`AT_ONCE` as a pair of images and labels.
+class BatchesOfItems:
+    """The items of a map-style dataset, in order, as pairs of images and labels; the first is read at once.
 
     Raises:
         ArgumentError: an item is not a pair of an image and a label, or differs from the others.
     """
-    for first in range(0, len(dataset), AT_ONCE):
-        numbers = range(first, min(len(dataset), first + AT_ONCE))
-        items = [pair_of(dataset[i], f"item {i}", "a pair (image, label)") for i in numbers]
-        images = [_image(item[0], f"item {i}") for i, item in zip(numbers, items, strict=True)]
-        labels = [_label(item[1], f"item {i}") for i, item in zip(numbers, items, strict=True)]
-        yield _stacked(images, first), np.array(labels)
+
+    def __init__(self, dataset: Items) -> None:
+        self._dataset, self._n = dataset, len(dataset)
+        self._first: tuple[Tensor, NDArray[Any]] | None = None
+        self.n_at_once = AT_ONCE
+        if self._n:
+            self._first = self._item(0)
+            self.n_at_once = n_at_once(self._first[0].nbytes, AT_ONCE, BATCH_BYTES)
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        return -(-self._n // self.n_at_once)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, NDArray[Any]]]:
+        """Each batch, read when it is asked for."""
+        for start in range(0, self._n, self.n_at_once):
+            numbers = range(start, min(self._n, start + self.n_at_once))
+            items = [self._item(i) for i in numbers]
+            yield (
+                _stacked([image for image, _ in items], start),
+                np.array([label for _, label in items]),
+            )
+
+    def _item(self, i: int) -> tuple[Tensor, NDArray[Any]]:
+        if i == 0 and self._first is not None:
+            return self._first
+        image, label = pair_of(self._dataset[i], f"item {i}", "a pair (image, label)")
+        return _image(image, f"item {i}"), _label(label, f"item {i}")
 
 
 def _image(image: Any, name: str) -> Tensor:
-    """A tensor, an array or a picture of Pillow as a tensor."""
-    if hasattr(image, "getbands"):  # Pillow's, which need not be installed
-        if "".join(image.getbands()) not in ("L", "RGB"):
-            raise ArgumentError(
-                f"{name}: image", f"a picture in mode {image.mode}", "mode L or RGB"
-            )
-        pixels = torch.from_numpy(np.array(image))
-        return pixels if pixels.dim() == 2 else pixels.permute(2, 0, 1)
+    """A tensor, an array or a picture of Pillow as a tensor, whose numbers are kept; pictures, and bytes with
+    channels last, as :func:`as_picture` reads them."""
     array = image if isinstance(image, Tensor) else as_array(image)
+    if isinstance(image, Image.Image) or _is_bytes_with_channels_last(array):
+        try:
+            pixels = torch.from_numpy(np.array(as_picture(image)))
+        except ValueError as error:
+            raise ValueError(f"{name}: image: {error}") from error
+        return pixels if pixels.dim() == 2 else pixels.permute(2, 0, 1)
     if array is None:
         raise ArgumentError(
             f"{name}: image", describe_array(image), "a tensor, an array or a picture"
         )
     return array if isinstance(array, Tensor) else torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _is_bytes_with_channels_last(array: Tensor | NDArray[Any] | None) -> bool:
+    return (
+        array is not None
+        and array.ndim == 3
+        and array.dtype in (torch.uint8, np.uint8)
+        and has_channels_last(torch.Size((1, *array.shape)))
+    )
 
 
 def _label(label: Any, name: str) -> NDArray[Any]:

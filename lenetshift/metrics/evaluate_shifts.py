@@ -63,8 +63,8 @@ def evaluate_shifts(
             :class:`Dataset`, which has labels; or a map-style dataset of torch or of Hugging Face, whose
             items are ``(image, label)``; or an iterable of batches ``(images, labels)``, such as a
             DataLoader. The images have one size and dtype. An item or a batch may also be a dict with one
-            of the keys ``image``, ``images``, ``pixel_values``, ``img`` and one of ``label``, ``labels``,
-            ``target``. N >= 1.
+            of the keys ``image``, ``img``, ``pixel_values``, ``images`` and one of ``label``, ``labels``,
+            ``fine_label``, ``target``. Pillow's images are read as by :func:`open_data`. N >= 1.
         labels: integers ``[N]``, within int64; None if they come with the images.
         grid: the shifts, in pixels.
         return_logits: whether to keep the logits, which ``score_change`` needs: N * n_dy * n_dx * K

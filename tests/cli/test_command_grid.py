@@ -61,7 +61,7 @@ def test_other_shifts_and_the_default_name(small, tmp_path, monkeypatch) -> None
         (["--checkpoint", "/dev/null", "--index", "0"], "cannot read /dev/null: not a file"),
         (["--checkpoint", "/", "--index", "0"], "cannot read /: not a file"),
         (["--checkpoint", "", "--index", "0"], "argument --checkpoint: got '', expected a path"),
-        (["--checkpoint", "empty.pt", "--index", "0"], "empty.pt: damaged, of another version, or another kind of file"),
+        (["--checkpoint", "empty.pt", "--index", "0"], "empty.pt: damaged, of another version,"),
         (["--checkpoint", "damaged.pt", "--index", "0"], "damaged.pt: damaged, of another version,"),
         (["--checkpoint", "code.pt", "--index", "0"], "torch.load(..., weights_only=True) refuses"),
         (["--checkpoint", "other.pt", "--index", "0"], "model: got 'lenet6', expected 'lenet5' or"),

@@ -92,10 +92,10 @@ def fails(i: int) -> Any:
             lambda i: RGB[i],
             "Items: item 0: got uint8 [6, 5, 3], expected (image, label), or a dict with",
         ),
-        (lambda i: (RGB[i], i, i), "Items: item 0: got 3 values, expected (image, label)"),
+        (lambda i: (RGB[i], i, i), "Items: item 0: got 3 items, expected (image, label)"),
         (
-            lambda i: {"image": RGB[i], "target": i},
-            "got the keys image, target, expected (image, label)",
+            lambda i: {"image": RGB[i], "truth": i},
+            "item 0: got a dict with the keys image, truth, expected one of label, labels, fine_",
         ),
         (lambda i: (RGB[i], "cat"), "Items: item 0: got the label str, expected an int"),
         (
@@ -205,7 +205,7 @@ def test_saved_data_sets_that_are_refused(stand_in: Any, tmp_path: Path) -> None
     stand_in.load_from_disk = lambda path: Saved(("picture", "label"))
     saved(tmp_path)
     assert message(tmp_path, DataError) == (
-        f"{tmp_path}: got the columns id, picture, label, expected one of image, img, pixel_values"
+        f"{tmp_path}: got the columns id, picture, label, expected one of image, img, pixel_values, images"
     )
 
     def gone(path: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections import UserDict
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorD
 
 from lenetshift.data import pairs
 from lenetshift.data.batches import batches_of
+from lenetshift.data.sources.opening import open_data
 
 IMAGES, LABELS = DIGITS.images[:, None], DIGITS.labels
 COLOURS = torch.randint(0, 256, (3, 9, 12, 3), dtype=torch.uint8)
@@ -66,7 +69,6 @@ def test_datasets_give_what_the_whole_gives(
     dataset: Any, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pairs, "AT_ONCE", at_once)
-    monkeypatch.setattr("lenetshift.data.batches.AT_ONCE", at_once)
     evaluation = evaluate(dataset)
     assert torch.equal(evaluation.predictions, evaluate(DIGITS).predictions)
     assert torch.equal(evaluation.labels, LABELS)
@@ -99,7 +101,7 @@ def test_batches_that_are_dicts(batch: Any, keys: tuple[str, str]) -> None:
     assert torch.equal(evaluate(loader).labels, LABELS)
 
 
-IMAGE, PALETTE = IMAGES[0], Image.fromarray(IMAGES[0, 0].numpy()).convert("P")
+IMAGE, FLOATING = IMAGES[0], Image.new("F", (28, 28))
 NHWC = torch.zeros(2, 28, 28, 1)
 
 
@@ -108,10 +110,7 @@ NHWC = torch.zeros(2, 28, 28, 1)
     [
         (Items(lambda i: IMAGE), "item 0: got uint8 [1, 28, 28], expected a pair (image, label)"),
         (Items(lambda i: (IMAGE, 0) if i < 9 else IMAGE), "item 9: got uint8 [1, 28, 28], exp"),
-        (
-            Items(lambda i: (PALETTE, 0)),
-            "item 0: image: got a picture in mode P, expected mode L o",
-        ),
+        (Items(lambda i: (FLOATING, 0)), "item 0: image: got floating pixels (mode F), expected"),
         (Items(lambda i: (IMAGE[:, i:], 0)), "item 1: image: got uint8 [1, 27, 28], expected uint"),
         (Items(lambda i: ("a.png", 0)), "item 0: image: got str, expected a tensor, an array or a"),
         (Items(lambda i: (IMAGE, 0.5)), "item 0: label: got float, expected an integer"),
@@ -123,7 +122,7 @@ NHWC = torch.zeros(2, 28, 28, 1)
         (Items(lambda i: (IMAGE, 0), 0), "images: got an iterable of 0 batches without images"),
         (
             [{"image": IMAGES, "img": IMAGES, "label": LABELS}],
-            "batch 1: got a dict with the keys image, img, label, expected one of image, images, pix",
+            "batch 1: got a dict with the keys image, img, label, expected one of image, img, pixel",
         ),
         (
             [{"image": IMAGES}],
@@ -174,6 +173,71 @@ def test_bad_datasets_and_batches(images: Any, complaint: str) -> None:
 def test_the_grid_in_place_of_labels(images: Any, complaint: str) -> None:
     with refused(complaint):
         evaluate(images, GRID)
+
+
+def turned() -> Image.Image:
+    """A picture with the EXIF orientation 6."""
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(COLOURS[0].numpy()).save(file, "PNG", exif=exif)
+    return Image.open(file)
+
+
+WITH_ALPHA = torch.cat([COLOURS[0], torch.full((9, 12, 1), 128, dtype=torch.uint8)], 2).numpy()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        turned(),
+        Image.fromarray(COLOURS[0].numpy()).convert("P"),
+        Image.fromarray(WITH_ALPHA),
+        WITH_ALPHA,
+        COLOURS[0].numpy(),
+        COLOURS[0],
+        COLOURS[0].permute(2, 0, 1),
+    ],
+)
+@pytest.mark.parametrize(
+    ("image_key", "label_key"), [("img", "fine_label"), ("images", "target"), (None, None)]
+)
+def test_both_readers_see_the_same_pixels(image: Any, image_key: Any, label_key: Any) -> None:
+    item = (image, 7) if image_key is None else {image_key: image, label_key: 7, "coarse_label": 1}
+    if image is COLOURS[0]:
+        item = (image.numpy(), 7)  # open_data takes the channels of a tensor first if it can
+    ((ours, labels),) = batches_of(Items(lambda i: item, 2), None)[0]
+    ((theirs, same),) = open_data(Items(lambda i: item, 2))
+    assert torch.equal(ours, theirs)
+    assert labels.tolist() == same.tolist() == [7, 7]
+
+
+def test_a_dict_of_splits_is_refused() -> None:
+    class DatasetDict(dict[str, Any]):
+        column_names = MappingProxyType({"train": ["image"], "test": ["image"]})
+
+    splits = DatasetDict(train=Rows(), test=Rows())
+    said = "got DatasetDict with the splits train, test, expected one of its splits"
+    with refused(f"images: {said}"):
+        evaluate(splits)
+    with refused(f"where: {said}"):
+        open_data(splits)
+
+
+def test_a_batch_of_large_images_has_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def item(i: int) -> tuple[Tensor, int]:
+        read.append(i)
+        return IMAGES[i], int(LABELS[i])
+
+    for n_bytes, n in ((1, 1), (2000, 2), (3 * 784, 3), (1 << 20, 50)):
+        read.clear()
+        monkeypatch.setattr(pairs, "BATCH_BYTES", n_bytes)
+        batches, n_batches, _ = batches_of(Items(item), None)
+        sizes = [len(images) for images, _ in batches]
+        assert (max(sizes), len(sizes)) == (n, n_batches)
+        assert read == list(range(50))
 
 
 def test_an_error_of_the_dataset_itself_is_left_alone() -> None:

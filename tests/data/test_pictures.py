@@ -10,7 +10,7 @@ import torch
 from image_files import pixels
 from PIL import Image
 
-from lenetshift.data.sources.pictures import as_picture
+from lenetshift.data.pictures import as_picture
 
 GREY, RGB = pixels(1, 4, 5)[0], pixels(1, 4, 5, 3)[0]
 ALPHA = pixels(1, 4, 5, seed=2)[0]

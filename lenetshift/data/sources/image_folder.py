@@ -12,8 +12,8 @@ from PIL import Image
 
 from ...checks.errors import DataError
 from ...checks.text import in_a_line
-from .pictures import GREY_MODES, as_picture
-from .source import Look, Picture, Source
+from ..pictures import GREY_MODES, Picture, as_picture
+from .source import Look, Source
 
 SUFFIXES = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ...checks.arrays import as_array
 from ...checks.describe import describe, describe_array
-from ...checks.errors import DataError
+from ...checks.errors import ArgumentError, DataError
 from ...checks.numbers import is_int
 from ...checks.text import in_a_line
-from .pictures import as_picture
-from .source import Picture, Source
+from ..pairs import IMAGE_KEYS, LABEL_KEYS, check_no_splits, pair_of
+from ..pictures import Picture, as_picture
+from .source import Source
 
-_IMAGE, _LABEL = (
-    ("image", "img", "pixel_values"),
-    ("label", "labels", "fine_label"),
-)
-"""Keys of an item, and columns, in the order in which they are looked for."""
+_PAIR = "(image, label), or a dict with an image and a label"
 
 _SPLITS = ("test", "validation")
 
@@ -34,7 +31,9 @@ def of_items(data: Any, what: str) -> Source:
 
     Raises:
         DataError: it has no length, or no items.
+        ArgumentError: it is a dict of data sets.
     """
+    check_no_splits(data, "where")
     try:
         n = len(data)
     except Exception as error:
@@ -50,7 +49,10 @@ def of_items(data: Any, what: str) -> Source:
             got = data[i]
         except (Exception, SystemExit) as error:
             raise DataError(f"{name}: {in_a_line(error)}") from error
-        image, label = _pair(name, got)
+        try:
+            image, label = pair_of(got, name, _PAIR)
+        except ArgumentError as error:
+            raise DataError(str(error)) from error
         try:
             return as_picture(image), _as_label(label)
         except Exception as error:  # an image that is read late may raise anything
@@ -78,7 +80,7 @@ def find_saved_dataset(path: Path) -> Source | None:
         ) from error
     try:
         data = datasets.load_from_disk(str(path))
-        columns = [_column(path, data.column_names, names) for names in (_IMAGE, _LABEL)]
+        columns = [_column(path, data.column_names, names) for names in (IMAGE_KEYS, LABEL_KEYS)]
         classes = _class_names(getattr(data.features[columns[1]], "names", None))
         source = of_items(data.select_columns(columns), f"data set of Hugging Face, {path.name}")
     except DataError:
@@ -108,23 +110,6 @@ def _column(path: Path, columns: Sequence[str], names: tuple[str, ...]) -> str:
             return name
     raise DataError(
         f"{path}: got the columns {', '.join(columns)}, expected one of {', '.join(names)}"
-    )
-
-
-def _pair(name: str, item: Any) -> tuple[Any, Any]:
-    """The image and the label of an item."""
-    if isinstance(item, Mapping):
-        keys = [[key for key in names if key in item] for names in (_IMAGE, _LABEL)]
-        if all(keys):
-            return item[keys[0][0]], item[keys[1][0]]
-        got = f"the keys {', '.join(map(str, item))}"
-    elif isinstance(item, (tuple, list)) and len(item) == 2:
-        return item[0], item[1]
-    else:
-        got = f"{len(item)} values" if isinstance(item, (tuple, list)) else describe_array(item)
-    raise DataError(
-        f"{name}: got {got}, expected (image, label), or a dict with one of {', '.join(_IMAGE)} and one of "
-        f"{', '.join(_LABEL)}"
     )
 
 

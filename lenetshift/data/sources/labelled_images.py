@@ -18,7 +18,9 @@ from ...checks.images import check_crop
 from ...checks.shifts import check_grid_fits, first_seen
 from ...shifts import ShiftGrid
 from ..memory import trim_if_grown
-from .source import Look, Picture, Source
+from ..pairs import n_at_once
+from ..pictures import Picture
+from .source import Look, Source
 
 _BATCH_BYTES = 4 << 20
 """The most bytes of a batch with more than one image."""
@@ -122,7 +124,7 @@ class LabelledImages:
     def n_at_once(self) -> int:
         """Images in a batch; the last may have fewer."""
         channels, height, width = self.shape
-        return max(1, min(_MOST_IN_A_BATCH, _BATCH_BYTES // (channels * height * width)))
+        return n_at_once(channels * height * width, _MOST_IN_A_BATCH, _BATCH_BYTES)
 
     def __len__(self) -> int:
         """The number of batches."""

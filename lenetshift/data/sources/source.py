@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...checks.errors import DataError
-
-Picture = Image.Image
-"""A picture of mode L, grey, or RGB: 8 bits for each channel."""
+from ..pictures import Picture
 
 
 class Look(NamedTuple):

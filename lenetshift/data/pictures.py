@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ...checks.arrays import as_array
-from ...checks.describe import describe_array
-from .source import Picture
+from ..checks.arrays import as_array
+from ..checks.describe import describe_array
+
+Picture = Image.Image
+"""A picture of mode L, grey, or RGB: 8 bits for each channel."""
 
 GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's modes of pictures with one channel, besides transparency."""
