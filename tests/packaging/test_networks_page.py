@@ -65,7 +65,10 @@ def test_a_list_is_measured_and_rows_are_kept(networks: ModuleType, tmp_path, ca
     assert failure["method"] == "failed"
     assert "- Methods: 1 shared, 1 failed.\n" in page
     assert "broken (nan)" in page.split("- Slower than 0.97")[1].split("\n")[0]
-    assert "| small | 12 | shared | all 16 windows of a 15 x 15 canvas at once | " in page
+    assert (
+        "| small | 12 | shared | all 16 windows of a 15 x 15 canvas at once; 1 BatchNorm folded | "
+        in page
+    )
     assert capsys.readouterr().out.count("of 2, ") == 2
     assert run(networks, out, "--keep") == page
     assert not capsys.readouterr().out  # nothing was measured
