@@ -95,9 +95,11 @@ def failures(limits: list[Limit], evaluation: Evaluation) -> list[str]:
     return lines
 
 
-def _per_cent(fraction: float, other: float = math.nan) -> str:
+def _per_cent(fraction: float, other: float | None = None) -> str:
     """Per cent, with as many decimals as it takes to see that it is not the other number."""
-    for n_decimals in range(1, 10):
-        if round(100 * fraction, n_decimals) != round(100 * other, n_decimals):
-            return f"{round(100 * fraction, n_decimals):.10g} %"
-    return f"{100 * fraction:.17g} %"
+    if other is not None:
+        for n_decimals in range(1, 10):
+            shown = round(100 * fraction, n_decimals)
+            if shown != round(100 * other, n_decimals):
+                return f"{shown:.10g} %"
+    return f"{100 * fraction:.10g} %"

@@ -75,7 +75,7 @@ def remedies(results: Results, network: str) -> list[str]:
     """The network as it is first, then by the accuracy on moved digits, the highest first."""
     names = {name.split("/")[1] for name in results["runs"] if name.startswith(f"{network}/")}
     moved = {name: mean(results, network, name, "moved_accuracy") for name in names}
-    return sorted(names, key=lambda name: (name != AS_IT_IS, -moved[name]))
+    return sorted(names, key=lambda name: (name != AS_IT_IS, -round(moved[name], 6), name))
 
 
 def values(results: Results, network: str, remedy: str, measure: str) -> list[float]:
