@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ def find_saved_dataset(path: Path) -> Source | None:
     if has_splits:
         path = _test_split(path)
     try:
-        import datasets  # type: ignore[import-untyped]
+        datasets = importlib.import_module("datasets")
     except ImportError as error:
         raise DataError(
             f"{path}: a data set of Hugging Face, which needs a package: pip install datasets"
