@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -288,17 +286,8 @@ def test_evaluations_know_their_images() -> None:
             compare(a, b)
 
 
+@pytest.mark.usefixtures("no_window")
 class TestPlot:
-    @pytest.fixture(autouse=True)
-    def _no_window(self) -> Iterator[None]:
-        backend = matplotlib.get_backend()
-        matplotlib.use("agg")
-        yield
-        from matplotlib import pyplot
-
-        pyplot.close("all")
-        matplotlib.use(backend)
-
     def test_accuracy_difference_map(self) -> None:
         comparison = compare(*WITH_ALL)
         given = Figure().subplots()

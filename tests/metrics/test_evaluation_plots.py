@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -16,17 +14,8 @@ from lenetshift import ShiftGrid, evaluate_shifts
 from lenetshift.figures.moved_image import plot_answers
 
 
+@pytest.mark.usefixtures("no_window")
 class TestPlots:
-    @pytest.fixture(autouse=True)
-    def _no_window(self) -> Iterator[None]:
-        backend = matplotlib.get_backend()
-        matplotlib.use("agg")
-        yield
-        from matplotlib import pyplot
-
-        pyplot.close("all")
-        matplotlib.use(backend)
-
     def test_accuracy_map(self) -> None:
         grid = ShiftGrid(range(-6, 7, 3), range(-2, 3, 2))
         evaluation = evaluate_shifts(network(), DIGITS, grid=grid)

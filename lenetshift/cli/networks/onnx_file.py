@@ -29,7 +29,7 @@ class OnnxNetwork(nn.Module):
         dtype: NumPy's, of its input.
 
     Attributes:
-        sha256: of the file, by which kept answers are recognized; empty if there is no file.
+        sha256: of the file, by which kept answers are recognized; empty if the network has no file.
     """
 
     not_in_fingerprint = ("session",)

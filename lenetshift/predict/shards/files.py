@@ -84,7 +84,7 @@ def write_shard(folder: Path, shard: Shard, settings: Mapping[str, Any], answers
 def read_shard(
     folder: Path, shard: Shard, settings: Mapping[str, Any], shape: tuple[int, int]
 ) -> Answered | None:
-    """A shard's answers, ``shape`` being that of the grid; None if there is no file.
+    """The answers to a shard, where ``shape`` is that of the grid; None if its file does not exist.
 
     Raises:
         Damaged: the file is damaged.
