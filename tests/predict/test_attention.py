@@ -48,6 +48,24 @@ def attended(x: Tensor, **settings: Any) -> Tensor:
 
 
 MASK = torch.randn(4, 4, generator=torch.Generator().manual_seed(1))
+
+
+def mask_like(x: Tensor) -> Tensor:
+    """A mask ``[4, 4]`` that is written in place, in the dtype of ``x``."""
+    mask = x.new_zeros((4, 4))
+    for k in range(3):
+        mask[k, k + 1 :] = -1 - k
+    return mask.masked_fill(mask == -2, -9.0)
+
+
+def constant_like(x: Tensor) -> Tensor:
+    """Rows ``[4, 8]`` from constants in the dtype of ``x``; the first size is no batch size."""
+    filled = x.new_empty((4, 8))
+    filled[:2] = x.new_full((8,), 0.25)
+    filled[2:].fill_(0.5)
+    return filled.mul_(x.new_ones(4, 1))
+
+
 NETWORKS: dict[str, tuple[Callable[[Any, Tensor], Tensor], Callable[[], dict[str, nn.Module]]]] = {
     "encoder": (lambda n, x: n.layers["e"](x), lambda: {"e": encoder(batch_first=True)}),
     "norm first": (
@@ -65,6 +83,8 @@ NETWORKS: dict[str, tuple[Callable[[Any, Tensor], Tensor], Callable[[], dict[str
     "attention": (lambda n, x: attended(x), dict),
     "masked": (lambda n, x: attended(x, attn_mask=MASK), dict),
     "causal, scaled": (lambda n, x: attended(x, is_causal=True, scale=0.7), dict),
+    "a mask like x": (lambda n, x: attended(x, attn_mask=mask_like(x)), dict),
+    "constants like x": (lambda n, x: constant_like(x) * 2 + x + x.new_ones(8), dict),
     "dropout of nothing": (lambda n, x: torch.native_dropout(x, 0.0, True)[0], dict),
     "dropout in eval mode": (lambda n, x: torch.native_dropout(x, 0.4, False)[0], dict),
     "RReLU": (lambda n, x: n.layers["r"](x), lambda: {"r": nn.RReLU(0.1, 0.5)}),

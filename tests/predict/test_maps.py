@@ -139,6 +139,7 @@ ENSEMBLES: dict[str, Callable[[list[Tensor]], Tensor]] = {
     "median": lambda out: torch.stack(out).median(dim=0, keepdim=True).values[0],
     "first": lambda out: torch.stack(out)[0],
     "separated": lambda out: torch.stack(out).exp().unbind()[1],
+    "times ones": lambda out: (torch.stack(out) @ out[0].new_full((3, 3), 0.5)).mean(0),
     "stacked twice": lambda out: torch.stack([torch.stack(out).mean(0), out[0]]).sum(0),
 }
 
@@ -171,7 +172,7 @@ MIXED: dict[str, Callable[[list[Tensor]], Tensor]] = {
     "cumulative": lambda out: torch.stack(out).cumsum(1).mean(0),
     "reshaped": lambda out: torch.stack(out).reshape(-1, 2, 3).mean(1),
     "images in the place of models": lambda out: out[0] + torch.stack(out).amax(1)[:1],
-    "multiplied": lambda out: torch.stack(out) @ torch.ones(3, 3) @ out[0].new_ones(3, 3),
+    "multiplied": lambda out: torch.stack(out) @ (out[0].t() @ out[1]),
     "one image": lambda out: torch.stack(out)[:, :1].mean(0) + out[0],
     "joined": lambda out: torch.cat([torch.stack(out), torch.stack(out)], 1).mean(0)[: len(out[0])],
 }

@@ -57,6 +57,8 @@ class Node:
         varies: whether its result depends on the pixels.
         name: what reasons call it.
         clamp: the bounds that its result is clamped to; None if it is not.
+        scale: in a graph in float64 a convolution's factor for each output, by which its weight is multiplied
+            when it is used; None if there is none.
         faster: a function to be run in place of ``op``, whose first argument is ``kept``; None if there is
             none.
         kept: what functions keep between passes, such as a weight in another layout.
@@ -71,6 +73,7 @@ class Node:
     varies: bool
     name: str
     clamp: tuple[float, float] | None = None
+    scale: Tensor | None = None
     faster: Callable[..., Any] | None = None
     kept: dict[str, Any] = field(default_factory=dict, init=False)
 
@@ -148,6 +151,9 @@ class Graph:
         self, node: Node, results: dict[int, Any], batch: int
     ) -> tuple[Any, dict[str, Any]]:
         """An operation's arguments for a batch of that size."""
+        if node.scale is not None:
+            weight = node.args[1] * node.scale[:, None, None, None]
+            node = replace(node, args=(node.args[0], weight, *node.args[2:]))
         return arguments(node, results, batch, _in_float64 if self.wide else None)
 
     def operation(self, node: Node) -> Callable[..., Any]:

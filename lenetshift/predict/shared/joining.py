@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .by_image import check_by_image
@@ -32,6 +33,16 @@ from .graph import (
     values_in,
 )
 from .image_dims import FIRST, Given
+
+ATEN = torch.ops.aten
+
+FACTORIES = {
+    "new_zeros": ATEN.zeros.default,
+    "new_empty": ATEN.zeros.default,
+    "new_ones": ATEN.ones.default,
+    "new_full": ATEN.full.default,
+}
+"""Operations of a tensor that only gives its dtype and device -> those that are told them."""
 
 
 def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
@@ -55,7 +66,8 @@ def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
             f"{differs} three images than for two",
             by_image=True,
         )
-        node = replace(a, args=args, kwargs=kwargs)
+        node = _without_tensor(replace(a, args=args, kwargs=kwargs))
+        node = _with_pixels(node, nodes, two.nodes)
         sizes = any(isinstance(leaf, PerImage) for leaf in leaves((args, kwargs)))
         given = {
             value: Given(_shape(nodes, value), images[value.node])
@@ -68,6 +80,25 @@ def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:
     if images.get(two.output.node, FIRST) != FIRST:
         raise NotShared("its output is not a tensor with a row for each image")
     return _folded(nodes, two.output)
+
+
+def _without_tensor(node: Node) -> Node:
+    """A constant of one size as the result of an operation that takes no tensor; any other node as it is."""
+    follows = any(isinstance(leaf, PerImage) for leaf in leaves((node.args, node.kwargs)))
+    if follows or node.kind not in FACTORIES:
+        return node
+    return replace(node, op=FACTORIES[node.kind], args=node.args[1:])
+
+
+def _with_pixels(node: Node, nodes: Sequence[Node], recorded: Sequence[Node]) -> Node:
+    """The node, whose arguments may depend on the pixels in the recording and no longer do."""
+    used = list(values_in(node))
+    varying = [v for v in used if v == IMAGES or nodes[v.node].varies]
+    taped = [v for v in used if v == IMAGES or recorded[v.node].varies]
+    given = node.given
+    if varying != taped:
+        given = _shape(nodes, varying[0]) if varying else ()
+    return replace(node, varies=bool(varying), given=given)
 
 
 def _shape(nodes: Sequence[Node], value: Value) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ...checks.text import in_a_line
+from ...data.memory import trim_if_grown
 from . import whole
 from .call import Call
 from .geometry import Axis, NotShared, TooLarge
@@ -71,6 +72,8 @@ def run_pass(
         results[n] = _result(graph, node, results, images, held)
         if measured:
             held.add(results[n])
+        if graph.wide:  # after large temporary copies of weights
+            trim_if_grown()
         for used in graph.last_use.get(n, ()):
             if measured and used != IMAGES.node:
                 held.remove(results[used])

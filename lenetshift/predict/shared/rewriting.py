@@ -101,20 +101,22 @@ def _normalized(convolution: Node, norm: Node, wide: bool) -> Node | None:
         return None
     if weight.dtype not in ROUNDED_ONCE or not isinstance(bias, (Tensor, type(None))):
         return None
-    if wide:
-        weight = weight.double()
-    factor, offset, mean, variance = (None if c is None else c.to(weight.dtype) for c in constants)
+    dtype = torch.float64 if wide else weight.dtype
+    factor, offset, mean, variance = (None if c is None else c.to(dtype) for c in constants)
     if mean is None or variance is None:
         return None
     eps = call["eps"] if "eps" in call else call["epsilon"]  # of cuDNN and MIOpen
     scale = (variance + eps).rsqrt() * (1 if factor is None else factor)
-    start = -mean if bias is None else bias.to(weight.dtype) - mean
+    start = -mean if bias is None else bias.to(dtype) - mean
     shift = start * scale + (0 if offset is None else offset)
-    weight = weight * scale[:, None, None, None]
-    if not (weight.isfinite().all() and shift.isfinite().all()):
+    if wide:  # multiplied when it is used, so that no second copy of all weights is kept
+        scale = scale if convolution.scale is None else convolution.scale * scale
+    else:
+        weight, scale = _as_read(weight * scale[:, None, None, None], convolution.args[8]), None
+    if not all(t.isfinite().all() for t in (weight, shift, scale) if t is not None):
         return None
-    args = (convolution.args[0], _as_read(weight, convolution.args[8]), shift)
-    return replace(convolution, args=(*args, *convolution.args[3:]))
+    args = (convolution.args[0], weight, shift, *convolution.args[3:])
+    return replace(convolution, args=args, scale=scale)
 
 
 def _clamp_of(node: Node) -> Clamp | None:
