@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .graph import TWO, Graph
+from .graph import TWO, Graph, leaves
 from .weights import by_channel_last, kept_in
 
 CONVOLUTIONS = ("convolution", "_convolution")
@@ -27,6 +27,10 @@ MOST_AT_ONCE = 16
 
 CACHED_VALUES = 4 << 20
 """Numbers of a map that stays in a processor's cache."""
+
+MANY_WEIGHTS = 16 << 20
+"""Weights of a network that takes the least batch: more are read from memory for each batch, which costs
+less the larger it is."""
 
 FEW_PLACES = 400
 """Rows times columns of a result: up to this number the indirect op is faster for larger kernels, too."""
@@ -95,11 +99,17 @@ def batch_size_for(graph: Graph, least: int) -> int:
         graph: the network.
         least: the batch for networks with large maps. Others take twice, four times, ... as many, as long as
             the largest map of a convolution then stays in a processor's cache: a larger batch reads the
-            weights less often. A network whose only convolution cuts out patches has large maps elsewhere.
+            weights less often. A network whose only convolution cuts out patches has large maps elsewhere;
+            the more weights it has, the more patterns it takes.
     """
     maps = [node for node in graph.nodes if node.kind in CONVOLUTIONS and node.varies]
     if len(maps) < 2:
-        return least
+        given = (leaf for node in graph.nodes for leaf in leaves((node.args, node.kwargs)))
+        n_weights = sum(leaf.numel() for leaf in given if isinstance(leaf, Tensor))
+        size = least
+        while n_weights * least > MANY_WEIGHTS * size and 2 * size <= MOST_AT_ONCE:
+            size *= 2
+        return size
     largest, size = max(math.prod(node.shape) // TWO for node in maps), least
     while 2 * size <= MOST_AT_ONCE and 2 * size * largest <= CACHED_VALUES:
         size *= 2
