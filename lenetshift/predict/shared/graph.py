@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...data.memory import trim_if_grown
+
 TWO, THREE = 2, 3
 """The sizes of the batches that are recorded."""
 
@@ -144,6 +146,8 @@ class Graph:
                 results[n] = results[n].clamp_(*node.clamp)
             for used in self.last_use.get(n, ()):
                 del results[used]
+            if self.wide:  # after large temporary copies of weights
+                trim_if_grown()
         output: Tensor = picked(results, self.output)
         return output
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ...checks.text import in_a_line
-from ...data.memory import trim_if_grown
+from ...data.memory import MOST_GROWTH, trim_if_grown
 from . import whole
 from .call import Call
 from .geometry import Axis, NotShared, TooLarge
@@ -27,6 +27,10 @@ from .maps import Flat, Map, Tally, Unshared, windows
 from .places import TakenApart
 from .rewriting import is_convolution
 from .rules import RULES
+
+LARGE_BYTES = 256 << 10
+"""Bytes of canvases whose maps may leave so much freed memory behind that a pass does not wait for its end
+to give it back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +72,15 @@ def run_pass(
     results: dict[int, Any] = {IMAGES.node: images}
     held = _Held()
     measured = most_bytes < math.inf
+    growth = MOST_GROWTH if measured or graph.wide else 0  # until the heap is trimmed, in the pass
+    if not growth and canvases.nbytes >= LARGE_BYTES:
+        growth = 2 * MOST_GROWTH
     for n, node in enumerate(graph.nodes):
         results[n] = _result(graph, node, results, images, held)
         if measured:
             held.add(results[n])
-        if graph.wide:  # after large temporary copies of weights
-            trim_if_grown()
+        if growth:
+            trim_if_grown(growth)
         for used in graph.last_use.get(n, ()):
             if measured and used != IMAGES.node:
                 held.remove(results[used])
