@@ -182,7 +182,8 @@ def _run(args: argparse.Namespace) -> int:
         images = images.to(device)
     with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
         model = model.to(device)
-    with of_a_person(f"argument --model: {name} fails"), naming_options(), lost_in_a_line():
+    on = "" if args.data else " on MNIST's images, [1, 28, 28] (others with --data)"
+    with of_a_person(f"argument --model: {name} fails{on}"), naming_options(), lost_in_a_line():
         evaluation = evaluate_shifts(
             model, images, labels, grid, method=args.method, fill=fill,
             crop=None if args.crop is None else tuple(args.crop), transform=transform,

@@ -9,7 +9,6 @@ import importlib.util
 import os
 import re
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -63,10 +62,11 @@ def make_dataset(asked: DatasetName) -> Any:
         UsageError: something is wrong with the file, the package or the name, or the code raises: one line.
     """
     from .networks.own_code import of_a_person
+    from .networks.python_code import executed
 
     if asked.file:
         option = f"argument --data: {asked.file}"
-        found, name = _executed(option, Path(asked.file)), asked.name
+        found, name = executed(option, asked.file, "data_of"), asked.name
     else:
         option = "argument --data"
         found, name = _imported(asked.name)
@@ -99,23 +99,6 @@ def _argument(text: str) -> tuple[str, Any]:
         return unquote(key), ast.literal_eval(value)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return unquote(key), value
-
-
-def _executed(option: str, file: Path) -> ModuleType:
-    """A Python file as a module, with its folder first on ``sys.path``."""
-    from .networks.own_code import of_a_person
-
-    if not file.is_file():
-        raise UsageError(f"{option}: no such file")
-    spec = importlib.util.spec_from_file_location(f"data_of_{file.stem}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(file.resolve().parent))
-    with of_a_person(f"{option}: raises on import"):
-        spec.loader.exec_module(module)
-    return module
 
 
 def _imported(dotted: str) -> tuple[ModuleType, str]:

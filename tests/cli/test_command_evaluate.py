@@ -369,6 +369,18 @@ def test_in_a_process_the_json_alone_is_on_standard_output(folder, small) -> Non
     assert np.shape(json.loads(done.stdout)["accuracy_map"]) == (5, 11)
 
 
+def test_a_network_for_colour_learns_that_the_images_are_mnists(folder) -> None:
+    code = (
+        "from torch import nn\ndef net(): return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())\n"
+    )
+    (folder / "colour.py").write_text(code)
+    done = python("-m", "lenetshift", "evaluate", "--model", "colour.py:net", cwd=folder)
+    assert done.returncode == 2
+    start = "--model: net fails on MNIST's images, [1, 28, 28] (others with --data): RuntimeError"
+    assert start in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 OWN_WITH_OPS = """
 import lenetshift, torch
 assert torch.ops.lenetshift.c3_conv and callable(lenetshift.train)

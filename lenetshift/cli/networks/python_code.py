@@ -41,7 +41,7 @@ def load_model(place: str, name: str, arguments: Mapping[str, Any] | None = None
     if is_module and not os.path.exists(place):
         module, failure = _imported(option, place), f"{option}: cannot be imported"
     else:
-        module, failure = _executed(option, place), f"{option}: raises on import"
+        module, failure = executed(option, place, "model_of"), f"{option}: raises on import"
     first, *_ = name.split(".")
     with of_a_person(failure):
         is_there = hasattr(module, first)
@@ -80,9 +80,18 @@ def how(arguments: Mapping[str, Any]) -> str:
     return f"with {json.dumps(arguments)}" if arguments else "without arguments"
 
 
-def _executed(option: str, file: str) -> ModuleType:
-    """A Python file as a module like any other: pickle, dataclasses and inspect look up classes by its
-    name."""
+def executed(option: str, file: str, kind: str) -> ModuleType:
+    """A Python file as a module like any other, with its folder first on ``sys.path``: pickle, dataclasses
+    and inspect look up classes by its name.
+
+    Args:
+        option: what the line of an error begins with.
+        file: a path.
+        kind: what the module's name begins with; the file's follows.
+
+    Raises:
+        UsageError: the file cannot be read, or raises.
+    """
     path = Path(file)
     source = contents(option, path)
     try:
@@ -92,7 +101,7 @@ def _executed(option: str, file: str) -> ModuleType:
         raise UsageError(f"{option}: {line}{error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:  # a null byte, nested too deep
         raise UsageError(f"{option}: {in_a_line(error)}") from error
-    spec = importlib.util.spec_from_loader(f"model_of_{path.stem}", loader=None, origin=file)
+    spec = importlib.util.spec_from_loader(f"{kind}_{path.stem}", loader=None, origin=file)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     module.__file__ = file
