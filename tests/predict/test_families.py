@@ -230,7 +230,7 @@ def test_the_method_that_auto_takes(make: Callable[[], nn.Module], method: str) 
 
 def test_groups_without_a_kernel_are_shared_only_if_that_saves_much() -> None:
     model, few = made(aggregated), ShiftGrid(range(2), range(1))
-    assert ShiftEvaluator(model, GRID).answer(IMAGES).method == "shared"
+    assert ShiftEvaluator(model, ShiftGrid()).answer(IMAGES).method == "shared"
     answers = ShiftEvaluator(model, few).answer(IMAGES)
     slower = "its convolutions would be slower if the shifts shared them"
     assert answers.reason == f"rewritten: {slower}; 4 BatchNorms folded, channels last"

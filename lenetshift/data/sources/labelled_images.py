@@ -155,7 +155,7 @@ class LabelledImages:
         return as_tensor(chosen), torch.tensor(truth, dtype=torch.int64)
 
     def _batch(self, places: range) -> tuple[Tensor, Tensor]:
-        trim_if_grown(_BATCH_BYTES)
+        trim_if_grown(_BATCH_BYTES, always=True)
         images = np.empty((len(places), *self.shape), np.uint8)
         labels = []
         for row, k in enumerate(places):

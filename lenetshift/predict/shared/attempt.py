@@ -24,8 +24,8 @@ LEAST_IMAGES = 2
 """Tried at once: a single image would not show how the images of a batch affect each other."""
 
 LEAST_SAVING = 1.1
-"""How many times fewer multiplications a network must need if its features are shared only up to a layer:
-after it all windows of an image go on at once, which is slower than in small batches."""
+"""How many times fewer multiplications a network must need if its features are shared: all windows of an
+image go through it at once, which is slower than in small batches."""
 
 MODEL_PREFIX = "model."
 """The beginning of the modules' names in a network that transforms its input first."""
@@ -172,9 +172,10 @@ def _three_patterns(frame: Frame, images: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 def _check_saving(shared: SharedModel) -> None:
     tried = shared.tried
-    if tried.end and tried.products < tried.plain_products < LEAST_SAVING * tried.products:
+    if tried.products < tried.plain_products < LEAST_SAVING * tried.products:
         part = 1 - tried.products / tried.plain_products
-        raise NotShared(f"sharing saves {part:.1%} of its multiplications, as far as {tried.end}")
+        far = f", as far as {tried.end}" if tried.end else ""
+        raise NotShared(f"sharing saves {part:.1%} of its multiplications{far}")
     if tried.products >= tried.plain_products:
         slower = "its convolutions would be slower if the shifts shared them"
         nothing = "its convolutions have nothing that the shifts could share"

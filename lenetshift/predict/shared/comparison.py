@@ -71,13 +71,13 @@ def compare(
     try:
         exact = torch.cat([wide.run(part.double()) for part in patterns[few].split(AT_ONCE)])
         rounded = replace(frame, fill=_as_filled(frame.fill, images.dtype))
-        trim_if_grown()
+        trim_if_grown(always=True)
         wide_logits = logits_of(wide, rounded, images[:FEW].double(), chosen[few])
     except NotShared:
         raise
     except Exception as error:
         raise NotShared(f"it cannot be checked in float64 ({type(error).__name__})") from error
-    trim_if_grown()
+    trim_if_grown(always=True)
     _check_logits(what, frame, wide_logits, exact, chosen[few], NO_FAULT)
     logits, relative = logits_of(graph, frame, images, chosen), graph.rounding(expected.dtype)
     _check_logits(what, frame, logits, expected, chosen, relative)

@@ -147,7 +147,7 @@ class Graph:
             for used in self.last_use.get(n, ()):
                 del results[used]
             if self.wide:  # after large temporary copies of weights
-                trim_if_grown()
+                trim_if_grown(always=True)
         output: Tensor = picked(results, self.output)
         return output
 

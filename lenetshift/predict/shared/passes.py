@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ...checks.text import in_a_line
-from ...data.memory import MOST_GROWTH, trim_if_grown
+from ...data.memory import trim_if_grown
 from . import whole
 from .call import Call
 from .geometry import Axis, NotShared, TooLarge
@@ -72,15 +72,13 @@ def run_pass(
     results: dict[int, Any] = {IMAGES.node: images}
     held = _Held()
     measured = most_bytes < math.inf
-    growth = MOST_GROWTH if measured or graph.wide else 0  # until the heap is trimmed, in the pass
-    if not growth and canvases.nbytes >= LARGE_BYTES:
-        growth = 2 * MOST_GROWTH
+    once = measured or graph.wide  # passes that try the network
     for n, node in enumerate(graph.nodes):
         results[n] = _result(graph, node, results, images, held)
         if measured:
             held.add(results[n])
-        if growth:
-            trim_if_grown(growth)
+        if once or canvases.nbytes >= LARGE_BYTES:
+            trim_if_grown(always=once)
         for used in graph.last_use.get(n, ()):
             if measured and used != IMAGES.node:
                 held.remove(results[used])
