@@ -23,7 +23,7 @@ Answering = TypeVar("Answering", bound=Callable[[Tensor], Tensor])
 LEAST_IMAGES = 2
 """Tried at once: a single image would not show how the images of a batch affect each other."""
 
-LEAST_SAVING = 1.1
+LEAST_SAVING = 1.15
 """How many times fewer multiplications a network must need if its features are shared: all windows of an
 image go through it at once, which is slower than in small batches."""
 

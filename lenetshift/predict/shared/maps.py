@@ -46,7 +46,7 @@ class Tally:
 
     Attributes:
         most_bytes: the most memory that its values may take at once.
-        products: multiply-adds of the convolutions, on canvases and, after sharing ends, on windows. Those
+        products: multiply-adds, on canvases and, after sharing ends, on windows. Those
             without a kernel count :data:`WITHOUT_KERNEL` times.
         plain_products: those of the same windows, one by one.
         end: the first operation that runs on each window by itself because it cannot be shared, and why;

@@ -41,7 +41,7 @@ class SharedAnswers:
 
     Attributes:
         logits: ``[n, n_dy, n_dx, K]``, in the order of the grid.
-        products: multiply-adds of the convolutions, shared or not.
+        products: multiply-adds, shared or not.
         plain_products: those of the same patterns one by one.
         end: where sharing ends before the network's end, and why; empty if it does not.
     """

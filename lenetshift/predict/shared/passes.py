@@ -25,8 +25,22 @@ from .graph import (
 )
 from .maps import Flat, Map, Tally, Unshared, windows
 from .places import TakenApart
-from .rewriting import is_convolution
 from .rules import RULES
+
+PRODUCTS = {
+    *(
+        "convolution",
+        "_convolution",
+        "lenetshift::c3_conv",
+        "linear",
+        "mm",
+        "addmm",
+        "bmm",
+        "baddbmm",
+    ),
+    "scaled_dot_product_attention",
+}
+"""Operations whose :attr:`~.graph.Node.length` counts multiply-adds."""
 
 LARGE_BYTES = 256 << 10
 """Bytes of canvases whose maps may leave so much freed memory behind that a pass does not wait for its end
@@ -39,7 +53,7 @@ class Pass:
 
     Attributes:
         logits: ``[N, n_y, n_x, K]``, in the order of the windows on the canvas.
-        products: multiply-adds of the convolutions, on the canvases and, after sharing ends, on windows.
+        products: multiply-adds, on the canvases and, after sharing ends, on windows.
         plain_products: those of the same windows one by one.
         end: where sharing ends before the network's end, and why; empty if it does not.
         peak_bytes: the most memory that values took at once, if it was bounded; otherwise 0.
@@ -126,8 +140,8 @@ def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held
 
 def _counted(node: Node, result: Any, tally: Tally) -> Any:
     """The result of an operation on windows one by one, after its products are counted."""
-    if node.varies and is_convolution(node) and isinstance(result, Tensor):
-        products = result.numel() * node.args[1][0].numel()
+    if node.varies and node.kind in PRODUCTS and isinstance(result, Tensor):
+        products = result.numel() * node.length
         tally.products += products
         tally.plain_products += products
     return result
