@@ -307,13 +307,17 @@ class Net(torch.nn.Module):
         if stop and self.n > 300:  # of 12 * 15 in the sample and 7 * 15 in each shard
             pathlib.Path(stop).touch()
             time.sleep(600)
+        wait = os.environ.get("WAIT_FOR")
+        while wait and self.n > 200 and not pathlib.Path(wait).exists():
+            time.sleep(0.05)
         return self.linear(x.flatten(1))
 """
 
 
 @pytest.mark.slow
 def test_a_worker_that_dies_loses_nothing(tmp_path, monkeypatch) -> None:
-    """The code of the network goes along. One worker of two hangs in its second shard, and is killed."""
+    """The code of the network goes along. One worker of two hangs in its second shard, and is killed; the
+    other one waits for that in its first, so that it does not do all the work."""
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "dying_net.py").write_text(NET)
     from dying_net import Net
@@ -322,7 +326,7 @@ def test_a_worker_that_dies_loses_nothing(tmp_path, monkeypatch) -> None:
     settings = {"grid": GRID, "method": "plain"}
     with processes(tmp_path) as cluster:
         hanging = cluster.add_worker(STOP_AT=str(stop))
-        cluster.add_worker()
+        cluster.add_worker(WAIT_FOR=str(stop))
         killer = threading.Thread(target=kill_when_there, args=(stop, hanging.pid), daemon=True)
         killer.start()
         there = evaluate_shifts(Net(), DIGITS, **settings, scheduler=cluster.address)
