@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .by_image import check_by_image
@@ -33,16 +32,7 @@ from .graph import (
     values_in,
 )
 from .image_dims import FIRST, Given
-
-ATEN = torch.ops.aten
-
-FACTORIES = {
-    "new_zeros": ATEN.zeros.default,
-    "new_empty": ATEN.zeros.default,
-    "new_ones": ATEN.ones.default,
-    "new_full": ATEN.full.default,
-}
-"""Operations of a tensor that only gives its dtype and device -> those that are told them."""
+from .tape import FACTORIES
 
 
 def joined(two: Recording, other_pixels: Recording, three: Recording) -> Graph:

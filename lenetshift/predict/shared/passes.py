@@ -26,21 +26,7 @@ from .graph import (
 from .maps import Flat, Map, Tally, Unshared, windows
 from .places import TakenApart
 from .rules import RULES
-
-PRODUCTS = {
-    *(
-        "convolution",
-        "_convolution",
-        "lenetshift::c3_conv",
-        "linear",
-        "mm",
-        "addmm",
-        "bmm",
-        "baddbmm",
-    ),
-    "scaled_dot_product_attention",
-}
-"""Operations whose :attr:`~.graph.Node.length` counts multiply-adds."""
+from .tape import REDUCES
 
 LARGE_BYTES = 256 << 10
 """Bytes of canvases whose maps may leave so much freed memory behind that a pass does not wait for its end
@@ -140,7 +126,8 @@ def _result(graph: Graph, node: Node, results: dict[int, Any], images: Map, held
 
 def _counted(node: Node, result: Any, tally: Tally) -> Any:
     """The result of an operation on windows one by one, after its products are counted."""
-    if node.varies and node.kind in PRODUCTS and isinstance(result, Tensor):
+    multiplies = node.length and f"aten::{node.kind}" not in REDUCES
+    if node.varies and multiplies and isinstance(result, Tensor):
         products = result.numel() * node.length
         tally.products += products
         tally.plain_products += products

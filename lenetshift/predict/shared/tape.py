@@ -20,8 +20,13 @@ from .graph import IMAGES, Node, Value, kind_of, leaves, mapped
 
 ATEN = torch.ops.aten
 
-TAKES_DTYPE = {"new_zeros", "new_ones", "new_full", "new_empty"}
-"""Operations that take nothing from a tensor but its dtype and device."""
+FACTORIES = {
+    "new_zeros": ATEN.zeros.default,
+    "new_empty": ATEN.zeros.default,
+    "new_ones": ATEN.ones.default,
+    "new_full": ATEN.full.default,
+}
+"""Operations of a tensor that only gives its dtype and device -> those that are told them."""
 
 RETURNS_NO_PIXELS = {"is_pinned", "is_same_size", "is_set_to", "_has_same_storage_numel"}
 """Operations that return a number, but not one of the pixels."""
@@ -128,7 +133,7 @@ class Tape:
 
     def add(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         """Record an operation without side effects, and trace its results."""
-        if kind_of(func) in TAKES_DTYPE:
+        if kind_of(func) in FACTORIES:
             kwargs = {**kwargs, "dtype": result.dtype, "device": result.device}
         values = self._with_values(args), self._with_values(kwargs)
         traced = [self._trace(tensor) for tensor in tensors((args, kwargs))]
