@@ -82,12 +82,12 @@ def to_dense(weight: Tensor, table: Table, n_inputs: int) -> Tensor:
     """The dense form of a sparse weight, 0 where the table has no connection.
 
     Args:
-        weight: ``[n_connections(table), 5, 5]``, any dtype. Gradients flow through.
+        weight: ``[n_connections(table), k, m]``, any dtype; 5 x 5 in LeNet-5. Gradients flow through.
         table: its connections.
         n_inputs: number of input maps, larger than every index in the table.
 
     Returns:
-        ``[len(table), n_inputs, 5, 5]``, dtype and device of ``weight``.
+        ``[len(table), n_inputs, k, m]``, dtype and device of ``weight``.
 
     Raises:
         ValueError: a malformed table, or a weight or ``n_inputs`` that does not fit it.

@@ -19,11 +19,14 @@ EXECUTORS = ("torch", "openvino", "onnxruntime")
 EXPERIMENTS = (
     "table",
     "convolution",
+    "locality",
+    "kernels",
     "pooling",
     "symmetry",
-    "settings_grid",
+    "settings",
+    "nearest",
     "position_bias",
-    "place_blind",
+    "ladder",
 )
 """Of a study, in its order: each is a module of :mod:`lenetshift.study.experiments`."""
 

@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,18 @@ from ..models.table import ARCHITECTURES, BIAS_RULE, BIASED
 from ..reproduce.defaults import (
     ACTIVATION,
     BATCH_SIZE,
+    CHOSEN,
     EPOCHS,
+    FITTED,
     LEARNING_RATE,
     QUICK_TEST,
     QUICK_TRAIN,
     SEED,
+    SETTINGS,
 )
 from .options import (
     FOLDER,
+    OPTION_OF,
     USUAL_STATUS,
     add_data,
     add_device_and_threads,
@@ -95,24 +100,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how the position-biased model's training images are moved, in pixels "
         f"(default: {' '.join(f'{d}:{dx:+d},{dy}' for d, (dx, dy) in BIAS_RULE.items())})",
     )  # fmt: skip
-    training = parser.add_argument_group("training (the same for all models)")
+    training = parser.add_argument_group(
+        "training (the same for all models, unless --settings report is given)"
+    )
+    training.add_argument(
+        "--settings", choices=SETTINGS, default=SETTINGS[0],
+        help="as the options below say (default), or report: the activation, learning rate, batch size and "
+        f"number of epochs for each model with which a study came nearest to the report's Table 1. {FITTED} "
+        "This takes a minute or two on two cores.",
+    )  # fmt: skip
     training.add_argument(
         "--seed", type=int, default=SEED, metavar="N",
         help="seed of the initial weights and the order of the images",
     )  # fmt: skip
     training.add_argument(
-        "--epochs", type=int, default=EPOCHS, metavar="N", help="passes over the training images"
-    )
-    training.add_argument(
-        "--learning-rate", type=float, default=LEARNING_RATE, metavar="X",
-        help="learning rate of plain stochastic gradient descent",
+        "--epochs", type=int, metavar="N",
+        help=f"passes over the training images (default: {EPOCHS})",
     )  # fmt: skip
     training.add_argument(
-        "--batch-size", type=int, default=BATCH_SIZE, metavar="N", help="images per step"
+        "--learning-rate", type=float, metavar="X",
+        help=f"learning rate of plain stochastic gradient descent (default: {LEARNING_RATE})",
+    )  # fmt: skip
+    training.add_argument(
+        "--batch-size", type=int, metavar="N", help=f"images per step (default: {BATCH_SIZE})"
     )
     training.add_argument(
-        "--activation", choices=ACTIVATIONS, default=ACTIVATION,
-        help="activation between the layers",
+        "--activation", choices=ACTIVATIONS,
+        help=f"activation between the layers (default: {ACTIVATION})",
     )  # fmt: skip
     training.add_argument(
         "--method", choices=TRAINING_METHODS, default=TRAINING_METHODS[0],
@@ -182,13 +196,17 @@ def config_of(args: argparse.Namespace) -> Config:
     twice = [digit for digit in digits if digits.count(digit) > 1]
     if twice:
         raise UsageError(f"argument --bias: got digit {twice[0]} more than once, expected it once")
+    given = {name: value for name in CHOSEN if (value := getattr(args, name)) is not None}
+    is_report = args.settings == "report"
+    if is_report and given:
+        options = " and ".join(OPTION_OF[name] for name in given)
+        raise UsageError(
+            f"argument --settings: got report together with {options}, expected one or the other"
+        )
     with naming_options():
-        return Config(
+        return replace(
+            Config.report() if is_report else Config(**given),
             seed=args.seed,
-            epochs=args.epochs,
-            learning_rate=args.learning_rate,
-            batch_size=args.batch_size,
-            activation=args.activation,
             grid=ShiftGrid(shift_range("--dx", args.dx), shift_range("--dy", args.dy)),
             bias_rule=dict(moves),
         )

@@ -49,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true",
-        help="few images and settings, to see that everything works; every file says so",
+        help="few images and settings, to see that everything works; no verdicts, and every table says so",
+    )  # fmt: skip
+    parser.add_argument(
+        "--thorough", action="store_true",
+        help="besides, many more settings and variants of training (hours)",
     )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, metavar="N",
@@ -82,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"argument --seeds: got {args.seeds}, expected 2 or more")
     seeds = args.seeds or (QUICK_SEEDS if args.quick else SEEDS)
     names = tuple(name for name in EXPERIMENTS if name in args.experiments)
-    plan, workers = Plan(seeds, names, args.quick, args.data), _workers(args)
+    if args.quick and args.thorough:
+        raise UsageError("argument --thorough: not with --quick")
+    plan, workers = Plan(seeds, names, args.quick, args.data, args.thorough), _workers(args)
     plan.datasets()  # reports a missing file before a folder is made
     check_matplotlib()
     with open_study(args.out, resume=args.resume):
@@ -127,23 +133,34 @@ def format_verdicts(value: Mapping[str, Any]) -> str:
     """The verdicts of a dossier for a terminal."""
     lines = [value["note"]] if value["note"] else []
     if value["table"] is not None:
-        lines.append(f"Table 1 ({value['study']['seeds']} seeds; 95 % of runs lie in the interval)")
+        interval = "" if value["study"]["quick"] else "; 95 % of runs lie in the interval"
+        lines.append(f"Table 1 ({value['study']['seeds']} seeds{interval})")
         for cell in value["table"]["cells"]:
             name = f"{DISPLAY_NAMES[cell['model']]}, {cell['column']}"
-            low, high = cell["interval"]
             lines.append(
-                f"  {name:34} report {cell['report']:5.1f}  ours {cell['mean']:5.1f} "
-                f"[{low:5.1f}, {high:5.1f}]  {cell['verdict']}, {cell['distance']:+.1f} points"
+                f"  {name:34} report {cell['report']:5.1f}  ours {cell['mean']:5.1f}"
+                f"{_interval(cell['interval'])}{_then(cell['verdict'])}, {cell['distance']:+.1f} points"
             )
     for claim in value["claims"]:
-        lines.append(f"Claim {claim['claim']}: {claim['verdict']}. {claim['sentence']}")
+        lines.append(f"Claim {claim['claim']}{_then(claim['verdict'], ': ')}. {claim['sentence']}")
         for part in claim["parts"]:
-            lines.append(f"  {part['verdict']:12} {part['name']}{_number(part)}")
+            verdict = f"{part['verdict']:12} " if part["verdict"] else ""
+            lines.append(f"  {verdict}{part['name']}{_number(part)}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _number(part: Mapping[str, Any]) -> str:
-    if part["value"] is None:
+    """The value of a part's main look, with its interval."""
+    if not part["looks"] or part["looks"][0]["value"] is None:
         return ""
-    low, high = part["interval"]
-    return f": {part['value']:.1f} [{low:.1f}, {high:.1f}]"
+    look = part["looks"][0]
+    return f": {look['value']:.1f}{_interval(look['interval'])}"
+
+
+def _interval(ends: Any) -> str:
+    return f" [{ends[0]:.1f}, {ends[1]:.1f}]" if ends else ""
+
+
+def _then(verdict: str | None, before: str = "  ") -> str:
+    """A verdict, which a quick study does not have."""
+    return f"{before}{verdict}" if verdict else ""

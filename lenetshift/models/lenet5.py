@@ -45,9 +45,9 @@ class C3Conv(nn.Module):
     @torch.no_grad()
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw weight and bias anew, from ``generator`` or from torch's global one."""
-        first = 0
+        first, rows, columns = 0, *self.weight.shape[1:3]
         for output, inputs in enumerate(self.table):
-            bound = 1 / math.sqrt(25 * len(inputs))
+            bound = 1 / math.sqrt(rows * columns * len(inputs))
             self.weight[first : first + len(inputs)].uniform_(-bound, bound, generator=generator)
             self.bias[output].uniform_(-bound, bound, generator=generator)
             first += len(inputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lenetshift.checks import choices
 
@@ -13,3 +13,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     name: getattr(torch, name) for name in choices.ACTIVATIONS
 }
 """Name -> function."""
+
+ACTIVATION_LAYERS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+"""Name -> what makes a layer."""

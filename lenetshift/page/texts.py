@@ -160,7 +160,6 @@ def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str
         {
             "mean": f"{cell['mean']:.1f}{_SPACE}%",
             "interval": _interval(cell["interval"]),
-            "agrees": cell["verdict"] == "agrees",
             "verdict": cell["verdict"],
             "distance": f"{cell['distance']:+.1f}".replace("-", "\N{MINUS SIGN}"),
         }
@@ -169,8 +168,9 @@ def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str
     ]
 
 
-def _interval(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.1f} to {ends[1]:.1f}".replace("-", "\N{MINUS SIGN}")
+def _interval(ends: Sequence[float] | None) -> str:
+    """An interval, which a quick study does not have."""
+    return "" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def claims(dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -182,10 +182,13 @@ def claims(dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _number(part: Mapping[str, Any]) -> str:
-    if part["value"] is None:
+    """The number of a part's main look; empty if it was not looked at."""
+    if not part["looks"] or part["looks"][0]["value"] is None:
         return ""
-    value = f"{part['value']:.1f}".replace("-", "\N{MINUS SIGN}")
-    return f"{value} [{_interval(part['interval'])}]"
+    look = part["looks"][0]
+    value = f"{look['value']:.1f}".replace("-", "\N{MINUS SIGN}")
+    interval = _interval(look["interval"])
+    return f"{value} [{interval}]" if interval else value
 
 
 def settings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -193,7 +196,11 @@ def settings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     config, data = value["config"], value["data"]
     grid = config["grid"]
     yield "seed", str(config["seed"])
-    yield "epochs", str(config["epochs"])
+    if isinstance(config["epochs"], Mapping):
+        for name in (name for name in SHORT_NAMES if name in value["models"]):
+            yield f"epochs of {BY_NAME[name].sentence}", str(config["epochs"][name])
+    else:
+        yield "epochs", str(config["epochs"])
     yield "learning rate", f"{config['learning_rate']:g}"
     yield "batch size", str(config["batch_size"])
     yield "activation", config["activation"]

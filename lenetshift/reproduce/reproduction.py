@@ -17,9 +17,9 @@ from ..predict.progress import Reporter
 from ..storage.files import partial_path
 from ..storage.folder import PRODUCTS
 from ..study.experiments import position_bias
+from ..study.experiments.ground import data_sha256, ground
 from ..study.experiments.networks import build_network
 from ..study.experiments.runs import BIASED, CENTRED, Run, continue_run
-from ..study.plans import data_sha256, ground
 from .checkpoints import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from .defaults import QUICK_TEST, QUICK_TRAIN
 from .settings import Config
@@ -57,22 +57,23 @@ class Reproduction:
     @property
     def units(self) -> float:
         """All work, in epochs."""
-        return len(self.models) * (self.config.epochs + EVALUATION)
+        return sum(self.config.epochs_of(model) + EVALUATION for model in self.models)
 
     def run_of(self, model: str) -> Run:
         """The run of one of the models."""
         config, biased = self.config, model == position_bias.MODEL
         rule = tuple((digit, *shift) for digit, shift in config.bias_rule.items())
         return Run(
-            "reproduce", model, config.seed, ARCHITECTURES[model], (config.epochs,),
+            "reproduce", model, config.seed, ARCHITECTURES[model], (config.epochs_of(model),),
             config.learning_rate, config.batch_size, config.activation,
             BIASED if biased else CENTRED, rule if biased else (),
         )  # fmt: skip
 
-    def settings(self) -> dict[str, Any]:
-        """What decides the outcome; a checkpoint written under other settings is refused."""
+    def settings(self, model: str) -> dict[str, Any]:
+        """What decides a model's outcome; a checkpoint written under other settings is refused."""
         return {
             **self.config.to_dict(),
+            "epochs": self.config.epochs_of(model),
             "method": self.method,
             "device": self.device.type,
             **ground(self.sha256),
@@ -142,10 +143,10 @@ def carry_out(
     """
     out, done = reproduction.out, {}
     if resume:
-        settings = reproduction.settings()
         n_steps = -(-len(reproduction.train) // reproduction.config.batch_size)
         for name in ARCHITECTURES:  # also those that are not asked for: all files of a folder match
-            checkpoint = load_checkpoint(out, name, settings, n_steps, reproduction.answers)
+            settings, answers = reproduction.settings(name), reproduction.answers
+            checkpoint = load_checkpoint(out, name, settings, n_steps, answers)
             if checkpoint is not None:
                 done[name] = checkpoint
     checkpoints = [checkpoint_path(out, name) for name in ARCHITECTURES]
@@ -172,8 +173,12 @@ def _finish(
     config, run = reproduction.config, reproduction.run_of(name)
     network = build_network(run.network, run.activation, run.seed)
     checkpoint = kept or Checkpoint(
-        network.state_dict(), model=name, settings=reproduction.settings(), note=reproduction.note
+        network.state_dict(),
+        model=name,
+        settings=reproduction.settings(name),
+        note=reproduction.note,
     )
+    last = run.epochs[-1]
     n_kept, was_evaluated = len(checkpoint.losses), checkpoint.predictions is not None
     reporter.advance(n_kept)
     reported = float(n_kept)
@@ -185,8 +190,8 @@ def _finish(
 
     def report() -> None:
         n_epochs = len(checkpoint.losses)
-        if n_epochs < config.epochs:
-            reporter.stage(f"{name}: training, epoch {n_epochs + 1} of {config.epochs}")
+        if n_epochs < last:
+            reporter.stage(f"{name}: training, epoch {n_epochs + 1} of {last}")
             return
         epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}"
         loss = f", mean loss {float(checkpoint.losses[-1].mean()):.4f}" if n_epochs else ""

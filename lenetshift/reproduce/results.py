@@ -43,7 +43,9 @@ def results_schema() -> dict[str, Any]:
     """The JSON schema of ``results.json``, with the names of models and activations."""
     value = schema(Path(__file__).with_name("results_schema.json"))
     value["$defs"]["model_name"]["enum"] = list(BY_NAME)
-    value["properties"]["config"]["properties"]["activation"]["enum"] = list(ACTIVATIONS)
+    config = value["properties"]["config"]["properties"]
+    config["activation"]["enum"] = list(ACTIVATIONS)
+    config["epochs"]["required"] = list(BY_NAME)  # of an object, not of a number
     return value
 
 

@@ -6,15 +6,17 @@ import csv
 import io
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..data.load import MNIST_SHA256
 from ..metrics import Counts
-from ..models.table import DISPLAY_NAMES
+from ..models.table import BY_NAME, DISPLAY_NAMES
 from ..study.experiments.runs import GRID
 from ..study.experiments.table import MISPRINT, PRINTED
+from .defaults import CHOSEN, FITTED
+from .settings import Config
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,20 @@ def table(value: Mapping[str, Any]) -> tuple[list[Row], str, str]:
     other = f"The {' and the '.join(others)}, so the report's numbers are left out."
     diverged = [DISPLAY_NAMES[name] for name, model in value["models"].items() if model["diverged"]]
     meaningless = f"Training diverged, so the answers mean nothing: {', '.join(diverged)}."
-    notes = (value["note"], other if others else "", meaningless if diverged else "")
+    own_epochs = " ".join(_own_epochs(value))
+    notes = (value["note"], other if others else "", meaningless if diverged else "", own_epochs)
     note = " ".join(text for text in notes if text)
     return table_rows(value["models"], with_report=not others), title, note
+
+
+def _own_epochs(value: Mapping[str, Any]) -> Iterator[str]:
+    """What a reader must know of settings with a number of epochs for each model."""
+    config = value["config"]
+    if not isinstance(config["epochs"], Mapping):
+        return
+    names = [name for name in DISPLAY_NAMES if name in value["models"]]
+    of_each = [f"{config['epochs'][name]} for {BY_NAME[name].sentence}" for name in names]
+    yield f"Epochs of training: {', '.join(of_each)}."
+    fitted = Config.report().to_dict()
+    if all(config[name] == fitted[name] for name in CHOSEN):
+        yield FITTED

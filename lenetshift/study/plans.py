@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from ..checks.errors import ArgumentError
 from ..checks.numbers import check_int
 from ..checks.types import check_choice
-from ..data.dataset import Dataset, dataset_sha256, evenly_spaced
+from ..data.dataset import Dataset, evenly_spaced
 from ..data.load import load_mnist
-from ..ops import isa
-from ..version import __version__
 from .defaults import QUICK_TEST, QUICK_TRAIN, SEEDS
 from .experiments import EXPERIMENTS
+from .experiments.experiment import Experiment
+from .experiments.ground import data_sha256, ground
 from .experiments.runs import FEWER_SEEDS, Run
 
 
@@ -30,6 +29,7 @@ class Plan:
         experiments: some of :data:`lenetshift.study.experiments.EXPERIMENTS`.
         quick: only a few images and settings, to see that everything works.
         data: folder of the IDX files; None for the packaged MNIST.
+        thorough: more settings than usual are tried, those of each experiment's ``more_runs``.
 
     Raises:
         ValueError: too few seeds, or an unknown experiment.
@@ -39,9 +39,12 @@ class Plan:
     experiments: tuple[str, ...] = tuple(EXPERIMENTS)
     quick: bool = False
     data: Path | None = None
+    thorough: bool = False
 
     def __post_init__(self) -> None:
-        """Check seeds and names."""
+        """Check seeds, names, and that a study is not both quick and thorough."""
+        if self.quick and self.thorough:
+            raise ArgumentError("thorough", "a quick study", "one that is not")
         check_int("seeds", self.n_seeds, 2)
         for name in self.experiments:
             check_choice("experiment", name, tuple(EXPERIMENTS))
@@ -54,8 +57,12 @@ class Plan:
             run
             for name, experiment in EXPERIMENTS.items()
             if name in self.experiments
-            for run in experiment.runs(seeds, self.quick)
+            for run in self._runs_of(experiment, seeds)
         ]
+
+    def _runs_of(self, experiment: Experiment, seeds: Sequence[int]) -> list[Run]:
+        more = experiment.more_runs if self.thorough else None
+        return [*experiment.runs(seeds, self.quick), *(more(seeds) if more else ())]
 
     @property
     def n_runs(self) -> int:
@@ -74,7 +81,7 @@ class Plan:
             return ""
         return (
             f"Quick: {QUICK_TRAIN} training and {QUICK_TEST} test images and few settings. "
-            "These numbers and verdicts say nothing of the report."
+            "These numbers say nothing of the report, and there are no verdicts."
         )
 
     def datasets(self) -> tuple[Dataset, Dataset]:
@@ -96,34 +103,18 @@ class Plan:
         """The SHA-256 of each part of the whole sets."""
         return data_sha256(*_whole_datasets(self.data))
 
+    @property
+    def of_the_report(self) -> bool:
+        """Whether the data are the report's, so that its numbers and its four images are about them."""
+        return self.data is None or self.data_sha256() == replace(self, data=None).data_sha256()
+
     def ground(self) -> dict[str, Any]:
         """What decides outcomes besides the runs' settings."""
         train_set, test_set = self.datasets()
         return {**ground(self.data_sha256()), "n_train": len(train_set), "n_test": len(test_set)}
 
 
-def data_sha256(train_set: Dataset, test_set: Dataset) -> dict[str, str]:
-    """The SHA-256 of each part of a data set, as ``train_images``."""
-    parts = (("train", train_set), ("test", test_set))
-    return {
-        f"{part}_{kind}": digest
-        for part, dataset in parts
-        for kind, digest in dataset_sha256(dataset).items()
-    }
-
-
-def ground(sha256: Mapping[str, str]) -> dict[str, Any]:
-    """What decides a run's outcome besides its settings: versions, instruction set, and the data, by the
-    beginnings of their SHA-256."""
-    return {
-        "lenetshift": __version__,
-        "torch": str(torch.__version__),
-        "isa": isa(),
-        "data": " ".join(digest[:12] for digest in sha256.values()),
-    }
-
-
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=2)
 def _whole_datasets(data: Path | None) -> tuple[Dataset, Dataset]:
     """Both sets, read once in a process."""
     return load_mnist(data)

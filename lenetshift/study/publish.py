@@ -83,10 +83,17 @@ def file_sha256(path: Path) -> str:
 
 def tables(value: Mapping[str, Any]) -> dict[str, str]:
     """File name -> CSV, of a dossier: a header line, numbers as in JSON, empty for null."""
+    quick = {"study": "quick: no verdicts"} if value["study"]["quick"] else {}
     parts = [
-        {"claim": claim["claim"], "of_the_claim": claim["verdict"], **part}
+        {
+            **quick,
+            **{"claim": claim["claim"], "of_the_claim": claim["verdict"]},
+            **{name: part[name] for name in part if name not in ("looks", "verdict")},
+            **{"of_the_part": part["verdict"], **look},
+        }
         for claim in value["claims"]
         for part in claim["parts"]
+        for look in part["looks"] or [{}]  # a part that was not looked at has a line, too
     ]
     runs = [
         {
@@ -97,9 +104,10 @@ def tables(value: Mapping[str, Any]) -> dict[str, str]:
         for epochs, measures in item["after_epoch"].items()
         for measure, number in measures.items()
     ]
-    made = {"claims.csv": parts, "summaries.csv": value["summaries"], "runs.csv": runs}
+    summaries = [{**quick, **row} for row in value["summaries"]]
+    made = {"claims.csv": parts, "summaries.csv": summaries, "runs.csv": runs}
     if value["table"] is not None:
-        made["table1.csv"] = value["table"]["cells"]
+        made["table1.csv"] = [{**quick, **cell} for cell in value["table"]["cells"]]
     return {name: _csv([_flat(row) for row in rows]) for name, rows in made.items()}
 
 
@@ -116,7 +124,8 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -17,8 +17,16 @@ from torch import nn
 
 from ..checks.errors import Differs, StorageError
 from ..predict.predict_shifts import predict_shifts
-from .experiments.networks import build_network
-from .experiments.runs import GRID, Run, one_thread, perform
+from .experiments.runs import (
+    GRID,
+    HELD_OUT,
+    Run,
+    accuracy_unmoved,
+    network_of,
+    one_thread,
+    perform,
+    without_held_out,
+)
 from .plans import Plan
 from .run_files import Kept, answers_path, read_run, read_weights
 
@@ -76,20 +84,31 @@ def evaluate_again(folder: Path, run: Run, value: Mapping[str, Any], plan: Plan)
         some, within :data:`ROUNDING` and :data:`MOST_BY_ROUNDING`.
 
     Raises:
-        Differs: more differ.
+        Differs: more differ; or the accuracy on held-out images differs, by more than the share
+            :data:`MOST_BY_ROUNDING` where rounding may change it.
         StorageError: a file of the run cannot be used.
     """
-    stored = _kept(folder, run, value).predictions[-1]
-    images = plan.datasets()[1].images
+    kept = _kept(folder, run, value)
+    stored = kept.predictions[-1]
+    train_set, test_set = plan.datasets()
+    images = test_set.images
+    exact = run.method == "fused" and plan.ground() == value["ground"]
     with one_thread():
-        network = build_network(run.network, run.activation, run.seed)
+        network = network_of(run)
         network.load_state_dict(read_weights(folder, run))
+        if kept.accuracies is not None and run.held_out:
+            then = float(kept.accuracies[-1, run.accuracies.index(HELD_OUT)])
+            found = accuracy_unmoved(network, without_held_out(run, train_set)[1])
+            if abs(found - then) > (1e-9 if exact else 100 * MOST_BY_ROUNDING):
+                raise Differs(
+                    f"{run.name}: accuracy on held-out images: got {then:g}, evaluated from its weights "
+                    f"{found:g}"
+                )
         now = predict_shifts(network, images, GRID).numpy()
         wrong = np.argwhere(now != stored)
         count = Count("predictions", len(wrong), stored.size)
         if not count.different:
             return count
-        exact = run.method == "fused" and plan.ground() == value["ground"]
         if not exact and count.different <= MOST_BY_ROUNDING * count.total:
             wrong = wrong[~_near(network, images, stored, wrong)]
     if not len(wrong):
@@ -107,8 +126,8 @@ def train_again(folder: Path, run: Run, value: Mapping[str, Any], plan: Plan) ->
     """Repeat a run of a verified dossier from its seed.
 
     Returns:
-        How many predictions (of all evaluated epochs), losses and weights differ from the stored ones. On the
-        ground of the study none may.
+        How many predictions (of all evaluated epochs, or the last), accuracies (of every epoch, if the run
+        keeps them), losses and weights differ from the stored ones. On the ground of the study none may.
 
     Raises:
         Differs: the losses are of another number of steps.
@@ -126,13 +145,14 @@ def train_again(folder: Path, run: Run, value: Mapping[str, Any], plan: Plan) ->
         _different(weight.numpy(), outcome.state_dict[name].numpy())
         for name, weight in weights.items()
     )
-    return (
-        Count(
-            "predictions", _different(kept.predictions, outcome.predictions), kept.predictions.size
-        ),
-        Count("losses", _different(kept.losses, outcome.losses), kept.losses.size),
-        Count("weights", different, n_weights),
-    )
+    pairs: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {
+        "predictions": (kept.predictions, outcome.predictions)
+    }
+    if kept.accuracies is not None and outcome.accuracies is not None:
+        pairs["accuracies"] = kept.accuracies, outcome.accuracies
+    pairs["losses"] = kept.losses, outcome.losses
+    counts = [Count(of, _different(*pair), pair[0].size) for of, pair in pairs.items()]
+    return [*counts, Count("weights", different, n_weights)]
 
 
 def _kept(folder: Path, run: Run, value: Mapping[str, Any]) -> Kept:

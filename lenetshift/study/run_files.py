@@ -35,10 +35,10 @@ from ..storage.sealed import (
     unpack_tensors,
 )
 from ..storage.untrusted import load_json
-from .experiments.networks import build_network
-from .experiments.runs import GRID, Outcome, Run
+from .experiments.networks import trained_parameters
+from .experiments.runs import ALL, GRID, Outcome, Run, network_of
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of a study's files."""
 
 N_CLASSES = 10
@@ -53,7 +53,9 @@ class Kept:
     """What a run's files hold, except for the weights.
 
     Attributes:
-        predictions: uint8 ``[len(run.epochs), N, n_dy, n_dx]``.
+        predictions: uint8 ``[n, N, n_dy, n_dx]``, for each of the epochs or the last.
+        accuracies: float64 ``[len(epochs), len(run.accuracies)]`` if only the last predictions are kept, else
+            None.
         losses: float32 ``[run.epochs[-1], n_steps]``.
         parameters: how many the network has.
         sha256: of the ``.npz``.
@@ -61,6 +63,7 @@ class Kept:
     """
 
     predictions: NDArray[np.uint8]
+    accuracies: NDArray[np.float64] | None
     losses: NDArray[np.float32]
     parameters: int
     sha256: str
@@ -109,6 +112,8 @@ def pack(run: Run, ground: Ground, outcome: Outcome) -> Packed:
         "losses": outcome.losses,
         "about": np.array(json.dumps(about)),
     }
+    if outcome.accuracies is not None:
+        arrays["accuracies"] = outcome.accuracies
     return Packed(pack_arrays(arrays), weights)
 
 
@@ -133,7 +138,9 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
     if sealed is None:
         return None
     try:
-        arrays = unpack_arrays(sealed, ("about", "losses", "predictions"))
+        all_predictions = run.keeps == ALL
+        more = () if all_predictions else ("accuracies",)
+        arrays = unpack_arrays(sealed, ("about", "losses", "predictions", *more))
         about = load_json(str(arrays["about"]).encode())
         if not isinstance(about, dict):
             raise ArgumentError("about", "no object", "one")
@@ -148,12 +155,20 @@ def read_run(folder: Path, run: Run, ground: Ground) -> Kept | None:
                 f"{shown(n_parameters)}, {shown(weights_sha256)}",
                 "a whole number and text",
             )
-        check_stored("predictions", predictions, "uint8", (len(run.epochs), None, *GRID.shape))
+        check_stored("predictions", predictions, "uint8", (run.n_kept, None, *GRID.shape))
+        accuracies = None if all_predictions else arrays["accuracies"]
+        if accuracies is not None:
+            check_stored(
+                "accuracies", accuracies, "float64", (len(run.epochs), len(run.accuracies))
+            )
+            if not np.isfinite(accuracies).all():
+                raise ArgumentError("accuracies", "some that are not finite", "finite numbers")
         check_stored("losses", losses, "float32", (run.epochs[-1], None))
         if (largest := int(predictions.max())) >= N_CLASSES:
             raise ArgumentError("predictions", str(largest), f"classes in 0..{N_CLASSES - 1}")
         kept = Kept(
             predictions,
+            accuracies,
             losses,
             n_parameters,
             hashlib.sha256(sealed).hexdigest(),
@@ -183,11 +198,15 @@ class Layout:
     parameters: int
 
 
+def layout_of(run: Run) -> Layout:
+    """The names, dtypes and shapes of the weights of a run's network, and the number of its parameters."""
+    return _layout_of(run.network, run.activation, run.variant)
+
+
 @functools.lru_cache(maxsize=1)
-def layout_of(network: str, activation: str) -> Layout:
-    """The names, dtypes and shapes of a network's weights, and the number of its parameters."""
-    built = build_network(network, activation, 0)
-    return Layout(built.state_dict(), sum(parameter.numel() for parameter in built.parameters()))
+def _layout_of(network: str, activation: str, variant: str) -> Layout:
+    built = network_of(Run("", "", 0, network, activation=activation, variant=variant))
+    return Layout(built.state_dict(), trained_parameters(built))
 
 
 def read_weights(folder: Path, run: Run) -> dict[str, Tensor]:
@@ -210,7 +229,7 @@ def read_weights(folder: Path, run: Run) -> dict[str, Tensor]:
         if _json(content["run"]) != _json(run.to_dict()):
             raise ArgumentError("run", "another", run.name)
         weights = content["state_dict"]
-        expected = layout_of(run.network, run.activation).weights
+        expected = layout_of(run).weights
         if not isinstance(weights, dict) or list(map(str, weights)) != list(expected):
             raise ArgumentError("state_dict", "others", f"the weights {', '.join(expected)}")
         for name, weight in expected.items():

@@ -21,12 +21,11 @@ SUMMARY = "summary.json"
 def summarize_dossier(dossier: bytes) -> dict[str, Any]:
     """``dossier.json`` with the number of its runs instead of the runs, and its SHA-256.
 
-    The summaries of single settings of the experiment ``settings_grid`` are left out: its rows have their
-    accuracies.
+    The summaries of single settings of the experiment ``settings`` are left out: it has their trajectories.
     """
     value = json.loads(dossier)
     kept = {name: item for name, item in value.items() if name != "runs"}
-    kept["summaries"] = [r for r in value["summaries"] if r["experiment"] != "settings_grid"]
+    kept["summaries"] = [r for r in value["summaries"] if r["experiment"] != "settings"]
     return {
         "dossier_sha256": hashlib.sha256(dossier).hexdigest(),
         "n_runs": len(value["runs"]),

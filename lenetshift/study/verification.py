@@ -21,6 +21,7 @@ from ..storage.schemas import checked_json, schema, shown
 from ..storage.sealed import unpack_arrays
 from .contents import contents
 from .experiments import EXPERIMENTS
+from .facts.agreement import first_difference
 from .plans import Plan
 from .publish import DOSSIER, LABELS, SUMS, file_sha256, published, tables
 from .run_files import layout_of, read_weights, unlisted
@@ -55,6 +56,7 @@ def verify(folder: Path, data: Path | None = None) -> dict[str, Any]:
     _compare("ground", ground, {**ground, **{k: now[k] for k in ("data", "n_train", "n_test")}})
     recomputed = json.loads(json.dumps(contents(plan, folder, ground)))
     _compare("runs", value["runs"], recomputed["runs"])  # everything else follows from these
+    _compare_facts(value["facts"], recomputed.pop("facts"))
     _compare("", {name: value[name] for name in recomputed}, recomputed)
     for name, text in tables(value).items():
         written = read_file_if_any(folder / name)
@@ -91,7 +93,9 @@ def plan_of(value: Mapping[str, Any], data: Path | None = None) -> Plan:
     number of runs than the dossier lists. Both are seen before a plan's runs are made."""
     study, n_listed = value["study"], len(value["runs"])
     try:
-        plan = Plan(study["seeds"], tuple(study["experiments"]), study["quick"], data)
+        plan = Plan(
+            study["seeds"], tuple(study["experiments"]), study["quick"], data, study["thorough"]
+        )
     except ValueError as error:
         raise Differs(f"{DOSSIER}: study: {one_line(error)}") from error
     in_order = [name for name in EXPERIMENTS if name in plan.experiments]
@@ -120,7 +124,7 @@ def _check_weights(folder: Path, value: Mapping[str, Any], plan: Plan) -> None:
     """Each run's weights are those of its network, and as many as stated."""
     for run, item in zip(plan.runs, value["runs"], strict=True):
         read_weights(folder, run)
-        n_parameters = layout_of(run.network, run.activation).parameters
+        n_parameters = layout_of(run).parameters
         _compare(f"runs[{run.name}].parameters", item["parameters"], n_parameters)
 
 
@@ -191,6 +195,16 @@ def _compare(where: str, recorded: Any, recomputed: Any) -> None:
         raise Differs(
             f"{DOSSIER}: {where}: got {one_line(shown(recorded))}, recomputed {one_line(shown(recomputed))}"
         )
+
+
+def _compare_facts(recorded: Any, recomputed: Any) -> None:
+    """Raise Differs at the first place where facts differ by more than rounding explains."""
+    try:
+        differs = first_difference(recorded, recomputed, "facts")
+    except ValueError as error:  # a number that is none
+        differs = str(error)
+    if differs:
+        raise Differs(f"{DOSSIER}: {one_line(differs)}")
 
 
 def _equal(recorded: Any, recomputed: Any) -> bool:

@@ -11,6 +11,7 @@ import lenetshift
 from lenetshift import verify
 from lenetshift.cli import command
 from lenetshift.reproduce import __main__ as reproduce
+from lenetshift.reproduce.defaults import FITTED
 from lenetshift.study import __main__ as study
 from lenetshift.study.plans import Plan
 
@@ -46,8 +47,15 @@ def test_a_default_of_0_is_shown() -> None:
     text = " ".join(made.format_help().split())
     assert "order of the images (default: 0)" in text
     assert "over the training images (default: 2)" in text
+    for name in ("learning_rate", "batch_size", "activation"):
+        assert f"(default: {getattr(lenetshift.Config, name)})" in text
     assert "None)" not in text
     assert "False)" not in text
+
+
+def test_help_says_how_the_settings_nearest_to_the_report_were_found() -> None:
+    made = command.parser()._subparsers._group_actions[0].choices["reproduce"]
+    assert FITTED in " ".join(made.format_help().split())
 
 
 def test_the_list_of_commands_needs_no_torch() -> None:

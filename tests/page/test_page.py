@@ -186,7 +186,7 @@ def test_text_from_data_is_escaped(small, tmp_path, monkeypatch):
     monkeypatch.setitem(texts.SHORT_NAMES, "pooled_mlp", evil)  # in the manifest too
     value["environment"] |= {"processor": evil, "lenetshift": evil, "platform": evil}
     names = ("name", "hypothesis", "measure", "verdict")
-    part = {**dict.fromkeys(names, evil), "value": None}
+    part = {**dict.fromkeys(names, evil), "looks": []}
     claim = {"claim": 1, "sentence": evil, "verdict": evil, "parts": [part]}
     dossier = {"note": evil, "study": {"seeds": 2}, "table": None, "claims": [claim]}
     text = render_page(job, checkpoints, value, dossier)
@@ -269,6 +269,23 @@ def test_a_study_gives_intervals_and_verdicts(small, tmp_path):
     assert "supported Pooling gives none." in flat
     assert "Model 3 less Model 1: \u22120.4 [\u22120.6 to \u22120.2]" in flat
     assert "over 20 seeds" not in render_page(job, checkpoints, value)
+
+
+def test_a_quick_study_gives_neither(small, tmp_path):
+    job, checkpoints, value = finished(small, tmp_path, "--models", "lenet5,mlp")
+    dossier = a_dossier()
+    (claim,) = dossier["claims"]
+    (part,) = claim["parts"]
+    part["looks"] = [{"value": -0.4, "interval": None}]
+    claim["parts"].append({**part, "hypothesis": "Not looked at.", "looks": []})
+    for judged in (*dossier["table"]["cells"], claim, *claim["parts"]):
+        judged |= {"verdict": None, "interval": None}
+    text = render_page(job, checkpoints, value, dossier)
+    flat = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text.replace("\N{NO-BREAK SPACE}", " ")))
+    assert "over 20 seeds 96.9 %" in flat
+    assert "Model 3 less Model 1: \u22120.4 Not looked at. Model 3 less Model 1" in flat
+    assert 'class="verdict ' not in text
+    assert "None" not in flat[flat.index("over 20 seeds") : flat.index("Not looked at.")]
 
 
 def test_an_unusable_study_is_reported_before_the_training(small, tmp_path):

@@ -18,8 +18,7 @@ import lenetshift
 from lenetshift import Config
 from lenetshift.data.load import MNIST_SHA256, load_mnist
 from lenetshift.models.table import ARCHITECTURES
-from lenetshift.study import plans
-from lenetshift.study.experiments import runs
+from lenetshift.study.experiments import ground, runs
 
 COMMAND = [sys.executable, "-m", "lenetshift.reproduce"]
 
@@ -157,6 +156,27 @@ def test_another_grid_and_another_rule(small, tmp_path):
         ("--bias 13:1,1", "argument --bias: got '13:1,1', expected a digit and its shift"),
         ("--bias 3:28,0", "argument --bias: got (28, 0), expected (dx, dy), two ints within"),
         ("--bias 3:1,0 2:1,0 3:0,1", "argument --bias: got digit 3 more than once"),
+        ("--settings best", "argument --settings: invalid choice: 'best'"),
+        (
+            "--settings report --epochs 2",
+            "argument --settings: got report together with --epochs, exp",
+        ),
+        (
+            "--settings report --learning-rate 0.1",
+            "got report together with --learning-rate, expected",
+        ),
+        (
+            "--settings report --batch-size 64",
+            "got report together with --batch-size, expected one or",
+        ),
+        (
+            "--settings report --activation tanh",
+            "got report together with --activation, expected one or",
+        ),
+        (
+            "--epochs 0 --activation relu --settings report",
+            "got report together with --epochs and --activation, expected",
+        ),
     ],
 )
 def test_bad_input_is_one_line(options, error, tmp_path):
@@ -321,7 +341,7 @@ def test_resume_keeps_a_folder_to_one_run(small, tmp_path, monkeypatch):
 
     assert "pooled_mlp.pt: settings.seed: was written with 0, now it is 1" in refused("--seed", 1)
     with monkeypatch.context() as other:
-        other.setattr(plans, "__version__", "0.0.9")
+        other.setattr(ground, "__version__", "0.0.9")
         written = f"lenetshift: was written with {lenetshift.__version__}, now it is 0.0.9"
         assert written in refused()
     with monkeypatch.context() as other:

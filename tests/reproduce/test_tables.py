@@ -1,10 +1,14 @@
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
 from lenetshift.data.load import MNIST_SHA256
 from lenetshift.reproduce import tables
+from lenetshift.reproduce.defaults import FITTED
+from lenetshift.reproduce.settings import Config
+from lenetshift.shifts import ShiftGrid
 from lenetshift.study.experiments.table import MISPRINT
 
 
@@ -59,7 +63,9 @@ def test_without_the_report():
 def _value(data_sha256, dx=(-5, 5), dy=(-2, 2)):
     models = {name: {**model, "diverged": False} for name, model in _results().items()}
     return {
-        "config": {"grid": {"dx": list(dx), "dy": list(dy)}},
+        "config": Config(
+            grid=ShiftGrid(range(dx[0], dx[1] + 1), range(dy[0], dy[1] + 1))
+        ).to_dict(),
         "data": {"n_test": 10_000},
         "environment": {"data_sha256": data_sha256},
         "models": models,
@@ -81,3 +87,23 @@ def test_the_reports_rows_stand_beside_the_same_data_and_shifts_only(value, reas
     rows, _, note = tables.table(value)
     assert [row.source for row in rows] == (["ours"] * 2 if reason else ["ours", "report"] * 2)
     assert note == (f"The {reason}, so the report's numbers are left out." if reason else "")
+
+
+def test_the_table_says_how_its_settings_were_found():
+    """Those of Config.report alone; and each model's number of epochs, if they have their own."""
+
+    def note(config):
+        return tables.table({**_value(MNIST_SHA256), "config": config.to_dict()})[2]
+
+    report = Config.report()
+    epochs = (
+        f"Epochs of training: {report.epochs_of('lenet5')} for LeNet-5, "
+        f"{report.epochs_of('pooled_mlp')} for the perceptron with pooling."
+    )
+    assert note(report) == f"{epochs} {FITTED}"
+    assert note(replace(report, seed=1, n_train=10)) == f"{epochs} {FITTED}"
+    for other in ({"learning_rate": 0.5}, {"batch_size": 7}, {"activation": "tanh"}):
+        assert note(replace(report, **other)) == epochs
+    more = {name: 1 + n for name, n in report.epochs.items()}
+    assert FITTED not in note(replace(report, epochs=more))
+    assert note(replace(report, epochs=3)) == ""

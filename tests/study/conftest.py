@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run
 from dossiers import quick
 
-from lenetshift.study import processes
-from lenetshift.study.experiments.networks import build_network
-from lenetshift.study.experiments.runs import GRID, Outcome
+from lenetshift.study import contents, observations, processes, run_files
+from lenetshift.study.experiments.networks import trained_parameters
+from lenetshift.study.experiments.runs import (
+    GRID,
+    HELD_OUT,
+    LAST,
+    Outcome,
+    accuracies,
+    network_of,
+)
+from lenetshift.study.publish import file_sha256
 
 
 @pytest.fixture(scope="session")
@@ -20,13 +30,55 @@ def original(tmp_path_factory) -> Path:
     status, text, errors = quick(folder)
     assert status == 0, errors
     assert text.startswith("Quick: 600 training and 60 test images")
-    assert "Claim 4:" in text
+    assert "Claim 4. " in text
     return folder
+
+
+FACTS = {}
+"""Plan and hashes of weights -> facts."""
+
+
+@pytest.fixture(autouse=True)
+def facts_once(monkeypatch) -> None:
+    """The facts of a plan and of the same weights are computed once: they take longer than all else."""
+
+    def known(plan, folder):
+        weights = [run_files.weights_path(folder, run) for run in plan.runs]
+        key = plan, tuple(file_sha256(path) for path in weights)
+        if key not in FACTS:
+            FACTS[key] = json.dumps(observations.facts_of(plan, folder))
+        return json.loads(FACTS[key])
+
+    monkeypatch.setattr(contents, "facts_of", known)
 
 
 @pytest.fixture
 def dossier(original, tmp_path) -> Path:
     return Path(shutil.copytree(original, tmp_path / "dossier"))
+
+
+@pytest.fixture(scope="session")
+def original_settings(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("settings") / "dossier"
+    status, _, errors = quick(folder, experiment="settings")
+    assert status == 0, errors
+    return folder
+
+
+@pytest.fixture
+def dossier_of_settings(original_settings, tmp_path) -> Path:
+    return Path(shutil.copytree(original_settings, tmp_path / "dossier"))
+
+
+@pytest.fixture(scope="session")
+def original_with_verdicts(small, tmp_path_factory) -> Path:
+    """Of few images, but of a whole study, with the verdicts on Table 1 and on a part of claim 4."""
+    folder = tmp_path_factory.mktemp("whole") / "dossier"
+    options = ("--experiments", "table", "--seeds", 5, "--jobs", 1, "--data", small)
+    status, text, errors = run("study", *options, "--out", folder)
+    assert status == 0, errors
+    assert "Claim 4: " in text
+    return folder
 
 
 @pytest.fixture
@@ -35,11 +87,16 @@ def untrained(monkeypatch) -> None:
 
     def drawn(one, train_set, test_set) -> Outcome:
         draws = np.random.default_rng([one.seed, len(one.name)])
-        predictions = draws.integers(10, size=(len(one.epochs), len(test_set), *GRID.shape))
+        shape = (len(one.epochs), len(test_set), *GRID.shape)
+        predictions = draws.integers(10, size=shape).astype(np.uint8)
         losses = draws.random((one.epochs[-1], 3), dtype=np.float32)
-        network = build_network(one.network, one.activation, one.seed)
-        n_parameters = sum(parameter.numel() for parameter in network.parameters())
-        weights = network.state_dict()
-        return Outcome(predictions.astype(np.uint8), losses, weights, n_parameters)
+        network = network_of(one)
+        weights, n_trained = network.state_dict(), trained_parameters(network)
+        if one.keeps != LAST:
+            return Outcome(predictions, None, losses, weights, n_trained)
+        labels = test_set.labels.numpy()
+        rows = [{**accuracies(each, labels), HELD_OUT: 50.0} for each in predictions]
+        kept = np.array([[row[name] for name in one.accuracies] for row in rows])
+        return Outcome(predictions[-1:], kept, losses, weights, n_trained)
 
     monkeypatch.setattr(processes, "perform", drawn)

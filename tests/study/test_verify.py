@@ -14,25 +14,28 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
-from dossiers import PLAN, change, change_arrays, check_refused, quick, refresh_sums
+from dossiers import (
+    PLAN,
+    SETTINGS_PLAN,
+    change,
+    change_arrays,
+    check_refused,
+    publish_again,
+    quick,
+    refresh_sums,
+)
 
 from lenetshift.checks.errors import Differs, StorageError
 from lenetshift.predict.predict_shifts import predict_shifts
 from lenetshift.storage.sealed import pack_arrays, pack_tensors, unpack_arrays, unpack_tensors
 from lenetshift.study import plans, repetition, verification
-from lenetshift.study.experiments import EXPERIMENTS
+from lenetshift.study.experiments import EXPERIMENTS, ground
 from lenetshift.study.experiments.networks import build_network
 from lenetshift.study.experiments.runs import GRID
 from lenetshift.study.run_files import answers_path, read_run, weights_path
 from lenetshift.study.verification import verify as verify_folder
 
 DIFFERS = "lenetshift verify: differs: "
-
-
-def publish_again(folder: Path) -> None:
-    """Everything that follows from the runs' files is made anew, sealed and hashed."""
-    status, _, errors = quick(folder, "--resume")
-    assert status == 0, errors
 
 
 def change_weights(folder: Path, one, edit) -> None:
@@ -136,9 +139,9 @@ def test_a_prediction_beyond_the_classes(dossier) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda c: {**c, "schema": 2}, "schema: got 2, expected 1"),
-        (lambda c: {**c, "run": {**c["run"], "seed": 1}}, "run: got another, expected table/lenet5"),
-        (lambda c: {**c, "run": torch.zeros(2)}, "run: got another, expected table/lenet5.seed0"),
+        (lambda c: {**c, "schema": 1}, "schema: got 1, expected 2"),
+        (lambda c: {**c, "run": {**c["run"], "seed": 1}}, "run: got another, expected table/symmetric"),
+        (lambda c: {**c, "run": torch.zeros(2)}, "run: got another, expected table/symmetric_lenet5.seed0"),
         (lambda c: {**c, "more": 1}, "expected a dict of schema, run, state_dict"),
         (lambda c: [c], "got list, expected a dict of schema, run, state_dict"),
         (lambda c: {**c, "state_dict": {}}, "state_dict: got others, expected the weights c1."),
@@ -149,8 +152,9 @@ def test_a_prediction_beyond_the_classes(dossier) -> None:
     ],
 )  # fmt: skip
 def test_weights_of_another_layout(dossier, edit, message) -> None:
-    change_weights(dossier, PLAN.runs[0], edit)
-    publish_again(dossier)
+    (one, _) = [each for each in PLAN.runs if each.network == "symmetric_lenet5"]
+    change_weights(dossier, one, edit)
+    publish_again(dossier)  # which reads only the weights that facts are of
     check_refused(run("verify", dossier, "--evaluate", 0), 2, message)
 
 
@@ -165,6 +169,159 @@ def test_a_false_number_of_parameters(dossier) -> None:
         f"{DIFFERS}dossier.json: runs[table/lenet5.seed0].parameters: got 60807, recomputed 60806"
     )
     check_refused(run("verify", dossier), 1, message)
+
+
+# Runs that keep the accuracies of every epoch, and the last predictions
+
+
+def change_accuracies(folder: Path, edit, runs=SETTINGS_PLAN.runs[:1]) -> None:
+    """Change those of some runs, float64 [epochs, n], in place, and publish all anew."""
+    for one in runs:
+
+        def changed(arrays):
+            accuracies = arrays["accuracies"].copy()
+            edit(accuracies)
+            return {"accuracies": accuracies}
+
+        change_arrays(answers_path(folder, one), changed)
+    status, _, errors = quick(folder, "--resume", experiment="settings")
+    if status:
+        raise StorageError(errors)
+
+
+def test_a_dossier_whose_runs_keep_the_last_predictions(original_settings) -> None:
+    status, text, errors = run("verify", original_settings, "--evaluate", "all", "--retrain")
+    assert (status, errors) == (0, "")
+    n_accuracies = r"0 of (12|15) accuracies differ"  # 15 with those on held-out images
+    assert re.search(rf"0 of 3300 predictions differ; {n_accuracies}; 0 of \d+ losses differ", text)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda a: a[-1].__iadd__([1, 0, 0, -1]), "accuracies: unmoved after epoch 3: got "),
+        (lambda a: a[-1].__iadd__([0, 0, 1, 0]), "accuracies: kept after epoch 3: got "),
+        (lambda a: a[0].__iadd__([0, 1, 0, 0]), "accuracies: change after epoch 1: got "),
+        (lambda a: a[0].__setitem__(2, 100.1), "kept after epoch 1: got 100.1, expected 100"),
+        (lambda a: a[1].__setitem__(2, -1.0), "kept after epoch 2: got -1, expected 0"),
+        (lambda a: a[1].fill(np.nan), "accuracies: got some that are not finite, expected finite"),
+        (lambda a: a[0].fill(np.inf), "accuracies: got some that are not finite, expected finite"),
+    ],
+)
+def test_accuracies_that_no_predictions_give(dossier_of_settings, edit, message) -> None:
+    """They are refused when a dossier is made of them, and when it was made without these checks."""
+    with pytest.raises(StorageError, match=re.escape(message)):
+        change_accuracies(dossier_of_settings, edit)
+    refresh_sums(dossier_of_settings)
+    check_refused(run("verify", dossier_of_settings), 2, message)
+
+
+def test_accuracies_of_earlier_epochs_are_proved_by_training_again(dossier_of_settings) -> None:
+    def edit(accuracies) -> None:
+        accuracies[0, 2] = 100 - accuracies[0, 2]
+
+    change_accuracies(dossier_of_settings, edit, SETTINGS_PLAN.runs)
+    status, _, errors = run("verify", dossier_of_settings, "--evaluate", "all")
+    assert (status, errors) == (0, "")
+    done = run("verify", dossier_of_settings, "--evaluate", 0, "--retrain")
+    check_refused(done, 1, "trained again with the same versions and data, it differs")
+    assert re.search(r"0 of 3300 predictions differ; 1 of 1[25] accuracies differ", done[1])
+
+
+def test_the_accuracy_on_held_out_images_is_that_of_the_weights(dossier_of_settings) -> None:
+    (one, *_) = [each for each in SETTINGS_PLAN.runs if each.held_out]
+
+    def edit(accuracies) -> None:
+        accuracies[-1, 4] = 100 - accuracies[-1, 4]
+
+    change_accuracies(dossier_of_settings, edit, [one])
+    status, _, errors = run("verify", dossier_of_settings, "--evaluate", 0)
+    assert (status, errors) == (0, "")
+    message = f"{DIFFERS}{one.name}: accuracy on held-out images: got "
+    check_refused(run("verify", dossier_of_settings, "--evaluate", "all"), 1, message)
+
+
+def test_accuracies_of_another_shape(dossier_of_settings) -> None:
+    path = answers_path(dossier_of_settings, SETTINGS_PLAN.runs[0])
+    change_arrays(path, lambda arrays: {"accuracies": arrays["accuracies"][:, :3]})
+    message = f"{path}: accuracies: got float64 [3, 3], expected float64 [3, 4]"
+    check_refused(run("verify", dossier_of_settings), 2, message)
+
+
+def test_a_run_without_its_accuracies(dossier_of_settings) -> None:
+    path = answers_path(dossier_of_settings, SETTINGS_PLAN.runs[0])
+    names = ("about", "losses", "predictions")
+    arrays = unpack_arrays(path.read_bytes(), (*names, "accuracies"))
+    path.write_bytes(pack_arrays({name: arrays[name] for name in names}))
+    message = f"{path}: got about, losses, predictions, expected "
+    check_refused(run("verify", dossier_of_settings), 2, message)
+
+
+# Facts
+
+
+def first_fact(value):
+    """Correlation of pixels that lie side by side."""
+    return value["facts"]["pixel_correlation"]
+
+
+@pytest.mark.parametrize(("by", "refused"), [(0.0019, False), (-0.0019, False), (0.0021, True)])
+def test_facts_of_another_machine_differ_a_little(dossier, by, refused) -> None:
+    def edit(value) -> None:
+        first_fact(value)["1"] += by
+
+    change(dossier, edit)
+    if not refused:
+        verify_folder(dossier)
+        return
+    message = f"{DIFFERS}dossier.json: facts[pixel_correlation][1]: 0."
+    check_refused(run("verify", dossier), 1, message)
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        (lambda facts: facts["pixels_from_s2"].update(n_seeds=3), "facts[pixels_from_s2][n_seeds]: 3"),
+        (lambda facts: facts["layer_similarity"]["mlp"].update(mean=None), "facts[layer_similarity][mlp]"),
+        (lambda facts: facts["layer_similarity"].pop("mlp"), "facts[layer_similarity][mlp]: only in"),
+        (lambda facts: facts.update(more=1), "facts[more]: only in the first"),
+        (lambda facts: facts.update(pixel_correlation="some"), "facts[pixel_correlation]: str and dict"),
+        (lambda facts: facts["pixel_correlation"].update({"1": "x"}), "facts[pixel_correlation][1]: "),
+        (lambda facts: facts["pixel_correlation"].update({"1": 10**400}), "facts[pixel_correlation][1]: "),
+        (lambda facts: facts["pixel_correlation"].update({"1": True}), "facts[pixel_correlation][1]: "),
+    ],
+)  # fmt: skip
+def test_false_facts(dossier, edit, place) -> None:
+    change(dossier, lambda value: edit(value["facts"]))
+    check_refused(run("verify", dossier), 1, f"{DIFFERS}dossier.json: {place}")
+
+
+def test_facts_without_the_experiment_that_they_need(dossier_of_settings, original) -> None:
+    value = json.loads((dossier_of_settings / "dossier.json").read_text())
+    assert value["facts"] is None
+    facts = json.loads((original / "dossier.json").read_text())["facts"]
+    change(dossier_of_settings, lambda value: value.update(facts=facts))
+    message = f"{DIFFERS}dossier.json: facts: dict and NoneType"
+    check_refused(run("verify", dossier_of_settings), 1, message)
+
+
+def test_a_network_that_diverged_has_no_facts(dossier) -> None:
+    """The means are those of the others."""
+    before = json.loads((dossier / "dossier.json").read_text())["facts"]
+    assert before["aligned_similarity"]["n_seeds"] == 2
+    one, other = (each for each in PLAN.runs if each.setting == "lenet5")
+    change_weights(dossier, one, with_weights(float("nan")))
+    publish_again(dossier)
+    facts = json.loads((dossier / "dossier.json").read_text())["facts"]
+    assert facts["aligned_similarity"]["n_seeds"] == 1
+    assert facts["pixels_from_s2"]["n_seeds"] == facts["layer_similarity"]["lenet5"]["n_seeds"] == 1
+    assert facts["layer_similarity"]["mlp"] == before["layer_similarity"]["mlp"]
+    assert facts["pixel_correlation"] == before["pixel_correlation"]
+    change_weights(dossier, other, with_weights(float("nan")))
+    publish_again(dossier)
+    facts = json.loads((dossier / "dossier.json").read_text())["facts"]
+    assert facts["pixels_from_s2"] == {"n_seeds": 0, "mean": None}
+    verify_folder(dossier)
 
 
 # Genuine dossiers
@@ -220,14 +377,14 @@ def test_the_runs_are_drawn_anew(original) -> None:
 @pytest.fixture
 def elsewhere(monkeypatch) -> None:
     """This machine is not the one that made the study."""
-    monkeypatch.setattr(plans, "isa", lambda: "another")
+    monkeypatch.setattr(ground, "isa", lambda: "another")
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_rounding_of_another_machine(dossier, monkeypatch) -> None:
     change_dossier = "1 of 3300 predictions differ (0.03 %), more than rounding explains"
     with monkeypatch.context() as there:
-        there.setattr(plans, "isa", lambda: made_with)
+        there.setattr(ground, "isa", lambda: made_with)
         made_with = json.loads((dossier / "dossier.json").read_text())["ground"]["isa"]
         change_a_prediction(dossier)
     check_refused(run("verify", dossier, "--evaluate", "all"), 1, change_dossier)
@@ -258,9 +415,10 @@ def test_training_again_elsewhere_is_not_judged(original, monkeypatch) -> None:
 
 def test_the_number_of_runs_of_a_plan() -> None:
     for name in EXPERIMENTS:
-        for seeds in (2, 3, 5, 6, 9):
-            plan = plans.Plan(seeds, (name,))
-            assert plan.n_runs == len(plan.runs)
+        for seeds in (2, 3, 5, 6, 9, 10, 11, 12, 20):
+            for thorough in (False, True):
+                plan = plans.Plan(seeds, (name,), thorough=thorough)
+                assert plan.n_runs == len(plan.runs)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +431,7 @@ def test_the_number_of_runs_of_a_plan() -> None:
             {"experiments": ["symmetry", "table"]},
             'study.experiments[0]: got "symmetry", recomputed',
         ),
+        ({"thorough": True}, "study: thorough: got a quick study, expected one that is not"),
         ({"experiments": ["tables"]}, "study: experiment: got 'tables', expected 'table' or "),
         ({"experiments": ["symmetry"]}, "runs: got 10 items, recomputed 4, those of"),
     ],

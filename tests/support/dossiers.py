@@ -14,10 +14,19 @@ from lenetshift.study import plans, publish
 
 PLAN = plans.Plan(2, ("table",), quick=True)
 
+SETTINGS_PLAN = plans.Plan(2, ("settings",), quick=True)
+"""Its runs keep the last predictions alone."""
 
-def quick(folder, *more) -> tuple[int, str, str]:
-    arguments = ("--quick", "--experiments", "table", "--jobs", 1, "--out", folder, *more)
+
+def quick(folder, *more, experiment="table") -> tuple[int, str, str]:
+    arguments = ("--quick", "--experiments", experiment, "--jobs", 1, "--out", folder, *more)
     return run("study", *arguments)
+
+
+def publish_again(folder: Path, experiment="table") -> None:
+    """Everything that follows from the runs' files is made anew, sealed and hashed."""
+    status, _, errors = quick(folder, "--resume", experiment=experiment)
+    assert status == 0, errors
 
 
 def check_refused(done: tuple[int, str, str], status: int, message: str) -> None:
@@ -29,7 +38,8 @@ def check_refused(done: tuple[int, str, str], status: int, message: str) -> None
 
 def change_arrays(path: Path, change) -> None:
     """Change the arrays of a run's file, and seal it again."""
-    arrays = unpack_arrays(path.read_bytes(), ("about", "losses", "predictions"))
+    names = ("about", "losses", "predictions")
+    arrays = unpack_arrays(path.read_bytes(), names, optional=("accuracies",))
     path.write_bytes(pack_arrays({**arrays, **change(arrays)}))
 
 

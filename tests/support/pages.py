@@ -40,7 +40,8 @@ def a_dossier():
         cell | {"model": "lenet5", "column": "moved"} | far,
     ]
     part = {"name": "Model 3", "hypothesis": "No more robust.", "measure": "Model 3 less Model 1"}
-    part |= {"verdict": "supported", "value": -0.4, "interval": [-0.6, -0.2]}
+    looks = [{"value": -0.4, "interval": [-0.6, -0.2]}, {"value": 0.7, "interval": [0.5, 0.9]}]
+    part |= {"verdict": "supported", "looks": looks}
     claim = {"claim": 2, "sentence": "Pooling gives none.", "verdict": "supported", "parts": [part]}
     table = {"misprint": "", "cells": cells}
     return {"note": "", "study": {"seeds": 20}, "table": table, "claims": [claim]}

@@ -124,6 +124,7 @@ def seed() -> None:
     keep("weights", "other_shape", b"\x01" + save(torch.nn.Linear(3, 2).state_dict()))
     outcome = Outcome(
         torch.zeros(1, 2, *GRID.shape, dtype=torch.uint8).numpy(),
+        None,
         torch.zeros(1, 3).numpy(),
         {},
         5,

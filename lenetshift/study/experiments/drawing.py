@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .runs import GRID
+from .words import NETWORKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,12 +29,18 @@ def rows_of(value: Mapping[str, Any], experiment: str) -> Rows:
 
 
 def page(
-    title: str, subtitle: str, n_panels: int, height: float = 5, names: float = 0.9
+    title: str,
+    subtitle: str,
+    n_panels: int,
+    height: float = 5,
+    names: float = 0.9,
+    panel_width: float = 5.2,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with panels side by side; ``height`` of all, ``names`` of room at the left, inches."""
+    """A figure with panels side by side; ``height`` of all, ``names`` of room at the left, and the width of a
+    panel, in inches."""
     from matplotlib.figure import Figure
 
-    width = max(names + 5.2 * n_panels, 8.5)
+    width = max(names + panel_width * n_panels, 8.5)
     figure = Figure(figsize=(width, height), dpi=100)
     figure.text(0.15 / width, 1 - 0.15 / height, title, size=14, weight="bold", va="top")
     figure.text(0.15 / width, 1 - 0.5 / height, subtitle, va="top")
@@ -47,6 +54,16 @@ def page(
     return figure, axes
 
 
+def legend_above(figure: Figure, axes: Axes, n_columns: int) -> None:
+    """The labels of one panel beside the figure's title, where no curve is."""
+    width, height = figure.get_size_inches()
+    corner = (1 - 0.1 / width, 1 - 0.05 / height)
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="upper right", bbox_to_anchor=corner, ncols=n_columns,
+        frameon=False, fontsize=9, borderaxespad=0,
+    )  # fmt: skip
+
+
 def curve(
     axes: Axes, number: int, label: str, x: Sequence[float], rows: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -54,8 +71,15 @@ def curve(
     colour = COLOURS[number % len(COLOURS)]
     means = [row["mean"] for row in rows]
     axes.plot(x, means, color=colour, marker=MARKS[number % len(MARKS)], label=label, markersize=5)
-    low, high = zip(*(row["interval"] for row in rows), strict=True)
-    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    if all(row["interval"] for row in rows):  # a quick study has none
+        low, high = zip(*(row["interval"] for row in rows), strict=True)
+        axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def bar(axes: Axes, interval: Sequence[float] | None, line: float, **style: Any) -> None:
+    """An interval as a horizontal bar; nothing for None, as a quick study has it."""
+    if interval is not None:
+        axes.plot(interval, [line, line], **style)
 
 
 def against_dx(axes: Axes, title: str, rows: Mapping[str, Any], measure: str) -> None:
@@ -75,18 +99,27 @@ def against_dx(axes: Axes, title: str, rows: Mapping[str, Any], measure: str) ->
 
 
 def dots(title: str, rows: Rows) -> Figure:
-    """One line for each setting: accuracy unmoved and moved."""
+    """One line for each setting, which is named like its network: accuracy unmoved and moved."""
     figure, (axes,) = page(
-        title, "accuracy, means and 95 % intervals over seeds", 1, 2.2 + 0.35 * len(rows), names=2.8
+        title,
+        "accuracy after 2 epochs, means and 95 % intervals over seeds",
+        1,
+        2.4 + 0.35 * len(rows),
+        names=3.3,
     )
     for number, column in enumerate(("unmoved", "moved")):
         for line, measures in enumerate(rows.values()):
             of = measures[column]
-            axes.plot(of["interval"], [line, line], color=COLOURS[number], linewidth=2)
+            bar(axes, of["interval"], line, color=COLOURS[number], linewidth=2)
             label = column if line == 0 else None
             axes.plot(of["mean"], line, MARKS[number], color=COLOURS[number], label=label)
-    axes.set_yticks(range(len(rows)), [setting for setting, _ in rows])
-    axes.invert_yaxis()
+    name_lines(axes, [NETWORKS[setting] for setting, _ in rows])
     axes.set_xlabel("accuracy, per cent")
-    axes.legend(frameon=False)
+    legend_above(figure, axes, 1)
     return figure
+
+
+def name_lines(axes: Axes, names: Sequence[str]) -> None:
+    """The names of the lines 0, 1, ... at the left, from above to below."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)

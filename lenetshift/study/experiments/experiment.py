@@ -23,6 +23,7 @@ class Experiment:
         draw: draws its figure from what ``dossier.json`` holds.
         shows: what the figure shows, for readers who cannot see it.
         parts: of the claims that it decides.
+        more_runs: what a thorough study does besides, for some seeds.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Experiment:
     draw: Callable[[Mapping[str, Any]], Figure]
     shows: str
     parts: tuple[Part, ...] = ()
+    more_runs: Callable[[Sequence[int]], list[Run]] | None = None

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import metrics
-from .runs import GRID
+from .runs import GRID, accuracies
 
 DEFINITIONS: dict[str, str] = {
     "unmoved": "test images answered right at shift (0, 0)",
     "moved": "patterns (image and shift) answered right, the unmoved ones among them",
+    "kept": "patterns answered right, of the images that are answered right unmoved",
+    "change": "moved less unmoved, in points",
     "worst_case": "test images answered right at every shift",
     "agreement": "moved patterns that get the answer of their unmoved image, right or wrong",
     "consistency": "pairs of shifts, drawn independently, that give an image the same answer",
@@ -33,14 +35,18 @@ def measure(
         losses: ``[n_steps]``, of the last epoch.
     """
     fractions = {
-        "unmoved": metrics.unmoved_accuracy(predictions, labels, GRID),
-        "moved": metrics.moved_accuracy(predictions, labels),
         "worst_case": metrics.worst_case_accuracy(predictions, labels),
         "agreement": metrics.agreement(predictions, GRID),
         "consistency": metrics.consistency(predictions, labels, GRID).overall,
     }
     values = {name: 100 * fraction.value for name, fraction in fractions.items()}
-    return {**values, "loss": float(losses.astype(np.float64).mean())}
+    values = {**accuracies(predictions, labels), **values}
+    return {**values, "loss": mean_loss(losses)}
+
+
+def mean_loss(losses: NDArray[np.float32]) -> float:
+    """The mean loss of an epoch's steps ``[n_steps]``, in nats."""
+    return float(losses.astype(np.float64).mean())
 
 
 def accuracy_by_dx(predictions: NDArray[np.uint8], labels: NDArray[np.int64]) -> list[float]:

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from ...data.dataset import Dataset
 from ...data.moving import jitter, position_biased
+from ...data.seeds import epoch_choices
 from ...models.table import FUSED
 from ...models.train import OnProgress, train
 from ...predict.predict_shifts import predict_shifts
 from ...shifts import ShiftGrid
-from .networks import build_network
+from . import variants
+from .networks import build_network, perceptrons, trained_parameters
 
 GRID = ShiftGrid()
 """The report's 55 shifts, in pixels: those of every evaluation, and those that jitter draws from."""
@@ -31,9 +33,46 @@ GRID = ShiftGrid()
 FEWER_SEEDS = 5
 """The most seeds of a network that has no fused training."""
 
+ALL, LAST = "all", "last"
+"""The epochs whose predictions are kept: all that are evaluated, or the last."""
+
+ACCURACIES = ("unmoved", "moved", "kept", "change")
+"""The names of :func:`accuracies`."""
+
+HELD_OUT = "held_out"
+"""Accuracy unmoved on the training images that were held out."""
+
+PARTS = 1000
+"""Of all images that a share is counted in."""
+
 CENTRED, JITTERED, BIASED = "centred", "jittered", "biased"
 """The training images: as they are; each moved at random over the test's own shifts, anew in every
 epoch; or moved by a rule, digit -> shift."""
+
+COST: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(perceptrons.NETWORKS, (1, 5)),
+    "mlp_permuted": (3, 13),
+    "lenet5_random_filters": (5, 8),
+    "lenet5_blur": (15, 9),
+    "lenet5_max_blur": (25, 11),
+    "lenet5_kernel_7": (13, 13),
+    "lenet5_kernel_9": (18, 21),
+    "lenet5_permuted": (10, 45),
+    "lenet5_untied": (25, 90),
+    "lenet5_border_8": (25, 17),
+    "lenet5_global_average_c5": (32, 25),
+    "lenet5_global_max_c5": (32, 25),
+    "lenet5_global_max_zero": (28, 70),
+    "lenet5_global_max_circular": (28, 80),
+    "lenet5_global_max_border_4": (20, 17),
+    "lenet5_global_max_border_12": (45, 40),
+    "lenet5_global_max_border_12_max": (45, 40),
+    "lenet5_global_max_border_12_max_blur": (70, 50),
+    "lenet5_global_max_border_28": (80, 290),
+    "place_blind": (70, 145),
+}
+"""Networks without fused training -> an epoch of training, an evaluation of 10,000 images under
+:data:`GRID`, both in fused epochs of LeNet-5. What is not here takes about 10 of them for each."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +86,12 @@ class Run:
         epochs: ascending; the network is evaluated after each of them, trained to the last.
         training: ``"centred"``, ``"jittered"`` or ``"biased"``.
         rule: digit, dx, dy of each digit that is moved for ``"biased"``.
+        share: of the images of these digits that are moved, 0 to 1; the others stay where they are.
+        held_out: training images, the last ones, that it does not train on; :data:`HELD_OUT` is measured on
+            them.
+        variant: what is different in training, as :mod:`lenetshift.study.experiments.variants` knows it.
+        keeps: ``"all"``: the predictions after each of the epochs; ``"last"``: those after the last one, and
+            the :data:`ACCURACIES`, and :data:`HELD_OUT`, after each.
     """
 
     experiment: str
@@ -59,6 +104,10 @@ class Run:
     activation: str = "tanh"
     training: str = CENTRED
     rule: tuple[tuple[int, int, int], ...] = field(default=())
+    share: float = 1.0
+    held_out: int = 0
+    variant: str = ""
+    keeps: str = ALL
 
     @property
     def name(self) -> str:
@@ -66,15 +115,34 @@ class Run:
         return f"{self.experiment}/{self.setting}.seed{self.seed}"
 
     @property
+    def training_of_its_own(self) -> tuple[Any, ...]:
+        """What decides its weights after each epoch: two runs with the same are one training, of which one
+        may go on longer."""
+        return (
+            self.seed, self.network, self.learning_rate, self.batch_size, self.activation, self.training,
+            self.rule, self.share, self.held_out, self.variant,
+        )  # fmt: skip
+
+    @property
+    def accuracies(self) -> tuple[str, ...]:
+        """The names of the accuracies that are kept of every epoch, if its predictions are not."""
+        return (*ACCURACIES, HELD_OUT) if self.held_out else ACCURACIES
+
+    @property
+    def n_kept(self) -> int:
+        """After how many of the epochs the predictions are kept."""
+        return len(self.epochs) if self.keeps == ALL else 1
+
+    @property
     def method(self) -> str:
         """How it trains: ``"fused"`` if the network has fused training, else ``"autograd"``."""
-        return "fused" if self.network in FUSED else "autograd"
+        return "fused" if self.network in FUSED and not self.variant else "autograd"
 
     @property
     def work(self) -> float:
         """Roughly how long it takes, in fused epochs; only the order and the time left depend on it."""
-        slow = 1 if self.method == "fused" else 60 if self.network == "place_blind" else 8
-        return self.epochs[-1] * slow + len(self.epochs) * (0.5 if slow == 1 else 2)
+        epoch, evaluation = (1, 0.5) if self.method == "fused" else COST.get(self.network, (10, 10))
+        return self.epochs[-1] * epoch + len(self.epochs) * evaluation
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them."""
@@ -86,13 +154,16 @@ class Outcome:
     """What a run gives.
 
     Attributes:
-        predictions: uint8 ``[len(epochs), N, n_dy, n_dx]``.
+        predictions: uint8 ``[n, N, n_dy, n_dx]``, for each of the epochs or the last.
+        accuracies: float64 ``[len(epochs), len(run.accuracies)]`` if only the last predictions are kept, else
+            None.
         losses: float32 ``[epochs[-1], n_steps]``, of every step.
         state_dict: the weights after the last epoch.
         parameters: how many of them are trained.
     """
 
     predictions: NDArray[np.uint8]
+    accuracies: NDArray[np.float64] | None
     losses: NDArray[np.float32]
     state_dict: dict[str, Tensor]
     parameters: int
@@ -117,6 +188,27 @@ class RunState:
     evaluation_seconds: float | None = None
 
 
+def accuracies(predictions: NDArray[np.uint8], labels: NDArray[np.int64]) -> dict[str, float]:
+    """The accuracies that are kept of every epoch, in per cent and points.
+
+    Args:
+        predictions: ``[N, n_dy, n_dx]`` on the report's grid.
+        labels: ``[N]``.
+    """
+    right = predictions == labels[:, None, None]
+    row, column = GRID.index(0, 0)
+    unmoved = right[:, row, column]
+    moved = 100 * float(right.mean())
+    # Of no image that is right unmoved nothing can be said; 0 keeps the value finite.
+    kept = 100 * float(right[unmoved].mean()) if unmoved.any() else 0.0
+    return {
+        "unmoved": 100 * float(unmoved.mean()),
+        "moved": moved,
+        "kept": kept,
+        "change": moved - 100 * float(unmoved.mean()),
+    }
+
+
 def per_seed(seeds: Sequence[int], settings: Iterable[Run]) -> list[Run]:
     """The runs of an experiment: each setting for every seed, or for the first few if it has no fused
     training."""
@@ -127,21 +219,51 @@ def per_seed(seeds: Sequence[int], settings: Iterable[Run]) -> list[Run]:
     ]
 
 
+def network_of(run: Run) -> nn.Module:
+    """A run's network before its training."""
+    if run.variant:
+        return variants.build(run.variant, run.network, run.activation, run.seed)
+    return build_network(run.network, run.activation, run.seed)
+
+
 def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
     """Train and evaluate in one thread; the same run gives the same outcome on the same kind of machine."""
+    train_set, held_out = without_held_out(run, train_set)
     with one_thread():
-        network = build_network(run.network, run.activation, run.seed)
+        network = network_of(run)
         state = RunState(network.state_dict())
-        predictions = []
+        predictions: list[NDArray[np.uint8]] = []
+        rows: list[list[float]] = []
+        labels = test_set.labels.numpy()
         for _ in continue_run(run, network, state, train_set, test_set.images):
             if state.predictions is not None:
-                predictions.append(state.predictions.numpy())
+                now = state.predictions.numpy()
+                predictions = [now] if run.keeps == LAST else [*predictions, now]
+                row = accuracies(now, labels)
+                if held_out:
+                    row[HELD_OUT] = accuracy_unmoved(network, held_out)
+                rows.append([row[name] for name in run.accuracies])
     return Outcome(
         np.stack(predictions),
+        np.array(rows) if run.keeps == LAST else None,
         torch.stack(state.losses).numpy(),
         state.state_dict,
-        sum(parameter.numel() for parameter in network.parameters()),
+        trained_parameters(network),
     )
+
+
+def without_held_out(run: Run, train_set: Dataset) -> tuple[Dataset, Dataset]:
+    """The images that a run trains on, and those that it holds out."""
+    n = len(train_set) - run.held_out
+    images, labels = train_set.images, train_set.labels
+    return Dataset(images[:n], labels[:n]), Dataset(images[n:], labels[n:])
+
+
+def accuracy_unmoved(network: nn.Module, dataset: Dataset) -> float:
+    """Per cent of a data set's images that a network reads."""
+    unmoved = ShiftGrid(range(1), range(1))
+    answers = predict_shifts(network, dataset.images, unmoved)[:, 0, 0]
+    return 100 * float((answers == dataset.labels).double().mean())
 
 
 @contextlib.contextmanager
@@ -183,7 +305,13 @@ def continue_run(
     network.load_state_dict(state.state_dict)
     network.to(images.device)
     if run.training == BIASED:
-        train_set = position_biased(train_set, {digit: (dx, dy) for digit, dx, dy in run.rule})
+        train_set = _biased(run, train_set)
+    variant = None
+    if run.variant:
+        variant = variants.Trainer(
+            run.variant, network, train_set,
+            learning_rate=run.learning_rate, batch_size=run.batch_size, seed=run.seed,
+        )  # fmt: skip
     while True:
         epoch = len(state.losses)
         if epoch in run.epochs and state.predictions is None:
@@ -194,18 +322,33 @@ def continue_run(
         if epoch >= run.epochs[-1]:
             return
         start = time.perf_counter()
-        state.losses += train(
-            network,
-            jitter(train_set, GRID, run.seed, epoch) if run.training == JITTERED else train_set,
-            epochs=1,
-            first_epoch=epoch,
-            learning_rate=run.learning_rate,
-            batch_size=run.batch_size,
-            seed=run.seed,
-            method=method or run.method,
-            on_progress=on_progress,
+        state.losses += (
+            [variant.epoch(epoch)]
+            if variant is not None
+            else train(
+                network,
+                jitter(train_set, GRID, run.seed, epoch) if run.training == JITTERED else train_set,
+                epochs=1,
+                first_epoch=epoch,
+                learning_rate=run.learning_rate,
+                batch_size=run.batch_size,
+                seed=run.seed,
+                method=method or run.method,
+                on_progress=on_progress,
+            )
         )
         state.training_seconds += time.perf_counter() - start
         state.state_dict = network.state_dict()
         state.predictions = state.evaluation_seconds = None
         yield
+
+
+def _biased(run: Run, train_set: Dataset) -> Dataset:
+    """The training images with some of the rule's digits moved: each with the probability ``run.share``,
+    drawn once for all epochs."""
+    moved = position_biased(train_set, {digit: (dx, dy) for digit, dx, dy in run.rule})
+    if run.share == 1:
+        return moved
+    drawn = epoch_choices(len(train_set), PARTS, run.seed, 0)
+    chosen = (drawn < round(PARTS * run.share)).to(train_set.images.device)[:, None, None]
+    return Dataset(torch.where(chosen, moved.images, train_set.images), train_set.labels)

@@ -1,0 +1,101 @@
+"""Writes a page about the study on other data: docs/reproduction/NAME/index.md, with its figures and summary.
+
+    python -m lenetshift.study --data DIR --experiments table convolution position_bias --out study
+    python tools/generate/other_data.py study DIR "Fashion-MNIST"
+
+The report's numbers are about MNIST, so that Table 1 has no verdicts here; the rules for the parts of its
+claims are the same.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import reproduction_claims
+from reproduction import KEPT, origin
+from reproduction_format import interval, table
+
+from lenetshift.models.table import DISPLAY_NAMES
+from lenetshift.storage.files import write_text
+from lenetshift.study.experiments import EXPERIMENTS
+from lenetshift.study.publish import DOSSIER
+from lenetshift.study.summary import SUMMARY, summarize_dossier, write_summary
+from lenetshift.study.verification import verify
+
+
+def file_name(name: str) -> str:
+    """A data set's name as files have it: ``fashion-mnist``."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def page(summary: Mapping[str, Any], name: str) -> str:
+    """The page.
+
+    Args:
+        summary: of :func:`lenetshift.study.summary.summarize_dossier`.
+        name: of the data set, for readers.
+    """
+    return "\n\n".join(_paragraphs(summary, name)) + "\n"
+
+
+def _paragraphs(summary: Mapping[str, Any], name: str) -> Iterator[str]:
+    yield f"# The study on {name}"
+    yield (
+        "The report is about MNIST. Here the same networks learn other images, under the same shifts and the "
+        "same rules for its claims; [REPRODUCTION.md](../../../REPRODUCTION.md) says what the words mean. "
+        "This page is written by `python tools/generate/other_data.py`."
+    )
+    yield origin(summary)
+    if summary["table"] is not None:
+        yield "## Accuracy"
+        yield "Per cent right; mean ± standard deviation over seeds, and where 95 % of runs lie."
+        yield _cells(summary)
+    for claim in summary["claims"]:
+        parts = [part for part in claim["parts"] if part["looks"]]
+        if parts:
+            yield f"## Claim {claim['claim']}"
+            yield reproduction_claims.claim({**claim, "parts": parts, "verdict": _of_parts(parts)})
+    for experiment in summary["study"]["experiments"]:
+        if experiment != "table":  # its figure shows the report's numbers
+            yield f"![{EXPERIMENTS[experiment].shows}]({experiment}.png)"
+
+
+def _of_parts(parts: list[Mapping[str, Any]]) -> str | None:
+    words = {part["verdict"] for part in parts}
+    return words.pop() if len(words) == 1 else "partly"
+
+
+def _cells(summary: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            DISPLAY_NAMES[cell["model"]],
+            cell["column"],
+            f"{cell['mean']:.1f} ± {cell['sd']:.1f}",
+            interval(cell["interval"]),
+        )
+        for cell in summary["table"]["cells"]
+    ]
+    return table(("model", "images", "ours", "95 % of runs"), rows)
+
+
+def write(dossier: Path, data: Path, name: str) -> None:
+    """Verify a dossier, and write its page, summary and figures."""
+    value = verify(dossier, data)
+    summary = summarize_dossier((dossier / DOSSIER).read_bytes())
+    folder = KEPT / file_name(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_summary(folder / SUMMARY, summary)
+    for experiment in value["study"]["experiments"]:
+        if experiment != "table":
+            shutil.copyfile(dossier / f"{experiment}.png", folder / f"{experiment}.png")
+    write_text(folder / "index.md", page(summary, name))
+
+
+if __name__ == "__main__":
+    study, images, title = sys.argv[1:]
+    write(Path(study), Path(images), title)
