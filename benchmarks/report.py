@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -203,26 +203,77 @@ SHOWN = {
     "predict_shifts/pooled_mlp": "pooled MLP",
     "own/pytorch_example": "PyTorch's MNIST example",
     "own/keras_convnet": "Keras's MNIST convnet",
+    "own/padded_convnet": "a convnet that pads",
+    "own/resnet20": "ResNet-20, 32 x 32",
     "train_epoch/lenet5": "an epoch of training, LeNet-5",
+    "c3_conv/forward/64": "`c3_conv`, 64 images",
+    "c3_conv/forward_backward/64": "`c3_conv` and its gradients, 64 images",
 }
-"""Cases on the front page."""
+"""Cases on the front page. Of the others those that are slower than their best peer, together."""
 
 
 def front_table(files: Sequence[dict[str, Any]]) -> str:
-    """For each case ours, the best peer and PyTorch eager, machine by machine."""
-    rows = []
-    for results in files:
-        machine = results["machine"]
-        on = machine.get("gpu") or f"{machine['cpu']}, {machine['cores']} cores"
-        for case in results["cases"]:
-            if case["case"] not in SHOWN or not case["best_peer"]:
-                continue
-            peers = {case["best_peer"]: case["ratio"]}
-            if "PyTorch eager" in case["peers"]:
-                peers["PyTorch eager"] = case["peers"]["PyTorch eager"] / case["ours_s"]
-            beside = ", ".join(f"{ratio:.3g} x {peer}" for peer, ratio in peers.items())
-            rows.append((SHOWN[case["case"]], on, format_seconds(case["ours_s"]), beside))
-    return _table(("what", "on", "time", "times as fast as"), rows)
+    """Which versions, then for each case ours, the best peer and PyTorch eager, machine by machine."""
+    versions = dict.fromkeys(_versions(results) for results in files)
+    if len(versions) == 1:
+        measured = next(iter(versions))
+    else:
+        measured = "; ".join(f"{_versions(results)} on {_machine(results)}" for results in files)
+    rows = [row for results in files for row in (*_shown(results), *_slower(results))]
+    head = ("what", "on", "time", "spread", "times as fast as")
+    return f"{measured}.\n\n{_table(head, rows)}"
+
+
+def _versions(results: dict[str, Any]) -> str:
+    versions = results["versions"]
+    return f"lenetshift {versions['lenetshift']}, PyTorch {versions['torch']}"
+
+
+def _machine(results: dict[str, Any]) -> str:
+    machine = results["machine"]
+    return machine.get("gpu") or f"{machine['cpu']}, {machine['cores']} cores"
+
+
+def _shown(results: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    """The rows of the cases that are shown by name."""
+    cases = {case["case"]: case for case in results["cases"] if case["best_peer"]}
+    for name, title in SHOWN.items():
+        if name not in cases:
+            continue
+        case = cases[name]
+        peers = {case["best_peer"]: case["ratio"]}
+        if "PyTorch eager" in case["peers"]:
+            peers["PyTorch eager"] = case["peers"]["PyTorch eager"] / case["ours_s"]
+        beside = ", ".join(f"{_times(ratio)} {peer}" for peer, ratio in peers.items())
+        spread = f"{case['ours_spread']:.0%}"
+        yield title, _machine(results), format_seconds(case["ours_s"]), spread, beside
+
+
+def _slower(results: dict[str, Any]) -> Iterable[tuple[str, ...]]:
+    """A row for the cases of each kind that are not shown and slower than their best peer."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for case in results["cases"]:
+        if case["best_peer"]:
+            kinds.setdefault(case["case"].split("/")[0], []).append(case)
+    for kind, cases in kinds.items():
+        slow = [case for case in cases if case["ratio"] < 1 and case["case"] not in SHOWN]
+        if slow:
+            yield (
+                f"`{kind}`: {len(slow)} of {len(cases)} cases",
+                _machine(results),
+                _range([case["ours_s"] for case in slow], format_seconds),
+                _range([case["ours_spread"] for case in slow], "{:.0%}".format),
+                f"{_range([case['ratio'] for case in slow], _times)} the best peer",
+            )
+
+
+def _range(values: Sequence[float], shown: Callable[[float], str]) -> str:
+    return " to ".join(dict.fromkeys(map(shown, (min(values), max(values)))))
+
+
+def _times(ratio: float) -> str:
+    """A ratio, in bold if ours is slower."""
+    return f"**{ratio:.2g} x**" if ratio < 1 else f"{ratio:.3g} x"
 
 
 def update_front_page(files: Sequence[dict[str, Any]], page: Path = FRONT_PAGE) -> None:
@@ -254,3 +305,5 @@ if __name__ == "__main__":
     for one in every:
         update_readme(one)
     update_front_page(every)
+    if len({one["versions"]["lenetshift"] for one in every}) > 1:
+        print("The files are of several versions: measure again before a release.", file=sys.stderr)

@@ -173,12 +173,15 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
 
 def with_kept(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
     """Results, with the cases and extras of an earlier run that this run did not measure; ValueError if that
-    run was on another machine."""
+    run was on another machine or of another version."""
     for name in ("machine", "device", "threads", "isa"):
         if earlier[name] != results[name]:
             raise ValueError(
                 f"--keep: {name}: the file has {earlier[name]}, this run {results[name]}"
             )
+    then, now = (each["versions"]["lenetshift"] for each in (earlier, results))
+    if then != now:
+        raise ValueError(f"--keep: the file is of lenetshift {then}, this run of {now}")
     new = {case["case"]: case for case in results["cases"]}
     old = {case["case"]: case for case in earlier["cases"] if case["case"] not in new}
     extras = {name: earlier[name] for name in EXTRAS if name in earlier and name not in results}

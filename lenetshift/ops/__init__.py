@@ -14,13 +14,16 @@ has their plain PyTorch twins.
 ``train_epoch_<model>``         one epoch of mini-batch SGD
 =============================== ==========================================================
 
+Each is a function here, ``lenetshift.ops.c3_conv``, which calls the op, ``torch.ops.lenetshift.c3_conv``;
+``help`` of either says what it takes and gives.
+
 CPU ops use ``torch.get_num_threads()`` threads; their results do not depend on that number. CUDA ops
 run on torch's current stream of their tensors' device and do not wait; a build without CUDA kernels
 raises RuntimeError for CUDA tensors. The ops ``indirect_*`` have no CUDA kernels: they use PyTorch's
 operations there, and wait for the check of their tables.
 
->>> import lenetshift, torch
->>> ops = torch.ops.lenetshift
+>>> import torch
+>>> from lenetshift import ops
 >>> images = torch.zeros(2, 28, 28, dtype=torch.uint8)
 >>> images[:, 14, 14] = 255
 >>> shifts = torch.tensor([[3, 0], [0, -2]])  # rows (dx, dy)
@@ -29,31 +32,48 @@ torch.Size([2, 2, 28, 28])
 >>> ops.shift_each(images, shifts).nonzero()  # image, row, column
 tensor([[ 0, 14, 17],
         [ 1, 12, 14]])
-
->>> parameters = [p.detach() for p in lenetshift.build_model("mlp", seed=0).parameters()]
->>> predictions, logits = ops.predict_shifts_mlp(images, [-5, 6], [-2, 3], parameters)
->>> predictions.shape  # dx -5..5, dy -2..2
-torch.Size([2, 5, 11])
->>> labels, permutation = torch.tensor([1, 7]), torch.tensor([1, 0])
->>> losses = ops.train_epoch_mlp(images, labels, permutation, parameters, 0.1, batch_size=1)
->>> losses.shape
-torch.Size([2])
-
->>> maps, columns = torch.arange(4.0).view(1, 1, 1, 4), torch.tensor([[-1, 0], [0, 1], [3, 3]])
->>> ops.indirect_pool2d(maps, torch.tensor([[0]]), columns, largest=False)  # -1 is left out
-tensor([[[[0., 1., 6.]]]])
-
->>> input, weight, bias = torch.ones(1, 2, 6, 6), torch.ones(3, 5, 5), torch.zeros(2)
->>> ops.c3_conv(input, weight, bias, [0b01, 0b11])[0, :, 0, 0].round()  # see 1 and 2 maps
-tensor([25., 50.])
 """
 
 from __future__ import annotations
 
 from lenetshift.checks.core import core
-from lenetshift.ops import c3_conv, indirect, predict_shifts, shift_each, train_epoch, translate
+from lenetshift.ops import indirect, predict_shifts, train_epoch
+from lenetshift.ops.c3_conv import c3_conv
+from lenetshift.ops.indirect import indirect_conv2d, indirect_pool2d
+from lenetshift.ops.predict_shifts import (
+    predict_shifts_lenet5,
+    predict_shifts_mlp,
+    predict_shifts_pooled_mlp,
+    predict_shifts_symmetric_lenet5,
+)
+from lenetshift.ops.shift_each import shift_each
+from lenetshift.ops.train_epoch import (
+    train_epoch_lenet5,
+    train_epoch_mlp,
+    train_epoch_pooled_mlp,
+    train_epoch_symmetric_lenet5,
+)
+from lenetshift.ops.translate import translate
 
-__all__ = ["c3_conv", "indirect", "isa", "predict_shifts", "shift_each", "train_epoch", "translate"]
+__all__ = [
+    "c3_conv",
+    "indirect",
+    "indirect_conv2d",
+    "indirect_pool2d",
+    "isa",
+    "predict_shifts",
+    "predict_shifts_lenet5",
+    "predict_shifts_mlp",
+    "predict_shifts_pooled_mlp",
+    "predict_shifts_symmetric_lenet5",
+    "shift_each",
+    "train_epoch",
+    "train_epoch_lenet5",
+    "train_epoch_mlp",
+    "train_epoch_pooled_mlp",
+    "train_epoch_symmetric_lenet5",
+    "translate",
+]
 
 
 def isa() -> str:

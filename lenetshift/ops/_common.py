@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from lenetshift.checks.core import core
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 library = torch.library.Library("lenetshift", "FRAGMENT")
 
@@ -59,16 +63,40 @@ def in_first_import(register: Callable[..., None]) -> Callable[..., None]:
     return (lambda *_, **__: None) if _registered else register
 
 
-@in_first_import
 def define(
     schema: str,
-    implementation: Callable[..., Any],
+    implementation: Callable[Arguments, Result],
     fake: Callable[..., Any],
     *,
     needs_cuda_kernel: bool = True,
-) -> None:
-    """Define an op with one implementation for CPU and CUDA, and a fake one for tracing."""
+) -> Callable[Arguments, Result]:
+    """Define an op with one implementation for CPU and CUDA, and a fake one for tracing.
+
+    Returns:
+        A function that calls the op, with the signature and the docstring of the implementation.
+    """
     name = schema.split("(", 1)[0]
+    _register(name, schema, implementation, fake, needs_cuda_kernel)
+    op = getattr(torch.ops.lenetshift, name)
+
+    @functools.wraps(implementation)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        result: Result = op(*args, **kwargs)
+        return result
+
+    call.__name__ = call.__qualname__ = name
+    op.__doc__ = implementation.__doc__
+    return call
+
+
+@in_first_import
+def _register(
+    name: str,
+    schema: str,
+    implementation: Callable[..., Any],
+    fake: Callable[..., Any],
+    needs_cuda_kernel: bool,
+) -> None:
     on_cuda = core.has_cuda or not needs_cuda_kernel
     library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
     library.impl(name, implementation, "CPU")

@@ -1,23 +1,4 @@
-"""``c3_conv``: sparse 5 x 5 convolution by connection table, and its gradients.
-
-``c3_conv(input, weight, bias, table)``:
-
-- ``input`` ``[N, C_in, H, W]``, float32 or float64, maps of 5 x 5 or larger; float16 and bfloat16 are
-  computed in float32 and rounded once. Under autocast everything is computed in float32;
-- ``weight`` ``[n_connections, 5, 5]``, ``bias`` ``[C_out]``, of the same dtype;
-- ``table`` a bit mask for each output map, with bit c set if it sees input map c;
-- returns ``[N, C_out, H - 4, W - 4]``.
-
-Infinities and NaNs, in any argument, give the result of the sum over the connections: a map has no
-influence on maps that it is not connected to, whereas in a dense convolution with zeros 0 * inf would
-be NaN. On CUDA this holds for the output. The gradients there are computed with zeros beyond the frame
-and have further NaNs: ``grad_input`` within four pixels of the frame for a weight that is not finite,
-``grad_weight`` for an input within four pixels of the frame that is not finite. Rounding errors are
-relative to the largest terms of five neighbouring columns.
-
-Derivatives of every order, forward mode and ``torch.func`` work. The twin is
-:func:`lenetshift.reference.c3_conv`.
-"""
+"""``c3_conv``: sparse 5 x 5 convolution by connection table, and its gradients."""
 
 from __future__ import annotations
 
@@ -78,6 +59,47 @@ def _output_shape(input: Tensor, table: Sequence[int]) -> tuple[int, int, int, i
 
 
 def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
+    """Sparse 5 x 5 convolution by connection table: layer C3 of LeNet-5.
+
+    ``output[n, o, y, x] = bias[o] + sum over the connections (c, o), u, v of
+    weight[k, u, v] * input[n, c, y + u, x + v]``, where k counts the connections from the first output
+    map to the last, and within each from the first input map to the last.
+
+    Derivatives of every order, forward mode, ``torch.func`` and ``torch.compile`` work, on CPU and CUDA.
+    The op is ``torch.ops.lenetshift.c3_conv``, its twin in plain PyTorch
+    :func:`lenetshift.reference.c3_conv`.
+
+    Infinities and NaNs, in any argument, give the result of the sum over the connections: a map has no
+    influence on maps that it is not connected to, whereas in a dense convolution with zeros 0 * inf would
+    be NaN. On CUDA this holds for the output. The gradients there are computed with zeros beyond the frame
+    and have further NaNs: that of the input within four pixels of the frame for a weight that is not
+    finite, that of the weight for an input within four pixels of the frame that is not finite. Rounding
+    errors are relative to the largest terms of five neighbouring columns.
+
+    Args:
+        input: ``[N, C_in, H, W]``, float32 or float64, maps of 5 x 5 or larger, at most 62 of them.
+            float16 and bfloat16 are computed in float32 and rounded once; under autocast everything is
+            computed in float32.
+        weight: ``[n_connections, 5, 5]``, of the same dtype.
+        bias: ``[C_out]``, of the same dtype.
+        table: for each output map a bit mask, with bit c set if it sees input map c;
+            :func:`lenetshift.c3_table.table_masks` makes them of lists of maps.
+
+    Returns:
+        ``[N, C_out, H - 4, W - 4]``, of the same dtype.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit, or the table is not valid.
+
+    Source: LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document Recognition
+    (1998), section II.B and Table I.
+
+    >>> import torch
+    >>> from lenetshift import ops
+    >>> input, weight, bias = torch.ones(1, 2, 6, 6), torch.ones(3, 5, 5), torch.zeros(2)
+    >>> ops.c3_conv(input, weight, bias, [0b01, 0b11])[0, :, 0, 0].round()  # see 1 and 2 maps
+    tensor([25., 50.])
+    """
     c3 = _check_c3_conv(input, weight, table)
     check_tensor("bias", bias, (input.dtype,), (len(table),), input.device)
     if input.dtype in HALF_FLOATS:
@@ -95,6 +117,21 @@ def _c3_conv_fake(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[i
 def _c3_conv_backward(
     grad_output: Tensor, input: Tensor, weight: Tensor, table: Sequence[int], wanted: Sequence[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of ``c3_conv``; autograd calls it.
+
+    Args:
+        grad_output: ``[N, C_out, H - 4, W - 4]``, of the input's dtype.
+        input: as for ``c3_conv``.
+        weight: as for ``c3_conv``.
+        table: as for ``c3_conv``.
+        wanted: three bools: whether the gradients of input, weight and bias are computed.
+
+    Returns:
+        The gradients of input, weight and bias, ``[0]`` for those that are not wanted.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit, or the table is not valid.
+    """
     c3 = _check_c3_conv(input, weight, table)
     check_tensor(
         "grad_output", grad_output, (input.dtype,), _output_shape(input, table), input.device
@@ -124,7 +161,7 @@ def _c3_conv_backward_fake(
     )
 
 
-define(
+c3_conv = define(
     "c3_conv(Tensor input, Tensor weight, Tensor bias, int[] table) -> Tensor",
     _c3_conv,
     _c3_conv_fake,

@@ -4,23 +4,6 @@ A table has a row for each line of the result, which names the lines of the inpu
 to last; -1 is outside the input. Stride, dilation and padding are ways to fill a table; so is a map that has
 some lines for all shifts and others for one shift each (:mod:`lenetshift.predict.shared`).
 
-``indirect_conv2d(input, weight, bias, rows, columns, groups, low, high)``:
-
-- ``input`` ``[N, C, H, W]``, floating-point; fastest in channels_last;
-- ``weight`` ``[O, C / groups, kh, kw]``, ``bias`` ``[O]``, of the same dtype; fastest as a view of contiguous
-  ``[kh, kw, C / groups, O]``;
-- ``rows`` int64 ``[H_out, kh]``, ``columns`` int64 ``[W_out, kw]``; outside the input is 0, also for a weight
-  that is not finite: 0 * inf is NaN;
-- ``low``, ``high``: bounds that the results are clamped to, 0 and None for ReLU; NaN stays NaN;
-- returns ``[N, O, H_out, W_out]``, in channels_last.
-
-``indirect_pool2d(input, rows, columns, largest)``:
-
-- ``input`` ``[N, C, H, W]``, floating-point or whole numbers, whose sums wrap around;
-- returns ``[N, C, H_out, W_out]``, in channels_last: the largest value under the kernel, or the sum; what is
-  outside the input is left out. The largest of values one of which is NaN is NaN; the largest of no values is
-  the smallest value of the dtype.
-
 On the CPU, float32 and float64 have kernels of their own, except for a convolution whose groups have
 several channels; float16 and bfloat16 are computed in float32 and rounded once. Other dtypes and CUDA copy
 the windows and use PyTorch's operations. Under autocast everything is computed in float32. The ops have no
@@ -119,6 +102,44 @@ def _conv2d(
     low: float | None = None,
     high: float | None = None,
 ) -> Tensor:
+    """Convolution whose windows are found in tables: of any stride, padding and dilation.
+
+    ``output[n, o, i, j] = clamp(bias[o] + sum over c, u, v of
+    weight[o, c, u, v] * input[n, c, rows[i, u], columns[j, v]], low, high)``, where the input is 0 if a
+    table has -1, also for a weight that is not finite: 0 * inf is NaN.
+
+    It has no derivative; ``torch.func.vmap`` and ``torch.compile`` work. The op is
+    ``torch.ops.lenetshift.indirect_conv2d``, its twin in plain PyTorch
+    :func:`lenetshift.reference.indirect_conv2d`. :mod:`lenetshift.ops.indirect` says which dtypes and devices
+    have kernels of their own.
+
+    Args:
+        input: ``[N, C, H, W]``, floating-point; fastest in channels_last.
+        weight: ``[O, C / groups, kh, kw]``, of the same dtype; fastest as a view of contiguous
+            ``[kh, kw, C / groups, O]``.
+        bias: ``[O]``, of the same dtype.
+        rows: int64 ``[H_out, kh]``: the input's rows under the kernel, -1..H - 1.
+        columns: int64 ``[W_out, kw]``: the input's columns under the kernel, -1..W - 1.
+        groups: a divisor of C and of O.
+        low: the results are at least this, 0 for ReLU; None: no bound. NaN stays NaN.
+        high: the results are at most this.
+
+    Returns:
+        ``[N, O, H_out, W_out]``, of the same dtype, in channels_last.
+
+    Raises:
+        ValueError: a shape, dtype, device, table, bound or number of groups does not fit.
+
+    Source: Dukhan, The Indirect Convolution Algorithm (2019), which has a pointer for each pixel where this
+    has an index for each line.
+
+    >>> import torch
+    >>> from lenetshift import ops
+    >>> input, weight, bias = torch.tensor([[[[1.0, 2, 4]]]]), torch.ones(1, 1, 1, 2), torch.zeros(1)
+    >>> row, columns = torch.tensor([[0]]), torch.tensor([[-1, 0], [0, 1], [2, 2]])
+    >>> ops.indirect_conv2d(input, weight, bias, row, columns)
+    tensor([[[[1., 3., 8.]]]])
+    """
     check_tensor("input", input, _FLOATS, (None, None, None, None))
     _check_tables(input, rows, columns)
     n_inputs, kernel = input.shape[1], (rows.shape[1], columns.shape[1])
@@ -168,6 +189,31 @@ def _conv2d_fake(
 
 
 def _pool2d(input: Tensor, rows: Tensor, columns: Tensor, largest: bool) -> Tensor:
+    """The largest value, or the sum, of windows that are found in tables.
+
+    It has no derivative; ``torch.func.vmap`` and ``torch.compile`` work. The op is
+    ``torch.ops.lenetshift.indirect_pool2d``, its twin in plain PyTorch
+    :func:`lenetshift.reference.indirect_pool2d`.
+
+    Args:
+        input: ``[N, C, H, W]``, floating-point or whole numbers, whose sums wrap around.
+        rows: int64 ``[H_out, kh]``, as for :func:`indirect_conv2d`. What is outside is left out.
+        columns: int64 ``[W_out, kw]``.
+        largest: the largest value under the kernel, otherwise the sum. The largest of values one of which is
+            NaN is NaN; the largest of no values is the smallest value of the dtype.
+
+    Returns:
+        ``[N, C, H_out, W_out]``, of the same dtype, in channels_last.
+
+    Raises:
+        ValueError: a shape, dtype, device or table does not fit.
+
+    >>> import torch
+    >>> from lenetshift import ops
+    >>> maps, columns = torch.arange(4.0).view(1, 1, 1, 4), torch.tensor([[-1, 0], [0, 1], [3, 3]])
+    >>> ops.indirect_pool2d(maps, torch.tensor([[0]]), columns, largest=False)  # -1 is left out
+    tensor([[[[0., 1., 6.]]]])
+    """
     check_tensor("input", input, (*_FLOATS, *_WHOLE), (None, None, None, None))
     _check_tables(input, rows, columns)
     if _computes_in_float32(input):
@@ -195,14 +241,14 @@ def _pool2d_fake(input: Tensor, rows: Tensor, columns: Tensor, largest: bool) ->
     return _output(input, input.shape[1], rows, columns)
 
 
-define(
+indirect_conv2d = define(
     "indirect_conv2d(Tensor input, Tensor weight, Tensor bias, Tensor rows, Tensor columns, "
     "int groups=1, float? low=None, float? high=None) -> Tensor",
     _conv2d,
     _conv2d_fake,
     needs_cuda_kernel=False,
 )
-define(
+indirect_pool2d = define(
     "indirect_pool2d(Tensor input, Tensor rows, Tensor columns, bool largest) -> Tensor",
     _pool2d,
     _pool2d_fake,

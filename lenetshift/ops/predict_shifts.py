@@ -1,23 +1,8 @@
-"""``predict_shifts_<model>``: a model's answers for all shifts of all images, without making moved images.
-
-``predict_shifts_lenet5(images, dx, dy, parameters, activation="tanh", return_logits=False)``, and
-``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likewise:
-
-- ``images`` uint8 ``[N, 28, 28]``; the model sees pixel / 255;
-- ``dx``, ``dy`` two ints each, the range [first, stop) of shifts in pixels, within -27..27;
-- ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``; finite,
-  and such that no sum of a forward pass overflows (:func:`lenetshift.models.fused.sums_stay_finite`).
-  For others the op does not reproduce PyTorch's infinities and NaNs; ``lenetshift.predict_shifts``
-  does not use it for them;
-- returns predictions uint8 ``[N, n_dy, n_dx]``, the class of the largest logit (the first of equal
-  ones), and logits float32 ``[N, n_dy, n_dx, 10]``, or ``[0]`` if ``return_logits`` is false.
-
-The twin is :func:`lenetshift.reference.shifted_logits`.
-"""
+"""``predict_shifts_<model>``: a model's answers for all shifts of all images, without making moved images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -47,7 +32,10 @@ def _predict_shifts_fake(
     )
 
 
-def _register(model: FusedModel) -> None:
+PredictShifts = Callable[..., tuple[Tensor, Tensor]]
+
+
+def _defined(model: FusedModel) -> PredictShifts:
     def predict_shifts(
         images: Tensor,
         dx: Sequence[int],
@@ -56,6 +44,39 @@ def _register(model: FusedModel) -> None:
         activation: str = "tanh",
         return_logits: bool = False,
     ) -> tuple[Tensor, Tensor]:
+        """The answers of the model that the op's name ends with, for all shifts of all images.
+
+        No moved image is made: features that the shifts have in common are computed once. The op is
+        ``torch.ops.lenetshift.predict_shifts_<model>``, its twin in plain PyTorch
+        :func:`lenetshift.reference.shifted_logits`; docs/sharing.md explains the algorithm. It has no
+        derivative. :func:`lenetshift.predict_shifts` calls it where it can, for any grid.
+
+        Args:
+            images: uint8 ``[N, 28, 28]``; the model sees pixel / 255. Uncovered pixels are 0.
+            dx: two ints, the range [first, stop) of shifts in pixels, within -27..27.
+            dy: likewise.
+            parameters: the model's, float32 and contiguous, in the order of ``model.parameters()``; finite,
+                and such that no sum of a forward pass overflows
+                (:func:`lenetshift.models.fused.sums_stay_finite`). For others the op does not reproduce
+                PyTorch's infinities and NaNs; ``lenetshift.predict_shifts`` does not use it for them.
+            activation: ``"tanh"`` or ``"relu"``.
+            return_logits: whether the logits are returned.
+
+        Returns:
+            Predictions uint8 ``[N, n_dy, n_dx]``, the class of the largest logit (the first of equal ones),
+            and logits float32 ``[N, n_dy, n_dx, 10]``, or ``[0]`` if ``return_logits`` is false.
+
+        Raises:
+            ValueError: a shape, dtype, device, range or activation does not fit.
+
+        >>> import lenetshift, torch
+        >>> from lenetshift import ops
+        >>> parameters = [p.detach() for p in lenetshift.build_model("mlp", seed=0).parameters()]
+        >>> images = torch.zeros(2, 28, 28, dtype=torch.uint8)
+        >>> predictions, _ = ops.predict_shifts_mlp(images, [-5, 6], [-2, 3], parameters)
+        >>> predictions.shape  # dx -5..5, dy -2..2
+        torch.Size([2, 5, 11])
+        """
         check_digit_images(images)
         check_first_and_stop("dx", dx)
         check_first_and_stop("dy", dy)
@@ -80,7 +101,7 @@ def _register(model: FusedModel) -> None:
         )
         return predictions, logits
 
-    define(
+    op = define(
         f"predict_shifts_{model.name}(Tensor images, int[] dx, int[] dy, Tensor[] parameters, "
         'str activation="tanh", bool return_logits=False) -> (Tensor, Tensor)',
         predict_shifts,
@@ -90,7 +111,13 @@ def _register(model: FusedModel) -> None:
         f"predict_shifts_{model.name}", "the model's forward of torch.ops.lenetshift.translate"
     )
     register_float32_autocast(f"predict_shifts_{model.name}")
+    return op
 
 
-for _model in FUSED_MODELS:
-    _register(_model)
+PREDICT_SHIFTS: dict[str, PredictShifts] = {model.name: _defined(model) for model in FUSED_MODELS}
+"""Model -> the op."""
+
+predict_shifts_lenet5 = PREDICT_SHIFTS["lenet5"]
+predict_shifts_symmetric_lenet5 = PREDICT_SHIFTS["symmetric_lenet5"]
+predict_shifts_mlp = PREDICT_SHIFTS["mlp"]
+predict_shifts_pooled_mlp = PREDICT_SHIFTS["pooled_mlp"]

@@ -1,14 +1,4 @@
-"""``shift_each``: each image of a batch moved by its own shift.
-
-``shift_each(images, shifts)``:
-
-- ``images`` ``[N, ..., height, width]`` of any dtype; the output has the same, also under autocast;
-- ``shifts`` int64 ``[N, 2]``, rows (dx, dy) in pixels;
-- returns ``[N, ..., height, width]``: image i moved by shift i.
-
-Derivatives of every order, forward mode and ``torch.func`` work for every floating or complex dtype.
-The twin is :func:`lenetshift.reference.shift_each`.
-"""
+"""``shift_each``: each image of a batch moved by its own shift."""
 
 from __future__ import annotations
 
@@ -23,6 +13,33 @@ from lenetshift.ops.translate import check_images_and_shifts, translate_shape
 
 
 def _shift_each(images: Tensor, shifts: Tensor) -> Tensor:
+    """Each image of a batch moved by its own shift.
+
+    ``output[n, ..., y, x] = images[n, ..., y - dy[n], x - dx[n]]``. Uncovered pixels are 0; pixels that
+    leave the frame are lost.
+
+    Derivatives of every order, forward mode, ``torch.func`` and ``torch.compile`` work, on CPU and CUDA,
+    for every floating or complex dtype. The op is ``torch.ops.lenetshift.shift_each``, its twin in plain
+    PyTorch :func:`lenetshift.reference.shift_each`.
+
+    Args:
+        images: ``[N, ..., H, W]`` of any dtype.
+        shifts: int64 ``[N, 2]``, rows (dx, dy) in pixels, dx > 0 right, dy > 0 down.
+
+    Returns:
+        ``[N, ..., H, W]``, of the images' dtype, also under autocast: image i moved by shift i.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit.
+
+    >>> import torch
+    >>> from lenetshift import ops
+    >>> rows = torch.tensor([[[1, 2, 3]], [[4, 5, 6]]])  # two images of one row
+    >>> ops.shift_each(rows, torch.tensor([[1, 0], [-2, 0]]))
+    tensor([[[0, 1, 2]],
+    <BLANKLINE>
+            [[6, 0, 0]]])
+    """
     check_images_and_shifts(images, shifts, one_each=True)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _shift_each_fake(images, shifts)
@@ -50,7 +67,9 @@ def _batched(
     return moved.unflatten(0, images.shape[:2]), 0
 
 
-define("shift_each(Tensor images, Tensor shifts) -> Tensor", _shift_each, _shift_each_fake)
+shift_each = define(
+    "shift_each(Tensor images, Tensor shifts) -> Tensor", _shift_each, _shift_each_fake
+)
 # The op only moves pixels: its gradient moves them back, without any sum.
 register_linear("shift_each", lambda grad, shifts: torch.ops.lenetshift.shift_each(grad, -shifts))
 in_first_import(torch.library.register_vmap)("lenetshift::shift_each", _batched, lib=library)

@@ -1,23 +1,8 @@
-"""``train_epoch_<model>``: one epoch of plain mini-batch SGD on the mean cross-entropy.
-
-``train_epoch_lenet5(images, labels, permutation, parameters, learning_rate, batch_size,
-activation="tanh")``, and ``_symmetric_lenet5``, ``_mlp``, ``_pooled_mlp`` likewise:
-
-- ``images`` uint8 ``[N, 28, 28]``, ``labels`` int64 ``[N]`` in 0..9; the model sees pixel / 255;
-- ``permutation`` int64 ``[n]``, the indices of the images in the order of their use; the last batch
-  may be smaller;
-- ``parameters`` the model's, float32 and contiguous, in the order of ``model.parameters()``, without
-  a graph, and finite (:func:`lenetshift.models.fused.sums_stay_finite`): ``lenetshift.train`` ensures
-  both. Each step adds -learning_rate * gradient to them in place; a graph that autograd recorded with
-  them before raises in its backward pass;
-- returns losses float32 ``[n_steps]``, each step's mean loss before its update.
-
-The twin is :func:`lenetshift.reference.sgd_epoch`.
-"""
+"""``train_epoch_<model>``: one epoch of plain mini-batch SGD on the mean cross-entropy."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -45,7 +30,10 @@ def _train_epoch_fake(
     return images.new_empty((n_steps,), dtype=torch.float32)
 
 
-def _register(model: FusedModel) -> None:
+TrainEpoch = Callable[..., Tensor]
+
+
+def _defined(model: FusedModel) -> TrainEpoch:
     def train_epoch(
         images: Tensor,
         labels: Tensor,
@@ -55,6 +43,39 @@ def _register(model: FusedModel) -> None:
         batch_size: int,
         activation: str = "tanh",
     ) -> Tensor:
+        """One epoch of mini-batch SGD on the mean cross-entropy, for the model that the op's name ends with.
+
+        Each step adds -learning_rate * gradient to the parameters in place. A graph that autograd recorded
+        with them before raises in its backward pass. The op is ``torch.ops.lenetshift.train_epoch_<model>``,
+        its twin in plain PyTorch :func:`lenetshift.reference.sgd_epoch`; :func:`lenetshift.train` calls it
+        where it can.
+
+        Args:
+            images: uint8 ``[N, 28, 28]``; the model sees pixel / 255.
+            labels: int64 ``[N]``, 0..9.
+            permutation: int64 ``[n]``, the indices of the images in the order of their use; the last batch
+                may be smaller.
+            parameters: the model's, float32 and contiguous, in the order of ``model.parameters()``, without
+                a graph, and finite (:func:`lenetshift.models.fused.sums_stay_finite`). They are changed.
+            learning_rate: of every step.
+            batch_size: images of every step but the last.
+            activation: ``"tanh"`` or ``"relu"``.
+
+        Returns:
+            float32 ``[n_steps]``, each step's mean loss before its update.
+
+        Raises:
+            ValueError: a shape, dtype, device, label, index or activation does not fit, or a parameter
+                requires grad.
+
+        >>> import lenetshift, torch
+        >>> from lenetshift import ops
+        >>> parameters = [p.detach() for p in lenetshift.build_model("mlp", seed=0).parameters()]
+        >>> images, labels = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([1, 7])
+        >>> losses = ops.train_epoch_mlp(images, labels, torch.tensor([1, 0]), parameters, 0.1, batch_size=1)
+        >>> losses.shape
+        torch.Size([2])
+        """
         check_digit_images(images)
         check_tensor("labels", labels, (torch.int64,), (images.shape[0],), images.device)
         check_tensor("permutation", permutation, (torch.int64,), (None,), images.device)
@@ -94,7 +115,7 @@ def _register(model: FusedModel) -> None:
                     torch.autograd.graph.increment_version(parameter)
         return losses
 
-    define(
+    return define(
         f"train_epoch_{model.name}(Tensor images, Tensor labels, Tensor permutation, "
         "Tensor(a!)[] parameters, float learning_rate, int batch_size, "
         'str activation="tanh") -> Tensor',
@@ -103,5 +124,10 @@ def _register(model: FusedModel) -> None:
     )
 
 
-for _model in FUSED_MODELS:
-    _register(_model)
+TRAIN_EPOCH: dict[str, TrainEpoch] = {model.name: _defined(model) for model in FUSED_MODELS}
+"""Model -> the op."""
+
+train_epoch_lenet5 = TRAIN_EPOCH["lenet5"]
+train_epoch_symmetric_lenet5 = TRAIN_EPOCH["symmetric_lenet5"]
+train_epoch_mlp = TRAIN_EPOCH["mlp"]
+train_epoch_pooled_mlp = TRAIN_EPOCH["pooled_mlp"]

@@ -1,14 +1,4 @@
-"""``translate``: a batch of images moved by a list of shifts, and its gradient.
-
-``translate(images, shifts)``:
-
-- ``images`` ``[N, ..., height, width]`` of any dtype; the output has the same, also under autocast;
-- ``shifts`` int64 ``[S, 2]``, rows (dx, dy) in pixels;
-- returns ``[N, S, ..., height, width]``.
-
-Derivatives of every order, forward mode and ``torch.func`` work for float16, bfloat16, float32 and
-float64. The twin is :func:`lenetshift.reference.translate`.
-"""
+"""``translate``: a batch of images moved by a list of shifts, and its gradient."""
 
 from __future__ import annotations
 
@@ -52,6 +42,33 @@ def translate_shape(images: Tensor, n_shifts: int) -> Any:
 
 
 def _translate(images: Tensor, shifts: Tensor) -> Tensor:
+    """Each image of a batch moved by each shift of a list.
+
+    ``output[n, s, ..., y, x] = images[n, ..., y - dy[s], x - dx[s]]``. Uncovered pixels are 0; pixels that
+    leave the frame are lost.
+
+    Derivatives of every order, forward mode, ``torch.func`` and ``torch.compile`` work, on CPU and CUDA,
+    for float16, bfloat16, float32 and float64. The op is ``torch.ops.lenetshift.translate``, its twin in
+    plain PyTorch :func:`lenetshift.reference.translate`.
+
+    Args:
+        images: ``[N, ..., H, W]`` of any dtype.
+        shifts: int64 ``[S, 2]``, rows (dx, dy) in pixels, dx > 0 right, dy > 0 down.
+
+    Returns:
+        ``[N, S, ..., H, W]``, of the images' dtype, also under autocast.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit.
+
+    >>> import torch
+    >>> from lenetshift import ops
+    >>> row = torch.tensor([[[1, 2, 3]]])  # one image of one row
+    >>> ops.translate(row, torch.tensor([[1, 0], [-2, 0]]))
+    tensor([[[[0, 1, 2]],
+    <BLANKLINE>
+             [[3, 0, 0]]]])
+    """
     check_images_and_shifts(images, shifts, one_each=False)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _translate_fake(images, shifts)
@@ -65,6 +82,18 @@ def _translate_fake(images: Tensor, shifts: Tensor) -> Tensor:
 
 
 def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
+    """The gradient of ``translate`` by its images; autograd calls it.
+
+    Args:
+        grad_output: ``[N, S, ..., H, W]``, float16, bfloat16, float32 or float64.
+        shifts: as for ``translate``.
+
+    Returns:
+        ``[N, ..., H, W]``: each gradient moved back, and the sum over shifts.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit.
+    """
     if grad_output.dtype not in (*FLOATS, *HALF_FLOATS):
         raise ArgumentError(
             "images", dtype_name(grad_output.dtype), "real floating-point numbers for gradients"
@@ -89,7 +118,7 @@ def _translate_backward_fake(grad_output: Tensor, shifts: Tensor) -> Tensor:
     return grad_output.new_empty((grad_output.shape[0], *grad_output.shape[2:]))
 
 
-define("translate(Tensor images, Tensor shifts) -> Tensor", _translate, _translate_fake)
+translate = define("translate(Tensor images, Tensor shifts) -> Tensor", _translate, _translate_fake)
 define(
     "translate_backward(Tensor grad_output, Tensor shifts) -> Tensor",
     _translate_backward,
