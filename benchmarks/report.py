@@ -1,6 +1,6 @@
 """Tables of a result file. ``python benchmarks/report.py FILE ...`` writes them into the README here,
-between its markers: a CPU file into the CPU part, a CUDA file into the CUDA part; and a summary of all
-files into the README of the repository."""
+between its markers: a CPU file into the CPU part, with ``scaling.png``, a CUDA file into the CUDA part; and a
+summary of all files into the README of the repository."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import scaling
 from common import format_seconds
+from one_time import with_one_time
 
 README = Path(__file__).with_name("README.md")
+FIGURE = Path(__file__).with_name("scaling.png")
 FRONT_PAGE = Path(__file__).parents[1] / "README.md"
 
 
@@ -65,6 +68,7 @@ def line(case: dict[str, Any]) -> str:
 
 def tables(results: dict[str, Any]) -> str:
     """All tables, in Markdown."""
+    results = with_one_time(results)
     parts = ["\n".join(f"{text}  " for text in heading(results).splitlines())]
     if results["cases"]:
         parts += [summary(results["cases"]), every_peer(results["cases"])]
@@ -74,7 +78,7 @@ def tables(results: dict[str, Any]) -> str:
         parts.append(instruction_sets(results["isas"]))
     if results.get("scaling"):
         parts.append(memory(results["scaling"]["images"]))
-        parts.append("![Time against the number of shifts and of images](scaling.png)")
+        parts.append(f"![Time against the number of shifts and of images]({FIGURE.name})")
     for name, reason in (results["unavailable"] | results["failed"]).items():
         parts.append(f"Not measured: {name}, {reason}.")
     if results.get("kept"):
@@ -185,6 +189,12 @@ def update_readme(results: dict[str, Any], readme: Path = README) -> None:
     _put(readme, results["device"], tables(results))
 
 
+def draw(results: dict[str, Any], path: Path = FIGURE) -> None:
+    """Draw the results of the part ``scaling``, if a run has it."""
+    if results.get("scaling"):
+        scaling.draw(with_one_time(results)["scaling"], path)
+
+
 def _put(page: Path, name: str, new: str) -> None:
     """Put a text between the markers of this name."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
@@ -197,10 +207,7 @@ def _put(page: Path, name: str, new: str) -> None:
 
 
 SHOWN = {
-    "predict_shifts/lenet5": "LeNet-5",
-    "predict_shifts/symmetric_lenet5": "symmetric LeNet-5",
-    "predict_shifts/mlp": "MLP",
-    "predict_shifts/pooled_mlp": "pooled MLP",
+    **{f"predict_shifts/{model}": name for model, name in scaling.NAMES.items()},
     "own/pytorch_example": "PyTorch's MNIST example",
     "own/keras_convnet": "Keras's MNIST convnet",
     "own/padded_convnet": "a convnet that pads",
@@ -304,6 +311,7 @@ if __name__ == "__main__":
     every = [json.loads(Path(path).read_text()) for path in sys.argv[1:]]
     for one in every:
         update_readme(one)
+        draw(one)
     update_front_page(every)
     if len({one["versions"]["lenetshift"] for one in every}) > 1:
         print("The files are of several versions: measure again before a release.", file=sys.stderr)

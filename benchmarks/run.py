@@ -54,7 +54,6 @@ CASES: dict[str, Case] = {
     "study/table": study.run,
 }
 EXTRAS = {"isas": isas.run, "scaling": scaling.run}  # CPU only
-FIGURE = Path(__file__).with_name("scaling.png")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -112,6 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write(results, args.json)
     if args.readme:
         report.update_readme(results)
+        report.draw(results)
     return 1 if results["failed"] else 0
 
 
@@ -165,9 +165,6 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
         results["unavailable"] = context.unavailable
         results["wall_s"] = time.perf_counter() - start
         write(results, None if args.keep else args.json)
-    if "scaling" in results:
-        scaling.draw(results["scaling"], FIGURE)
-        say(f"  drawn: {FIGURE.name}")
     return results
 
 

@@ -17,7 +17,7 @@ def add_answers(parser: argparse._ActionsContainer) -> None:
     """Add the options."""
     add_path(
         parser, "--answers", FOLDER, metavar="DIR",
-        help="keep the answers as they come in this folder, so that an interrupted evaluation can go on",
+        help="keep the answers in this folder as they come, so that an interrupted evaluation can go on",
     )  # fmt: skip
     parser.add_argument(
         "--resume", action="store_true",

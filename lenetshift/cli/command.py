@@ -9,57 +9,65 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ..checks.errors import DataError, Differs, StorageError, UsageError
-from ..checks.text import in_a_line
+from ..checks.text import in_a_line, one_line
 from ..version import __version__
 from . import interrupts
-from .options import LOST_STATUS, STDERR_LOST, STDOUT_LOST, OneLineParser
-from .streams import guarded_streams, say
+from .colour import YELLOW, painted
+from .options import LOST_STATUS, STDERR_LOST, STDOUT_LOST, UNREAD
+from .parser import COMMAND, OneLineParser
+from .streams import complain, guarded_streams, say
 
 COMMANDS = {
-    "reproduce": "train and evaluate the report's models, print Table 1, draw the figures",
+    "reproduce": "train the report's models and compare them with its Table 1",
     "study": "test the report's numbers and claims over many seeds",
-    "verify": "recompute a study's dossier, and evaluate some of its networks again",
+    "verify": "recompute a study's numbers, and some of its predictions",
     "evaluate": "run a network of your own, or a checkpoint, under every shift",
     "compare": "say which of two evaluated networks is more robust",
-    "grid": "draw one test image under every shift, with a checkpoint's answers",
+    "grid": "draw one test image under every shift, with the answers",
     "page": "write report.html from a finished result folder",
     "bench": "measure this package against plain PyTorch on this machine",
-    "doctor": "show what is installed, what will be used and why, and what is wrong",
+    "doctor": "show what is installed, what will be used, what is wrong",
     "completion": "print the completion script of a shell",
+    "help": "show this list, or the options of a command",
 }
-"""Name -> what it does, in a line. For another command, add a line here and a module of its name."""
+"""Name -> what it does, in a line of 61 characters at most, so that none wraps. For another command, add a
+line here and a module of its name."""
 
 
-def parser(prog: str = "lenetshift") -> argparse.ArgumentParser:
+def parser(prog: str = "lenetshift") -> OneLineParser:
     """The command line with all subcommands."""
     made = OneLineParser(
         prog=prog,
         description="How robust is a digit classifier to moving the digit?",
-        epilog=f"`{prog} COMMAND --help` shows the options of a command, with an example.",
+        epilog=f"`{prog} help COMMAND` shows the options of a command, with an example.",
     )
-    made.add_argument("--version", action="version", version=f"lenetshift {__version__}")
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made.add_argument(
+        "-V", "--version", action="version", version=f"lenetshift {__version__}",
+        help="show the version and exit",
+    )  # fmt: skip
+    made.set_defaults(prog=prog, parser=made)
+    commands = made.add_subparsers(dest="command", metavar=COMMAND)
+    made._positionals.title = "commands"
     for name, line in COMMANDS.items():
-        _of_command(name, f"{prog} {name}", partial(commands.add_parser, name, help=line))
+        of_command(name, f"{prog} {name}", partial(commands.add_parser, name, help=line))
     return made
 
 
-def _of_command(
-    name: str, prog: str, make: Callable[..., argparse.ArgumentParser]
-) -> argparse.ArgumentParser:
+def of_command(name: str, prog: str, make: Callable[..., OneLineParser]) -> OneLineParser:
     """The parser of one command, made by ``make``."""
     module = _module(name)
     example = prog + module.EXAMPLE.removeprefix(name)
     epilog = f"Example:\n\n    {example}\n\n{module.STATUS}; {LOST_STATUS}"
     made = make(prog=prog, description=module.DESCRIPTION, epilog=epilog)
     module.add_arguments(made)
-    made.set_defaults(command=name, prog=prog)
+    made.set_defaults(command=name, prog=prog, parser=made)
     return made
 
 
@@ -84,39 +92,45 @@ def main(arguments: Sequence[str] | None = None, prog: str = "lenetshift") -> in
 
 def alone(name: str, arguments: Sequence[str] | None = None) -> int:
     """The same for one command in a module of its own, ``python -m lenetshift.<name>``."""
-    return _guarded(_of_command(name, f"python -m lenetshift.{name}", OneLineParser), arguments)
+    return _guarded(of_command(name, f"python -m lenetshift.{name}", OneLineParser), arguments)
 
 
-def _guarded(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+def _guarded(made: OneLineParser, arguments: Sequence[str] | None) -> int:
     """The exit status, including what the streams have lost."""
     with guarded_streams() as (output, errors):
         status = _status(made, arguments)
         output.flush()
-        if output.lost:
+        if output.lost and not output.unread:
             say(f"{made.prog}: standard output is lost: {output.lost}")
         errors.flush()
-    if status == 0:
-        status = STDOUT_LOST * bool(output.lost) + STDERR_LOST * bool(errors.lost)
-    return status
+    if status != 0:
+        return status
+    if output.unread:
+        return UNREAD
+    return STDOUT_LOST * bool(output.lost) + STDERR_LOST * bool(errors.lost)
 
 
-def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+def _status(made: OneLineParser, arguments: Sequence[str] | None) -> int:
     """Run a command, and say in one line why it failed."""
     try:
         args, unknown = made.parse_known_args(arguments)
+        if (
+            unknown
+        ):  # reported here, since argparse would name the whole command, not the subcommand
+            args.parser.error(args.parser.unknown(unknown))
     except SystemExit as stop:  # --help, or an error that has been reported
         return int(stop.code or 0)
-    if unknown:  # reported here, since argparse would name the whole command, not the subcommand
-        say(f"{args.prog}: error: unrecognized arguments: {' '.join(unknown)}")
-        return 2
+    if args.command is None:
+        made.print_help()
+        return 0
     out = getattr(args, "out", None)
     try:
         return _run(args)
     except Differs as difference:
-        say(f"{args.prog}: differs: {difference}")
+        complain(args.prog, "differs", difference)
         return 1
     except (StorageError, DataError, UsageError) as error:
-        say(f"{args.prog}: error: {error}")
+        complain(args.prog, "error", error)
         return 2
     except KeyboardInterrupt as stop:
         interrupted = getattr(_module(args.command), "INTERRUPTED", "interrupted")
@@ -125,7 +139,7 @@ def _status(made: argparse.ArgumentParser, arguments: Sequence[str] | None) -> i
     except OSError as error:  # a full disk, for one
         place = error.filename or out
         named = "" if place is None else f"{place}: "
-        say(f"{args.prog}: error: {named}{error.strerror or in_a_line(error)}")
+        complain(args.prog, "error", f"{named}{error.strerror or in_a_line(error)}")
         return 2
 
 
@@ -146,4 +160,5 @@ def _run(args: argparse.Namespace) -> int:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning in a line, without its source code."""
-    say(f"warning: {' '.join(str(message).split())}")
+    line = one_line(" ".join(str(message).split()))
+    print(painted("warning:", YELLOW, sys.stderr), line, file=sys.stderr, flush=True)

@@ -24,17 +24,17 @@ DESCRIPTION = (
     "every metric of both, the difference (that of B minus that of A) with a paired interval over images, "
     "and how many images one network alone answers right. No network is run."
 )
-EXAMPLE = "compare small.npz large.npz --json comparison.json --plot difference.png"
+EXAMPLE = "compare small.npz large.npz \\\n        --json comparison.json --plot difference.png"
 STATUS = USUAL_STATUS
 NEEDS = ("lenetshift.api",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    for name in ("a", "b"):
+    for name, which in (("a", "first"), ("b", "second")):
         add_path(
             parser, name, FILE, metavar=name.upper(),
-            help="file of `lenetshift evaluate --save FILE.npz`, or of its `--json FILE`",
+            help=f"the {which} network: a file that `lenetshift evaluate` wrote with --save or --json",
         )  # fmt: skip
     add_intervals(parser)
     add_json(parser, "all results, with the difference of the accuracy at every shift,")

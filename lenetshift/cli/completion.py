@@ -8,16 +8,19 @@ from .options import USUAL_STATUS
 
 DESCRIPTION = (
     "Print the script that completes commands and options in a shell (made by shtab). bash reads it "
-    "after the command below, zsh from a file _lenetshift in a folder of $fpath, tcsh with source."
+    "after the command below, zsh from a file _lenetshift in a folder of $fpath, tcsh with source, fish "
+    "from the file ~/.config/fish/completions/lenetshift.fish."
 )
 EXAMPLE = "completion bash >> ~/.bash_completion"
 STATUS = USUAL_STATUS
 NEEDS = ("shtab",)
 
+SHELLS = ("bash", "zsh", "tcsh", "fish")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="bash, zsh or tcsh")
+    parser.add_argument("shell", choices=SHELLS, help="name of the shell")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ def add_images(parser: argparse._ActionsContainer) -> None:
         "PNG, JPEG or other images in a subfolder for each class, or one with train/ and test/ or val/; a "
         "folder of CIFAR-10 or CIFAR-100, python or binary version; a .npz file; a folder that the package "
         "datasets saved; package:NAME?KEY=VALUE&... or FILE.py:NAME, a PyTorch data set, whose code is run, "
-        "such as 'package:torchvision.datasets.CIFAR10?root=data&train=false' (default: the packaged MNIST)",
+        "such as 'package:flowers.Flowers?root=data&split=test' (default: the packaged MNIST)",
     )  # fmt: skip
     add_path(
         parser, "--classes", FILE, metavar="FILE",
@@ -73,7 +73,7 @@ def add_normalization(parser: argparse._ActionsContainer) -> None:
         "--mean", type=finite_number, nargs="+", metavar="X",
         help="with --std: pixels in 0..1 become (pixel - mean) / std before the network",
     )  # fmt: skip
-    parser.add_argument("--std", type=finite_number, nargs="+", metavar="X", help="with --mean")
+    parser.add_argument("--std", type=finite_number, nargs="+", metavar="X", help="see --mean")
 
 
 def _where(text: str) -> Path | DatasetName:

@@ -7,11 +7,14 @@ process, so that nothing broken there ends this one.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 
+from ..checks.repository import documentation
 from ..checks.text import one_line
 from .checkup import here, probe
 from .checkup.finding import NOTE, OK, WRONG, Finding
+from .colour import RED, YELLOW, painted
 from .options import add_json
 from .output import check_writable, give
 
@@ -52,11 +55,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _text(findings: list[Finding], n_wrong: int) -> str:
     lines = []
+    marks = {OK: " ", NOTE: painted("-", YELLOW, sys.stdout), WRONG: painted("!", RED, sys.stdout)}
     for finding in findings:
-        mark = {OK: "  ", NOTE: "- ", WRONG: "! "}[finding.state]
-        lines.append(f"{mark}{finding.name:14}{finding.text}")
+        lines.append(f"{marks[finding.state]} {one_line(f'{finding.name:14}{finding.text}')}")
         if finding.do:
-            lines.append(f"{'':16}-> {finding.do}")
+            lines.append(one_line(f"{'':16}-> {finding.do}"))
+    if not n_wrong:
+        return "\n".join([*lines, "Everything is fine."])
     things = "1 thing is" if n_wrong == 1 else f"{n_wrong} things are"
-    lines.append(f"{things} wrong, marked with !." if n_wrong else "Everything is fine.")
-    return "\n".join(map(one_line, lines))
+    return "\n".join([*lines, f"{things} wrong, marked with !.", documentation()])

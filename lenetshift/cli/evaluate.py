@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ..metrics.evaluation import Row
 
 DESCRIPTION = (
-    "Run a network on the test images of a data set under every shift of a grid, and measure how robust "
+    "Run a network on the test images of a data set, moved by every shift of a grid, and measure how robust "
     "its answers are: accuracy, worst case, flips, consistency, each with an interval over images."
     "\n\n"
     "What --model names is executed: Python code, and the code in a TorchScript or torch.export archive too. "
@@ -55,8 +55,8 @@ DESCRIPTION = (
     "torch.load(weights_only=True). No weights are downloaded."
 )
 EXAMPLE = (
-    "evaluate --model net.py:Net --weights net.safetensors --mean 0.1307 --std 0.3081 \\\n"
-    "        --dx -6 6 2 --dy -2 2 --json result.json --plot accuracy.png"
+    "evaluate --model net.py:Net --weights net.safetensors \\\n"
+    "        --normalize mnist --dx -6 6 2 --json result.json --plot accuracy.png"
 )
 STATUS = USUAL_STATUS.replace(
     "0 done,", f"0 done, {FAILED} done, but a metric is beyond its limit,"
@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_normalization(asked)
     how = parser.add_argument_group("method")
     how.add_argument(
-        "--method", choices=EVALUATION_METHODS, default=EVALUATION_METHODS[0],
+        "--method", choices=EVALUATION_METHODS, default=EVALUATION_METHODS[0], metavar="METHOD",
         help="auto chooses; fused: the op of one of this package's models; shared: features that the "
         "shifts have in common are computed once; rewritten: pattern by pattern, by an equal network with "
         "fewer operations; plain: pattern by pattern",
@@ -104,14 +104,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     how.add_argument(
         "--tune", action="store_true",
-        help="time the methods that work on the first images, and use the fastest",
+        help="time, on the first images, the methods that work, and use the fastest",
     )  # fmt: skip
     how.add_argument(
         "--scores", action="store_true",
-        help="keep the logits, for the metric score change: 4 bytes for each class and pattern",
+        help="keep the logits, for the metric score change (4 bytes for each class and pattern)",
     )  # fmt: skip
     add_device_and_threads(how)
-    how.add_argument("--no-progress", action="store_true", help="no bar, even on a terminal")
+    how.add_argument("--no-progress", action="store_true", help="show no bar, even on a terminal")
     add_answers(parser.add_argument_group("long evaluations"))
     output = parser.add_argument_group("output")
     add_intervals(output)

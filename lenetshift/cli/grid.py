@@ -25,7 +25,7 @@ DESCRIPTION = (
     "Draw one test image under every shift, each with the answer of a checkpoint's model, like the "
     "report's figures 1 to 4."
 )
-EXAMPLE = "grid --checkpoint results/checkpoints/biased_lenet5.pt --index 4017 --out 4017.png"
+EXAMPLE = "grid --checkpoint results/checkpoints/lenet5.pt \\\n        --index 4017 --out 4017.png"
 STATUS = USUAL_STATUS
 NEEDS = ("lenetshift.api",)
 

@@ -37,8 +37,8 @@ def add_limits(parser: argparse._ActionsContainer) -> None:
     ):
         parser.add_argument(
             option, type=_limit, action="append", default=[], metavar="METRIC=VALUE",
-            help=f"end with status {FAILED} if a metric is {beyond} than this, such as {example}: its name "
-            "as in the JSON, and per cent with their sign or a fraction below 1; may be repeated "
+            help=f"end with status {FAILED} if a metric is {beyond} than this, such as {example}: the name "
+            "is that in the JSON, the value per cent with the sign, or a fraction below 1; may be repeated "
             "(default: no limit)",
         )  # fmt: skip
 

@@ -24,8 +24,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
         which, "--model", FILE, type=_model, metavar="MODEL",
         help="FILE.py:NAME or PACKAGE.MODULE:NAME, a class of torch.nn.Module, a function that returns a "
         "module, or a module itself; timm:NAME or torchvision:NAME, a model of these packages; onnx:FILE; "
-        "FILE.pt, TorchScript; FILE.pt2, of torch.export. It takes [B, C, H, W], such as [B, 1, 28, 28], "
-        "and gives logits [B, K]",
+        "FILE.pt, TorchScript; FILE.pt2, of torch.export. The network takes images [B, C, H, W], such as "
+        "[B, 1, 28, 28], and gives logits [B, K]",
     )  # fmt: skip
     network.add_argument(
         "--model-args", type=_arguments, metavar="JSON",
@@ -38,12 +38,12 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_path(
         network, "--weights", FILE, metavar="FILE",
-        help="state dict for --model, or a file that has one under state_dict, model_state_dict, model, net "
-        "or weights (default: the weights that the module is made with)",
+        help="file with the state dict of --model, alone or under the key state_dict, model_state_dict, "
+        "model, net or weights (default: the weights that the module is made with)",
     )  # fmt: skip
     network.add_argument(
         "--weights-key", metavar="KEY",
-        help="where the state dict is in the file of --weights, such as model_ema",
+        help="another key under which the state dict is in the file of --weights, such as model_ema",
     )  # fmt: skip
 
 

@@ -6,75 +6,40 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ..checks.errors import ArgumentError, UsageError
-from ..checks.text import one_line
+from .parser import is_number
 
 MAX_THREADS = 1024
 
 STDOUT_LOST, STDERR_LOST = 4, 8
 """Exit status if all work is done, but what was printed is lost; their sum if both streams are lost."""
 
+UNREAD = 141
+"""Exit status if all work is done, but the program that reads standard output has ended, such as ``head``:
+128 plus the number of SIGPIPE, as a shell reports it of other programs."""
+
 USUAL_STATUS = "Exit status: 0 done, 2 cannot be done (one line says why), 130 interrupted"
 LOST_STATUS = (
-    f"{STDOUT_LOST} done and all files written, but standard output is lost (closed, full or without "
-    f"a reader), {STDERR_LOST} the same for standard error, {STDOUT_LOST + STDERR_LOST} for both."
+    f"done, but what was printed is lost: {STDOUT_LOST} standard output, {STDERR_LOST} standard error, "
+    f"{STDOUT_LOST + STDERR_LOST} both (closed or full), {UNREAD} standard output, because the program that "
+    "reads it has ended."
 )
 
-FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
-FOLDER = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
+FILE = {
+    **{"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"},
+    "fish": "(__fish_complete_path (commandline -ct))",
+}
+FOLDER = {
+    **{"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"},
+    "fish": "(__fish_complete_directories)",
+}
 """What a shell offers after an option that takes a path: shtab's ``FILE`` and ``DIRECTORY``."""
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """A parser whose errors are one line, without the usage that --help prints anyway, and that accepts no
-    abbreviated options."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(
-            *args, **{"formatter_class": HelpWithDefaults, "allow_abbrev": False, **kwargs}
-        )
-
-    def _parse_optional(self, arg_string: str) -> Any:
-        """None for a value. argparse takes ``-5e-1`` and ``-inf`` for options, since its pattern of a
-        negative number has neither exponents nor names."""
-        return None if is_number(arg_string) else super()._parse_optional(arg_string)
-
-    def error(self, message: str) -> NoReturn:
-        """End the process with the error in one line."""
-        if message.endswith(": COMMAND"):
-            message += f" (`{self.prog} --help` lists them)"
-        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
-
-
-def is_number(text: str) -> bool:
-    """Whether Python can read the text as a number, in any notation."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds defaults to the help, except None and False, which say nothing; keeps the lines of an example."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        silent = (
-            action.default is None or action.default is False or "(default" in (action.help or "")
-        )
-        return action.help if silent else super()._get_help_string(action)
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        parts = text.split("\n\n")
-        return "\n\n".join(
-            part if part.startswith(" ") else super(HelpWithDefaults, self)._fill_text(part, width, indent)
-            for part in parts
-        )  # fmt: skip
 
 
 # Options
@@ -209,6 +174,22 @@ def shift_range(option: str, given: Sequence[int], *, steps: bool = False) -> ra
         expected += ", then optionally a step of 1 or more" if steps else ""
         raise UsageError(f"argument {option}: got {' '.join(map(str, given))}, expected {expected}")
     return range(given[0], given[1] + 1, *given[2:])
+
+
+def check_folder(folder: Path, file: str, of: str) -> None:
+    """Raise UsageError unless DIR, the argument of a command, is a folder that has the file.
+
+    Args:
+        folder: the argument.
+        file: the name of the file that is written last.
+        of: what writes such a folder, for the message.
+    """
+    expected = f"expected the folder of {of}"
+    if not folder.is_dir():
+        state = "not a folder" if folder.exists() else "no such folder"
+        raise UsageError(f"argument DIR: {folder}: {state}, {expected}")
+    if not os.path.lexists(folder / file):
+        raise UsageError(f"argument DIR: {folder}: has no {file}, {expected}")
 
 
 OPTION_OF = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks.errors import Differs, StorageError, UsageError
 from ..checks.text import one_line
 from ..models.table import ARCHITECTURES
-from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path, in_order
+from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path, check_folder, in_order
 from .output import check_writable
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from ..reproduce.results import read_results
     from ..storage.files import write_text
 
+    check_folder(args.folder, "results.json", "a finished `reproduce`")
     out = args.folder / "report.html" if args.out is None else args.out
     check_writable({"--out": out})
     value = read_results(args.folder)

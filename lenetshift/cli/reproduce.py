@@ -79,14 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_path(
         files, "--study", FOLDER, metavar="DIR",
-        help="dossier of a study of the same data; report.html shows its intervals and verdicts next to "
+        help="dossier of a study of the same data, whose intervals and verdicts report.html shows next to "
         "this run's numbers",
     )  # fmt: skip
     what = parser.add_argument_group("what to do")
-    add_models(what, MODELS, f"; figures need {BIASED}")
+    add_models(what, MODELS, f"; figures 1 to 4 need {BIASED}")
     what.add_argument(
         "--quick", action="store_true",
-        help=f"only {QUICK_TRAIN:,} training and {QUICK_TEST:,} test images, drawn evenly over "
+        help=f"use only {QUICK_TRAIN:,} training and {QUICK_TEST:,} test images, drawn evenly over "
         "their sets, to see that everything works; every file says that it is about a subset",
     )  # fmt: skip
     for name, direction, shifts in (("dx", "right", REPORT_DX), ("dy", "down", REPORT_DY)):
@@ -105,9 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     training.add_argument(
         "--settings", choices=SETTINGS, default=SETTINGS[0],
-        help="as the options below say (default), or report: the activation, learning rate, batch size and "
+        help="default: what the options below say; report: the activation, learning rate, batch size and "
         f"number of epochs for each model with which a study came nearest to the report's Table 1. {FITTED} "
-        "This takes a minute or two on two cores.",
+        "This takes a minute or two on two cores. (default: default)",
     )  # fmt: skip
     training.add_argument(
         "--seed", type=int, default=SEED, metavar="N",
@@ -183,7 +183,10 @@ def run(args: argparse.Namespace) -> int:
         page = render_page(job, checkpoints, value, dossier) if args.page else None
         write_products(job, checkpoints, value, page=page)
     seconds = time.perf_counter() - start
-    print(one_line(f"{seconds:.1f} s in all; the files are in {args.out}{os.sep}"))
+    where = f"the files are in {args.out}{os.sep}"
+    if page is not None:
+        where += f"; open {args.out / 'report.html'}"
+    print(one_line(f"{seconds:.1f} s in all; {where}"))
     return 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from ..checks.text import one_line
+from .colour import RED, painted
 
 
 class GuardedStream:
@@ -23,10 +24,12 @@ class GuardedStream:
 
     Attributes:
         lost: why text was lost; empty if none was.
+        unread: whether text was lost because the program that reads the stream has ended.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self.lost = ""
+        self.unread = False
         self._closed = stream is None
         self._stream = _Nowhere() if stream is None else stream
 
@@ -64,6 +67,7 @@ class GuardedStream:
         """Note the loss, and send what is still in the stream's buffer to the null device: Python would fail
         on it again at exit."""
         self.lost = getattr(error, "strerror", None) or str(error)
+        self.unread = isinstance(error, BrokenPipeError)
         # AttributeError: the stream of another program may have no descriptor.
         with (
             contextlib.suppress(AttributeError, OSError, ValueError),
@@ -107,3 +111,13 @@ def _fill_standard_descriptors() -> None:
 def say(text: str) -> None:
     """Print a text in one line on standard error."""
     print(one_line(text), file=sys.stderr, flush=True)
+
+
+def complaint(prog: str, kind: str, text: object) -> str:
+    """A line for standard error: the program, what it is about, such as "error", and the text."""
+    return f"{one_line(prog)}: {painted(f'{kind}:', RED, sys.stderr)} {one_line(text)}"
+
+
+def complain(prog: str, kind: str, text: object) -> None:
+    """Print such a line."""
+    print(complaint(prog, kind, text), file=sys.stderr, flush=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Train the report's networks and their variants from many seeds, judge each cell of Table 1 and "
     "each claim by the rules in lenetshift.study.experiments, and write everything into a "
-    "folder, the dossier, which python -m lenetshift.verify recomputes."
+    "folder, the dossier, which `lenetshift verify` recomputes."
 )
 EXAMPLE = "study --quick --out study"
 STATUS = USUAL_STATUS
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument(
         "--seeds", type=int, metavar="N",
-        help="seeds 0..N-1; a network without fused training uses 5 at most "
+        help="train from the seeds 0..N-1; a network without fused training from 5 of them at most "
         f"(default: {SEEDS}; {QUICK_SEEDS} with --quick)",
     )  # fmt: skip
     parser.add_argument(
@@ -49,11 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true",
-        help="few images and settings, to see that everything works; no verdicts, and every table says so",
+        help="use few images and settings, to see that everything works; there are no verdicts then, and "
+        "every table says so",
     )  # fmt: skip
     parser.add_argument(
         "--thorough", action="store_true",
-        help="besides, many more settings and variants of training (hours)",
+        help="also try many more settings and variants of training, which takes hours",
     )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, metavar="N",
@@ -61,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--scheduler", metavar="ADDRESS",
-        help="do the runs on the workers of this Dask scheduler, such as tcp://10.0.0.1:8786, instead "
-        "(needs lenetshift[dask], here and on the workers; not with --jobs)",
+        help="do the runs on the workers of this Dask scheduler, such as tcp://10.0.0.1:8786, and not on "
+        "this machine (needs lenetshift[dask], here and on the workers; not with --jobs)",
     )  # fmt: skip
     parser.add_argument(
         "--resume", action="store_true", help="keep the finished runs in --out and do the others"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import Differs
 from ..checks.text import one_line
-from .options import FOLDER, add_path
+from .options import FOLDER, add_path, check_folder
 
 if TYPE_CHECKING:
     from ..study.plans import Plan
@@ -31,7 +31,9 @@ _MOST_NAMES = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_path(parser, "folder", FOLDER, metavar="DIR", help="the dossier")
+    add_path(
+        parser, "folder", FOLDER, metavar="DIR", help="dossier: the folder of a finished `study`"
+    )
     add_path(
         parser, "--data", FOLDER, metavar="DIR",
         help="folder with the IDX files of the study (default: the packaged MNIST)",
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Recompute, and print what was and what was not; Differs at the first difference."""
     from ..study.verification import others, plan_of, verify
 
+    check_folder(args.folder, "dossier.json", "a finished `study`")
     value = verify(args.folder, args.data)
     plan = plan_of(value, args.data)
     print(one_line(f"{args.folder}: {_what(plan)}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +18,14 @@ from ..checks.images import check_images
 from ..checks.predictions import check_labels
 from ..shifts import ShiftGrid
 from .dataset import Dataset
-from .pairs import BatchesOfItems, Items, check_no_splits, is_map_style, pair_of
+from .pairs import (
+    BatchesOfItems,
+    Items,
+    check_no_splits,
+    check_not_a_path,
+    is_map_style,
+    pair_of,
+)
 
 Batches = Iterable[tuple[Array, Array] | Mapping[str, Array]]
 
@@ -46,8 +52,10 @@ def batches_of(
     if isinstance(images, Dataset) and labels is None:
         dataset = images
         images, labels = dataset.images, dataset.labels
+    if isinstance(images, ShiftGrid):
+        raise ArgumentError("images", "a ShiftGrid", "images here: pass the grid as grid=")
     if isinstance(labels, ShiftGrid):
-        raise ArgumentError("labels", "ShiftGrid", _without_labels(images))
+        raise ArgumentError("labels", "a ShiftGrid", _without_labels(images))
     if isinstance(images, (Tensor, np.ndarray)):
         checked = check_images(images)
         n = len(checked)
@@ -74,10 +82,9 @@ def batches_of(
 
 
 def _check_iterable(images: object) -> None:
-    is_path = isinstance(images, (str, os.PathLike))
-    if is_path or not isinstance(images, Iterable):
-        unread = ": files must have been read" if is_path else ""
-        expected = f"images or an iterable of (images, labels){unread}"
+    check_not_a_path(images, "images")
+    if not isinstance(images, Iterable):
+        expected = "images or an iterable of (images, labels)"
         raise ArgumentError("images", describe(images), expected)
 
 
@@ -91,10 +98,10 @@ def _length(batches: Iterable[Any]) -> int | None:
 
 def _without_labels(images: object) -> str:
     """What is expected in place of a grid that was passed where labels belong."""
-    n = len(images) if isinstance(images, (Tensor, np.ndarray)) else None
-    expected = (
-        f"integers [{n}], one per image" if n is not None else f"none with {describe(images)}"
-    )
+    if isinstance(images, (Tensor, np.ndarray)):
+        expected = f"integers [{len(images)}], one per image"
+    else:
+        expected = f"nothing here, since the labels come with the {type(images).__name__}"
     return f"{expected}: pass the grid as grid="
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ..checks.arrays import as_array
-from ..checks.describe import describe_array
+from ..checks.describe import describe_array, shown
 from ..checks.errors import ArgumentError
 from ..checks.images import has_channels_last
 from .pictures import as_picture
@@ -72,14 +72,25 @@ def pair_of(batch: Any, name: str, expected: str) -> tuple[Any, Any]:
     Raises:
         ArgumentError: anything else.
     """
+    check_not_a_path(batch, name)
     if isinstance(batch, Mapping):
-        return _of_a_dict(batch, IMAGE_KEYS, name), _of_a_dict(batch, LABEL_KEYS, name)
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:
-        return batch[0], batch[1]
-    got = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else describe_array(batch)
-    if isinstance(batch, (str, os.PathLike)):
-        expected += ": files must have been read"
-    raise ArgumentError(name, got, expected)
+        pair = _of_a_dict(batch, IMAGE_KEYS, name), _of_a_dict(batch, LABEL_KEYS, name)
+    elif isinstance(batch, (tuple, list)) and len(batch) == 2:
+        pair = batch[0], batch[1]
+    else:
+        got = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else describe_array(batch)
+        raise ArgumentError(name, got, expected)
+    first = pair[0][0] if isinstance(pair[0], (tuple, list)) and pair[0] else pair[0]
+    check_not_a_path(first, f"{name}: image")
+    return pair
+
+
+def check_not_a_path(value: object, name: str) -> None:
+    """ArgumentError if a path has been given in the place of what is in its file."""
+    if isinstance(value, (str, os.PathLike)):
+        raise ArgumentError(
+            name, f"a path, {shown(value)}", "pixels: lenetshift.open_data(PATH) reads files"
+        )
 
 
 def _of_a_dict(batch: Mapping[Any, Any], keys: Sequence[str], name: str) -> Any:

@@ -170,7 +170,7 @@ class Comparison:
         for name, metric in METRICS.items():
             a, b = (evaluation.value(name) for evaluation in (self.a, self.b))
             if a is not None and b is not None:
-                row = ComparisonRow(name, metric.title, a, b, b - a)
+                row = ComparisonRow(name, metric.title_on(self.a.grid), a, b, b - a)
                 rows.append(row if level is None else self._with_interval(row, level))
         return rows
 

@@ -307,7 +307,10 @@ class Evaluation:
 
     def rows(self) -> list[Row]:
         """Every metric that is one number, the accuracies first, without intervals."""
-        return [Row(name, metric.title, self.value(name)) for name, metric in METRICS.items()]
+        return [
+            Row(name, metric.title_on(self.grid), self.value(name))
+            for name, metric in METRICS.items()
+        ]
 
     def value(self, metric: str) -> float | None:
         """A metric that is one number; None if this evaluation lacks what it needs, or no image counts.

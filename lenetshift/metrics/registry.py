@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from ..shifts import ShiftGrid
 from .image_mean import ImageMean
 
 Definition = TypeVar("Definition", bound=Callable[..., ImageMean])
@@ -38,6 +39,7 @@ class Metric:
         needs: what it needs besides predictions. Without it the function raises ``NotAvailable``.
         function: the definition. Its parameters are named after attributes of ``Evaluation``.
         smaller_is_better: whether a more robust network has a smaller value.
+        of_steps: whether it compares shifts that are one step of the grid apart.
     """
 
     name: str
@@ -46,6 +48,21 @@ class Metric:
     needs: tuple[Need, ...]
     function: Callable[..., ImageMean]
     smaller_is_better: bool = False
+    of_steps: bool = False
+
+    def title_on(self, grid: ShiftGrid) -> str:
+        """The title, with the steps of a grid whose neighbours are not one pixel apart, if they count."""
+        steps = {
+            name: shifts.step
+            for name, shifts in (("dx", grid.dx), ("dy", grid.dy))
+            if len(shifts) > 1
+        }
+        if not self.of_steps or set(steps.values()) <= {1}:
+            return self.title
+        if len(set(steps.values())) == 1:
+            return f"{self.title} (steps of {min(steps.values())} pixels)"
+        of_each = ", ".join(f"{name} {step}" for name, step in steps.items())
+        return f"{self.title} (steps {of_each})"
 
     def of(self, evaluation: object) -> ImageMean:
         """The metric of an :class:`~lenetshift.Evaluation`."""
@@ -66,6 +83,7 @@ def metric(
     *needs: Need,
     name: str | None = None,
     smaller_is_better: bool = False,
+    of_steps: bool = False,
 ) -> Callable[[Definition], Definition]:
     """List the function below as a metric.
 
@@ -73,13 +91,13 @@ def metric(
     needs; any other exception is a fault. It is public unless its name begins with an underscore.
 
     Args:
-        title, description, needs, smaller_is_better: as in :class:`Metric`.
+        title, description, needs, smaller_is_better, of_steps: as in :class:`Metric`.
         name: as in :class:`Metric`; None for the function's own.
     """
 
     def listed(function: Definition) -> Definition:
         key = name or function.__name__
-        METRICS[key] = Metric(key, title, description, needs, function, smaller_is_better)
+        METRICS[key] = Metric(key, title, description, needs, function, smaller_is_better, of_steps)
         return function
 
     return listed

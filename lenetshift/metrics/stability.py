@@ -22,7 +22,7 @@ from .registry import metric
 
 @metric(
     "flip rate", "fraction of pairs of neighbouring shifts whose answers differ", "neighbours",
-    smaller_is_better=True,
+    smaller_is_better=True, of_steps=True,
 )  # fmt: skip
 def flip_rate(predictions: Array) -> ImageMean:
     """The fraction of neighbouring shifts whose answers differ, over all pairs of neighbours.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lenetshift.checks.core import core
+from lenetshift.checks.repository import repository
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -48,7 +49,7 @@ def _without_cuda(name: str) -> Callable[..., Any]:
     def refuse(*arguments: Any) -> Any:
         raise RuntimeError(
             f"lenetshift::{name}: this build has no CUDA kernels; with CUDA's nvcc on PATH, "
-            "`pip install . -C cmake.define.LENETSHIFT_CUDA=ON` in the repository's root builds them"
+            f"`pip install . -C cmake.define.LENETSHIFT_CUDA=ON` in the root of {repository()} builds them"
         )
 
     return refuse

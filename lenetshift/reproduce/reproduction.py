@@ -215,8 +215,9 @@ def _finish(
         if checkpoint.predictions is None:
             report()
     reporter.advance(EVALUATION)
+    n_patterns = reproduction.n_test * len(config.grid)  # those of the table
     reporter.line(
-        f"{name}: {len(images) * len(config.grid):,} patterns evaluated "
+        f"{name}: {n_patterns:,} patterns evaluated "
         f"in {checkpoint.evaluation_seconds:.2f} s" + (" (kept)" if was_evaluated else "")
     )
     return checkpoint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,17 @@ from ..figures.matplotlib_settings import figure_settings
 from .experiments import EXPERIMENTS
 
 
-def draw_study(folder: Path, value: Mapping[str, Any]) -> list[Path]:
-    """Write the figures of the experiments that a dossier has, and return their paths."""
+def draw_study(
+    folder: Path, value: Mapping[str, Any], kinds: Sequence[str] = ("png", "svg")
+) -> list[Path]:
+    """Write the figures of the experiments that a dossier or its summary has, and return their paths."""
     paths = []
     for name in value["study"]["experiments"]:
         with figure_settings():
             figure = EXPERIMENTS[name].draw(value)
             if value["note"]:
                 figure.text(0.01, 0.01, value["note"], size=7, style="italic", weight="bold")
-        for kind in ("png", "svg"):
+        for kind in kinds:
             paths.append(folder / f"{name}.{kind}")
             save_figure(paths[-1], figure)
     return paths

@@ -14,6 +14,7 @@ LOADED = {
     "bash": "source ./_lenetshift && complete -p lenetshift",
     "zsh": "fpath=(. $fpath); autoload -Uz compinit && compinit -D -u && autoload +X _lenetshift",
     "tcsh": "source ./_lenetshift && complete lenetshift",
+    "fish": "source ./_lenetshift; and complete lenetshift",
 }
 
 
@@ -25,7 +26,7 @@ def test_completion(shell, tmp_path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"this machine has no {shell}")
     (tmp_path / "_lenetshift").write_text(script)
-    options = ["--norc", "--noprofile"] if shell == "bash" else ["-f"]
+    options = {"bash": ["--norc", "--noprofile"], "fish": ["--no-config"]}.get(shell, ["-f"])
     loads = [shell, *options, "-c", LOADED[shell]]
     done = subprocess.run(loads, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

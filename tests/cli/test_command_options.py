@@ -10,19 +10,36 @@ import pytest
 from command_line import python, run, write_checkpoint
 
 from lenetshift.cli import command
-from lenetshift.cli.options import OneLineParser
+from lenetshift.cli.parser import OneLineParser
 
 
 @pytest.mark.usefixtures("no_probe")
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("", "the following arguments are required: COMMAND"),
-        ("repro", "argument COMMAND: invalid choice: 'repro' (choose from"),
-        ("--frob", ""),
-        ("reproduce --quic", "unrecognized arguments: --quic"),
+        (
+            "repro",
+            "unknown command 'repro'; did you mean reproduce? (`lenetshift help` lists them)",
+        ),
+        ("nonsense", "unknown command 'nonsense' (`lenetshift help` lists them)"),
+        ("nonsense --quick", "unknown command 'nonsense' (`lenetshift help` lists them)"),
+        ("help evalute", "unknown command 'evalute'; did you mean evaluate? (`lenetshift help`"),
+        ("--frob", "unrecognized arguments: --frob\n"),
+        ("--verson", "unrecognized arguments: --verson; did you mean --version?"),
+        ("--verson repro", "unrecognized arguments: --verson; did you mean --version?"),
+        ("reproduce --quic", "unrecognized arguments: --quic; did you mean --quick?"),
+        ("reproduce --sed=3 x", "unrecognized arguments: --sed=3; did you mean --seed?"),
+        ("evaluate --modle net.py:Net", "unrecognized arguments: --modle; did you mean --model?"),
+        (
+            "evaluate --mean -1 --weigths a",
+            "unrecognized arguments: --weigths; did you mean --weights",
+        ),
+        ("evaluate --mean -e5", "argument --mean: expected at least one argument"),
         ("verify", "the following arguments are required: DIR"),
-        ("verify /no/such", ""),
+        ("verify /no/such", "argument DIR: /no/such: no such folder, expected the folder of a fin"),
+        ("verify /dev/null", "argument DIR: /dev/null: not a folder, expected the folder of a fin"),
+        ("page nope", "argument DIR: nope: no such folder, expected the folder of a finished `rep"),
+        ("page nope --out nope/a", "argument DIR: nope: no such folder, expected the folder of a"),
         ("bench --models lenet6", "argument --models: unknown model 'lenet6'"),
         ("bench --models biased_lenet5", "argument --models: unknown model 'biased_lenet5'"),
         ("bench --threads 0", "argument --threads: got '0', expected a whole"),

@@ -9,6 +9,7 @@ from command_line import ROOT, python, run
 
 import lenetshift
 from lenetshift import verify
+from lenetshift.checks import repository
 from lenetshift.cli import command
 from lenetshift.reproduce import __main__ as reproduce
 from lenetshift.reproduce.defaults import FITTED
@@ -45,7 +46,7 @@ def test_help_and_errors_in_options_need_no_torch(name) -> None:
 def test_a_default_of_0_is_shown() -> None:
     made = command.parser()._subparsers._group_actions[0].choices["reproduce"]
     text = " ".join(made.format_help().split())
-    assert "order of the images (default: 0)" in text
+    assert "--seed N seed of the initial weights and the order of the images (default: 0)" in text
     assert "over the training images (default: 2)" in text
     for name in ("learning_rate", "batch_size", "activation"):
         assert f"(default: {getattr(lenetshift.Config, name)})" in text
@@ -59,11 +60,49 @@ def test_help_says_how_the_settings_nearest_to_the_report_were_found() -> None:
 
 
 def test_the_list_of_commands_needs_no_torch() -> None:
-    done = python("-c", WITHOUT_TORCH, "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert all(each in done.stdout for each in command.COMMANDS)
-    done = python("-c", WITHOUT_TORCH, "--version")
-    assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
+    listed = [python("-c", WITHOUT_TORCH, *asked) for asked in ((), ("--help",), ("help",))]
+    for done in listed:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == listed[0].stdout
+    assert all(f"  {name} " in listed[0].stdout for name in command.COMMANDS)
+    for asked in ("--version", "-V"):
+        done = python("-c", WITHOUT_TORCH, asked)
+        assert done.stdout == f"lenetshift {lenetshift.__version__}\n"
+
+
+@pytest.mark.parametrize("prog", ["lenetshift", "python -m lenetshift"])
+def test_no_line_of_the_list_of_commands_wraps(prog, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = command.parser(prog).format_help().splitlines()
+    for name, text in command.COMMANDS.items():
+        assert [line.split(maxsplit=1) for line in lines if line.startswith(f"    {name} ")] == [
+            [name, text]
+        ]
+
+
+@pytest.mark.parametrize("prog", ["lenetshift", "python -m lenetshift"])
+def test_every_line_of_help_fits(prog, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    made = command.parser(prog)
+    for one in (made, *made._subparsers._group_actions[0].choices.values()):
+        for line in one.format_help().splitlines():
+            assert len(line) <= 80, line
+
+
+def test_help_of_a_command(monkeypatch) -> None:
+    for name in command.COMMANDS:
+        assert run("help", name) == run(name, "--help")
+
+
+def test_help_ends_with_the_place_of_the_documentation(monkeypatch) -> None:
+    for arguments in ((), ("reproduce",), ("help",)):
+        _, text, _ = run(*arguments, "--help")
+        assert text.splitlines()[-1] == (
+            "Documentation: README.md and docs/using.md in the repository."
+        )
+    monkeypatch.setattr(repository, "address", lambda: "https://example.org/lenetshift")
+    _, text, _ = run("reproduce", "--help")
+    assert text.splitlines()[-1].endswith("in the repository (https://example.org/lenetshift).")
 
 
 def test_each_example_can_be_parsed() -> None:

@@ -104,7 +104,7 @@ def fails(i: int) -> Any:
         ),
         (lambda i: (RGB[i], True), "item 0: got the label bool, expected an int"),
         (lambda i: (RGB[i] - 0.5, i), "item 0: got floating pixels from -0.5 to "),
-        (lambda i: ("a.png", i), "item 0: got str, expected a Pillow image"),
+        (lambda i: ("a.png", i), "item 0: image: got a path, 'a.png', expected pixels"),
     ],
 )
 def test_bad_items(make: Any, said: str) -> None:

@@ -103,6 +103,8 @@ def test_batches_that_are_dicts(batch: Any, keys: tuple[str, str]) -> None:
 
 IMAGE, FLOATING = IMAGES[0], Image.new("F", (28, 28))
 NHWC = torch.zeros(2, 28, 28, 1)
+READ = "expected pixels: lenetshift.open_data(PATH) reads files"
+NO_LABELS = "labels: got a ShiftGrid, expected nothing here, since the labels come with the"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,11 @@ NHWC = torch.zeros(2, 28, 28, 1)
         (Items(lambda i: (IMAGE, 0) if i < 9 else IMAGE), "item 9: got uint8 [1, 28, 28], exp"),
         (Items(lambda i: (FLOATING, 0)), "item 0: image: got floating pixels (mode F), expected"),
         (Items(lambda i: (IMAGE[:, i:], 0)), "item 1: image: got uint8 [1, 27, 28], expected uint"),
-        (Items(lambda i: ("a.png", 0)), "item 0: image: got str, expected a tensor, an array or a"),
+        (Items(lambda i: ("a.png", 0)), f"item 0: image: got a path, 'a.png', {READ}"),
+        (
+            Items(lambda i: (None, 0)),
+            "item 0: image: got NoneType, expected a tensor, an array or a",
+        ),
         (Items(lambda i: (IMAGE, 0.5)), "item 0: label: got float, expected an integer"),
         (Items(lambda i: (IMAGE, [1, 2])), "item 0: label: got list, expected an integer"),
         (
@@ -128,22 +134,16 @@ NHWC = torch.zeros(2, 28, 28, 1)
             [{"image": IMAGES}],
             "batch 1: got a dict with the keys image, expected one of label, labels",
         ),
-        (
-            ["a.png"],
-            "batch 1: got str, expected a pair (images, labels): files must have been read",
-        ),
-        (
-            [Path("a")],
-            "batch 1: got PosixPath, expected a pair (images, labels): files must have b",
-        ),
-        (
-            "images",
-            "images: got str, expected images or an iterable of (images, labels): files must",
-        ),
-        (
-            Path("a"),
-            "images: got PosixPath, expected images or an iterable of (images, labels): files",
-        ),
+        (["a.png"], f"batch 1: got a path, 'a.png', {READ}"),
+        ([Path("a")], f"batch 1: got a path, PosixPath('a'), {READ}"),
+        ([(IMAGES, LABELS), "a.png"], f"batch 2: got a path, 'a.png', {READ}"),
+        ([("a.png", LABELS)], f"batch 1: image: got a path, 'a.png', {READ}"),
+        ([(["a.png", "b.png"], LABELS[:2])], f"batch 1: image: got a path, 'a.png', {READ}"),
+        ([{"image": Path("a"), "label": 3}], f"batch 1: image: got a path, PosixPath('a'), {READ}"),
+        ("images", f"images: got a path, 'images', {READ}"),
+        (Path("a"), f"images: got a path, PosixPath('a'), {READ}"),
+        (5, "images: got int, expected images or an iterable of (images, labels)"),
+        (GRID, "images: got a ShiftGrid, expected images here: pass the grid as grid="),
         (
             [(NHWC, LABELS[:2])],
             "batch 1: images: got float32 [2, 28, 28, 1], channels last, expected",
@@ -158,16 +158,14 @@ def test_bad_datasets_and_batches(images: Any, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("images", "complaint"),
     [
-        (DIGITS, "labels: got ShiftGrid, expected none with Dataset: pass the grid as grid="),
+        (DIGITS, f"{NO_LABELS} Dataset: pass the grid as grid="),
+        ([(IMAGES, LABELS)], f"{NO_LABELS} list: pass the grid as grid="),
+        (TensorDataset(IMAGES), f"{NO_LABELS} TensorDataset: pass the grid as grid="),
+        (DataLoader(TensorDataset(IMAGES)), f"{NO_LABELS} DataLoader: pass the grid as grid="),
         (
-            [(IMAGES, LABELS)],
-            "labels: got ShiftGrid, expected none with list: pass the grid as grid=",
+            IMAGES,
+            "labels: got a ShiftGrid, expected integers [50], one per image: pass the grid as",
         ),
-        (
-            TensorDataset(IMAGES),
-            "labels: got ShiftGrid, expected none with TensorDataset: pass the",
-        ),
-        (IMAGES, "labels: got ShiftGrid, expected integers [50], one per image: pass the grid as"),
     ],
 )
 def test_the_grid_in_place_of_labels(images: Any, complaint: str) -> None:

@@ -450,4 +450,8 @@ def test_scaling_has_a_curve_for_each_model(script, monkeypatch, tmp_path):
     ]
     scaling.draw({"shifts": rows, "images": rows}, tmp_path / "scaling.png")
     for axes in drawn[0].axes:
-        assert [line.get_label() for line in axes.lines] == [*scaling.MODELS, "proportional"]
+        assert {line.get_label() for line in axes.lines} == {
+            *scaling.NAMES.values(), "proportional"
+        }  # fmt: skip
+    assert not drawn[0].axes[0].get_legend()  # it lies outside of the curves
+    assert drawn[0].legends

@@ -116,7 +116,7 @@ def labels(n: int = 2) -> Tensor:
             ([(images(0, 28, 28), labels(0))],),
             "images: got an iterable of 1 batches without images, expected some",
         ),
-        ((["abc"],), "batch 1: got str, expected a pair (images, labels)"),
+        ((["abc"],), "batch 1: got a path, 'abc', expected pixels: "),
         (([images()],), "batch 1: got float32 [2, 28, 28], expected a pair (images, labels)"),
         (([(images(),)],), "batch 1: got 1 items, expected a pair"),
         (
@@ -137,7 +137,7 @@ def labels(n: int = 2) -> Tensor:
         ),
         ((3,), "images: got int, expected images or an iterable of (images, labels)"),
         ((images(), labels(3)), "labels: got int64 [3], expected integers [2], one per image"),
-        ((images(), GRID), "labels: got ShiftGrid, expected integers [2], one per"),
+        ((images(), GRID), "labels: got a ShiftGrid, expected integers [2], one per"),
         ((images(),), "labels: got None, expected integers [2]"),
         (
             (images(0, 28, 28), labels(0)),

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from lenetshift import Evaluation, ShiftGrid, metrics
+from lenetshift import Evaluation, ShiftGrid, compare, metrics
 from lenetshift.checks.errors import NotAvailable
 from lenetshift.metrics.registry import METRICS, NEEDS
 
@@ -43,6 +43,30 @@ def table() -> str:
 def test_the_table_says_what_the_definitions_say() -> None:
     written = PAGE.read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0].splitlines()
     assert [line for line in table().splitlines() if line in written] == written
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "shown"),
+    [
+        (range(-1, 2), range(-1, 2), "flip rate"),
+        (range(-4, 5, 2), range(-4, 5, 2), "flip rate (steps of 2 pixels)"),
+        (range(-4, 5, 2), range(1), "flip rate (steps of 2 pixels)"),
+        (range(1), range(0, 7, 3), "flip rate (steps of 3 pixels)"),
+        (range(-4, 5, 2), range(2), "flip rate (steps dx 2, dy 1)"),
+        (range(2), range(0, 1, 5), "flip rate"),
+        (range(0, 21, 10), range(0, 13, 12), "flip rate (steps dx 10, dy 12)"),
+    ],
+)
+def test_a_flip_rate_over_larger_steps_says_so(dx: range, dy: range, shown: str) -> None:
+    grid = ShiftGrid(dx, dy)
+    made = Evaluation(np.zeros((1, *grid.shape), np.uint8), np.array([0]), grid)
+    titles = {row.name: row.title for row in made.rows()}
+    assert titles["flip_rate"] == shown
+    assert titles["agreement"] == "agreement"
+    assert [line for line in str(made).splitlines() if line.startswith(f"  {shown} ")]
+    assert {len(str(row)) for row in made.rows()} == {40}
+    compared = {row.name: row.title for row in compare(made, made).rows()}
+    assert compared["flip_rate"] == shown
 
 
 def evaluation(*lacking: str) -> Evaluation:

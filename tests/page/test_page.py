@@ -412,7 +412,10 @@ def edited(change):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "results.json").unlink(), "cannot read {f}/results.json: No such file"),
+        (
+            lambda f: (f / "results.json").unlink(),
+            "argument DIR: {f}: has no results.json, expected the folder of a finished `reproduce`",
+        ),
         (lambda f: (f / "results.json").write_text("{"), "{f}/results.json: not JSON"),
         (
             lambda f: (f / "results.json").write_text("[]"),

@@ -1,6 +1,7 @@
 import importlib.metadata
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -59,6 +60,22 @@ def test_quick_says_everywhere_that_it_is_a_subset(quick):
     for path in (out / "checkpoints").iterdir():
         assert "Subset" in torch.load(path, weights_only=True)["note"]
     assert not list(out.rglob(".*"))
+
+
+def test_quick_names_one_number_of_patterns(quick):
+    """The figures' images, which are evaluated too, do not count: the table is not about them."""
+    _, done = quick
+    counted = re.findall(r"([\d,]+) patterns", done.stdout + done.stderr)
+    assert set(counted) == {"55,000"}
+
+
+def test_the_last_line_names_the_page(quick, small, tmp_path):
+    out, done = quick
+    last = done.stdout.splitlines()[-1]
+    assert last.endswith(f" s in all; the files are in {out}{os.sep}; open {out / 'report.html'}")
+    options = ("--models", "pooled_mlp", "--epochs", 0, "--no-page")
+    _, text, _ = run("reproduce", "--data", small, "--out", tmp_path / "a", *options)
+    assert text.splitlines()[-1].endswith(f" s in all; the files are in {tmp_path / 'a'}{os.sep}")
 
 
 def test_quick_results(quick):

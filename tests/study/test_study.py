@@ -393,7 +393,10 @@ def test_a_missing_run(dossier) -> None:
 
 
 def test_no_dossier(tmp_path) -> None:
-    check_refused(run("verify", tmp_path), 2, "dossier.json: No such file or directory")
+    message = (
+        f"argument DIR: {tmp_path}: has no dossier.json, expected the folder of a finished `study`"
+    )
+    check_refused(run("verify", tmp_path), 2, message)
 
 
 def test_other_data(dossier, small) -> None:

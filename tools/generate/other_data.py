@@ -10,14 +10,13 @@ claims are the same.
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import reproduction_claims
-from reproduction import KEPT, origin
+from reproduction import KEPT, draw, origin
 from reproduction_format import interval, table
 
 from lenetshift.models.table import DISPLAY_NAMES
@@ -61,7 +60,7 @@ def _paragraphs(summary: Mapping[str, Any], name: str) -> Iterator[str]:
             yield f"## Claim {claim['claim']}"
             yield reproduction_claims.claim({**claim, "parts": parts, "verdict": _of_parts(parts)})
     for experiment in summary["study"]["experiments"]:
-        if experiment != "table":  # its figure shows the report's numbers
+        if experiment != "table":
             yield f"![{EXPERIMENTS[experiment].shows}]({experiment}.png)"
 
 
@@ -85,14 +84,13 @@ def _cells(summary: Mapping[str, Any]) -> str:
 
 def write(dossier: Path, data: Path, name: str) -> None:
     """Verify a dossier, and write its page, summary and figures."""
-    value = verify(dossier, data)
+    verify(dossier, data)
     summary = summarize_dossier((dossier / DOSSIER).read_bytes())
     folder = KEPT / file_name(name)
     folder.mkdir(parents=True, exist_ok=True)
     write_summary(folder / SUMMARY, summary)
-    for experiment in value["study"]["experiments"]:
-        if experiment != "table":
-            shutil.copyfile(dossier / f"{experiment}.png", folder / f"{experiment}.png")
+    draw(summary, folder)
+    (folder / "table.png").unlink(missing_ok=True)  # it shows the report's numbers
     write_text(folder / "index.md", page(summary, name))
 
 

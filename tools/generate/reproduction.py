@@ -1,7 +1,8 @@
 """Writes the numbers of REPRODUCTION.md: ``python tools/generate/reproduction.py [DOSSIER]``.
 
-With a dossier, verifies it first and stores its summary and figures in docs/reproduction/; without one,
-uses the stored summary. Two kinds of text are rewritten; everything else is written by hand:
+With a dossier, verifies it first and stores its summary in docs/reproduction/; without one, uses the stored
+summary. Draws the figures there from the summary. Two kinds of text are rewritten; everything else is
+written by hand:
 
 - a block: what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``, each in a line of its own
   (``reproduction_claims.py``, ``reproduction_tables.py``);
@@ -12,7 +13,6 @@ uses the stored summary. Two kinds of text are rewritten; everything else is wri
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +23,7 @@ import reproduction_tables
 from reproduction_numbers import number
 
 from lenetshift.study.experiments import EXPERIMENTS
+from lenetshift.study.figures import draw_study
 from lenetshift.study.publish import DOSSIER
 from lenetshift.study.summary import SUMMARY, read_summary, summarize_dossier, write_summary
 from lenetshift.study.verification import verify
@@ -33,16 +34,18 @@ KEPT = ROOT / "docs" / "reproduction"
 
 
 def keep(dossier: Path) -> None:
-    """Verify a dossier, and store its summary and figures."""
-    value = verify(dossier)
+    """Verify a dossier, and store its summary."""
+    verify(dossier)
     KEPT.mkdir(parents=True, exist_ok=True)
     write_summary(KEPT / SUMMARY, summarize_dossier((dossier / DOSSIER).read_bytes()))
-    names = value["study"]["experiments"]
-    for old in KEPT.glob("*.png"):
-        if old.stem not in names:
-            old.unlink()
-    for name in names:
-        shutil.copyfile(dossier / f"{name}.png", KEPT / f"{name}.png")
+
+
+def draw(summary: Mapping[str, Any], folder: Path) -> None:
+    """Draw all figures of a study, and remove others."""
+    drawn = draw_study(folder, summary, ("png",))
+    for path in folder.glob("*.png"):
+        if path not in drawn:
+            path.unlink()
 
 
 def render(text: str, summary: Mapping[str, Any]) -> str:
@@ -98,4 +101,6 @@ def origin(summary: Mapping[str, Any]) -> str:
 if __name__ == "__main__":
     for folder in sys.argv[1:]:
         keep(Path(folder))
-    PAGE.write_text(render(PAGE.read_text(), read_summary(KEPT / SUMMARY)))
+    stored = read_summary(KEPT / SUMMARY)
+    draw(stored, KEPT)
+    PAGE.write_text(render(PAGE.read_text(), stored))

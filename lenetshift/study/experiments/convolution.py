@@ -16,7 +16,7 @@ import numpy as np
 from ...models.build import MODEL_NAMES
 from ...models.table import DISPLAY_NAMES
 from .criteria import ROBUSTNESS, Look, Measures, Part, Quantity, larger, looks, not_larger, of
-from .drawing import COLOURS, MARKS, against_dx, legend_above, page, rows_of
+from .drawing import COLOURS, MARKS, THIN, UNDER, against_dx, legend_above, page, rows_of
 from .experiment import Experiment
 from .runs import CENTRED, JITTERED, Run, per_seed
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 EPOCHS = (1, 2, 3, 5, 10)
 KERNEL = 5
 """Pixels along a side of LeNet-5's kernels."""
+
+COVERED = "lenet5"
+"""The model whose curves lie under those of another, the symmetric LeNet-5."""
 
 LATER = (1, 5, 10)
 """After which numbers of epochs parts are looked at besides 2."""
@@ -79,13 +82,14 @@ def draw(value: Mapping[str, Any]) -> Figure:
     figure, panels = page(
         "Is the robustness the convolution's or the data's?",
         "left: accuracy after 2 epochs, dy = 0; dotted: the kernel's 5 pixels; bands: 95 % over seeds; "
-        "right: after 1 to 10 epochs",
+        "right: after 1 to 10 epochs; Model 0, the wide line, lies under Model 2",
         3,
     )
     rows = rows_of(value, "convolution")
     for axes, training in zip(panels, (CENTRED, JITTERED), strict=False):
         of_models = {DISPLAY_NAMES[model]: rows[f"{model}_{training}", 2] for model in MODEL_NAMES}
-        against_dx(axes, f"trained on {training} digits", of_models, "")
+        title = f"trained on {training} digits"
+        against_dx(axes, title, of_models, "", under=DISPLAY_NAMES[COVERED])
         for edge in (-KERNEL, KERNEL):
             axes.axvline(edge, color="grey", linestyle=":")
     panels[0].set_ylabel("accuracy, per cent")
@@ -105,9 +109,10 @@ def trajectories(axes: Any, rows: Mapping[tuple[str, int], Mapping[str, Any]]) -
             axes.plot(
                 [point["unmoved"]["mean"] for point in points],
                 [point["moved"]["mean"] for point in points],
-                line, marker=MARKS[number], color=COLOURS[number], markersize=5,
+                line, marker=MARKS[number], color=COLOURS[number],
+                **(UNDER if model == COVERED else THIN),
             )  # fmt: skip
-    axes.set_title("moved against unmoved (dashed: jittered)", size=11)
+    axes.set_title("moved against unmoved (dashed: jittered)", size=11, pad=10)
     axes.set_xlabel("accuracy (unmoved), per cent")
     axes.set_ylabel("accuracy (moved), per cent")
 

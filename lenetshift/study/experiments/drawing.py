@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
 MARKS = "osD^vP"
 
+THIN: dict[str, Any] = {"linewidth": 1.5, "markersize": 5, "clip_on": False}
+UNDER: dict[str, Any] = {"linewidth": 6, "markersize": 11, "clip_on": False, "alpha": 0.45}
+"""Of a curve, and of one that lies under another and is seen on both of its sides."""
+
 Rows = dict[tuple[str, int], dict[str, Mapping[str, Any]]]
 """(setting, epochs) -> measure -> a row of a dossier's ``summaries``."""
 
@@ -65,12 +69,18 @@ def legend_above(figure: Figure, axes: Axes, n_columns: int) -> None:
 
 
 def curve(
-    axes: Axes, number: int, label: str, x: Sequence[float], rows: Sequence[Mapping[str, Any]]
+    axes: Axes,
+    number: int,
+    label: str,
+    x: Sequence[float],
+    rows: Sequence[Mapping[str, Any]],
+    **style: Any,
 ) -> None:
-    """Means over seeds, with their 95 % intervals as a band."""
+    """Means over seeds, with their 95 % intervals as a band; ``style`` is that of the line."""
     colour = COLOURS[number % len(COLOURS)]
     means = [row["mean"] for row in rows]
-    axes.plot(x, means, color=colour, marker=MARKS[number % len(MARKS)], label=label, markersize=5)
+    mark = MARKS[number % len(MARKS)]
+    axes.plot(x, means, color=colour, marker=mark, label=label, **{**THIN, **style})
     if all(row["interval"] for row in rows):  # a quick study has none
         low, high = zip(*(row["interval"] for row in rows), strict=True)
         axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -82,7 +92,9 @@ def bar(axes: Axes, interval: Sequence[float] | None, line: float, **style: Any)
         axes.plot(interval, [line, line], **style)
 
 
-def against_dx(axes: Axes, title: str, rows: Mapping[str, Any], measure: str) -> None:
+def against_dx(
+    axes: Axes, title: str, rows: Mapping[str, Any], measure: str, under: str = ""
+) -> None:
     """A curve for each label, by which ``rows`` has the measures of a setting, over dx.
 
     Args:
@@ -90,10 +102,12 @@ def against_dx(axes: Axes, title: str, rows: Mapping[str, Any], measure: str) ->
         title: of the panel.
         rows: label -> measure -> a row of a dossier's ``summaries``.
         measure: its name without its end ``dx=D``.
+        under: the label of a curve that another one covers.
     """
     for number, (label, of) in enumerate(rows.items()):
-        curve(axes, number, label, GRID.dx, [of[f"{measure}dx={dx}"] for dx in GRID.dx])
-    axes.set_title(title, size=11)
+        style = UNDER if label == under else THIN
+        curve(axes, number, label, GRID.dx, [of[f"{measure}dx={dx}"] for dx in GRID.dx], **style)
+    axes.set_title(title, size=11, pad=10)
     axes.set_xlabel("dx (pixels; > 0 is right)")
     axes.set_ylim(0, 100)
 
@@ -117,6 +131,12 @@ def dots(title: str, rows: Rows) -> Figure:
     axes.set_xlabel("accuracy, per cent")
     legend_above(figure, axes, 1)
     return figure
+
+
+def cross(axes: Axes, x: float, y: float, size: float = 12) -> None:
+    """The report's number, visible on whatever lies below."""
+    axes.plot(x, y, "x", color="white", markersize=size + 2, mew=size / 2, zorder=5)
+    axes.plot(x, y, "x", color="black", markersize=size, mew=size / 4, zorder=6)
 
 
 def name_lines(axes: Axes, names: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from .criteria import (
     Measures,
     Part,
 )
-from .drawing import COLOURS, page, rows_of
+from .drawing import COLOURS, cross, page, rows_of
 from .experiment import Experiment
 from .runs import LAST, Run, per_seed
 from .settings import in_words, reported, setting_name
@@ -170,9 +170,9 @@ def draw(value: Mapping[str, Any]) -> Figure:
         axes.plot(*zip(*points, strict=True), color=colour, marker=".")
         if own in epochs:
             _one_more_run(axes, [rows[setting, own][column] for column in COLUMNS], colour)
-        axes.plot(*reported(model), "x", color="black", markersize=12, mew=3, zorder=5)
+        cross(axes, *map(float, reported(model)))
         axes.set_title(f"{DISPLAY_NAMES[model]}: {own} epochs", size=10)
-        axes.set_xlim(FROM, 100.5)
+        axes.set_xlim(FROM, 101)
         axes.set_xticks(range(int(FROM), 101, 5))
         axes.set_ylim(30, 70)
         axes.set_xlabel("accuracy (unmoved), per cent")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...models.table import DISPLAY_NAMES
 from .criteria import Measures
-from .drawing import COLOURS, MARKS, page
+from .drawing import COLOURS, MARKS, cross, legend_above, page
 from .experiment import Experiment
 from .runs import HELD_OUT, LAST, Run
 from .table import COLUMNS, MODELS, report_value
@@ -314,16 +314,16 @@ def draw(value: Mapping[str, Any]) -> Figure:
             label = f"{kind}: {near['distance']:.1f} points"
             axes.plot(
                 curve["unmoved"][epoch], curve["moved"][epoch], mark, color="black",
-                markerfacecolor="none", label=label,
+                markerfacecolor="none", markersize=9, mew=1.5, zorder=7, label=label,
             )  # fmt: skip
-        axes.plot(*reported(model), "x", color="black", markersize=12, mew=3, zorder=5)
+        cross(axes, *map(float, reported(model)))
         axes.set_title(DISPLAY_NAMES[model], size=11)
-        axes.set_xlim(75, 100.5)
+        axes.set_xlim(75, 101)
         axes.set_ylim(30, 80)
         axes.set_xlabel("accuracy (unmoved), per cent")
     panels[0].set_ylabel("accuracy (moved), per cent")
     figure.subplots_adjust(wspace=0.12)
-    panels[-1].legend(frameon=False, fontsize=8, loc="upper left", borderaxespad=0)
+    legend_above(figure, panels[-1], 2)
     return figure
 
 

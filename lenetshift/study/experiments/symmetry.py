@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...models.table import DISPLAY_NAMES
+from .convolution import COVERED
 from .criteria import Part, equivalent, larger, looks, of
-from .drawing import curve, page, rows_of
+from .drawing import THIN, UNDER, curve, legend_above, page, rows_of
 from .experiment import Experiment
 from .runs import Run, per_seed
 from .table import report_value
@@ -42,12 +43,14 @@ def draw(value: Mapping[str, Any]) -> Figure:
     epochs = sorted({epoch for _, epoch in rows})
     for number, model in enumerate(MODELS):
         moved = [rows[model, epoch]["moved"] for epoch in epochs]
-        curve(axes, number, DISPLAY_NAMES[model], epochs, moved)
+        name, style = DISPLAY_NAMES[model], UNDER if model == COVERED else THIN
+        label = f"{name} (under Model 2)" if model == COVERED else name
+        curve(axes, number, label, epochs, moved, **style)
     axes.axhline(report_value("symmetric_lenet5", "moved"), color="black", linestyle="--")
     axes.set_xticks(epochs)
     axes.set_xlabel("epochs")
     axes.set_ylabel("accuracy (moved), per cent")
-    axes.legend(frameon=False)
+    legend_above(figure, axes, 1)
     return figure
 
 

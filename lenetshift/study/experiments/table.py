@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from ...models.table import ALL_MODELS, BASE_MODELS, DISPLAY_NAMES
 from . import position_bias
 from .criteria import MARGIN, Look, Measures, Part, above, in_most_seeds, looks, of
-from .drawing import COLOURS, bar, name_lines, page
+from .drawing import COLOURS, bar, cross, name_lines, page
 from .experiment import Experiment
 from .runs import BIASED, GRID, Run, per_seed
 from .statistics import LEVEL, holm, p_of_one_run, prediction_interval, sample, within
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 EPOCHS = 2
@@ -139,28 +140,61 @@ def _verdict(distance: float, p_corrected: float) -> str:
 COLOUR_OF = {AGREES: COLOURS[0], WITHIN_A_POINT: COLOURS[4], DEVIATES: COLOURS[1]}
 
 
+FARTHEST = 12.0
+"""Standard deviations that the figure shows to each side; what lies farther away stands at its edge."""
+
+
 def draw(value: Mapping[str, Any]) -> Figure:
-    """Each cell of Table 1: the report's accuracy, our mean and the interval of one more run."""
+    """How far the report's accuracies lie from our means, in standard deviations of our runs."""
     figure, (axes,) = page(
         "Table 1: the report beside one more run of ours",
-        "bar: where 95 % of runs lie (prediction interval over seeds); cross: the report",
+        "standard deviations over seeds; bar: where 95 % of runs lie (prediction interval); dot: our mean; "
+        "cross: the report",
         1,
         names=4.8,
+        panel_width=7.6,
     )
     cells = value["table"]["cells"]
+    farthest = 4.0
     for line, cell in enumerate(cells):
-        colour = COLOUR_OF.get(cell["verdict"], "grey")
-        bar(axes, cell["interval"], line, color=colour, linewidth=6, alpha=0.5)
-        axes.plot(cell["mean"], line, "o", color=colour)
-        axes.plot(cell["report"], line, "x", color="black", markersize=9, markeredgewidth=2)
+        colour, sd = COLOUR_OF.get(cell["verdict"], "grey"), cell["sd"]
+        ends = (
+            [(end - cell["mean"]) / sd for end in cell["interval"]]
+            if cell["interval"] and sd
+            else None
+        )
+        bar(axes, ends, line, color=colour, linewidth=8, alpha=0.5, solid_capstyle="butt")
+        axes.plot(0, line, "o", color=colour)
+        if (distance := cell["distance_in_sds"]) is not None:
+            _report(axes, distance, line)
+            farthest = max(farthest, min(abs(distance), FARTHEST))
+        numbers = (
+            f"report {cell['report']:.1f}, ours {cell['mean']:.1f} \N{PLUS-MINUS SIGN} {sd:.1f} %"
+        )
+        axes.text(1.02, line, numbers, transform=axes.get_yaxis_transform(), va="center", size=10)
     verdicts = [f": {cell['verdict']}" if cell["verdict"] else "" for cell in cells]
     names = [
         f"{DISPLAY_NAMES[cell['model']]}, {cell['column']}{verdict}"
         for cell, verdict in zip(cells, verdicts, strict=True)
     ]
     name_lines(axes, names)
-    axes.set_xlabel("accuracy, per cent")
+    axes.set_xlim(-1.1 * farthest, 1.1 * farthest)
+    axes.locator_params("x", integer=True)
+    axes.set_xlabel("the report less our mean, in standard deviations of our runs")
+    figure.subplots_adjust(right=1 - 2.5 / figure.get_figwidth())
     return figure
+
+
+def _report(axes: Axes, distance: float, line: int) -> None:
+    """The report's accuracy; if it lies beyond the figure's edge, an arrow with its distance."""
+    if abs(distance) <= FARTHEST:
+        cross(axes, distance, line, size=9)
+        return
+    side = 1 if distance > 0 else -1
+    axes.plot(side * FARTHEST, line, "<>"[side > 0], color="black", markersize=9)
+    near = side * (FARTHEST - 0.5)
+    far = f"{distance:+.0f}".replace("-", "\N{MINUS SIGN}")
+    axes.text(near, line, far, ha="right" if side > 0 else "left", va="center")
 
 
 def _as_in_figures(name: str, hypothesis: str, measure: str) -> Part:
@@ -182,7 +216,8 @@ EXPERIMENT = Experiment(
     "table",
     runs,
     draw,
-    "Each cell of Table 1: the report's number beside the interval of one more of our runs",
+    "Each cell of Table 1: how far the report's number lies from our mean, in standard deviations of our "
+    "runs, beside the interval of one more run",
     (
         Part(
             4,
