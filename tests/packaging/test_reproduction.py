@@ -25,10 +25,7 @@ def reproduction(script):
 @pytest.fixture
 def kept(reproduction):
     """The stored summary."""
-    path = reproduction.KEPT / summary.SUMMARY
-    if json.loads(path.read_text()).get("schema") == 1:
-        pytest.skip(f"{path.name} is of schema 1 until the study of schema 2 is finished")
-    return summary.read_summary(path)
+    return summary.read_summary(reproduction.KEPT / summary.SUMMARY)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def _main_look(looks: Sequence[Look]) -> str:
         return "nothing here tests it"
     look = looks[0]
     value = "" if look["value"] is None else f"{look['value']:.1f} {interval(look['interval'])}"
-    by_rule = not look["silent"] and look["p"] == 1 and look["verdict"] in _DECIDED
+    by_rule = not look["silent"] and look["p"] == 1  # a rule without a single test
     why = look["silent"] or ("" if by_rule else probability(look["p_corrected"]))
     said = f"{value.strip()} after {_epochs([look['epochs']])} by *{look['measure']}*"
     return ", ".join(part for part in (said, why) if part) + f": {look['verdict'] or 'no verdict'}"

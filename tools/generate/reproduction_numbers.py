@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from reproduction_tables import answered_at, best_epochs_of_model_2, lost
 from lenetshift.study.experiments import nearest, position_bias
 from lenetshift.study.experiments.drawing import rows_of
 from lenetshift.study.experiments.runs import HELD_OUT
-from lenetshift.study.experiments.table import COLUMNS, EPOCHS, VERDICTS, report_value
+from lenetshift.study.experiments.table import COLUMNS, EPOCHS, MODELS, VERDICTS, report_value
 
 Summary = Mapping[str, Any]
 
@@ -67,6 +68,18 @@ def count(summary: Summary, word: str) -> str:
 def distance(summary: Summary, kind: str) -> str:
     """How far the nearest setting lies off, by the way to choose the epochs, in points."""
     return f"{summary['settings']['nearest'][kind]['distance']:.1f}"
+
+
+def distance_over_seeds(summary: Summary, kind: str) -> str:
+    """How far the means over all seeds lie off, in the nearest setting of a way to choose the epochs."""
+    rows, near = rows_of(summary, "nearest"), NEAREST_BY_KIND[kind]
+    off = [
+        rows[f"{model}_{near.name}", near.epochs_of(model)][column]["mean"]
+        - report_value(model, column)
+        for model in MODELS
+        for column in COLUMNS
+    ]
+    return f"{math.sqrt(sum(one**2 for one in off) / len(off)):.1f}"
 
 
 def settings_tried(summary: Summary) -> str:
@@ -141,6 +154,15 @@ def seeds(summary: Summary) -> str:
     return str(summary["study"]["seeds"])
 
 
+NEAREST_BY_KIND = dict(
+    zip(
+        ("own epochs", "equal epochs", "one training loss"),
+        (nearest.OWN_EPOCHS, nearest.EQUAL_EPOCHS, nearest.ONE_LOSS),
+        strict=True,
+    )
+)
+"""Way to choose the epochs -> the setting of the experiment nearest."""
+
 LEARNT = 90.0
 """Per cent."""
 
@@ -150,6 +172,7 @@ NUMBERS: dict[str, Callable[..., str]] = {
     "verdict": verdict,
     "count": count,
     "distance": distance,
+    "distance_over_seeds": distance_over_seeds,
     "settings_tried": settings_tried,
     "report_gap": report_gap,
     "largest_gap": largest_gap,
