@@ -17,7 +17,7 @@ MOST_ANSWERS = 10_000 * 55
 """The most images, and answers of one model, in a page: those of a full run. From larger test sets and
 grids images are drawn evenly, so that the page stays as small and as fast."""
 
-MOST_BYTES = 9_000_000
+MOST_BYTES = 7_500_000
 """Of all blocks in base64; the rest of the page is a few hundred kilobytes."""
 
 _LEVEL = 6  # of zlib: level 9 saves 1 % more and takes three times as long

@@ -1,4 +1,4 @@
-// The test images, their labels, and every model's answers from the run.
+// The images, their labels, and the models: each has kept answers, a forward pass, or both.
 
 import { Damage, readBlock } from "./payload.js";
 import { makeNetwork } from "./forward.js";
@@ -32,13 +32,15 @@ class Dataset {
     this.models = manifest.models.map((model) => ({
       name: model.name,
       short: model.short,
-      answers: sized(blocks, `answers-${model.name}`, n * this.nShifts),
-      network: makeNetwork(
-        model.drawn,
-        views(blocks[`weights-${model.name}`], model),
-        manifest.activation,
-      ),
+      drawn: model.drawn,
+      /** The answers to all images at all shifts, or null. */
+      answers: model.kept ? sized(blocks, `answers-${model.name}`, n * this.nShifts) : null,
+      /** The forward pass, or null. */
+      network:
+        model.drawn &&
+        makeNetwork(model.drawn, views(blocks[`weights-${model.name}`], model), manifest.activation),
     }));
+    this.kept = this.models.filter((model) => model.answers !== null);
     this.rowOf = new Map(Array.from(this.indices, (index, row) => [index, row]));
   }
 
@@ -46,7 +48,17 @@ class Dataset {
     return this.#images.subarray(row * SIDE * SIDE, (row + 1) * SIDE * SIDE);
   }
 
-  /** A model's answers to one image, [dy, dx] flattened. */
+  /** An image as a scene's digit. */
+  digit(row) {
+    return { image: this.image(row), label: this.labels[row], row, kind: "test" };
+  }
+
+  /** The model of a name, or undefined. */
+  model(name) {
+    return this.models.find((model) => model.name === name);
+  }
+
+  /** The kept answers of a model to one image, [dy, dx] flattened. */
   answers(model, row) {
     return model.answers.subarray(row * this.nShifts, (row + 1) * this.nShifts);
   }
@@ -73,10 +85,10 @@ class Dataset {
     return rows.sort((a, b) => this.indices[a] - this.indices[b]);
   }
 
-  /** The number of right answers to an image, of all models at all shifts. */
+  /** The number of right answers to an image, of all models that have kept answers, at all shifts. */
   difficulty(row) {
     this.#right ??= this.#countRight();
-    return { right: this.#right[row], all: this.models.length * this.nShifts };
+    return { right: this.#right[row], all: this.kept.length * this.nShifts };
   }
 
   /** Rows from the hardest to the easiest: by the number of right answers. */
@@ -87,7 +99,7 @@ class Dataset {
 
   #countRight() {
     const right = new Uint32Array(this.length);
-    for (const { answers } of this.models) {
+    for (const { answers } of this.kept) {
       for (let row = 0, i = 0; row < this.length; row++) {
         for (let shift = 0; shift < this.nShifts; shift++, i++) {
           if (answers[i] === this.labels[row]) right[row]++;

@@ -77,13 +77,18 @@ function meanOver(ink, width, left, top, w, h) {
   return sum / (w * h);
 }
 
-/** The pad; `onDigit(image, label)` gets the drawing after every stroke, label null if none is chosen. */
+/**
+ * The pad. `onDigit(image, label, isNew)` gets the drawing as the pen moves: image null if the pad is empty, label
+ * null if none is chosen, `isNew` for the first ink on an empty pad.
+ */
 export function startDrawing(onDigit) {
   const byId = (name) => document.getElementById(name);
   const pad = byId("pad");
   const context = pad.getContext("2d", { willReadFrequently: true });
   const { width, height } = pad;
   let last = null; // where the pen is while it draws
+  let isEmpty = true;
+  let isDue = false; // whether the drawing is handed over before the next frame
   let pen = { x: width / 2, y: height / 2, down: false }; // the one that keys move
 
   function clear() {
@@ -100,11 +105,18 @@ export function startDrawing(onDigit) {
   }
 
   function hand() {
-    const { data } = context.getImageData(0, 0, width, height);
-    const ink = Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]);
-    const image = likeMnist(ink, width, height);
-    const meant = byId("meant").value;
-    if (image !== null) onDigit(image, meant === "" ? null : Number(meant));
+    if (isDue) return;
+    isDue = true;
+    requestAnimationFrame(() => {
+      isDue = false;
+      const { data } = context.getImageData(0, 0, width, height);
+      const ink = Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]);
+      const image = likeMnist(ink, width, height);
+      const wasEmpty = isEmpty;
+      isEmpty = image === null;
+      const meant = byId("meant").value;
+      if (!(wasEmpty && isEmpty)) onDigit(image, meant === "" ? null : Number(meant), wasEmpty);
+    });
   }
 
   const placeOf = (event) => {
@@ -119,6 +131,7 @@ export function startDrawing(onDigit) {
     pad.setPointerCapture(event.pointerId);
     last = placeOf(event);
     line(last, last);
+    hand();
   });
   pad.addEventListener("pointermove", (event) => {
     if (last === null) return;
@@ -127,10 +140,10 @@ export function startDrawing(onDigit) {
       line(last, place);
       last = place;
     }
+    hand();
   });
   for (const end of ["pointerup", "pointercancel"]) {
     pad.addEventListener(end, () => {
-      if (last !== null) hand();
       last = null;
     });
   }
@@ -164,8 +177,14 @@ export function startDrawing(onDigit) {
   byId("clear").addEventListener("click", () => {
     clear();
     pen = { x: width / 2, y: height / 2, down: false };
+    byId("meant").value = "";
     byId("pad-said").textContent = "cleared";
+    isEmpty = true;
+    onDigit(null, null, true);
   });
   byId("meant").addEventListener("change", hand);
+  byId("draw").addEventListener("toggle", ({ target }) => {
+    byId("slide").classList.toggle("drawing", target.open);
+  });
   clear();
 }

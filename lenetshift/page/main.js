@@ -4,7 +4,11 @@ import { Damage, readManifest } from "./payload.js";
 import { openDataset } from "./dataset.js";
 import { drawFigures } from "./figures.js";
 import { startMaps } from "./maps.js";
+import { NOTHING, Scene } from "./scene.js";
+import { Slide } from "./slide.js";
+import { LayersPicture, reads } from "./layers.js";
 import { Explorer } from "./explorer.js";
+import { keepAddress, readAddress, rounded } from "./address.js";
 import { likeMnist, startDrawing } from "./draw.js";
 import { answerOf } from "./forward.js";
 import { moved } from "./shift.js";
@@ -20,19 +24,48 @@ function report(error) {
   document.documentElement.dataset.state = "failed";
 }
 
+/** Show what the address asks for, if it asks for anything; returns whether it does. */
+function goToAddress(dataset, scene) {
+  const asked = readAddress(location.hash);
+  if (asked === null) return false;
+  const { index, drawing, label = null, dx = 0, dy = 0, network } = asked;
+  const values = { dx, dy };
+  if (drawing) values.digit = { image: drawing, label, row: null, kind: "drawn" };
+  else if (dataset.rowOf.has(index)) values.digit = dataset.digit(dataset.rowOf.get(index));
+  if (dataset.model(network)?.drawn?.kind === "lenet") values.network = network;
+  scene.set(values, "script");
+  document.getElementById("explorer").scrollIntoView();
+  return Object.keys(asked).length > 0;
+}
+
 async function start() {
   document.getElementById("loading").textContent = "Unpacking images and weights \u2026";
-  const dataset = await openDataset(readManifest());
+  const manifest = readManifest();
+  const dataset = await openDataset(manifest);
   drawFigures(dataset);
-  const explorer = new Explorer(dataset);
+  const scene = new Scene();
+  const slide = new Slide(dataset, scene);
+  const ofLenet = dataset.models.find(({ drawn }) => drawn?.kind === "lenet");
+  if (ofLenet) new LayersPicture(dataset, scene);
+  const explorer = new Explorer(dataset, scene);
   startMaps(dataset, (row, dx, dy) => {
-    explorer.show(row, dx, dy);
+    scene.set({ digit: dataset.digit(row), dx, dy });
     explorer.focus();
   });
-  startDrawing((image, label) => explorer.showDrawing(image, label));
+  startDrawing((image, label, isNew) => {
+    const digit = image === null ? NOTHING : { image: rounded(image), label, row: null, kind: "drawn" };
+    scene.set(isNew ? { digit, dx: 0, dy: 0 } : { digit });
+  });
+  keepAddress(scene, dataset.indices, ofLenet?.name ?? null);
   document.getElementById("loading").hidden = true;
-  document.getElementById("bench").hidden = false;
-  explorer.show(dataset.rowOf.get(dataset.figures[0]) ?? 0);
+  for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
+  const digit = dataset.digit(dataset.rowOf.get(manifest.first) ?? 0);
+  scene.set({ digit, dx: 0, dy: 0, network: ofLenet?.name ?? null }, "script");
+  const isAsked = goToAddress(dataset, scene);
+  addEventListener("hashchange", () => goToAddress(dataset, scene));
+  if (!isAsked && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    requestAnimationFrame(() => slide.play(true));
+  }
   // For scripts, such as the test that compares the page with the package.
   globalThis.lenetshift = Object.freeze({
     rows: dataset.length,
@@ -42,6 +75,12 @@ async function start() {
     answer: (model, row, dx, dy) =>
       answerOf(dataset.models[model].network(moved(dataset.image(row), dx, dy))),
     saved: (model, row) => Array.from(dataset.answers(dataset.models[model], row)),
+    layers: (model, row, dx, dy) => {
+      const { network } = dataset.models[model];
+      network(moved(dataset.image(row), dx, dy));
+      return Object.fromEntries(Object.entries(network.layers).map(([name, v]) => [name, Array.from(v)]));
+    },
+    reads: (model, layer, map, y, x) => reads(layer, map, y, x, dataset.models[model].drawn.connections),
     moved: (image, dx, dy) => Array.from(moved(Uint8Array.from(image), dx, dy)),
     likeMnist: (ink, width, height) => Array.from(likeMnist(ink, width, height) ?? []),
   });

@@ -12,7 +12,7 @@ export function startMaps(dataset, onTake) {
   let listed = { rows: [], model: null, shift: 0, dx: 0, dy: 0 };
   let page = 0;
 
-  for (const model of dataset.models) {
+  for (const model of dataset.kept) {
     const choose = (row, column) => {
       for (const [name, other] of grids) {
         other.mark(name === model.name ? row * dataset.dx.length + column : null);
@@ -49,10 +49,7 @@ export function startMaps(dataset, onTake) {
       const button = document.createElement("button");
       button.type = "button";
       button.dataset.index = dataset.indices[row];
-      button.setAttribute(
-        "aria-label",
-        `Test image ${dataset.indices[row]}, label ${dataset.labels[row]}, answered ${answer}: explore`,
-      );
+      button.setAttribute("aria-label", `${caption.textContent}: explore test image ${dataset.indices[row]}`);
       button.append(canvas, caption);
       button.addEventListener("click", () => onTake(row, dx, dy));
       const item = document.createElement("li");

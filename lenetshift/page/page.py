@@ -19,14 +19,24 @@ from ..figures.matplotlib_settings import import_matplotlib
 from ..models.table import BY_NAME
 from ..reproduce.checkpoints import Checkpoint
 from ..reproduce.reproduction import Reproduction
+from ..reproduce.tables import MISPRINT_NOTE
 from ..study.experiments import position_bias
-from ..study.experiments.table import MISPRINT
 from . import blocks, texts
 from .blocks import Block
 from .bundle import FOLDER, policy, script
+from .first_picture import first_picture
+from .intervals import n_seeds
+from .mended import MENDED, Mended, accuracies, weights_by_layer
 
-_WIDEST_STRIP = 15  # pictures that fit next to each other on a phone
-_STRIP_MODELS = ("lenet5", "mlp", position_bias.MODEL)
+LAYERS = {
+    "c1": ("C1", "6 maps", 172, 260),
+    "s2": ("S2", "6 maps", 172, 260),
+    "c3": ("C3", "16 maps", 252, 252),
+    "s4": ("S4", "16 maps", 252, 252),
+    "c5": ("C5", "120 units", 143, 119),
+    "f6": ("F6", "84 units", 143, 83),
+}
+"""LeNet-5's layers -> name, contents, and the size of their pictures in pixels, which ``layers.js`` draws."""
 
 _IDX_HEADER = 16  # bytes before the pixels of an IDX file of images
 
@@ -45,8 +55,12 @@ def render_page(
         value: what ``results.json`` holds.
         dossier: what ``dossier.json`` of a study holds, for intervals and verdicts; None for none.
     """
-    contents, packed = _data(job, checkpoints)
-    manifest = json.dumps(contents, separators=(",", ":")).replace("<", "\\u003c")
+    mended = MENDED if _is_mnist(job) else ()
+    contents, packed, rows = _data(job, checkpoints, mended)
+    slide = first_picture(job, checkpoints, value, rows, with_mended=bool(mended))
+    contents["first"] = slide["index"]
+    manifest = _unbroken(json.dumps(contents, separators=(",", ":"), ensure_ascii=False))
+    manifest = manifest.replace("<", "\\u003c")
     style, code = _style(), script()
     grid = job.config.grid
     result: str = _template().render(
@@ -57,10 +71,19 @@ def render_page(
         manifest_crc32=zlib.crc32(manifest.encode()),
         blocks=packed,
         note=value["note"],
+        opening=texts.opening(value),
         finding=texts.finding(value),
-        strip=_strip(job, checkpoints, value),
+        slide=slide,
+        networks=[
+            *({**model, "kept": True} for model in texts.models(value)),
+            *map(_network, mended),
+        ],
+        lenets=[model["name"] for model in contents["models"] if model["drawn"]["kind"] == "lenet"],
+        layers=LAYERS,
+        mended=[{"short": item.short, **accuracies()[item.name]} for item in mended],
         table=texts.table1(value, dossier),
-        misprint=MISPRINT,
+        misprint=MISPRINT_NOTE,
+        n_seeds=n_seeds(),
         claims=texts.claims(dossier),
         dossier=dossier,
         figures=value.get("figures", []),
@@ -81,34 +104,18 @@ def render_page(
         dy=list(grid.dy),
         version=value["environment"]["lenetshift"],
     )
-    return result
+    readable, mark, rest = result.rpartition('<script type="module">')  # whose hash is fixed
+    return _unbroken(readable) + mark + rest
 
 
-def _strip(
-    job: Reproduction, checkpoints: Mapping[str, Checkpoint], value: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The finding in one picture: a digit moved along dy = 0, and the answers of some models."""
-    grid = job.config.grid
-    if not 3 <= grid.n_dx <= _WIDEST_STRIP:
-        return None
-    figures = value.get("figures", ())
-    row = job.rows.index(figures[min(1, len(figures) - 1)]["index"] if figures else job.rows[0])
-    names = [name for name in texts.SHORT_NAMES if name in checkpoints and name in _STRIP_MODELS]
-    label = int(job.test.labels[job.rows[row]])
-    centre = grid.index(0, 0)[0]
-    return {
-        "index": job.rows[row],
-        "label": label,
-        "answers": [
-            (texts.SHORT_NAMES[name], checkpoints[name].evaluated()[row, centre].tolist())
-            for name in names or list(checkpoints)[:1]
-        ],
-    }
+def _unbroken(text: str) -> str:
+    """A text in which no line ends within "LeNet-5"."""
+    return text.replace("LeNet-5", "LeNet\N{NON-BREAKING HYPHEN}5")
 
 
-def _drawn(name: str) -> dict[str, Any]:
-    """How ``forward.js`` computes a model."""
-    drawn = dict(BY_NAME[name].drawn)
+def _drawn(of: Mapping[str, Any]) -> dict[str, Any]:
+    """How ``forward.js`` computes a network."""
+    drawn = dict(of)
     if drawn.get("connections") == "1998":
         drawn["connections"] = C3_TABLE
     elif drawn.get("connections") == "all":
@@ -116,15 +123,26 @@ def _drawn(name: str) -> dict[str, Any]:
     return drawn
 
 
+def _network(item: Mended) -> dict[str, Any]:
+    """A network that comes with the package, beside the run's models."""
+    return {
+        "name": item.name,
+        "short": item.short,
+        "kind": item.caption,
+        "diverged": False,
+        "kept": False,
+    }
+
+
 def _data(
-    job: Reproduction, checkpoints: Mapping[str, Checkpoint]
-) -> tuple[dict[str, Any], list[Block]]:
-    """The explorer's data: the manifest that says how to read the blocks, and the blocks, which hold images,
-    answers and weights. If all images would be too many, they are drawn evenly."""
-    weights = [
-        blocks.weights_block(f"weights-{name}", checkpoint.state_dict)
-        for name, checkpoint in checkpoints.items()
-    ]
+    job: Reproduction, checkpoints: Mapping[str, Checkpoint], mended: Sequence[Mended]
+) -> tuple[dict[str, Any], list[Block], list[int]]:
+    """The explorer's data: the manifest that says how to read the blocks; the blocks, which hold images,
+    answers and weights; and the job's rows in the page. If all images would be too many, they are drawn
+    evenly."""
+    parameters = {name: checkpoint.state_dict for name, checkpoint in checkpoints.items()}
+    parameters |= {item.name: weights_by_layer(item.name) for item in mended}
+    weights = [blocks.weights_block(f"weights-{name}", of) for name, of in parameters.items()]
     n = max(1, min(job.n_test, blocks.MOST_IMAGES, blocks.MOST_ANSWERS // len(job.config.grid)))
     while True:
         rows = _rows(job, n)
@@ -134,15 +152,21 @@ def _data(
             break
         n = max(1, min(n - 1, int(0.95 * n * max(most, 0) / size)))
     packed = [*found, *weights]
+    networks = [
+        (name, short, BY_NAME[name].drawn)
+        for name, short in texts.SHORT_NAMES.items()
+        if name in checkpoints
+    ]
+    networks += [(item.name, item.short, item.drawn) for item in mended]
     models = [
         {
             "name": name,
-            "short": texts.SHORT_NAMES[name],
-            "drawn": _drawn(name),
-            "parameters": [[key, list(w.shape)] for key, w in checkpoints[name].state_dict.items()],
+            "short": short,
+            "drawn": _drawn(drawn),
+            "kept": name in checkpoints,
+            "parameters": [[key, list(w.shape)] for key, w in parameters[name].items()],
         }
-        for name in texts.SHORT_NAMES
-        if name in checkpoints
+        for name, short, drawn in networks
     ]
     grid = job.config.grid
     manifest = {
@@ -156,7 +180,7 @@ def _data(
         "models": models,
         "figures": list(job.figures),
     }
-    return manifest, packed
+    return manifest, packed, rows
 
 
 def _rows(job: Reproduction, n: int) -> list[int]:

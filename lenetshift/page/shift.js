@@ -28,6 +28,31 @@ export function paint(canvas, image) {
   context.putImageData(pixels, 0, 0);
 }
 
+/** The fraction of an image's ink that a shift moves out of the frame. */
+export function lostInk(image, dx, dy) {
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  const all = sum(image);
+  return all === 0 ? 0 : 1 - sum(moved(image, dx, dy)) / all;
+}
+
+/**
+ * Draw what a shift moves out of the frame, on a canvas that is larger than the frame and has it in its middle.
+ */
+export function paintLost(canvas, image, dx, dy, colour) {
+  const context = canvas.getContext("2d");
+  const [marginX, marginY] = [(canvas.width - SIDE) / 2, (canvas.height - SIDE) / 2];
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.fillStyle = colour;
+  for (let i = 0; i < image.length; i++) {
+    if (image[i] === 0) continue;
+    const [x, y] = [(i % SIDE) + dx, Math.floor(i / SIDE) + dy];
+    if (x >= 0 && x < SIDE && y >= 0 && y < SIDE) continue;
+    context.globalAlpha = 0.25 + (0.75 * image[i]) / 255;
+    context.fillRect(x + marginX, y + marginY, 1, 1);
+  }
+  context.globalAlpha = 1;
+}
+
 /** A whole number as a shift: with a sign unless it is 0, and a typographic minus. */
 export function signed(value) {
   return value > 0 ? `+${value}` : value < 0 ? `\u2212${-value}` : "0";

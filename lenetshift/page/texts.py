@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..figures.layout import signed
 from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
 from ..reproduce.tables import n_shifts, table
 from ..study.experiments import position_bias
+from .intervals import intervals_for
 
 SHORT_NAMES: dict[str, str] = {spec.name: spec.short for spec in side_by_side()}
 """Each model -> its name next to other models, in the order of the page."""
@@ -33,6 +34,34 @@ def span(first_and_last: Sequence[int]) -> str:
     return signed(first) if first == last else both
 
 
+def opening(value: Mapping[str, Any]) -> str:
+    """The page's first sentence: how far the first model's accuracy falls."""
+    name = next(name for name in SHORT_NAMES if name in value["models"])
+    unmoved, moved = (value["models"][name][part]["accuracy"] for part in ("unmoved", "moved"))
+    grid = value["config"]["grid"]
+    farthest = max(map(abs, (*grid["dx"], *grid["dy"])))
+    pixels = f"{farthest}{_SPACE}pixel{'' if farthest == 1 else 's'}"
+    sentence = BY_NAME[name].sentence
+    return (
+        f"{sentence[0].upper()}{sentence[1:]} reads {percent(unmoved)} of "
+        f"{value['data']['n_test']:,} test images correctly, {'but only' if moved < unmoved else 'and'} "
+        f"{percent(moved)} of the same images moved by up to {pixels}."
+    )
+
+
+def trained_on(value: Mapping[str, Any], name: str) -> str:
+    """A few words below a model's name: what it learned from."""
+    if name == position_bias.MODEL:
+        moves = value["config"]["bias_rule"].items()
+        return "trained with " + (
+            _listed([f"{digit}s at {place(dx, dy)}" for digit, (dx, dy) in moves])
+            or "digits in the middle"
+        )
+    if BY_NAME[name].drawn["kind"] == "lenet":
+        return "trained on digits in the middle"
+    return "no convolution; digits in the middle too"
+
+
 def finding(value: Mapping[str, Any]) -> list[str]:
     """The results in at most three sentences: how robust LeNet-5 is, how robust the others are, and whether
     the place alone decides an answer."""
@@ -44,7 +73,7 @@ def finding(value: Mapping[str, Any]) -> list[str]:
         unmoved, moved = _accuracies(value, unbiased[0])
         sentences.append(
             f"{name[0].upper()}{name[1:]} classifies {unmoved} of {n:,} unmoved test images correctly, and "
-            f"{moved} of the {n * n_shifts(value):,} patterns in which each is moved by dx "
+            f"{moved} of the {n * n_shifts(value):,} images that come from moving each by dx "
             f"{span(grid['dx'])} and dy {span(grid['dy'])} pixels."
         )
     others = [f"from {_fall(value, name)} for {BY_NAME[name].sentence}" for name in unbiased[1:]]
@@ -56,7 +85,7 @@ def finding(value: Mapping[str, Any]) -> list[str]:
 
 
 def _listed(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+    return "".join(items) if len(items) < 2 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def _accuracies(value: Mapping[str, Any], name: str) -> tuple[str, str]:
@@ -110,7 +139,7 @@ def what_to_try(value: Mapping[str, Any]) -> str:
 
 
 def models(value: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The models of the run, in the order of the explorer."""
+    """The models of the run, in the order of the page."""
     return [
         {
             "name": name,
@@ -127,8 +156,10 @@ def models(value: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Table 1: for each model our counts, the report's, and a study's verdicts; and notes."""
+    """Table 1: for each model our counts, the report's, and a study's verdicts; and notes. Without a study,
+    our accuracies stand beside the interval of one more run if there is one for these settings."""
     rows, _, note = table(value)
+    expected = {} if dossier is not None else intervals_for(value)
     by_model: dict[str, dict[str, Any]] = {}
     for row in rows:
         model = by_model.setdefault(row.model, {"name": row.name})
@@ -140,20 +171,43 @@ def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[
             }
             for counts, star, accuracy in row.parts
         ]
+        if row.source == "ours" and row.model in expected:
+            for cell, (column, ends) in zip(
+                model["ours"], expected[row.model].items(), strict=True
+            ):
+                cell["one_more"] = one_more(
+                    100 * value["models"][row.model][column]["accuracy"], ends
+                )
     for name, model in by_model.items():
         model["study"] = _study_cells(name, dossier)
     return {
         "rows": list(by_model.values()),
         "with_report": any("report" in model for model in by_model.values()),
+        "with_one_more": any(
+            "one_more" in cell for model in by_model.values() for cell in model["ours"]
+        ),
         "with_study": any(model["study"] for model in by_model.values()),
         "misprint": any(row.misprint for row in rows),
         "note": note,
     }
 
 
+def one_more(own: float, ends: Sequence[float]) -> dict[str, Any]:
+    """An accuracy in per cent beside the interval of one more run: words, and a picture of 100 units width in
+    which the interval takes the middle half and the accuracy is a mark, at most at the picture's edge."""
+    low, high = ends
+    place = 25 + 50 * (own - low) / (high - low)
+    outside = "below" if own < low else "above"
+    return {
+        "text": f"{low:.1f} to {high:.1f}",
+        "where": "within" if low <= own <= high else outside,
+        "mark": round(min(max(place, 2), 98), 1),
+    }
+
+
 def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """A study's verdicts on one row, unmoved and moved; empty if it has none."""
-    if dossier is None or dossier["table"] is None:
+    """A study's verdicts on one row, unmoved and moved; empty if it has none, as a quick one."""
+    if not _judges(dossier) or dossier["table"] is None:
         return []
     cells = {cell["column"]: cell for cell in dossier["table"]["cells"] if cell["model"] == model}
     return [
@@ -168,16 +222,21 @@ def _study_cells(model: str, dossier: Mapping[str, Any] | None) -> list[dict[str
     ]
 
 
+def _judges(dossier: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+    """Whether there is a study that has verdicts and intervals: not a quick one."""
+    return dossier is not None and not dossier["study"]["quick"]
+
+
 def _interval(ends: Sequence[float] | None) -> str:
-    """An interval, which a quick study does not have."""
+    """An interval; empty if there is none, as of a single seed."""
     return "" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def claims(dossier: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """A study's verdicts on the report's claims, part by part."""
+    """A study's verdicts on the report's claims, part by part; empty for a quick study."""
     return [
         {**claim, "parts": [{**part, "number": _number(part)} for part in claim["parts"]]}
-        for claim in (() if dossier is None else dossier["claims"])
+        for claim in (dossier["claims"] if _judges(dossier) else ())
     ]
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_no_wider_than_a_phone(page, pictures):
-    for width in (360, 500, 800, 1024, 1280, 2000):
+    for width in (320, 360, 500, 800, 1024, 1280, 2000):
         page.set_viewport_size({"width": width, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         hidden = page.locator("#frame, #number, #draw, h1, .results").evaluate_all(
@@ -32,6 +32,76 @@ def test_a_study_on_a_phone(open_page, small, tmp_path, pictures):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.locator(".study .verdict").all_inner_texts() == ["agrees", "deviates"]
     page.locator("#table").screenshot(path=pictures / "phone_study.png")
+
+
+def test_no_text_is_smaller_than_12_pixels(open_page, results):
+    page = open_page(results / "report.html", viewport=PHONE)
+    unfold(page)
+    small = page.evaluate(
+        """() => {
+          const found = [];
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          while (walker.nextNode()) {
+            const of = walker.currentNode.parentElement;
+            if (!walker.currentNode.data.trim() || !of.checkVisibility()) continue;
+            if (parseFloat(getComputedStyle(of).fontSize) < 12) found.push(of.className + of.textContent);
+          }
+          return found;
+        }"""
+    )
+    assert small == []
+
+
+def test_a_wide_screen_is_used(open_page, results):
+    page = open_page(results / "report.html", viewport={"width": 1920, "height": 1080})
+    box = page.locator("main").bounding_box()
+    assert box["width"] > 1700
+    for name in ("#slide", "#layers", ".bench", ".results"):
+        assert page.locator(name).bounding_box()["width"] > 1600, name
+
+
+def test_high_contrast(open_page, results, pictures):
+    """Frames have an edge, buttons too, and right answers still look different from wrong ones."""
+    for scheme in ("light", "dark"):
+        page = open_page(results / "report.html", forced_colors="active", color_scheme=scheme)
+        page.click("#draw summary")
+        edge = "(e) => { const s = getComputedStyle(e); return [s.outlineStyle, s.outlineWidth]; }"
+        for name in (".frame-edge", "#pad", "#small"):
+            assert page.locator(name).evaluate(edge) == ["solid", "2px"], name
+        borders = page.locator("main button:visible").evaluate_all(
+            "(all) => all.map((e) => getComputedStyle(e).borderTopStyle)"
+        )
+        assert {*borders} == {"solid"}
+        looks = page.locator("#grid-mlp td.right, #grid-mlp td.wrong").evaluate_all(
+            "(all) => all.map((e) => e.classList[0] + getComputedStyle(e).backgroundColor)"
+        )
+        assert len({*looks}) == len({look[:5] for look in looks})
+        page.screenshot(path=pictures / f"high_contrast_{scheme}.png")
+
+
+def test_without_script(browser, results, pictures):
+    context = browser.new_context(viewport=WIDE, java_script_enabled=False)
+    page = context.new_page()
+    page.goto((results / "report.html").as_uri())
+    for name in (
+        "#networks .along",
+        "#thumbs img",
+        ".frame-edge img",
+        ".results",
+        "#figure-1",
+        "#map-mlp",
+    ):
+        assert page.locator(name).first.is_visible(), name
+    for name in ("canvas", "#play", "#more", "#layers", "button.take"):
+        assert page.locator(name).first.is_hidden(), name
+    page.screenshot(path=pictures / "without_script.png", full_page=True)
+    context.close()
+
+
+def test_no_line_ends_within_a_name(page):
+    text = page.evaluate("document.body.innerText")
+    assert "LeNet\N{NON-BREAKING HYPHEN}5" in text
+    assert "LeNet-5" not in text
 
 
 def unfold(page):
@@ -62,15 +132,17 @@ def test_print(page, pictures):
     page.click("#map-lenet5 [data-row='2'][data-column='8']")
     pdf = page.pdf(path=pictures / "print.pdf", format="A4", print_background=True)
     assert pdf.startswith(b"%PDF")
-    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 12
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 5
     page.emulate_media(media="print")
     page.screenshot(path=pictures / "print.png", full_page=True)
     page.set_viewport_size({"width": 688, "height": 1000})  # A4 without its margins
     assert page.evaluate("document.documentElement.scrollWidth") <= 688
-    for name in ("nav", ".pick", "#centre", "#draw", ".pager"):
+    for name in ("nav", "#more", "#play", "#draw", ".pager"):
         assert page.locator(name).first.is_hidden(), name
-    for name in (".results", "#figure-1", "#map-mlp", "#frame", "#grid-mlp"):
+    for name in (".results", "#figure-1", "#map-mlp", "#frame", "#networks", "#layers .chosen"):
         assert page.locator(name).is_visible(), name
+    whole = "(all) => all.every((e) => getComputedStyle(e).breakInside === 'avoid')"
+    assert page.locator("table, figure, .slide").evaluate_all(whole)
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
@@ -81,7 +153,13 @@ def test_axe_finds_nothing(open_page, results, look):
     page = open_page(results / "report.html", viewport=PHONE if look == "phone" else WIDE, **how)
     unfold(page)
     found = Axe().run(
-        page, options={"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+        page,
+        options={
+            "resultTypes": ["violations"],
+            "rules": {
+                name: {"enabled": True} for name in ("target-size", "label-content-name-mismatch")
+            },
+        },
     )
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found.response["violations"]] == []
     assert len(found.response["passes"]) > 20  # it ran

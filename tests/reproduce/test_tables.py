@@ -9,7 +9,6 @@ from lenetshift.reproduce import tables
 from lenetshift.reproduce.defaults import FITTED
 from lenetshift.reproduce.settings import Config
 from lenetshift.shifts import ShiftGrid
-from lenetshift.study.experiments.table import MISPRINT
 
 
 def _results():
@@ -51,7 +50,11 @@ def test_csv():
     assert [row["source"] for row in rows] == ["ours", "report", "ours", "report"]
     assert rows[0]["accuracy"] == "0.968100"
     assert rows[0]["note"] == "sub"
-    assert [rows[3][name] for name in ("wrong", "accuracy", "note")] == ["1217", "0.87", MISPRINT]
+    assert [rows[3][name] for name in ("wrong", "accuracy", "note")] == [
+        "1217",
+        "0.87",
+        tables.MISPRINT_NOTE,
+    ]
 
 
 def test_without_the_report():

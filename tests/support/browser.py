@@ -58,15 +58,20 @@ def open_page(browser):
     requested."""
     contexts, said = [], []
 
-    def open_it(path, state="ready", **how):
+    def open_it(path, state="ready", address="", clock=False, **how):
+        """With ``clock`` its time stands still once it is in the state, until ``page.clock`` lets it run."""
         context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **how})
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: said.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"error: {error}"))
         page.on("request", lambda request: said.append(f"request: {request.url[:100]}"))
-        page.goto(path.as_uri())
+        if clock:
+            page.clock.install(time=0)
+        page.goto(path.as_uri() + address)
         page.wait_for_selector(f"html[data-state={state}]", timeout=60_000)
+        if clock:
+            page.clock.pause_at(3600)
         return page
 
     yield open_it

@@ -6,6 +6,7 @@ import torch
 import lenetshift
 from lenetshift.data.dataset import as_input
 from lenetshift.models.table import ARCHITECTURES
+from lenetshift.page.mended import MENDED, mended_network
 from lenetshift.reference import translate
 
 GRID = lenetshift.ShiftGrid()
@@ -13,8 +14,17 @@ NEAR_TIE = 1e-4
 """Two largest logits so close may be taken either way round by another order of sums."""
 
 
+MENDED_NAMES = [item.name for item in MENDED]
+"""The networks that come with the package: the page keeps no answers of theirs."""
+
+FEW = 12
+"""Images for these networks, whose layers are large in double precision."""
+
+
 def network(results, name):
-    """A network of the run, in double precision."""
+    """A network of the run, or of the package, in double precision."""
+    if name in MENDED_NAMES:
+        return mended_network(name).double()
     kept = torch.load(results / "checkpoints" / f"{name}.pt", weights_only=True)
     model = lenetshift.build_model(ARCHITECTURES[name], kept["settings"]["activation"])
     model.load_state_dict(kept["state_dict"])
@@ -32,9 +42,10 @@ def check_answers(page, results, images, grid, n):
     """Every forward pass of the page on ``n`` images under every shift, and the answers it keeps,
     against the package; returns how many near-ties were let pass."""
     shifts = grid.shifts().tolist()
-    n_ties = 0
+    n_ties, n_wanted = 0, n
     with np.load(results / "predictions.npz") as arrays:
         for number, name in enumerate(page.evaluate("lenetshift.models")):
+            n = min(n_wanted, FEW) if name in MENDED_NAMES else n_wanted
             answers = page.evaluate(
                 """([model, n, shifts]) => Array.from({ length: n }, (_, row) =>
                      shifts.map(([dx, dy]) => lenetshift.answer(model, row, dx, dy)))""",
@@ -46,6 +57,8 @@ def check_answers(page, results, images, grid, n):
             expected = logits.argmax(-1)
             assert torch.equal(torch.tensor(answers)[clear], expected[clear]), name
             n_ties += int((~clear).sum())
+            if name in MENDED_NAMES:
+                continue
             saved = page.evaluate(
                 """([model, n]) => Array.from({ length: n }, (_, row) => lenetshift.saved(model, row))""",
                 [number, len(arrays["labels"])],

@@ -11,8 +11,9 @@ from lenetshift.reproduce.results import compute_results
 
 
 def finished(small, tmp_path, *options):
-    """A job, its checkpoints and the contents of its ``results.json``."""
-    folders = ["--data", str(small), "--out", str(tmp_path)]
+    """A job, its checkpoints and the contents of its ``results.json``; ``small`` is the folder of its data,
+    None for MNIST."""
+    folders = ["--out", str(tmp_path), *(["--data", str(small)] if small else [])]
     args = command.parser().parse_args(["reproduce", *folders, "--epochs", "0", *options])
     job = prepare(
         command_line.config_of(args),
@@ -44,4 +45,4 @@ def a_dossier():
     part |= {"verdict": "supported", "looks": looks}
     claim = {"claim": 2, "sentence": "Pooling gives none.", "verdict": "supported", "parts": [part]}
     table = {"misprint": "", "cells": cells}
-    return {"note": "", "study": {"seeds": 20}, "table": table, "claims": [claim]}
+    return {"note": "", "study": {"seeds": 20, "quick": False}, "table": table, "claims": [claim]}

@@ -1,8 +1,9 @@
 """Writes the numbers of REPRODUCTION.md: ``python tools/generate/reproduction.py [DOSSIER]``.
 
 With a dossier, verifies it first and stores its summary in docs/reproduction/; without one, uses the stored
-summary. Draws the figures there from the summary. Two kinds of text are rewritten; everything else is
-written by hand:
+summary. Draws the figures there from the summary. The intervals that report.html shows beside a run's own
+numbers, lenetshift/page/published/intervals.json, come from it too. Of the page, two kinds of text are
+rewritten; everything else is written by hand:
 
 - a block: what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``, each in a line of its own
   (``reproduction_claims.py``, ``reproduction_tables.py``);
@@ -22,6 +23,8 @@ import reproduction_claims
 import reproduction_tables
 from reproduction_numbers import number
 
+from lenetshift.page import intervals
+from lenetshift.storage.files import write_text
 from lenetshift.study.experiments import EXPERIMENTS
 from lenetshift.study.figures import draw_study
 from lenetshift.study.publish import DOSSIER
@@ -104,3 +107,4 @@ if __name__ == "__main__":
     stored = read_summary(KEPT / SUMMARY)
     draw(stored, KEPT)
     PAGE.write_text(render(PAGE.read_text(), stored))
+    write_text(intervals.FILE, intervals.text_of(stored))
