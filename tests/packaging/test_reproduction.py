@@ -13,6 +13,7 @@ from lenetshift.checks.errors import StorageError
 from lenetshift.study import summary
 from lenetshift.study.experiments import EXPERIMENTS, claims
 from lenetshift.study.experiments.runs import Run
+from lenetshift.study.experiments.table import COLUMNS, MODELS, report_value
 from lenetshift.study.experiments.words import NETWORKS
 from lenetshift.study.plans import Plan
 
@@ -124,6 +125,58 @@ def test_the_largest_gap_is_between_equal_epochs(reproduction, made_up) -> None:
     assert "-->2.5<" in reproduction.render("a <!-- n largest_gap -->?<!-- n -->", value)
 
 
+def test_model_2_where_it_reads_as_many_unmoved_digits_as_the_reports(
+    reproduction, made_up
+) -> None:
+    """Between the two epochs of each seed: halfway, and a quarter of the way."""
+    value = copy.deepcopy(made_up)
+    goal = report_value("symmetric_lenet5", "unmoved")
+    curves = {
+        ("unmoved", 1): [goal - 1, goal - 0.25],
+        ("unmoved", 2): [goal + 1, goal + 0.75],
+        ("moved", 1): [50.0, 50.0],
+        ("moved", 2): [54.0, 58.0],
+    }
+    value["values"] = [
+        {
+            "experiment": "nearest",
+            "setting": "symmetric_lenet5_relu_rate0.003_batch32",
+            **{"measure": measure, "epochs": epochs, "values": values},
+        }
+        for (measure, epochs), values in curves.items()
+    ]
+    number = reproduction.reproduction_numbers.number
+    assert number(value, "moved_on_the_reports_unmoved mean") == "52.0"
+    curves["moved", 1][0] = 46.0
+    assert number(value, "moved_on_the_reports_unmoved mean") == "51.0"
+    assert number(value, "moved_on_the_reports_unmoved sd") == "1.4"
+
+
+def test_the_distance_of_the_means_over_all_seeds(reproduction, made_up) -> None:
+    value = copy.deepcopy(made_up)
+    near = reproduction.reproduction_numbers.NEAREST_BY_KIND["own epochs"]
+    off = iter([3.0, 0, 0, 0, 0, -4.0, 0, 0])
+    for model in MODELS:
+        for column in COLUMNS:
+            (row,) = (
+                row
+                for row in value["summaries"]
+                if (row["experiment"], row["setting"], row["epochs"], row["measure"])
+                == ("nearest", f"{model}_{near.name}", near.epochs_of(model), column)
+            )
+            row["mean"] = report_value(model, column) + next(off)
+    text = "a <!-- n distance_over_seeds own epochs -->?<!-- n -->"
+    assert f"-->{(25 / 8) ** 0.5:.1f}<" in reproduction.render(text, value)
+
+
+def test_numbers_have_no_minus_before_a_zero_and_a_p_that_tells_its_side(reproduction) -> None:
+    of = reproduction.reproduction_claims
+    assert of.interval([-0.04, 1.25]) == "[0.0, 1.2]"
+    assert of.probability(0.0475) == "p = 0.048"
+    assert of.probability(0.35) == "p = 0.35"
+    assert of.probability(0.0004) == "p < 0.001"
+
+
 LOOK = {
     **{"epochs": 2, "measure": "moved", "verdict": "contradicted", "value": 3.25, "n": 20},
     **{"interval": [2.0, 4.5], "p": 1e-9, "p_corrected": 1e-7, "silent": ""},
@@ -146,11 +199,11 @@ def test_a_claim_that_depends(reproduction) -> None:
     text = claim_of(reproduction, "depends", LOOK, LOOK | change | {"epochs": 10})
     assert (
         "| a part | It is so. | this less that; supported if larger | "
-        "3.2 [2.0, 4.5] after 2 epochs by *moved*, p < 0.001: contradicted | after | **depends** |"
+        "3.2 [2.0, 4.5] after 2 epochs by *moved*, 20 seeds, p < 0.001: contradicted | after | **depends** |"
     ) in text
     assert text.endswith(
         "- *a part*: depends: contradicted after 2 epochs by *moved* (3.2; p < 0.001); "
-        "supported after 10 epochs by *change* (-1.0; p = 0.004)."
+        "supported after 10 epochs by *change* (-1.0; p = 0.004).\n\n</details>"
     )
 
 
@@ -159,8 +212,8 @@ def test_a_claim_with_looks_alike(reproduction) -> None:
     silent = LOOK | {"verdict": "left open", "silent": "the seeds do not scatter"}
     text = claim_of(reproduction, "contradicted", LOOK, *later, silent)
     assert text.endswith(
-        "- *a part*: contradicted after 1 and 10 epochs by *moved* (3.2, 1.5; p ≤ 0.02); "
-        "left open after 2 epochs by *moved* (3.2; the seeds do not scatter)."
+        "- *a part*: contradicted after 1 and 10 epochs by *moved* (3.2, 1.5; p ≤ 0.020); "
+        "left open after 2 epochs by *moved* (3.2; the seeds do not scatter).\n\n</details>"
     )
     assert "nothing here tests it" in claim_of(reproduction, "left open")
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import reproduction_claims
+import reproduction_numbers
 import reproduction_tables
-from reproduction_numbers import number
 
 from lenetshift.page import intervals
 from lenetshift.storage.files import write_text
@@ -62,7 +62,7 @@ def render(text: str, summary: Mapping[str, Any]) -> str:
         return f"<!-- {name}: begin -->\n{found[name]}\n<!-- {name}: end -->"
 
     def in_a_sentence(match: re.Match[str]) -> str:
-        return f"<!-- n {match[1]} -->{number(summary, match[1])}<!-- n -->"
+        return f"<!-- n {match[1]} -->{reproduction_numbers.number(summary, match[1])}<!-- n -->"
 
     text = re.sub(r"<!-- ([^:\n]+): begin -->.*?<!-- \1: end -->", block, text, flags=re.DOTALL)
     return re.sub(r"<!-- n ([^>]+) -->[^<]*<!-- n -->", in_a_sentence, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reproduction_format import Look, interval, listed, probability, table, verdict
+from reproduction_format import Look, decimals, interval, listed, probability, table, verdict
 
 
 def verdicts(claims: Sequence[Mapping[str, Any]]) -> str:
@@ -30,9 +30,10 @@ def claim(one: Mapping[str, Any]) -> str:
         )
         for part in one["parts"]
     ]
-    head = ("part", "the report says", "measured", "main look", "rule written", "verdict")
+    head = ("part", "hypothesis", "measured", "main look", "rule written", "verdict")
     others = [_other_looks(part) for part in one["parts"] if len(part["looks"]) > 1]
-    listing = "\n".join(["All other looks:", "", *others]) if others else ""
+    fold = ("<details><summary>All other looks</summary>", "", *others, "", "</details>")
+    listing = "\n".join(fold) if others else ""
     return (
         f"> {one['sentence']}\n\nOur verdict: {verdict(one['verdict'])}.\n\n{table(head, rows)}\n\n{listing}"
     ).rstrip()
@@ -52,11 +53,17 @@ def _main_look(looks: Sequence[Look]) -> str:
     if not looks:
         return "nothing here tests it"
     look = looks[0]
-    value = "" if look["value"] is None else f"{look['value']:.1f} {interval(look['interval'])}"
+    value = (
+        "" if look["value"] is None else f"{decimals(look['value'])} {interval(look['interval'])}"
+    )
     by_rule = not look["silent"] and look["p"] == 1  # a rule without a single test
     why = look["silent"] or ("" if by_rule else probability(look["p_corrected"]))
     said = f"{value.strip()} after {_epochs([look['epochs']])} by *{look['measure']}*"
-    return ", ".join(part for part in (said, why) if part) + f": {look['verdict'] or 'no verdict'}"
+    seeds = f"{look['n']} seeds" if look["n"] else ""
+    return (
+        ", ".join(part for part in (said, seeds, why) if part)
+        + f": {look['verdict'] or 'no verdict'}"
+    )
 
 
 _DECIDED = ("supported", "contradicted")
@@ -78,7 +85,7 @@ def _other_looks(part: Mapping[str, Any]) -> str:
 def _group(word: str, measure: str, silent: str, looks: Sequence[Look]) -> str:
     looks = sorted(looks, key=lambda look: look["epochs"])
     values = ", ".join(
-        "none" if look["value"] is None else f"{look['value']:.1f}" for look in looks
+        "none" if look["value"] is None else decimals(look["value"]) for look in looks
     )
     of_all = [look["p_corrected"] for look in looks]
     least = probability(max(of_all) if word in _DECIDED else min(of_all))

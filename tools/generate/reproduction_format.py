@@ -16,23 +16,29 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
     )
 
 
+def decimals(value: float, n: int = 1) -> str:
+    """With ``n`` digits after the point; no minus before a zero."""
+    text = f"{value:.{n}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
 def spread(row: Mapping[str, Any]) -> str:
     """A row of ``summaries``: its mean and standard deviation over seeds."""
     if row["mean"] is None:
         return "diverged"
-    return f"{row['mean']:.1f}" + ("" if row["sd"] is None else f" ± {row['sd']:.1f}")
+    return decimals(row["mean"]) + ("" if row["sd"] is None else f" ± {row['sd']:.1f}")
 
 
 def interval(ends: Sequence[float] | None) -> str:
     """An interval, or nothing for None, as a quick study has it."""
-    return "" if ends is None else f"[{ends[0]:.1f}, {ends[1]:.1f}]"
+    return "" if ends is None else f"[{decimals(ends[0])}, {decimals(ends[1])}]"
 
 
 def probability(value: float) -> str:
-    """``p`` with its value: to two digits, no smaller than a thousandth."""
+    """``p`` with its value: to two decimals, to three below 0.1, no smaller than a thousandth."""
     if value < 0.001:
         return "p < 0.001"
-    return f"p = {value:.3f}" if value < 0.01 else f"p = {value:.2f}"
+    return f"p = {decimals(value, 3 if value < 0.1 else 2)}"
 
 
 def listed(items: Iterable[object]) -> str:

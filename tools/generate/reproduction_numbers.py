@@ -13,8 +13,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reproduction_format import listed
-from reproduction_tables import answered_at, best_epochs_of_model_2, lost
+import numpy as np
+from reproduction_format import decimals, listed
+from reproduction_tables import answered_at, best_epochs_of_model_2, lost, nearest_measures
 
 from lenetshift.study.experiments import nearest, position_bias
 from lenetshift.study.experiments.drawing import rows_of
@@ -39,7 +40,7 @@ def number(summary: Summary, what: str) -> str:
 
 def mean(summary: Summary, experiment: str, setting: str, epochs: str, measure: str) -> str:
     """A measure's mean over seeds, per cent."""
-    return f"{rows_of(summary, experiment)[setting, int(epochs)][measure]['mean']:.1f}"
+    return f"{decimals(rows_of(summary, experiment)[setting, int(epochs)][measure]['mean'])}"
 
 
 def cell(summary: Summary, model: str, column: str, field: str) -> str:
@@ -80,6 +81,31 @@ def distance_over_seeds(summary: Summary, kind: str) -> str:
         for column in COLUMNS
     ]
     return f"{math.sqrt(sum(one**2 for one in off) / len(off)):.1f}"
+
+
+def moved_on_the_reports_unmoved(summary: Summary, field: str) -> str:
+    """Model 2's accuracy moved where it reads as many unmoved digits as the report's, between two epochs of
+    the setting nearest to Table 1: its ``mean`` or ``sd`` over seeds."""
+    measures = nearest_measures(summary)
+    setting = f"{nearest.SYMMETRIC}_{nearest.OWN_EPOCHS.name}"
+    epochs = sorted(epoch for name, epoch in measures if name == setting)
+    unmoved, moved = (
+        np.array([measures[setting, epoch][column] for epoch in epochs]) for column in COLUMNS
+    )
+    goal = report_value(nearest.SYMMETRIC, COLUMNS[0])
+    found = []
+    for of_seed, moved_of_seed in zip(unmoved.T, moved.T, strict=True):
+        after = int((of_seed >= goal).argmax())  # the first epoch that reads as many
+        part = (goal - of_seed[after - 1]) / (of_seed[after] - of_seed[after - 1])
+        found.append(
+            moved_of_seed[after - 1] + part * (moved_of_seed[after] - moved_of_seed[after - 1])
+        )
+    return decimals(np.mean(found) if field == "mean" else np.std(found, ddof=1))
+
+
+def looks(summary: Summary) -> str:
+    """How many looks the probabilities are corrected for."""
+    return str(sum(len(part["looks"]) for one in summary["claims"] for part in one["parts"]))
 
 
 def settings_tried(summary: Summary) -> str:
@@ -173,6 +199,8 @@ NUMBERS: dict[str, Callable[..., str]] = {
     "count": count,
     "distance": distance,
     "distance_over_seeds": distance_over_seeds,
+    "moved_on_the_reports_unmoved": moved_on_the_reports_unmoved,
+    "looks": looks,
     "settings_tried": settings_tried,
     "report_gap": report_gap,
     "largest_gap": largest_gap,

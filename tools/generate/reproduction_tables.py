@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reproduction_format import interval, probability, spread, table, verdict
+from reproduction_format import decimals, interval, probability, spread, table, verdict
 
 from lenetshift.models.table import DISPLAY_NAMES
 from lenetshift.study.experiments import ladder, nearest, position_bias, settings, symmetry
@@ -56,7 +56,7 @@ def nearest_settings(summary: Summary) -> str:
     ]
     head = (
         "epochs chosen by",
-        f"nearest of {found['n_settings']} settings",
+        "nearest setting",
         "epochs of Models 0 / 1 / 2 / 3",
         "off by (points)",
         "settings within a point of it",
@@ -267,7 +267,7 @@ def facts(summary: Summary) -> str:
     correlation = found["pixel_correlation"]
     far = [d for d in correlation if int(d) in (1, 2, 3, 4, 5, 7, 10, 14)]
     first = table(
-        ("pixels apart", *far), [("correlation", *(f"{correlation[d]:.2f}" for d in far))]
+        ("pixels apart", *far), [("correlation", *(decimals(correlation[d], 2) for d in far))]
     )
     r2 = found["pixels_from_s2"]["mean"] or {}
     third = table(
@@ -299,7 +299,7 @@ def _at(values: Sequence[float | None], dx: int) -> str:
     """The mean of a measure at -dx and dx; nothing where it has no value."""
     both = [values[GRID.dx.index(way * dx)] for way in (-1, 1)]
     known = [value for value in both if value is not None]
-    return f"{sum(known) / len(known):.2f}" if known else ""
+    return decimals(sum(known) / len(known), 2) if known else ""
 
 
 def lost(of: Mapping[str, Any], dx: int) -> float:
