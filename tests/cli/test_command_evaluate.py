@@ -502,7 +502,7 @@ MODEL = ["--model", "net.py:Net"]
         ([*MODEL, "--data", "gone"], "gone: no such file or folder"),
         ([*MODEL, "--data", "net.py"], "net.py: got a file of another format, expected IDX files, a .npz"),
         ([*MODEL, "--data", "damaged"], "t10k-images-idx3-ubyte: truncated: got 31359 bytes"),
-        ([*MODEL, "--weight", "net.pt"], "unrecognized arguments: --weight net.pt"),
+        ([*MODEL, "--weight", "net.pt"], "unrecognized arguments: --weight; did you mean --weights?"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(options, named, folder, small) -> None:

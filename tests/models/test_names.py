@@ -44,7 +44,7 @@ def test_a_row_names_a_class_and_its_ops(spec: names.ModelSpec) -> None:
 
 @pytest.mark.parametrize("spec", names.ALL_MODELS, ids=lambda spec: spec.name)
 def test_the_page_is_told_how_to_compute_a_model(spec: names.ModelSpec) -> None:
-    drawn = page._drawn(spec.name)
+    drawn = page._drawn(spec.drawn)
     if drawn["kind"] == "lenet":
         n_connections = sum(map(len, drawn["connections"]))
         assert n_connections == (96 if spec.name == "symmetric_lenet5" else 60)
