@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..study.experiments.networks import build_network
 
 FOLDER = Path(__file__).with_name("published")
+
+_CPU = torch.device("cpu")
+"""As a context: whatever torch's default device is."""
 
 _LAYERS = ("c1", "c3", "c5", "f6", "output")
 
@@ -67,7 +71,8 @@ def stored_weights(name: str) -> dict[str, Tensor]:
     """A network's parameters, by its own names and in its own order."""
     from safetensors.torch import load
 
-    stored = load((FOLDER / f"{name}.safetensors").read_bytes())
+    with _CPU:
+        stored = load((FOLDER / f"{name}.safetensors").read_bytes())
     return {key: stored[key] for key in _network(name).state_dict()}
 
 
@@ -86,4 +91,5 @@ def mended_network(name: str) -> nn.Module:
 
 def _network(name: str) -> nn.Module:
     run = accuracies()[name]["run"]
-    return build_network(run["network"], run["activation"], run["seed"])
+    with _CPU:
+        return build_network(run["network"], run["activation"], run["seed"])
