@@ -89,13 +89,18 @@ def test_files_name_the_settings(finished: Path) -> None:
         ].items()
     note = "Epochs of training: 4 for LeNet-5, 2 for the perceptron without convolution, 1 for"
     for name in ("table1.csv", "table1.md", "report.html"):
-        text = (finished / name).read_text().replace("&#39;", "'")
+        text = (
+            (finished / name)
+            .read_text()
+            .replace("&#39;", "'")
+            .replace("\N{NON-BREAKING HYPHEN}", "-")
+        )
         assert note in text
         assert FITTED in text
 
 
 def test_the_page_says_each_models_epochs(finished: Path) -> None:
-    page = (finished / "report.html").read_text()
+    page = (finished / "report.html").read_text().replace("\N{NON-BREAKING HYPHEN}", "-")
     for model, words in (
         ("lenet5", "LeNet-5"),
         ("mlp", "the perceptron without convolution"),
@@ -130,7 +135,7 @@ def test_the_page_of_a_folder_is_that_of_its_run(copy: Path, small: Path) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(settings, "OWN_EPOCHS", Near("tanh", 0.1, 8, (1, 1, 1, 1)))
         assert run("page", copy, "--data", small)[::2] == (0, "")
-    text = (copy / "report.html").read_text()
+    text = (copy / "report.html").read_text().replace("\N{NON-BREAKING HYPHEN}", "-")
     assert "Epochs of training: 4 for LeNet-5, 2 for" in text
     assert "found afterwards" not in text
 

@@ -21,6 +21,7 @@ from lenetshift.study.experiments.runs import (
     accuracies,
     network_of,
 )
+from lenetshift.study.plans import Plan
 from lenetshift.study.publish import file_sha256
 
 
@@ -75,10 +76,18 @@ def original_with_verdicts(small, tmp_path_factory) -> Path:
     """Of few images, but of a whole study, with the verdicts on Table 1 and on a part of claim 4."""
     folder = tmp_path_factory.mktemp("whole") / "dossier"
     options = ("--experiments", "table", "--seeds", 5, "--jobs", 1, "--data", small)
-    status, text, errors = run("study", *options, "--out", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Plan, "of_the_report", True)
+        status, text, errors = run("study", *options, "--out", folder)
     assert status == 0, errors
     assert "Claim 4: " in text
     return folder
+
+
+@pytest.fixture
+def of_the_report(monkeypatch) -> None:
+    """Any data are taken for the report's, so that Table 1 has verdicts."""
+    monkeypatch.setattr(Plan, "of_the_report", True)
 
 
 @pytest.fixture

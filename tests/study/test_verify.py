@@ -115,7 +115,8 @@ def test_losses_are_proved_by_training_again(dossier) -> None:
     assert text.endswith("losses and earlier epochs were not recomputed: --retrain\n")
     done = run("verify", dossier, "--evaluate", 0, "--retrain")
     check_refused(done, 1, "trained again with the same versions and data, it differs")
-    assert "0 of 3300 predictions differ; 20 of 20 losses differ (1e+02 %); 0 of " in done[1]
+    losses = r"(\d+) of \1 losses differ \(1e\+02 %\)"
+    assert re.search(rf"\b0 of \d+ predictions differ; {losses}; 0 of \d+ weights", done[1])
 
 
 def test_losses_of_another_number_of_steps(dossier) -> None:
@@ -404,7 +405,7 @@ def test_training_again_elsewhere_is_not_judged(original, monkeypatch) -> None:
     monkeypatch.setattr(repetition, "_different", lambda then, now: then.size)
     status, text, _ = run("verify", original, "--evaluate", 0, "--retrain")
     assert status == 0
-    assert "3300 of 3300 predictions differ (1e+02 %)" in text
+    assert re.search(r"\b(\d+) of \1 predictions differ \(1e\+02 %\)", text)
     assert re.search(
         r"^That is not judged: the study was made with isa \w+, not another$", text, re.M
     )
