@@ -82,8 +82,14 @@ S4_SIDES = {
 
 NEW = tuple(PARAMETERS)
 
-METHODS = {"lenet5_permuted": "rewritten", "mlp_permuted": "plain", "lenet5_untied": "plain"}
-"""How networks are evaluated that have no features to share."""
+METHODS = {
+    "lenet5_permuted": "rewritten",
+    "mlp_permuted": "plain",
+    "lenet5_untied": "plain",
+    "lenet5_global_max_zero": "rewritten",
+    "lenet5_global_max_circular": "rewritten",
+}
+"""How networks are evaluated that have no features to share, or too few for it to pay."""
 
 
 @pytest.fixture(autouse=True)
