@@ -36,7 +36,7 @@ def test_names_of_files(other_data) -> None:
 def test_the_page_has_accuracies_and_parts_but_no_numbers_of_the_report(
     other_data, summary
 ) -> None:
-    text = other_data.page(summary, "Fashion-MNIST")
+    text = other_data.page(summary, "Fashion-MNIST", made_up_summary())
     assert text.startswith("# The study on Fashion-MNIST\n")
     cell = summary["table"]["cells"][0]
     assert f"{cell['mean']:.1f} ± {cell['sd']:.1f}" in text
@@ -51,7 +51,22 @@ def test_a_claims_verdict_is_that_of_the_parts_that_were_tested(other_data, summ
     for claim in summary["claims"]:
         for part in claim["parts"]:
             part["verdict"] = "contradicted" if claim["claim"] == 1 else "supported"
-    text = other_data.page(summary, "other data")
+    text = other_data.page(summary, "other data", made_up_summary())
     assert "Our verdict: **contradicted**" in text
     assert "Our verdict: **supported**" in text
     assert "partly" not in text
+
+
+def test_each_part_stands_beside_mnists(other_data, summary) -> None:
+    mnist = copy.deepcopy(made_up_summary())
+    parts = {part["name"]: part for claim in mnist["claims"] for part in claim["parts"]}
+    parts["convolution helps"]["verdict"] = "depends"
+    parts["convolution helps"]["looks"][0].update(value=12.34, interval=[11.1, 13.6])
+    text = other_data.page(summary, "Fashion-MNIST", mnist)
+    beside = text.split("## Beside MNIST")[1].split("## Accuracy")[0]
+    rows = [
+        line for line in beside.splitlines() if "more robust to movement than a perceptron." in line
+    ]
+    assert len(rows) == 1
+    assert "| **depends** | 12.3 [11.1, 13.6] |" in rows[0]
+    assert "figures" not in beside

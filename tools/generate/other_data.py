@@ -17,13 +17,13 @@ from typing import Any
 
 import reproduction_claims
 from reproduction import KEPT, draw, origin
-from reproduction_format import interval, table
+from reproduction_format import decimals, interval, table, verdict
 
 from lenetshift.models.table import DISPLAY_NAMES
 from lenetshift.storage.files import write_text
 from lenetshift.study.experiments import EXPERIMENTS
 from lenetshift.study.publish import DOSSIER
-from lenetshift.study.summary import SUMMARY, summarize_dossier, write_summary
+from lenetshift.study.summary import SUMMARY, read_summary, summarize_dossier, write_summary
 from lenetshift.study.verification import verify
 
 
@@ -32,36 +32,68 @@ def file_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def page(summary: Mapping[str, Any], name: str) -> str:
+def page(summary: Mapping[str, Any], name: str, mnist: Mapping[str, Any]) -> str:
     """The page.
 
     Args:
         summary: of :func:`lenetshift.study.summary.summarize_dossier`.
         name: of the data set, for readers.
+        mnist: the summary of the study on MNIST.
     """
-    return "\n\n".join(_paragraphs(summary, name)) + "\n"
+    return "\n\n".join(_paragraphs(summary, name, mnist)) + "\n"
 
 
-def _paragraphs(summary: Mapping[str, Any], name: str) -> Iterator[str]:
+def _paragraphs(summary: Mapping[str, Any], name: str, mnist: Mapping[str, Any]) -> Iterator[str]:
     yield f"# The study on {name}"
     yield (
         "The report is about MNIST. Here the same networks learn other images, under the same shifts and the "
         "same rules for its claims; [REPRODUCTION.md](../../../REPRODUCTION.md) says what the words mean. "
-        "This page is written by `python tools/generate/other_data.py`."
+        "Where they say *digits*, read *images*; 2 and 3 are the classes of these numbers. Only what these "
+        "experiments test is here, and a claim's verdict is that of its parts that are here. This page is "
+        "written by `python tools/generate/other_data.py`."
     )
     yield origin(summary)
+    yield "## Beside MNIST"
+    yield (
+        "The verdict on each part, and its main look, with the interval of 95 %. A part is "
+        "judged by all its looks; *depends* says that they differ."
+    )
+    yield _beside(summary, name, mnist)
     if summary["table"] is not None:
         yield "## Accuracy"
         yield "Per cent right; mean ± standard deviation over seeds, and where 95 % of runs lie."
         yield _cells(summary)
     for claim in summary["claims"]:
-        parts = [part for part in claim["parts"] if part["looks"]]
+        parts = _tested(claim)
         if parts:
             yield f"## Claim {claim['claim']}"
             yield reproduction_claims.claim({**claim, "parts": parts, "verdict": _of_parts(parts)})
     for experiment in summary["study"]["experiments"]:
         if experiment != "table":
             yield f"![{EXPERIMENTS[experiment].shows}]({experiment}.png)"
+
+
+def _tested(claim: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [part for part in claim["parts"] if part["looks"]]
+
+
+def _beside(summary: Mapping[str, Any], name: str, mnist: Mapping[str, Any]) -> str:
+    """A row for each part that was tested."""
+    there = {part["name"]: part for claim in mnist["claims"] for part in claim["parts"]}
+    rows = [
+        (claim["claim"], part["hypothesis"], *_in_short(there[part["name"]]), *_in_short(part))
+        for claim in summary["claims"]
+        for part in _tested(claim)
+    ]
+    return table(("claim", "hypothesis", "MNIST", "main look", name, "main look"), rows)
+
+
+def _in_short(part: Mapping[str, Any]) -> tuple[str, str]:
+    look = part["looks"][0]
+    number = (
+        "" if look["value"] is None else f"{decimals(look['value'])} {interval(look['interval'])}"
+    )
+    return verdict(part["verdict"]), number
 
 
 def _of_parts(parts: list[Mapping[str, Any]]) -> str | None:
@@ -74,12 +106,13 @@ def _cells(summary: Mapping[str, Any]) -> str:
         (
             DISPLAY_NAMES[cell["model"]],
             cell["column"],
+            cell["n"],
             f"{cell['mean']:.1f} ± {cell['sd']:.1f}",
             interval(cell["interval"]),
         )
         for cell in summary["table"]["cells"]
     ]
-    return table(("model", "images", "ours", "95 % of runs"), rows)
+    return table(("model", "images", "seeds", "ours", "95 % of runs"), rows)
 
 
 def write(dossier: Path, data: Path, name: str) -> None:
@@ -91,7 +124,8 @@ def write(dossier: Path, data: Path, name: str) -> None:
     write_summary(folder / SUMMARY, summary)
     draw(summary, folder)
     (folder / "table.png").unlink(missing_ok=True)  # it shows the report's numbers
-    write_text(folder / "index.md", page(summary, name))
+    mnist = read_summary(KEPT / SUMMARY)
+    write_text(folder / "index.md", page(summary, name, mnist))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def cells(summary: Summary) -> str:
             DISPLAY_NAMES[cell["model"]],
             cell["column"],
             f"{cell['report']:.1f}",
+            cell["n"],
             f"{cell['mean']:.1f} ± {cell['sd']:.1f}",
             interval(cell["interval"]),
             verdict(cell["verdict"]),
@@ -36,8 +37,14 @@ def cells(summary: Summary) -> str:
         )
         for cell in summary["table"]["cells"]
     ]
-    about = ("model", "images", "report", "ours", "95 % of runs", "verdict")
+    about = ("model", "images", "report", "seeds", "ours", "95 % of runs", "verdict")
     return table((*about, "points", "sd", "p, corrected"), rows)
+
+
+def n_seeds(of: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many seeds the measures of one setting are over."""
+    count: int = of["moved"]["n_seeds"]
+    return count
 
 
 def nearest_settings(summary: Summary) -> str:
@@ -73,13 +80,13 @@ def nearest_over_seeds(summary: Summary) -> str:
             of = rows.get((f"{model}_{near.name}", near.epochs_of(model)))
             if of is not None:  # a quick study trains for fewer
                 lines.append((near.words, *_beside_the_report(model, near.epochs_of(model), of)))
-    about = ("setting", "model", "epochs")
+    about = ("setting", "model", "epochs", "seeds")
     columns = [f"{whose}, {c}" for c in COLUMNS for whose in ("report", "ours", "95 % of runs")]
     return f"{table((*about, *columns), lines)}\n\n{_rows_met(summary)}".rstrip()
 
 
 def _beside_the_report(model: str, epochs: int, of: Mapping[str, Any]) -> Iterator[object]:
-    yield from (DISPLAY_NAMES[model], epochs)
+    yield from (DISPLAY_NAMES[model], epochs, n_seeds(of))
     for column in COLUMNS:
         row = of[column]
         yield f"{report_value(model, column):.1f}"
@@ -140,10 +147,18 @@ def epochs(summary: Summary) -> str:
     """The experiment symmetry, epoch by epoch."""
     found = rows_of(summary, "symmetry")
     rows = [
-        (epoch, *(spread(found[m, epoch][c]) for m in symmetry.MODELS for c in COLUMNS))
+        (
+            epoch,
+            n_seeds(found[symmetry.MODELS[0], epoch]),
+            *(spread(found[m, epoch][c]) for m in symmetry.MODELS for c in COLUMNS),
+        )
         for epoch in sorted({epoch for _, epoch in found})
     ]
-    head = ("epochs", *(f"{DISPLAY_NAMES[m]}, {c}" for m in symmetry.MODELS for c in COLUMNS))
+    head = (
+        "epochs",
+        "seeds",
+        *(f"{DISPLAY_NAMES[m]}, {c}" for m in symmetry.MODELS for c in COLUMNS),
+    )
     return table(head, rows)
 
 
@@ -155,7 +170,7 @@ def steps(summary: Summary) -> str:
             ladder.NUMBERS[name],
             what,
             "position-biased" if training == BIASED else training,
-            of["moved"]["n_seeds"],
+            n_seeds(of),
             *(spread(of[column]) for column in COLUMNS),
             *_by_the_place(of, position_bias.RULE_ROWS if training == BIASED else ()),
         )
@@ -185,9 +200,22 @@ def places(summary: Summary) -> str:
                 for (digit, dx, _), share in zip(rule, _by_the_place(of, rule), strict=True)
             ]
             rows.append(
-                (NETWORKS[run.network], _moved(run), *(spread(of[c]) for c in COLUMNS), *shown)
+                (
+                    NETWORKS[run.network],
+                    _moved(run),
+                    n_seeds(of),
+                    *(spread(of[c]) for c in COLUMNS),
+                    *shown,
+                )
             )
-    head = ("network", "moved in training", *COLUMNS, "answered the right one", "the left one")
+    head = (
+        "network",
+        "moved in training",
+        "seeds",
+        *COLUMNS,
+        "answered the right one",
+        "the left one",
+    )
     return table(head, rows)
 
 
@@ -224,13 +252,14 @@ def shares(summary: Summary) -> str:
         (
             f"{100 * run.share:g} %",
             f"{run.learning_rate:g}",
+            n_seeds(of),
             *(spread(of[column]) for column in COLUMNS),
             *_by_the_place(of, run.rule),
         )
         for run, of in (*by_share, *by_rate)
     ]
     answered = [f"answered {digit} at dx = {dx:+d}" for digit, dx, _ in position_bias.RULE_ROWS]
-    return table(("3s and 2s moved", "learning rate", *COLUMNS, *answered), rows)
+    return table(("3s and 2s moved", "learning rate", "seeds", *COLUMNS, *answered), rows)
 
 
 def first_classes(summary: Summary) -> str:
@@ -318,6 +347,7 @@ def losses(summary: Summary) -> str:
     rows = [
         (
             name,
+            n_seeds(of),
             *(spread(of[column]) for column in COLUMNS),
             *(
                 f"{lost(of, dx):.1f}{_ratio(lost(of, dx), lost(perceptron, dx))}"
@@ -326,7 +356,7 @@ def losses(summary: Summary) -> str:
         )
         for name, of in lines.items()
     ]
-    return table(("network", *COLUMNS, *(f"lost at {dx}" for dx in distances)), rows)
+    return table(("network", "seeds", *COLUMNS, *(f"lost at {dx}" for dx in distances)), rows)
 
 
 def _ratio(loss: float, of_perceptron: float) -> str:
@@ -344,20 +374,22 @@ def model_3(summary: Summary) -> str:
     """Kinds of 4 x 4 pooling beside the report's Model 3."""
     found = rows_of(summary, "pooling")
     reported = [report_value("pooled_mlp", column) for column in COLUMNS]
-    rows: list[Sequence[object]] = [("the report", *(f"{value:.1f}" for value in reported), "")]
+    rows: list[Sequence[object]] = [("the report", 1, *(f"{value:.1f}" for value in reported), "")]
     for name, setting in MODEL_3.items():
         of = found[setting, EPOCHS]
         off = [of[c]["mean"] - value for c, value in zip(COLUMNS, reported, strict=True)]
         distance = math.sqrt(sum(one**2 for one in off) / len(off))
-        rows.append((name, *(spread(of[column]) for column in COLUMNS), f"{distance:.1f}"))
-    return table(("pooling", *COLUMNS, "off by (points)"), rows)
+        rows.append(
+            (name, n_seeds(of), *(spread(of[column]) for column in COLUMNS), f"{distance:.1f}")
+        )
+    return table(("pooling", "seeds", *COLUMNS, "off by (points)"), rows)
 
 
 def networks(summary: Summary) -> str:
     """A row for each network and its training images, after two epochs."""
     measures = (*COLUMNS, "kept", "worst_case", "consistency")
     rows = [
-        (experiment, words, of["moved"]["n_seeds"], *(spread(of[name]) for name in measures))
+        (experiment, words, n_seeds(of), *(spread(of[name]) for name in measures))
         for experiment in ("convolution", "locality", "kernels", "pooling")
         for words, of in _named(rows_of(summary, experiment))
     ]
