@@ -157,8 +157,10 @@ evaluation.save(args.out / "blurred.npz")
 axes = evaluation.plot_accuracy_map()
 axes.set_title("ResNet with blurred subsampling")
 axes.figure.savefig(args.out / "accuracy.png")
+evaluation.page(args.out / "blurred.html", images=test_data)  # read again: batches are not kept
 worst = int((evaluation.predictions == evaluation.labels[:, None, None]).sum((1, 2)).argmin())
 print(
-    f"drawn: {args.out / 'accuracy.png'}; image {worst} is the hardest. For any two files of --save:"
+    f"drawn: {args.out / 'accuracy.png'}; image {worst} is the hardest. To look at, image by image: "
+    f"{args.out / 'blurred.html'}. For any two files of --save:"
 )
 print(f"$ lenetshift compare {args.out / 'resnet.npz'} {args.out / 'blurred.npz'}")

@@ -107,3 +107,8 @@ def span(values: range) -> str:
     """A range as messages and tables show it: first, last, and the step if it is not 1."""
     every = f" in steps of {values.step}" if values.step > 1 else ""
     return f"{values[0]}..{values[-1]}{every}"
+
+
+def signed(value: int) -> str:
+    """A shift as figures and pages write it: with a sign unless it is 0, and the minus sign U+2212."""
+    return f"{value:+d}".replace("-", "\N{MINUS SIGN}") if value else "0"

@@ -56,7 +56,7 @@ DESCRIPTION = (
 )
 EXAMPLE = (
     "evaluate --model net.py:Net --weights net.safetensors \\\n"
-    "        --normalize mnist --dx -6 6 2 --json result.json --plot accuracy.png"
+    "        --normalize mnist --dx -6 6 2 --json result.json --page net.html"
 )
 STATUS = USUAL_STATUS.replace(
     "0 done,", f"0 done, {FAILED} done, but a metric is beyond its limit,"
@@ -125,6 +125,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         output, "--plot", FILE, type=picture, metavar="FILE",
         help="draw the accuracy at every shift, as .png or .svg",
     )  # fmt: skip
+    add_path(
+        output, "--page", FILE, metavar="FILE.html",
+        help="write a page to look at, one file that works offline: the accuracy at every shift, the worst "
+        "images, which can be moved, and what they are taken for",
+    )  # fmt: skip
     add_limits(output)
 
 
@@ -149,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    import torch
+
     from ..api import ShiftGrid, evaluate_shifts
     from .machine import check_isa, check_matplotlib, pick_device, set_threads
     from .networks.own_code import of_a_person
@@ -156,7 +163,9 @@ def _run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     check_level(args.level)
     limits = limits_of(args)
-    check_writable({"--json": args.json, "--save": args.save, "--plot": args.plot})
+    check_writable(
+        {"--json": args.json, "--save": args.save, "--plot": args.plot, "--page": args.page}
+    )
     kept = answer_settings(args)
     with naming_options():
         grid = ShiftGrid(
@@ -165,7 +174,7 @@ def _run(args: argparse.Namespace) -> int:
         transform = normalization_of(args)
     fill = _one_or_several(args.fill)
     check_isa()
-    if args.plot is not None:
+    if args.plot is not None or args.page is not None:
         check_matplotlib()
     set_threads(args.threads)
     device = pick_device(args.device)
@@ -197,6 +206,10 @@ def _run(args: argparse.Namespace) -> int:
     files = {} if args.save is None else {args.save: partial(evaluation.save, args.save)}
     if args.plot is not None:
         files[args.plot] = partial(_draw, args.plot, name, evaluation)
+    if args.page is not None:
+        # Images that come in batches are read again.
+        kept_or_read = None if data.whole is not None else Batches(data, torch.device("cpu"))
+        files[args.page] = partial(_page, evaluation, args.page, kept_or_read, rows)
     give(args.json, value, text, files)
     if interrupted:
         return interrupts.STATUS
@@ -237,6 +250,13 @@ def _value(
         "intervals": {row.name: row.interval and list(row.interval) for row in rows},
         **answers,
     }
+
+
+def _page(evaluation: Evaluation, path: Path, images: Batches | None, rows: Sequence[Row]) -> None:
+    """Write the page."""
+    from ..metrics.page import write_page
+
+    write_page(evaluation, path, images, rows)
 
 
 def _draw(path: Path, name: str, evaluation: Evaluation) -> None:

@@ -25,7 +25,7 @@ from .layout import (
     label_shifts,
     new_page,
 )
-from .matplotlib_settings import figure_settings
+from .matplotlib_settings import figure_settings, import_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +44,14 @@ _SCALE_WIDTH, _FOOT = 104, 40
 def accuracy_size(grid: ShiftGrid) -> tuple[int, int]:
     """Width and height, in screen pixels, of ``plot_accuracy``."""
     return grid.n_dx * _CELL_WIDTH, grid.n_dy * _CELL_HEIGHT
+
+
+def viridis() -> list[tuple[float, ...]]:
+    """The colour of each whole per cent, 0 to 100: red, green, blue and alpha in 0..1."""
+    import_matplotlib()
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](percent / 100) for percent in range(101)]
 
 
 def plot_accuracy(axes: Axes, fractions: Fractions, grid: ShiftGrid) -> AxesImage:

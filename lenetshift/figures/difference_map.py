@@ -78,7 +78,7 @@ def difference_figure(
 
 
 def _points(difference: float, digits: str = ".1f") -> str:
-    """Percentage points with a sign, unless they are 0, as :func:`~lenetshift.figures.layout.signed`
+    """Percentage points with a sign, unless they are 0, as :func:`~lenetshift.shifts.signed`
     writes shifts."""
     text = f"{round(100 * difference, 6):+{digits}}".replace("-", "\N{MINUS SIGN}")
     return "0" if text[1:] in ("0", "0.0") else text

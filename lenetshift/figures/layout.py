@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import ArgumentError
-from ..shifts import ShiftGrid
+from ..shifts import ShiftGrid, signed
 from ..storage.files import write_atomically
 from .matplotlib_settings import figure_settings, import_matplotlib
 
@@ -25,11 +25,6 @@ LEAST_WIDTH = 940
 
 _HEAD = 70  # title and second line
 _NOTE = 22  # one line more
-
-
-def signed(value: int) -> str:
-    """A shift as the figures write it: with a sign unless it is 0, and the minus sign U+2212."""
-    return f"{value:+d}".replace("-", "\N{MINUS SIGN}") if value else "0"
 
 
 def label_shifts(

@@ -289,6 +289,38 @@ class Evaluation:
         """
         saved.write(self, path)
 
+    def page(self, path: str | os.PathLike[str], images: Any = None) -> None:
+        """Write a page that shows how robust the network is, and where it fails: one HTML file, without any
+        other file and without the internet.
+
+        It has the accuracy at every shift, the hardest shifts, the commonest wrong answers, and at most 200
+        images (the hardest, and some at random), which can be moved and show the answers that they got. The
+        file is smaller than 8 MB, and appears under its name only when it is whole.
+
+        Args:
+            path: of the file, usually named ``.html``; its folder must exist.
+            images: those that were evaluated, in the same order and in any form that :func:`evaluate_shifts`
+                takes: the evaluation of batches, or of a file, holds none. They are shown as they were before
+                ``transform``. None takes :attr:`images`; without any, the page has no pictures.
+
+        Raises:
+            ValueError: the images are not those that were evaluated: another number, other labels or another
+                SHA-256.
+            OSError: the file cannot be written.
+
+        >>> import lenetshift, tempfile
+        >>> test = lenetshift.load_mnist()[1].subset(20)
+        >>> grid = lenetshift.ShiftGrid(range(-2, 3), range(-1, 2))
+        >>> evaluation = lenetshift.evaluate_shifts(lenetshift.build_model("mlp", seed=0), test, grid=grid)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     evaluation.page(f"{folder}/mlp.html")
+        ...     len(open(f"{folder}/mlp.html").read()) < 8_000_000
+        True
+        """
+        from .page import write_page  # here: with Jinja it takes a tenth of a second
+
+        write_page(self, path, images)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Evaluation:
         """The evaluation in a file of :meth:`save`, without images; or in a JSON file of ``lenetshift

@@ -27,20 +27,3 @@ export function answerNow(dataset, model, digit, dx, dy) {
   const logits = model.network(moved(digit.image, dx, dy));
   return { answer: answerOf(logits), shares: probabilities(logits) };
 }
-
-/** The mark of an answer: empty if there is no answer or the digit has no label. */
-export function markOf(answer, label) {
-  return label === null || answer === null ? "" : answer === label ? "\u2713" : "\u2717";
-}
-
-/** The same in a word. */
-export function wordOf(answer, label) {
-  return label === null || answer === null ? "" : answer === label ? "right" : "wrong";
-}
-
-/** Make an element look right, wrong or neither. */
-export function setOutcome(element, answer, label) {
-  const word = wordOf(answer, label);
-  element.classList.toggle("right", word === "right");
-  element.classList.toggle("wrong", word === "wrong");
-}

@@ -1,6 +1,6 @@
 // The images, their labels, and the models: each has kept answers, a forward pass, or both.
 
-import { Damage, readBlock } from "./payload.js";
+import { Damage, readBlock } from "./parts/payload.js";
 import { makeNetwork } from "./forward.js";
 import { SIDE } from "./shift.js";
 

@@ -1,9 +1,10 @@
 // Every shift of a digit: each network's probabilities and its answers on the whole grid, and the choice of a
 // digit.
 
-import { answerAt, answerNow, markOf, setOutcome, wordOf } from "./answers.js";
-import { ShiftGrid } from "./grid.js";
-import { moved, paint, signed } from "./shift.js";
+import { answerAt, answerNow } from "./answers.js";
+import { ShiftGrid } from "./parts/grid.js";
+import { markOf, setOutcome, signed, wordOf } from "./parts/words.js";
+import { moved, paint } from "./shift.js";
 
 export class Explorer {
   #dataset;

@@ -1,17 +1,17 @@
 // Starts the page: unpack, draw, listen; or report what is wrong.
 
-import { Damage, readManifest } from "./payload.js";
+import { Damage, readManifest } from "./parts/payload.js";
 import { openDataset } from "./dataset.js";
 import { drawFigures } from "./figures.js";
 import { startMaps } from "./maps.js";
-import { NOTHING, Scene } from "./scene.js";
+import { Scene } from "./parts/scene.js";
 import { Slide } from "./slide.js";
 import { LayersPicture, reads } from "./layers.js";
 import { Explorer } from "./explorer.js";
 import { keepAddress, readAddress, rounded } from "./address.js";
 import { likeMnist, startDrawing } from "./draw.js";
 import { answerOf } from "./forward.js";
-import { moved } from "./shift.js";
+import { NOTHING, SIDE, moved } from "./shift.js";
 
 function report(error) {
   const box = document.getElementById("problem");
@@ -43,7 +43,9 @@ async function start() {
   const manifest = readManifest();
   const dataset = await openDataset(manifest);
   drawFigures(dataset);
-  const scene = new Scene();
+  // A digit has an `image`, a `label` (null for none), a `row` of the data set (null for none) and a `kind`: test,
+  // drawn or none. It moves at most until it has left the frame; `network` is the name of one.
+  const scene = new Scene({ digit: NOTHING, dx: 0, dy: 0, network: null }, SIDE);
   const slide = new Slide(dataset, scene);
   const ofLenet = dataset.models.find(({ drawn }) => drawn?.kind === "lenet");
   if (ofLenet) new LayersPicture(dataset, scene);

@@ -1,7 +1,8 @@
 // Accuracy maps: a cell lists the images that its model gets wrong there, page by page.
 
-import { ShiftGrid } from "./grid.js";
-import { moved, paint, signed } from "./shift.js";
+import { ShiftGrid } from "./parts/grid.js";
+import { signed } from "./parts/words.js";
+import { moved, paint } from "./shift.js";
 
 const PAGE = 48; // thumbnails at a time: three rows of sixteen on a wide screen
 

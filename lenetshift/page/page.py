@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from ..c3_table import C3_TABLE
 from ..data.dataset import evenly_spaced
 from ..data.load import MNIST_FOLDER, MNIST_SHA256
-from ..figures.layout import signed
-from ..figures.matplotlib_settings import import_matplotlib
+from ..figures.accuracy_map import viridis
 from ..models.table import BY_NAME
 from ..reproduce.checkpoints import Checkpoint
 from ..reproduce.reproduction import Reproduction
 from ..reproduce.tables import MISPRINT_NOTE
 from ..study.experiments import position_bias
-from . import blocks, texts
-from .blocks import Block
-from .bundle import FOLDER, policy, script
+from . import texts
 from .first_picture import first_picture
 from .intervals import n_seeds
 from .mended import MENDED, Mended, accuracies, weights_by_layer
+from .parts import blocks
+from .parts.blocks import Block
+from .parts.bundle import policy, script
+from .parts.templates import fixed, style, template
+
+FOLDER = Path(__file__).parent
+"""The folder of template and modules."""
 
 LAYERS = {
     "c1": ("C1", "6 maps", 172, 260),
@@ -60,12 +63,12 @@ def render_page(
     slide = first_picture(job, checkpoints, value, rows, with_mended=bool(mended))
     contents["first"] = slide["index"]
     manifest = _unbroken(json.dumps(contents, separators=(",", ":"), ensure_ascii=False))
-    manifest = manifest.replace("<", "\\u003c")
-    style, code = _style(), script()
+    manifest = fixed(manifest)
+    sheet, code = style(viridis()), script(FOLDER)
     grid = job.config.grid
-    result: str = _template().render(
-        policy=policy(code, style),
-        style=style,
+    result: str = template(FOLDER).render(
+        policy=policy(code, sheet),
+        style=sheet,
         script=code,
         manifest=manifest,
         manifest_crc32=zlib.crc32(manifest.encode()),
@@ -218,37 +221,3 @@ def _packaged(job: Reproduction, rows: Sequence[int]) -> bool:
     """Whether these are all images of the packaged test set, whose file is compressed already."""
     indices = [job.rows[row] for row in rows]
     return _is_mnist(job) and indices == list(range(len(job.test)))
-
-
-def _style() -> str:
-    """The style sheet, with a class for each per cent of an accuracy map."""
-    import_matplotlib()
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    viridis = [colormaps["viridis"](percent / 100) for percent in range(101)]
-    shades = [
-        f".v{percent}{{background:{to_hex(colour)};color:{_readable_on(colour)}}}"
-        for percent, colour in enumerate(viridis)
-    ]
-    return (FOLDER / "style.css").read_text(encoding="utf-8") + "\n".join(shades) + "\n"
-
-
-def _readable_on(colour: Sequence[float]) -> str:
-    """Black or white, whichever has the better contrast (WCAG 2.2, relative luminance)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "#000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#fff"
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["signed"] = signed
-    return environment.get_template("template.html.j2")

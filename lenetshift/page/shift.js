@@ -2,6 +2,9 @@
 
 export const SIDE = 28;
 
+/** No digit: what the pad leaves when it is cleared. */
+export const NOTHING = { image: new Uint8Array(SIDE * SIDE), label: null, row: null, kind: "none" };
+
 /**
  * The image moved by (dx, dy) pixels, dx > 0 to the right, dy > 0 down: pixels that leave the frame are
  * lost, uncovered pixels are black.
@@ -51,9 +54,4 @@ export function paintLost(canvas, image, dx, dy, colour) {
     context.fillRect(x + marginX, y + marginY, 1, 1);
   }
   context.globalAlpha = 1;
-}
-
-/** A whole number as a shift: with a sign unless it is 0, and a typographic minus. */
-export function signed(value) {
-  return value > 0 ? `+${value}` : value < 0 ? `\u2212${-value}` : "0";
 }

@@ -1,7 +1,8 @@
 // The first picture: one digit that slides by itself or is moved, and what every network answers along the way.
 
-import { answerAt, answerNow, markOf, setOutcome, wordOf } from "./answers.js";
-import { SIDE, lostInk, moved, paint, paintLost, signed } from "./shift.js";
+import { answerAt, answerNow } from "./answers.js";
+import { markOf, setOutcome, signed, wordOf } from "./parts/words.js";
+import { SIDE, lostInk, moved, paint, paintLost } from "./shift.js";
 
 const STEP_TIME = 550; // ms at a place while it slides
 const REST_TIME = 1300; // ms where it turns and in the middle

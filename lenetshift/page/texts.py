@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
-from ..figures.layout import signed
 from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
 from ..reproduce.tables import n_shifts, table
+from ..shifts import signed
 from ..study.experiments import position_bias
 from .intervals import intervals_for
 

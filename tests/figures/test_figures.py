@@ -15,9 +15,9 @@ from PIL import Image
 
 from lenetshift.figures.accuracy_map import accuracy_figure, plot_accuracy
 from lenetshift.figures.difference_map import difference_figure, plot_difference
-from lenetshift.figures.layout import save_figure, signed
+from lenetshift.figures.layout import save_figure
 from lenetshift.figures.moved_image import plot_answers, shift_figure
-from lenetshift.shifts import ShiftGrid
+from lenetshift.shifts import ShiftGrid, signed
 
 GRID = ShiftGrid(range(-1, 2), range(0, 2))
 PREDICTIONS = torch.tensor([[4, 4, 3], [2, 4, 4]])

@@ -74,6 +74,7 @@ def test_researcher_resnet(tmp_path: Path) -> None:
         "resnet.pt",
         "resnet.npz",
         "blurred.npz",
+        "blurred.html",
         "accuracy.png",
     }
     # The same on a folder of images that is there already, as with images of one's own.

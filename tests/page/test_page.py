@@ -25,7 +25,9 @@ from lenetshift.checks.choices import ACTIVATIONS, TRAINING_METHODS
 from lenetshift.checks.errors import StorageError
 from lenetshift.data.load import load_mnist
 from lenetshift.models.table import ARCHITECTURES
-from lenetshift.page import blocks, bundle, render_page, texts
+from lenetshift.page import page as page_module
+from lenetshift.page import render_page, texts
+from lenetshift.page.parts import blocks, bundle
 from lenetshift.reproduce import reproduction
 from lenetshift.reproduce.checkpoints import SCHEMA, read_checkpoint
 from lenetshift.reproduce.results import read_results, results_schema
@@ -375,8 +377,8 @@ def test_other_imports_and_exports_are_refused(tmp_path, text, reason):
 
 
 def test_the_script_cannot_end_early():
-    assert "</" not in bundle.script()
-    assert "<!--" not in bundle.script()
+    assert "</" not in bundle.script(page_module.FOLDER)
+    assert "<!--" not in bundle.script(page_module.FOLDER)
 
 
 def test_a_resumed_run_makes_the_same_page(page_of_all, small):

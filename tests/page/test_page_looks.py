@@ -34,22 +34,23 @@ def test_a_study_on_a_phone(open_page, small, tmp_path, pictures):
     page.locator("#table").screenshot(path=pictures / "phone_study.png")
 
 
+SMALL_TEXT = """() => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const of = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !of.checkVisibility()) continue;
+    if (parseFloat(getComputedStyle(of).fontSize) < 12) found.push(of.className + of.textContent);
+  }
+  return found;
+}"""
+"""Texts that are smaller than 12 pixels."""
+
+
 def test_no_text_is_smaller_than_12_pixels(open_page, results):
     page = open_page(results / "report.html", viewport=PHONE)
     unfold(page)
-    small = page.evaluate(
-        """() => {
-          const found = [];
-          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-          while (walker.nextNode()) {
-            const of = walker.currentNode.parentElement;
-            if (!walker.currentNode.data.trim() || !of.checkVisibility()) continue;
-            if (parseFloat(getComputedStyle(of).fontSize) < 12) found.push(of.className + of.textContent);
-          }
-          return found;
-        }"""
-    )
-    assert small == []
+    assert page.evaluate(SMALL_TEXT) == []
 
 
 def test_a_wide_screen_is_used(open_page, results):

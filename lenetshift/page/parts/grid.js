@@ -1,6 +1,7 @@
 // Grids of shifts for mouse and keyboard: Tab reaches one cell, the arrow keys move on from it.
 
-const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+/** What each arrow key adds to row and column. */
+export const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 /** A table with role grid whose cells have data-row and data-column. */
 export class ShiftGrid {

@@ -12,39 +12,37 @@ import hashlib
 import re
 from pathlib import Path
 
-from ..checks.errors import ArgumentError
+from ...checks.errors import ArgumentError
 
-FOLDER = Path(__file__).parent
-"""The folder of template, style and modules."""
-
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+)\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.\.?/(?:[a-z_]+/)?[a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
 
 
-def script(folder: Path = FOLDER, main: str = "main") -> str:
-    """The module ``main`` and those that it needs, each after the modules that it imports.
+def script(folder: Path) -> str:
+    """The module ``main.js`` of a folder and those that it needs, each after the modules that it imports.
 
     Raises:
         ValueError: a module imports or exports in another way than by name.
     """
-    joined: dict[str, str] = {}
+    joined: dict[Path, str] = {}
 
-    def add(name: str, above: tuple[str, ...]) -> None:
-        if name in above:
-            raise ValueError(f"{name}.js: imports itself by way of {' and '.join(above)}")
-        if name in joined:
+    def add(path: Path, above: tuple[Path, ...]) -> None:
+        if path in above:
+            ways = " and ".join(of.stem for of in above)
+            raise ValueError(f"{path.name}: imports itself by way of {ways}")
+        if path in joined:
             return
-        text = (folder / f"{name}.js").read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
         for needed in _IMPORT.findall(text):
-            add(needed, (*above, name))
+            add((path.parent / needed).resolve(), (*above, path))
         text = _EXPORT.sub("", _IMPORT.sub("", text))
         left = re.search(r"^(?:import|export)\b.*", text, re.MULTILINE)
         if left:
-            raise ArgumentError(f"{name}.js", repr(left.group()), "a plain import or export")
-        joined[name] = text.strip()
+            raise ArgumentError(path.name, repr(left.group()), "a plain import or export")
+        joined[path] = text.strip()
 
-    add(main, ())
-    return "".join(f"// {name}.js\n{text}\n\n" for name, text in joined.items())
+    add(folder.resolve() / "main.js", ())
+    return "".join(f"// {path.name}\n{text}\n\n" for path, text in joined.items())
 
 
 def sha256_source(text: str) -> str:
