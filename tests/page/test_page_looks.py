@@ -74,9 +74,11 @@ def test_high_contrast(open_page, results, pictures):
         )
         assert {*borders} == {"solid"}
         looks = page.locator("#grid-mlp td.right, #grid-mlp td.wrong").evaluate_all(
-            "(all) => all.map((e) => e.classList[0] + getComputedStyle(e).backgroundColor)"
+            "(all) => all.map((e) => [e.classList[0], getComputedStyle(e).backgroundColor])"
         )
-        assert len({*looks}) == len({look[:5] for look in looks})
+        colours = dict(looks)
+        assert {tuple(look) for look in looks} == {*colours.items()}  # one for each
+        assert len({*colours.values()}) == len(colours) == 2
         page.screenshot(path=pictures / f"high_contrast_{scheme}.png")
 
 

@@ -10,10 +10,12 @@ are added: MNIST, and pybind11, whose headers are compiled into the core.
 from __future__ import annotations
 
 import argparse
+import email
 import hashlib
 import importlib.metadata
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def completed(bill: dict[str, Any], wheel: Path) -> dict[str, Any]:
     inside = [pybind11(), *mnist()]
     bill["components"] = [c for c in bill["components"] if c["name"] != "lenetshift"] + inside
     subject = bill["metadata"]["component"]
-    subject |= {"version": version, "hashes": [digest(wheel)], "licenses": [licence("MIT")]}
+    subject |= {"version": version, "hashes": [digest(wheel)], "licenses": [expression(wheel)]}
     needs = {entry["ref"]: set(entry.get("dependsOn", ())) for entry in bill["dependencies"]}
     installed = needs.pop(f"lenetshift=={version}", set())  # it is the subject itself
     needs[subject["bom-ref"]] |= installed | {component["bom-ref"] for component in inside}
@@ -100,6 +102,14 @@ def digest(path: Path) -> dict[str, str]:
 def licence(identifier: str) -> dict[str, Any]:
     """An SPDX licence in the form of CycloneDX."""
     return {"license": {"id": identifier}}
+
+
+def expression(wheel: Path) -> dict[str, Any]:
+    """The wheel's own licences: that of the code, and MNIST's."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = email.message_from_bytes(archive.read(name))
+    return {"expression": metadata["License-Expression"]}
 
 
 def check(text: str) -> None:
