@@ -167,6 +167,9 @@ def test_the_distance_of_the_means_over_all_seeds(reproduction, made_up) -> None
             row["mean"] = report_value(model, column) + next(off)
     text = "a <!-- n distance_over_seeds own epochs -->?<!-- n -->"
     assert f"-->{(25 / 8) ** 0.5:.1f}<" in reproduction.render(text, value)
+    number = reproduction.reproduction_numbers.number
+    gap = float(number(value, "report_gap")) + 4  # Model 2's row lies 4 points below the report's
+    assert float(number(value, "gap_over_seeds own epochs")) == pytest.approx(gap, abs=0.06)
 
 
 def test_numbers_have_no_minus_before_a_zero_and_a_p_that_tells_its_side(reproduction) -> None:

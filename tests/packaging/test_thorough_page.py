@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import pytest
@@ -43,3 +44,19 @@ def test_the_nearest_of_the_table_is_the_nearest_of_all(rows, summary) -> None:
     nearest = summary["settings"]["nearest"]["own epochs"]["distance"]
     assert distances == sorted(distances)
     assert distances[0] == pytest.approx(nearest, abs=0.05)
+
+
+def test_the_lead_of_lenet5_after_equal_epochs_stands_below_the_nearest(script, summary) -> None:
+    value = copy.deepcopy(summary)
+    for of in value["settings"]["trajectories"].values():
+        for model in ("lenet5", "symmetric_lenet5"):
+            if model in of:
+                of[model]["unmoved"] = [95.0 for _ in of[model]["unmoved"]]
+                of[model]["moved"] = [50.0 for _ in of[model]["moved"]]
+    of = next(iter(value["settings"]["trajectories"].values()))
+    of["lenet5"]["moved"][0] = 54.5
+    text = script("tools/generate/thorough.py").page(value)
+    assert "by at most 4.5 points on the moved ones; by 11.4 in the report." in text
+    of["symmetric_lenet5"]["unmoved"][0] = 80.0  # it has hardly begun to learn
+    text = script("tools/generate/thorough.py").page(value)
+    assert "by at most 0.0 points" in text
