@@ -104,7 +104,7 @@ def moved_on_the_reports_unmoved(summary: Summary, field: str) -> str:
 
 
 def gap_over_seeds(summary: Summary, kind: str) -> str:
-    """LeNet-5's mean over seeds less the symmetric one's, moved, in one of the nearest settings, in points."""
+    """LeNet-5's mean less the symmetric one's, moved, in one of the nearest settings, in points."""
     rows, near = rows_of(summary, "nearest"), NEAREST_BY_KIND[kind]
     model_0, model_2 = (
         rows[f"{model}_{near.name}", near.epochs_of(model)]["moved"]["mean"]
