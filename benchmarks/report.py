@@ -266,7 +266,9 @@ def _slower(results: dict[str, Any]) -> Iterable[tuple[str, ...]]:
         slow = [case for case in cases if case["ratio"] < 1 and case["case"] not in SHOWN]
         if slow:
             yield (
-                f"`{kind}`: {len(slow)} of {len(cases)} cases",
+                f"`{slow[0]['case']}`"
+                if len(slow) == 1
+                else f"`{kind}`: {len(slow)} of {len(cases)} cases",
                 _machine(results),
                 _range([case["ours_s"] for case in slow], format_seconds),
                 _range([case["ours_spread"] for case in slow], "{:.0%}".format),

@@ -39,6 +39,9 @@ print(f"{len(train):,} digits to learn from, {len(test):,} to be tested on; all 
 
 # %% 1. Two networks learn to read digits in the middle
 SETTINGS = {"epochs": 3, "learning_rate": 0.1, "batch_size": 32, "seed": 0}
+print(
+    "Each network learns for 3 epochs in batches of 32 (in REPRODUCTION.md: 2 epochs, batches of 64)."
+)
 mlp, lenet5 = (lenetshift.build_model(name, seed=0) for name in ("mlp", "lenet5"))
 evaluations = {}
 for name, model in (("perceptron", mlp), ("LeNet-5", lenet5)):
@@ -109,10 +112,16 @@ print("How alike are the hidden units of a digit and of the same digit moved? (1
 print("moved by  ", *(f"{dx:5}" for dx in row.dx))
 print("alike     ", *(f"{float(value):5.2f}" for value in by_shift))
 print(f"A digit and one of another class, neither moved: {stranger:.2f}.")
-far = [dx for dx, value in zip(row.dx, by_shift, strict=True) if dx > 0 and value < stranger]
+far = [dx for dx, value in zip(row.dx, by_shift, strict=True) if value < stranger]
 if far:
     print(
-        f"Moved by {far[0]} pixels, a digit looks to the perceptron less like itself than like a stranger."
+        f"Moved by {min(far, key=abs)} pixels, a digit looks to the perceptron less like itself than like "
+        "a stranger."
+    )
+else:
+    print(
+        "Moved by 5 pixels, a digit looks to the perceptron hardly more like itself than like a stranger: "
+        f"{min(float(by_shift[0]), float(by_shift[-1])):.2f}."
     )
 
 # %% 4. What LeNet-5 does with a move

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..checks.choices import EVALUATION_METHODS, EXECUTORS, REPORT_DX, REPORT_DY
+from ..checks.choices import EVALUATION_METHODS, EXECUTORS, NORMALIZATIONS, REPORT_DX, REPORT_DY
 from ..checks.errors import UsageError
 from ..checks.text import one_line
 from . import interrupts
@@ -180,6 +180,8 @@ def _run(args: argparse.Namespace) -> int:
     device = pick_device(args.device)
     data = images_of(args, grid)
     images, labels = (Batches(data, device), None) if data.whole is None else data.whole
+    if args.normalize is not None and data.shape[0] > len(NORMALIZATIONS[args.normalize][0]):
+        say(f"note: --normalize {args.normalize} is for grey images, got {data.shape[0]} channels")
     network = network_of(args)
     model, name = network.module, network.title
     if args.scheduler is not None and not getattr(model, "can_be_sent", True):
@@ -202,14 +204,18 @@ def _run(args: argparse.Namespace) -> int:
         )  # fmt: skip
     rows, interrupted = with_intervals(evaluation, evaluation.rows(), args)
     value = _value(args, name, evaluation, rows) | input_values(args, data, transform)
-    text = _text(evaluation, input_lines(args, data, transform), rows, args.level)
+    lines = input_lines(args, data, transform)
+    text = _text(evaluation, lines, rows, args.level)
     files = {} if args.save is None else {args.save: partial(evaluation.save, args.save)}
     if args.plot is not None:
         files[args.plot] = partial(_draw, args.plot, name, evaluation)
     if args.page is not None:
         # Images that come in batches are read again.
         kept_or_read = None if data.whole is not None else Batches(data, torch.device("cpu"))
-        files[args.page] = partial(_page, evaluation, args.page, kept_or_read, rows)
+        given = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+        if args.weights is not None:
+            given.append(("weights", one_line(str(args.weights))))
+        files[args.page] = partial(_page, evaluation, args.page, kept_or_read, rows, given)
     give(args.json, value, text, files)
     if interrupted:
         return interrupts.STATUS
@@ -252,11 +258,17 @@ def _value(
     }
 
 
-def _page(evaluation: Evaluation, path: Path, images: Batches | None, rows: Sequence[Row]) -> None:
+def _page(
+    evaluation: Evaluation,
+    path: Path,
+    images: Batches | None,
+    rows: Sequence[Row],
+    given: Sequence[tuple[str, str]],
+) -> None:
     """Write the page."""
     from ..metrics.page import write_page
 
-    write_page(evaluation, path, images, rows)
+    write_page(evaluation, path, images, rows, given)
 
 
 def _draw(path: Path, name: str, evaluation: Evaluation) -> None:

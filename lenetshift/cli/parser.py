@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -13,6 +14,10 @@ from .streams import complaint
 
 COMMAND = "COMMAND"
 """What the usage calls the first argument of ``lenetshift``."""
+
+
+_ONE_OF = re.compile("one of the arguments (.*) is required")
+"""argparse's error about options of which one must be given."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -51,6 +56,9 @@ class OneLineParser(argparse.ArgumentParser):
         """End the process with the error in one line. An option that does not exist is named first: what
         else is wrong, such as a missing option, may only follow from it."""
         unknown = list(self._unknown_options())
+        needed = _ONE_OF.fullmatch(message)
+        if needed:
+            message = f"expected {' or '.join(needed[1].split())}"
         problem = self.unknown(unknown) if unknown else message
         self.exit(2, complaint(self.prog, "error", problem) + "\n")
 
@@ -95,6 +103,11 @@ class HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
             action.default is None or action.default is False or "(default" in (action.help or "")
         )
         return action.help if silent else super()._get_help_string(action)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        """The list of commands without a line that says COMMAND."""
+        text = super()._format_action(action)
+        return text.partition("\n")[2] if isinstance(action, argparse._SubParsersAction) else text
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         parts = text.split("\n\n")

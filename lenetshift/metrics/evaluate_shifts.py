@@ -186,7 +186,7 @@ def _oddities(evaluation: Evaluation, n_classes: int, n_not_finite: int) -> Iter
             "class: two for two classes"
         )
     elif never:
-        several = ", ".join(map(str, never[:_LABELS_NAMED]))
+        several = f"the value{'s' * (len(never) > 1)} " + ", ".join(map(str, never[:_LABELS_NAMED]))
         if len(never) > _LABELS_NAMED:
             several += f" and {len(never) - _LABELS_NAMED} more"
         yield (
@@ -196,8 +196,8 @@ def _oddities(evaluation: Evaluation, n_classes: int, n_not_finite: int) -> Iter
     names = evaluation.class_names
     if names is not None and 1 < n_classes != len(names):
         yield (
-            f"class_names: got {len(names)}, the model has {n_classes} outputs: unless its first outputs are "
-            "these classes in this order, its answers are compared with wrong labels"
+            f"class_names: got {len(names)} classes, the model has {n_classes} outputs: unless its first "
+            "outputs are these classes in this order, its answers are compared with wrong labels"
         )
     if n_not_finite:
         n_patterns = evaluation.predictions.numel()

@@ -50,6 +50,7 @@ class ImageMean:
         values: float64 ``[N]``, one per image.
         weights: float64 ``[N]``, how much each counts: the number of patterns or pairs that its value
             is a mean of, up to a common factor. A value of weight 0 has no meaning.
+        bounds: the least and the largest value that an image can have.
 
     >>> mean = ImageMean(np.array([1.0, 0.5, 0.0]), np.array([1.0, 1.0, 2.0]))
     >>> mean.value, mean.n_images
@@ -58,6 +59,7 @@ class ImageMean:
 
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     @property
     def value(self) -> float:
@@ -83,8 +85,13 @@ class ImageMean:
         The images, each with all its patterns, are resampled with replacement (the cluster
         bootstrap), and the interval is bias-corrected and accelerated (BCa; Efron 1987, Journal
         of the American Statistical Association 82). It depends on which values and weights there
-        are and how often, not on their order. If all images have the same value, so have all
-        resamples, and the interval has no width: the bootstrap cannot see what no image has shown.
+        are and how often, not on their order.
+
+        If all images have the same value, so have all resamples, and the bootstrap cannot see what no
+        image has shown. The interval then says how many others there may be: of N images from the
+        same source, all have this value with a probability of ``(1 - level) / 2`` if it is that of
+        ``((1 - level) / 2) ** (1 / N)`` of all images (Clopper and Pearson 1934, Biometrika 26), and
+        the others may have any value within ``bounds``.
 
         Time and memory grow with the number of images. With few distinct values, such as right and
         wrong, a million images take a tenth of a second; with distinct values only, some ten seconds.
@@ -105,6 +112,9 @@ class ImageMean:
         >>> low, high = ImageMean(right.astype(float), np.ones(1000)).interval()
         >>> f"{low:.3f} to {high:.3f}"
         '0.671 to 0.727'
+        >>> low, high = ImageMean(np.ones(120), np.ones(120)).interval()
+        >>> f"{low:.3f} to {high:.3f}"
+        '0.970 to 1.000'
         """
         level = check_fraction("level", level)
         n_resamples = check_int("n_resamples", n_resamples, LEAST_RESAMPLES)
@@ -115,7 +125,7 @@ class ImageMean:
                 f"images: got {len(values)} that the metric counts, expected 2 or more to resample"
             )
         if (values == values[0]).all():  # BCa's correction would be 0 / 0
-            return Interval(float(values[0]), float(values[0]))
+            return _around(float(values[0]), self.bounds, unseen(len(values), level))
         # Pairs as complex numbers: NumPy sorts these by their real parts, then the imaginary ones.
         pairs, counts = np.unique(values + 1j * weights, return_counts=True)
         values, weights = pairs.real, pairs.imag
@@ -129,6 +139,18 @@ class ImageMean:
     def _counted(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         counts = self.weights > 0
         return self.values[counts], self.weights[counts]
+
+
+def unseen(n: int, level: float) -> float:
+    """The largest share of all images that may differ if ``n`` of them are alike, at a level of
+    confidence with the same probability beyond each end."""
+    return 1 - math.pow((1 - level) / 2, 1 / n)
+
+
+def _around(value: float, bounds: tuple[float, float], others: float) -> Interval:
+    """Where the mean may lie if a share of the images may have others than this value."""
+    low, high = min(bounds[0], value), max(bounds[1], value)
+    return Interval(value - others * (value - low), value + others * (high - value))
 
 
 def bca_interval(

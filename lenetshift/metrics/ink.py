@@ -103,7 +103,9 @@ def _kept(shift: int, n: int) -> slice:
     "accuracy without loss", "fraction answered right of the patterns that lose no ink",
     "labels", "lost_ink",
 )  # fmt: skip
-def accuracy_without_loss(predictions: Array, labels: Array, lost: Array | None) -> ImageMean:
+def accuracy_without_loss(
+    predictions: Array, labels: Array, lost: Array | None, grid: ShiftGrid | None = None
+) -> ImageMean:
     """The fraction answered right of those patterns that lose no ink at all.
 
     Lost ink is not the classifier's fault: this is its accuracy for shifts that keep all of the image.
@@ -113,9 +115,11 @@ def accuracy_without_loss(predictions: Array, labels: Array, lost: Array | None)
         predictions: integers ``[N, n_dy, n_dx]``, N >= 1, a tensor or an array.
         labels: integers ``[N]``.
         lost: floating ``[N, n_dy, n_dx]``, 0 to 1, of :func:`lost_ink`.
+        grid: the shifts; with it, images that lose ink whenever they move are refused: their background is
+            not the fill.
 
     Raises:
-        NotAvailable: ``lost`` is None.
+        NotAvailable: ``lost`` is None, or every image loses ink at every shift of the grid but (0, 0).
         ValueError: dtypes, shapes or values are not as described.
 
     >>> predictions, labels = np.array([[[3, 3, 8]], [[5, 5, 5]]]), np.array([3, 5])
@@ -129,6 +133,19 @@ def accuracy_without_loss(predictions: Array, labels: Array, lost: Array | None)
             f"lost: got NoneType, expected floating {list(right.shape)}, as lost_ink returns"
         )
     whole = check_lost_ink("lost", lost, right.shape) == 0
+    if grid is not None and len(grid) > 1 and _only_unmoved(whole, grid):
+        raise NotAvailable(
+            "lost: got ink lost by every image at every shift but (0, 0), expected images whose background "
+            "is the fill"
+        )
     n_whole = whole.sum((1, 2))
     n_right = (right & whole).sum((1, 2))
     return over_images(n_right / np.maximum(n_whole, 1), n_whole)
+
+
+def _only_unmoved(whole: NDArray[np.bool_], grid: ShiftGrid) -> bool:
+    """Whether images lose no ink at (0, 0) alone."""
+    if not grid.has_centre:
+        return False
+    n_whole = np.count_nonzero(whole, axis=0)
+    return bool(n_whole.sum() == n_whole[grid.index(0, 0)])

@@ -67,7 +67,8 @@ class MeanDifference:
         If both means weight the images alike, this is the interval of the mean of the paired differences.
         If not (``consistency_when_right`` is over the images that each network itself answers right), both
         means are computed anew in each resample; resamples in which no image counts for one of them are
-        left out.
+        left out. If all images have the same difference, the interval says how many others there may be,
+        as in :meth:`ImageMean.interval`.
 
         Args:
             level, n_resamples, seed: as for :meth:`ImageMean.interval`.
@@ -85,7 +86,9 @@ class MeanDifference:
         """
         a, b = self.a, self.b
         if np.array_equal(a.weights, b.weights):
-            paired = ImageMean(b.values - a.values, a.weights)
+            (least_a, most_a), (least_b, most_b) = a.bounds, b.bounds
+            bounds = least_b - most_a, most_b - least_a
+            paired = ImageMean(b.values - a.values, a.weights, bounds)
             return paired.interval(level, n_resamples=n_resamples, seed=seed)
         level = check_fraction("level", level)
         n_resamples = check_int("n_resamples", n_resamples, LEAST_RESAMPLES)
@@ -101,7 +104,8 @@ class MeanDifference:
         value = self.value
         left = _jackknife(kinds, counts)
         if np.ptp(left) == 0:  # BCa's correction would be 0 / 0
-            return Interval(value, value)
+            of_a, of_b = a.interval(level), b.interval(level)
+            return Interval(of_b.low - of_a.high, of_b.high - of_a.low)
         largest = max(float(np.abs(mean.values[mean.weights > 0]).max()) for mean in (a, b))
         return bca_interval(
             sums[2] / sums[3] - sums[0] / sums[1], value, ROUNDING * largest, left, counts, level

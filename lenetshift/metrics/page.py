@@ -45,21 +45,24 @@ def write_page(
     path: str | os.PathLike[str],
     images: Any = None,
     rows: Sequence[Row] | None = None,
+    given: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write the page of an evaluation: :meth:`lenetshift.Evaluation.page`.
 
     Args:
         evaluation, path, images: as there.
         rows: its metrics with their intervals; None computes them.
+        given: names and values that the page lists too, such as the normalization.
     """
     folder = Path(path).absolute().parent
     if not folder.is_dir():  # before the images are read
         raise FileNotFoundError(errno.ENOENT, "the folder for the page does not exist", str(folder))
     chosen = _Chosen.of(evaluation, MOST_IMAGES)
-    given = evaluation.images if images is None else images
-    found = None if given is None else _found(evaluation, given, chosen.rows)
+    shown = evaluation.images if images is None else images
+    found = None if shown is None else _found(evaluation, shown, chosen.rows)
     pictures = None if found is None else _pictures(found, evaluation)
     told = _contents(evaluation, chosen, pictures, _lines(evaluation, rows))
+    told = replace(told, facts=[*told.facts, *given])
     text = render(told, _slide(told), __version__)
     while (n := fewer(text, len(chosen.rows))) is not None:
         all_rows, chosen = chosen.rows, _Chosen.of(evaluation, n)

@@ -38,7 +38,7 @@ def intervals_of(summary: Mapping[str, Any]) -> dict[str, Any]:
         for column in table.COLUMNS:
             row = rows[model, column]
             one_more = prediction_interval(Sample(row["n_seeds"], row["mean"], row["sd"]))
-            ends = [round(end, 2) for end in within(one_more, 0, 100)]
+            ends = [round(end, 4) for end in within(one_more, 0, 100)]
             found.setdefault(model, {})[column] = ends
     run = table.runs([0])[0]
     return {

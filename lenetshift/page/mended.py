@@ -53,7 +53,7 @@ MENDED = (
     Mended(
         "place_blind",
         "Place-blind network",
-        "the largest value of each map, wherever it is",
+        "only the largest value of each map; a wide black border",
         {"kind": "place_blind", "connections": "1998", "activation": "tanh"},
     ),
 )

@@ -17,7 +17,6 @@ from ..figures.accuracy_map import viridis
 from ..models.table import BY_NAME
 from ..reproduce.checkpoints import Checkpoint
 from ..reproduce.reproduction import Reproduction
-from ..reproduce.tables import MISPRINT_NOTE
 from ..study.experiments import position_bias
 from . import texts
 from .first_picture import first_picture
@@ -85,7 +84,6 @@ def render_page(
         layers=LAYERS,
         mended=[{"short": item.short, **accuracies()[item.name]} for item in mended],
         table=texts.table1(value, dossier),
-        misprint=MISPRINT_NOTE,
         n_seeds=n_seeds(),
         claims=texts.claims(dossier),
         dossier=dossier,

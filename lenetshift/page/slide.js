@@ -99,12 +99,13 @@ export class Slide {
       [...list.children].forEach((item, i) => item.classList.toggle("here", i === here));
     }
     const said = [];
+    const label = share < 1 ? digit.label : null; // of what is no longer there, no answer is right or wrong
     for (const { item, model, now } of this.#rows) {
       const { answer } = answerNow(this.#dataset, model, digit, dx, dy);
       now.querySelector(".digit").textContent = answer ?? "\u2013";
-      now.querySelector(".mark").textContent = markOf(answer, digit.label);
-      setOutcome(item, answer, digit.label);
-      const word = wordOf(answer, digit.label);
+      now.querySelector(".mark").textContent = markOf(answer, label);
+      setOutcome(item, answer, label);
+      const word = wordOf(answer, label);
       if (answer !== null) said.push(`${model.short}: ${answer}${word && `, ${word}`}`);
     }
     clearTimeout(this.#said);

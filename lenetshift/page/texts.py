@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
-from ..reproduce.tables import n_shifts, table
+from ..reproduce.tables import misprint_note, n_shifts, table
 from ..shifts import signed
 from ..study.experiments import position_bias
 from .intervals import intervals_for
@@ -134,7 +134,7 @@ def what_to_try(value: Mapping[str, Any]) -> str:
     then *= "lenet5" in value["models"]
     return (
         "Try this: take any digit that the position-biased LeNet-5 classifies correctly and move it by "
-        f"{_listed(places)}.{then}"
+        f"{', or by '.join(places)}.{then}"
     )
 
 
@@ -187,7 +187,7 @@ def table1(value: Mapping[str, Any], dossier: Mapping[str, Any] | None) -> dict[
             "one_more" in cell for model in by_model.values() for cell in model["ours"]
         ),
         "with_study": any(model["study"] for model in by_model.values()),
-        "misprint": any(row.misprint for row in rows),
+        "misprint": misprint_note(rows) if any(row.misprint for row in rows) else "",
         "note": note,
     }
 

@@ -289,7 +289,8 @@ class TestRefused:
 
     def test_images_without_classes(self, tmp_path: Path) -> None:
         write_images(tmp_path, pixels(2, 4, 4, 3), ("",))
-        assert "got a folder of another format, expected IDX" in message(tmp_path, DataError)
+        got = f"{tmp_path}: got 2 images, but no subfolder for each class"
+        assert message(tmp_path, DataError) == got
         (tmp_path / "train").mkdir()
         write_images(tmp_path / "test", pixels(2, 4, 4, 3), ("",))
         assert message(tmp_path, DataError) == (

@@ -162,7 +162,7 @@ def test_many_classes_and_any_labels() -> None:
     images = torch.rand(6, 3, 9, 9)
     labels = np.array([-1, 299, 300, 2**40, 0, 0])
     with pytest.warns(
-        UserWarning, match=r"^labels: got -1, 300, 1099511627776, expected 0\.\.299: "
+        UserWarning, match=r"^labels: got the values -1, 300, 1099511627776, expected 0\.\.299: "
     ):
         evaluation = evaluate_shifts(network(300, 3, 9), images, labels, GRID, return_logits=True)
     assert evaluation.predictions.dtype == torch.int32

@@ -37,8 +37,8 @@ class TestWarnings:
         with pytest.warns(UserWarning, match=r"^labels: got [^\n]*$") as seen:
             evaluate_shifts(network(), *arguments, grid=GRID, return_logits=return_logits)
         assert [str(warning.message) for warning in seen] == [
-            f"labels: got {named}, expected 0..9: the model never answers anything else, so such images "
-            "count as wrong"
+            f"labels: got the value{'s' * (',' in named)} {named}, expected 0..9: the model never answers "
+            "anything else, so such images count as wrong"
         ]
         assert seen[0].filename == __file__
 
@@ -63,8 +63,8 @@ class TestWarnings:
                 network(), torch.rand(3, 28, 28), torch.zeros(3).long(), GRID, class_names=names
             )
         assert [str(warning.message) for warning in seen] == [
-            f"class_names: got {n_names}, the model has 10 outputs: unless its first outputs are these "
-            "classes in this order, its answers are compared with wrong labels"
+            f"class_names: got {n_names} classes, the model has 10 outputs: unless its first outputs are "
+            "these classes in this order, its answers are compared with wrong labels"
         ]
 
     @pytest.mark.parametrize("method", ["auto", "plain"])
@@ -77,5 +77,5 @@ class TestWarnings:
     @pytest.mark.parametrize("method", ["fused", "plain"])
     def test_of_the_packages_own_models(self, method: str) -> None:
         images, labels = torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([3, 10])
-        with pytest.warns(UserWarning, match=r"^labels: got 10, expected 0\.\.9: "):
+        with pytest.warns(UserWarning, match=r"^labels: got the value 10, expected 0\.\.9: "):
             evaluate_shifts(lenetshift.MLP(), images, labels, GRID, method=method)

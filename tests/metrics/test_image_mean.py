@@ -275,10 +275,6 @@ def test_an_end_does_not_come_back_from_the_other_side(acceleration: float) -> N
 
 
 @pytest.mark.filterwarnings("error")
-def test_of_images_that_are_alike_has_no_width() -> None:
-    assert over_images(np.ones(10)).interval() == (1, 1)
-
-
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
@@ -301,3 +297,23 @@ def test_needs_two_images(counted: list[int]) -> None:
     metric = over_images(np.arange(3), np.array(counted))
     with pytest.raises(NotAvailable, match=r"^images: got [01] that the metric counts, expected 2"):
         metric.interval()
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.999])
+@pytest.mark.parametrize("n", [2, 120, 10_000])
+def test_images_that_are_all_right_or_all_wrong_leave_room_for_others(n: int, level: float) -> None:
+    """Clopper and Pearson's exact interval, as SciPy has it."""
+    for value in (0.0, 1.0):
+        found = ImageMean(np.full(n, value), np.ones(n)).interval(level)
+        exact = scipy.stats.binomtest(round(n * value), n).proportion_ci(level, "exact")
+        assert found == pytest.approx((exact.low, exact.high), abs=1e-12)
+
+
+def test_images_that_are_all_alike_leave_room_within_the_bounds() -> None:
+    others = 1 - 0.025 ** (1 / 50)
+    alike = np.full(50, 0.25)
+    assert ImageMean(alike, np.ones(50)).interval() == pytest.approx(
+        (0.25 - 0.25 * others, 0.25 + 0.75 * others)
+    )
+    wide = ImageMean(alike, np.ones(50), (-1.0, 1.0)).interval()
+    assert wide == pytest.approx((0.25 - 1.25 * others, 0.25 + 0.75 * others))

@@ -146,13 +146,6 @@ def test_does_not_depend_on_the_order_of_the_images() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_networks_that_are_alike_have_no_width() -> None:
-    a, _ = correlated(50, np.random.default_rng(0))
-    assert MeanDifference(over_images(a), over_images(a)).interval() == (0, 0)
-    ones, some = np.ones(50), np.arange(50) < 20
-    assert MeanDifference(over_images(ones), over_images(ones, some)).interval() == (0, 0)
-
-
 @pytest.mark.filterwarnings("error")
 def test_resamples_without_an_image_that_counts_are_left_out() -> None:
     """Only 2 of 20 images count for b: an eighth of the resamples has neither."""
@@ -183,3 +176,21 @@ def test_bad_input() -> None:
         for second in (a, other):
             with pytest.raises(ValueError, match=rf"^{complaint}"):
                 MeanDifference(a, second).interval(**settings)
+
+
+def test_networks_that_never_differ_leave_room_for_images_on_which_they_do() -> None:
+    ones, others = np.ones(120), 1 - 0.025 ** (1 / 120)
+    same = ImageMean((np.arange(120) < 70).astype(float), ones)
+    assert MeanDifference(same, same).interval() == pytest.approx((-others, others))
+    better, worse = ImageMean(ones, ones), ImageMean(0 * ones, ones)
+    assert MeanDifference(worse, better).interval() == pytest.approx((1 - 2 * others, 1.0))
+
+
+def test_means_over_other_images_that_do_not_vary() -> None:
+    """Each mean's own interval; the difference lies between their ends."""
+    first, second = (np.arange(100) < 60).astype(float), (np.arange(100) >= 30).astype(float)
+    a, b = ImageMean(np.zeros(100), first), ImageMean(np.ones(100), second)
+    low, high = MeanDifference(a, b).interval()
+    assert high == 1.0
+    assert low == pytest.approx(b.interval().low - a.interval().high)
+    assert low < 1.0

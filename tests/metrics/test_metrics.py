@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenetshift import metrics, reference
+from lenetshift.checks.errors import NotAvailable
 from lenetshift.shifts import ShiftGrid
 
 GRIDS = [
@@ -452,3 +453,23 @@ def test_bad_arguments_are_refused(complaint: str, call: Callable[[], object]) -
 def test_a_value_that_is_not_a_grid_is_refused(metric, arguments, grid) -> None:
     with pytest.raises(ValueError, match=r"^grid: got \w+, expected a ShiftGrid$"):
         metric(*arguments, grid)
+
+
+def test_images_that_lose_ink_with_every_move_have_no_accuracy_without_loss() -> None:
+    """Such as photographs: their background is not the fill."""
+    grey = np.full((4, 6, 6), 90, np.uint8)
+    grid = ShiftGrid(range(-1, 2), range(-1, 2))
+    predictions, labels = np.zeros((4, 3, 3), np.uint8), np.zeros(4, np.int64)
+    lost = metrics.lost_ink(grey, grid)
+    with pytest.raises(
+        NotAvailable, match=r"^lost: got ink lost by every image at every shift but \(0, 0\)"
+    ):
+        metrics.accuracy_without_loss(predictions, labels, lost, grid)
+    assert metrics.accuracy_without_loss(predictions, labels, lost).value == 1.0  # where is unknown
+    one = metrics.accuracy_without_loss(
+        predictions[:, 1:2, 1:2], labels, lost[:, 1:2, 1:2], ShiftGrid(range(1), range(1))
+    )
+    assert one.value == 1.0  # of a single shift nothing else is expected
+    digits = np.pad(grey[:, 2:4, 2:4], ((0, 0), (2, 2), (2, 2)))
+    whole = metrics.lost_ink(digits, grid)
+    assert metrics.accuracy_without_loss(predictions, labels, whole, grid).value == 1.0

@@ -55,8 +55,8 @@ def test_the_first_screen_shows_everything(page):
     for selector in ("h1", "#frame", "#networks .along", "#layers canvas", ".claim"):
         assert whole_in_view(page, selector), selector
     assert page.locator(".claim").all_inner_texts()[:2] == [
-        "The maps move with the digit;",
-        "the layer after them does not.",
+        "The maps move with the digit.",
+        "The layer after them does not.",
     ]
 
 

@@ -44,6 +44,15 @@ def test_markdown():
     assert "\\* Misprint in the report" in text
 
 
+def test_a_run_with_the_number_that_is_not_taken_says_that_this_is_chance():
+    rows = tables.table_rows(_results())
+    assert tables.misprint_note(rows) == tables.MISPRINT_NOTE
+    unmoved = {**rows[2].unmoved, "correct": 8783}
+    same = [*rows[:2], replace(rows[2], unmoved=unmoved), rows[3]]
+    assert "chance" in tables.misprint_note(same)
+    assert "chance" in tables.format_text(same, "Title")
+
+
 def test_csv():
     text = tables.format_csv(tables.table_rows(_results()), "sub")
     rows = list(csv.DictReader(io.StringIO(text)))

@@ -64,7 +64,11 @@ def page(module: Module) -> str:
 
 def public(module: Module) -> list[Doc]:
     """The module's names that have a docstring; submodules have pages or are not public."""
-    return [m for m in module.members.values() if m.docstring and not inspect.ismodule(m.obj)]
+    return [
+        member
+        for member in module.members.values()
+        if member.docstring and member.name[0] != "_" and not inspect.ismodule(member.obj)
+    ]
 
 
 def anchored(members: list[Doc]) -> Iterator[tuple[Doc, str]]:

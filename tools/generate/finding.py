@@ -88,9 +88,9 @@ def _draw_answers(
         axes.imshow(moved[column], cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
         title = "unmoved" if dx == 0 else f"{dx:+d} px".replace("-", "\N{MINUS SIGN}")
-        axes.set_title(title, size=9, weight="bold" if dx == 0 else "normal")
+        axes.set_title(title, size=8, weight="bold" if dx == 0 else "normal")
     right_edge = 0.985
-    figure.text(right_edge, top + 0.01, "right when\nmoved", ha="right", va="bottom", size=9)
+    figure.text(right_edge, top + 0.01, "right, all\n55 shifts", ha="right", va="bottom", size=9)
     y, group = top - 0.012, ""
     for of, name, answers, share in networks:
         if of != group:

@@ -28,8 +28,13 @@ _ORIENTATION = 0x0112  # the EXIF tag; from 5 on, height and width change places
 
 
 def find_image_folder(path: Path) -> Source | None:
-    """The source of a folder that has subfolders; None for anything else."""
-    if not path.is_dir() or not _subfolders(path):
+    """The source of a folder that has subfolders; None for anything without images."""
+    if not path.is_dir():
+        return None
+    if not _subfolders(path):
+        n = sum(1 for _ in _images_in(path))
+        if n:
+            raise DataError(f"{path}: got {n} images, but no subfolder for each class")
         return None
     folder = _test_part(path)
     classes = tuple(_subfolders(folder))
