@@ -178,10 +178,10 @@ best = min((name for name in runs if name not in ("ours", "a copy")), key=middle
 faster, of_copy = middle[best] / middle["ours"], middle["a copy"] / middle["ours"]
 print(f"On one thread, ours is {faster:.2f} times as fast as the best peer, {best}.")
 noisy = max((max(times[name]) - min(times[name])) / middle[name] for name in ("ours", best)) > 0.5
+bound = "the memory bounds it" if of_copy > 0.8 else "the additions bound it, not the memory"
 print(
     f"It reads each byte once, at {of_copy:.0%} of the rate of a copy: "
-    + ("the memory bounds it." if of_copy > 0.8 else "the additions bound it, not the memory.")
-    + (" But the times scatter too much to say: close other programs." if noisy else "")
+    + ("the times scatter too much to say more; close other programs." if noisy else f"{bound}.")
 )
 
 # %% 6. The sanitizer: an access beyond an array gives right sums on most days

@@ -159,8 +159,8 @@ def _draw_layers(figure: Any, results: Path, images: Tensor) -> None:
     side, gap, top = 0.078, 0.012, 0.41
     height = side * WIDTH / HEIGHT
     for x, claim in (
-        (0.115, "The maps move with the digit;"),
-        (0.575, "the layer after\nthem does not."),
+        (0.115, "The maps move with the digit."),
+        (0.575, "The layer after\nthem does not."),
         (0.785, "Each map's largest\nvalue stays."),
     ):
         figure.text(x, 0.42, claim, size=13, weight="bold", family="serif", va="bottom")
