@@ -2,6 +2,7 @@
 
 Input [N, 6, 14, 14], output [N, 16, 10, 10]. The peer is ``F.conv2d`` with a dense weight, zero
 where the table has no connection, made in advance; its weight gradient is left dense.
+On a GPU ``.../graph`` is the same work, ours and the peers' each captured as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ Convolution = Callable[[Tensor, Tensor, Tensor], Tensor]
 Work = Callable[[], tuple[Tensor, ...]]
 
 
-def run(context: Context, direction: str, batch_size: int) -> dict[str, Any]:
-    """Verify and time one direction at one batch size."""
-    case = f"c3_conv/{direction}/{batch_size}"
+def run(context: Context, direction: str, batch_size: int, graph: bool = False) -> dict[str, Any]:
+    """Verify and time one direction at one batch size; with ``graph`` each candidate as a CUDA graph."""
+    case = f"c3_conv/{direction}/{batch_size}" + ("/graph" if graph else "")
     generator = torch.Generator().manual_seed(0)
     x, weight, bias, upstream = (
         torch.randn(*shape, generator=generator).to(context.device)
@@ -49,8 +50,9 @@ def run(context: Context, direction: str, batch_size: int) -> dict[str, Any]:
         return work
 
     ours = prepare(lambda x, w, b: torch.ops.lenetshift.c3_conv(x, w, b, MASKS), x, weight, bias)
+    ours = capture(ours) if graph else ours
     runs: dict[str, Work] = {}
-    for name, how in peers(context).items():
+    for name, how in (captured_peers() if graph else peers(context)).items():
         try:
             runs[name] = peer(*how)
         except Exception as error:  # no compiler, an unsupported operator, ...
@@ -59,7 +61,8 @@ def run(context: Context, direction: str, batch_size: int) -> dict[str, Any]:
         runs["core"] = core_call(x, weight, bias, upstream if backward else None)
         for mine, bare in zip(ours(), runs["core"](), strict=True):
             worst_difference(f"{case}, bare core call", mine, bare, 0)
-    timings = interleave({"ours": ours} | runs, 5 if context.quick else 15, context.clock)
+    repetitions = 5 if context.quick else 15 if context.device.type == "cpu" else 7
+    timings = interleave({"ours": ours} | runs, repetitions, context.clock)
     timing, bare = timings.pop("ours"), timings.pop("core", None)
     return result(
         context,
@@ -89,6 +92,19 @@ def peers(context: Context) -> dict[str, tuple[Any, ...]]:
         found["CUDA graph"] = (F.conv2d, default, True)
         found["CUDA graph, channels_last"] = (F.conv2d, last, True)
     return found
+
+
+def captured_peers() -> dict[str, tuple[Any, ...]]:
+    """The same for CUDA graphs alone: of cuDNN's convolution, and of what torch.compile makes."""
+    default, last = torch.contiguous_format, torch.channels_last
+    torch._dynamo.reset()
+    compiled = torch.compile(conv2d, fullgraph=True, dynamic=False)
+    return {
+        "CUDA graph": (F.conv2d, default, True),
+        "CUDA graph, channels_last": (F.conv2d, last, True),
+        "CUDA graph of torch.compile": (compiled, default, True),
+        "CUDA graph of torch.compile, channels_last": (compiled, last, True),
+    }
 
 
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

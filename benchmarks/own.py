@@ -19,7 +19,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from common import Context, in_own_process, result
-from networks import NETWORKS
+from networks import NETWORKS, Own
 from predict_shifts import GRID, at_best_batch_size, moved, verify
 from scaling import reset_peak, resident
 from timing import interleave
@@ -30,6 +30,9 @@ from lenetshift.predict.evaluator import ShiftEvaluator
 
 BATCH_SIZES = {28: (16, 32, 64, 128, 256, 512, 1024), 32: (16, 32, 64, 128, 256), 224: (4, 8, 16)}
 """Patterns, for each size of images."""
+CUDA_BATCH_SIZES = {28: (2048, 8192), 32: (512, 2048), 224: (64, 256)}
+CUDA_IMAGES = {28: 500, 32: 100, 224: 5}
+"""How many are timed on a GPU, by everyone: fewer would not fill it."""
 VERIFIED = {28: 200, 32: 4, 224: 1}
 """Images whose answers are compared."""
 PEERS_SLOWER = 12
@@ -41,9 +44,11 @@ Run = Callable[[Tensor], Tensor]
 def run(context: Context, name: str) -> dict[str, Any]:
     """Verify and time one network."""
     own = NETWORKS[name]
+    on_cpu = context.device.type == "cpu"
     model = made(name).to(context.device)
-    images = images_of(context.mnist[1].images[: own.images], own.size)
-    few = images[: max(1, own.images // PEERS_SLOWER)]
+    n_ours, n_peers, sizes = amounts(own, on_cpu)
+    images = images_of(context.mnist[1].images[:n_ours], own.size)
+    few = images[:n_peers]
     verified = images[: VERIFIED[own.size]]
     evaluator = ShiftEvaluator(model, GRID)
     answers = evaluator.answer(verified, return_logits=True)
@@ -51,15 +56,15 @@ def run(context: Context, name: str) -> dict[str, Any]:
     context.say(f"  {answers.reason}")
     peers, settings = {}, {}
     for peer, make in PEERS.items():
-        sizes = BATCH_SIZES[own.size]
-        best, peers[peer] = at_best_batch_size(context, make, model, sizes, few, 3)
+        repetitions = 3 if on_cpu else 1
+        best, peers[peer] = at_best_batch_size(context, make, model, sizes, few, repetitions)
         settings[peer] = f"batch size {best}"
     worst = verify(
         f"own/{name}", answers.predictions, answers.logits, logits_by_hand(model, verified)
     )
     candidates: dict[str, Callable[[], object]] = {"ours": lambda: evaluator.answer(images)}
     candidates |= {peer: functools.partial(run, few) for peer, run in peers.items()}
-    timings = interleave(candidates, 3 if context.quick else 7, context.clock)
+    timings = interleave(candidates, 3 if context.quick or not on_cpu else 7, context.clock)
     n_images = 10_000
     ours = timings.pop("ours").scaled(n_images / len(images))
     peers_timed = {peer: timing.scaled(n_images / len(few)) for peer, timing in timings.items()}
@@ -72,7 +77,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
         settings=settings,
         worst_difference=worst,
         reason=answers.reason,
-        least_ratio=own.least,
+        least_ratio=own.least if on_cpu else None,
         n_images=n_images,
         n_shifts=len(GRID),
         timed_images=len(images),
@@ -80,8 +85,16 @@ def run(context: Context, name: str) -> dict[str, Any]:
         first_call_s=first_call,
         rewritten_s=rewritten.median,
         by_sharing=rewritten.median / ours.median,
-        least_by_sharing=own.least_by_sharing,
-    ) | {"rss_mb": extra_mb(name, context) if context.device.type == "cpu" else None}
+        least_by_sharing=own.least_by_sharing if on_cpu else None,
+    ) | {"rss_mb": extra_mb(name, context) if on_cpu else None}
+
+
+def amounts(own: Own, on_cpu: bool) -> tuple[int, int, tuple[int, ...]]:
+    """How many images are timed, ours and the peers', and the batch sizes of which peers take the best."""
+    if on_cpu:
+        return own.images, max(1, own.images // PEERS_SLOWER), BATCH_SIZES[own.size]
+    n_images = CUDA_IMAGES[own.size]
+    return n_images, n_images, CUDA_BATCH_SIZES[own.size]
 
 
 def made(name: str) -> nn.Module:

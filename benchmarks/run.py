@@ -53,7 +53,22 @@ CASES: dict[str, Case] = {
     "reproduce": reproduce.run,
     "study/table": study.run,
 }
+CUDA_CASES: dict[str, Case] = {
+    f"c3_conv/{direction}/{n}/graph": functools.partial(
+        c3_conv.run, direction=direction, batch_size=n, graph=True
+    )
+    for n in (64, 1000)
+    for direction in ("forward", "forward_backward")
+}
 EXTRAS = {"isas": isas.run, "scaling": scaling.run}  # CPU only
+
+
+ALL_CASES = CASES | CUDA_CASES
+
+
+def names(device: str) -> list[str]:
+    """What can be run on a device."""
+    return [*ALL_CASES] if device == "cuda" else [*CASES, *EXTRAS]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="cases, or prefixes of their names, from: " + ", ".join([*CASES, *EXTRAS]),
+        help="cases, or prefixes of their names, from: " + ", ".join([*ALL_CASES, *EXTRAS]),
     )
     made.add_argument(
         "--keep",
@@ -87,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen cases. Returns 0, 1 if a case fails, or 2 if nothing can be run."""
     made = parser()
     args = made.parse_args(arguments)
-    every = [*CASES, *EXTRAS]
+    every = names(args.device)
     for name in args.only or ():
         if not any(case.startswith(name) for case in every):
             made.error(f"argument --only: {name!r} is not a prefix of any of {', '.join(every)}")
@@ -148,11 +163,11 @@ def measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
     context = Context(torch.device(args.device), threads, args.quick, peak, copy_gb_s, say)
     for name in chosen:
         try:
-            if name in CASES:
+            if name in ALL_CASES:
                 say(name)
-                results["cases"].append(CASES[name](context))
+                results["cases"].append(ALL_CASES[name](context))
                 say(report.line(results["cases"][-1]))
-            elif args.device == "cpu":
+            else:
                 results[name] = EXTRAS[name](context)
         except Exception as error:  # results that differ, an op without a kernel for this device
             results["failed"][name] = in_short(error)
@@ -186,7 +201,7 @@ def with_kept(results: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any
     return {
         **results,
         **extras,
-        "cases": [cases[name] for name in CASES if name in cases],
+        "cases": [cases[name] for name in ALL_CASES if name in cases],
         "kept": [*old, *extras],
         "unavailable": {**earlier["unavailable"], **results["unavailable"]},
         "versions": {k: v or earlier["versions"].get(k) for k, v in results["versions"].items()},

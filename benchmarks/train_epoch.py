@@ -1,8 +1,8 @@
 """``train_epoch/<model>``: one epoch of SGD, batch size 64, over the training set.
 
-Ours is the public ``lenetshift.train``. A peer gets float32 images made in advance and the same
-order; it indexes them batch by batch. A whole epoch compares every step's loss; on a CPU the
-interleaved repetitions run an epoch over the first 12,000 images, scaled up, ours too.
+Ours is the public ``lenetshift.train``; on a GPU also its op, an epoch of it as one CUDA graph. A peer gets
+float32 images made in advance and the same order; it indexes them batch by batch. A whole epoch compares
+every step's loss; the interleaved repetitions run an epoch over the first 12,000 images, scaled up, ours too.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from torch import Tensor, nn
 import lenetshift
 from lenetshift.c3_table import C3_TABLE, to_dense
 from lenetshift.data.seeds import epoch_permutation
+from lenetshift.models.fused import packed_parameters
 
 BATCH_SIZE = 64
 LEARNING_RATE = 0.1
 SEED = 0
-PART = 5  # the repetitions on a CPU run every fifth image
+PART = 5  # the repetitions run a fifth of the images
 # Rounding grows along a trajectory: the first steps must agree closely, the epoch as a whole well.
 FIRST_STEPS, FIRST_TOLERANCE, EPOCH_TOLERANCE = 50, 1e-4, 0.02
 
+CAPTURED = "ours as a CUDA graph"
 Epoch = Callable[[], Tensor]
 """Trains from the same start each time and returns the loss of every step."""
 
@@ -37,8 +39,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
     """Verify and time one model."""
     start = lenetshift.build_model(name, seed=SEED).to(context.device)
     data = context.mnist[0]
-    n_parts = PART if context.device.type == "cpu" else 1
-    part = data.subset(len(data) // n_parts)
+    part = data.subset(len(data) // PART)
     losses = our_epoch(start, data)()
     runs, curves = {}, {}
     for peer, make in peers(context).items():
@@ -50,17 +51,22 @@ def run(context: Context, name: str) -> dict[str, Any]:
             continue
         curves[peer] = verify(f"train_epoch/{name}, {peer}", losses, theirs.to(losses.device))
         context.say(f"  {peer}: loss curves differ by at most {curves[peer]:.1e}")
+    if context.device.type == "cuda":
+        again = our_graph(name, start, data)()
+        verify(f"train_epoch/{name}, ours as a CUDA graph", losses, again.to(losses.device))
+        runs[CAPTURED] = our_graph(name, start, part)
     timings = interleave(
         {"ours": our_epoch(start, part)} | runs,
-        repetitions=3 if context.quick else 15,
+        repetitions=3 if context.quick else 15 if context.device.type == "cpu" else 7,
         clock=context.clock,
     )
     timings = {name: timing.scaled(len(data) / len(part)) for name, timing in timings.items()}
     first_layer, others = MULTIPLY_ADDS[name]
+    ours, captured = timings.pop("ours"), timings.pop(CAPTURED, None)
     return result(
         context,
         f"train_epoch/{name}",
-        timings.pop("ours"),
+        ours,
         timings,
         multiply_adds=len(data) * (2 * first_layer + 3 * others),
         counted="forward and backward, no gradient of the pixels",
@@ -69,6 +75,7 @@ def run(context: Context, name: str) -> dict[str, Any]:
         mean_loss=losses.mean().item(),
         n_images=len(data),
         timed_images=len(part),
+        captured_s=captured.median if captured else None,
     )
 
 
@@ -78,6 +85,22 @@ def our_epoch(start: nn.Module, data: lenetshift.Dataset) -> Epoch:
     def epoch() -> Tensor:
         settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE, "seed": SEED}
         return lenetshift.train(copy.deepcopy(start), data, epochs=1, **settings)[0]
+
+    return epoch
+
+
+def our_graph(name: str, start: nn.Module, data: lenetshift.Dataset) -> Epoch:
+    """The fused op, the whole epoch captured as one CUDA graph."""
+    model = copy.deepcopy(start)
+    first, parameters = packed_parameters(start), packed_parameters(model)
+    order = epoch_permutation(len(data), SEED, 0).to(data.images.device)
+    op = getattr(torch.ops.lenetshift, f"train_epoch_{name}")
+    settings = (LEARNING_RATE, BATCH_SIZE, model.activation)
+    replay = capture(lambda: op(data.images, data.labels, order, parameters, *settings))
+
+    def epoch() -> Tensor:
+        torch._foreach_copy_(parameters, first)
+        return replay()
 
     return epoch
 
@@ -96,7 +119,8 @@ def torch_epoch(
     order = epoch_permutation(len(data), SEED, 0).to(images.device)
     model = copy.deepcopy(start)
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, **sgd)
-    torch._dynamo.reset()
+    if compile:
+        torch._dynamo.reset()
     forward = torch.compile(model, dynamic=False) if compile else model
 
     def step(batch: Tensor) -> Tensor:
@@ -132,7 +156,10 @@ def peers(context: Context) -> dict[str, Callable[[nn.Module, lenetshift.Dataset
         "torch.compile, fused SGD": lambda *a: torch_epoch(*a, fused=True, compile=True),
     }
     if context.device.type == "cuda":
-        found["CUDA graph, foreach SGD"] = lambda *a: torch_epoch(*a, foreach=True, graph=True)
+        found |= {
+            "CUDA graph, foreach SGD": lambda *a: torch_epoch(*a, foreach=True, graph=True),
+            "CUDA graph, fused SGD": lambda *a: torch_epoch(*a, fused=True, graph=True),
+        }
     return found
 
 

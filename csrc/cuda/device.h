@@ -20,7 +20,9 @@
 // - Small tables from the host are passed by value in a struct argument (4 KB for all arguments).
 //   They are then in constant memory, and need no care with streams and CUDA graphs.
 // - A launcher neither synchronises, nor allocates, nor copies from the host: it gets device
-//   pointers, a workspace and a stream. An empty grid is not an error, and does nothing.
+//   pointers, a workspace and a stream, and reads nothing through the pointers. So it can be
+//   captured in a CUDA graph, as every call of the emulation is. An empty grid is not an error, and
+//   does nothing.
 #pragma once
 
 #include <cstddef>
@@ -56,8 +58,8 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, std::siz
             cudaStream_t stream, typename Same<Parameters>::type... arguments) {
   static_assert((sizeof(Parameters) + ...) <= 4096, "more than a kernel's arguments may have");
 #if defined(LENETSHIFT_CUDA_EMULATION)
-  emulation::run_grid(name, reinterpret_cast<const void*>(kernel), grid, kThreads, shared_bytes,
-                      [&] { kernel(arguments...); });
+  emulation::launch(name, reinterpret_cast<const void*>(kernel), grid, kThreads, shared_bytes,
+                    stream, [=] { kernel(arguments...); });
 #else
   void* addresses[] = {&arguments...};
   launch_kernel(name, reinterpret_cast<const void*>(kernel), grid, shared_bytes, stream, addresses);

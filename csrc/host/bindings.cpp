@@ -1,10 +1,12 @@
 // The compiled core as a Python module. It takes addresses and sizes, and computes nothing:
-// lenetshift/ops/ checks every argument first. The GIL is released during every call.
+// lenetshift/ops/ checks every argument first. Only the calls of host/small_calls.h take tensors,
+// which they check. The GIL is released during every call.
 #include "host/bindings.h"
 
 #include "host/bindings_for_tests.h"
 #include "host/call.h"
 #include "host/dispatch.h"
+#include "host/small_calls.h"
 
 #if defined(LENETSHIFT_HAS_CUDA)
 #include "cuda/host/bindings_cuda.h"
@@ -13,8 +15,6 @@
 namespace lenetshift {
 
 extern const char* const kSourcesSha256;  // cmake/sources_sha256.cmake
-
-namespace {
 
 void c3_conv(const C3& c3, Address input, Address weight, Address bias, Address output,
              int n_threads) {
@@ -58,6 +58,8 @@ void c3_conv_backward(const C3& c3, Address grad_output, Address input, Address 
         });
   });
 }
+
+namespace {
 
 void translate_images(const TranslateShape& shape, Address images, Address shifts, Address output,
                       int n_threads) {
@@ -186,6 +188,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("sources_sha256") = lenetshift::kSourcesSha256;
   lenetshift::bind_structs(m);
   lenetshift::bind_kernels(m);
+  lenetshift::bind_small_calls(m);
   lenetshift::bind_machine(m);
   lenetshift::bind_for_tests(m);
 #if defined(LENETSHIFT_HAS_CUDA)

@@ -1,5 +1,5 @@
 // What the bindings for CPU and CUDA share: the structs of kernels.h as Python classes, and the
-// fused ops. Arrays are addresses, as Tensor.data_ptr() gives them; 0 is null.
+// fused ops. Arrays are tensors or addresses, as Tensor.data_ptr() gives them; 0 is null.
 #pragma once
 
 #include <pybind11/native_enum.h>
@@ -18,7 +18,8 @@ namespace py = pybind11;
 
 namespace lenetshift {
 
-// An integer in Python; in C++ it converts to any pointer.
+// In Python an integer, or a tensor, whose data_ptr() is called: the caller keeps the tensor. In
+// C++ it converts to any pointer.
 struct Address {
   void* pointer = nullptr;
 
@@ -32,12 +33,22 @@ struct Address {
 
 template <>
 struct py::detail::type_caster<lenetshift::Address> {
-  PYBIND11_TYPE_CASTER(lenetshift::Address, const_name("int"));
+  PYBIND11_TYPE_CASTER(lenetshift::Address, const_name("int | Tensor"));
   bool load(handle source, bool) {
-    make_caster<std::uintptr_t> number;
-    if (!number.load(source, false)) return false;
-    value.pointer = reinterpret_cast<void*>(cast_op<std::uintptr_t>(number));
-    return true;
+    if (PyLong_Check(source.ptr())) return take(source);
+    static PyObject* const data_ptr = PyUnicode_InternFromString("data_ptr");
+    const object address =
+        reinterpret_steal<object>(PyObject_CallMethodNoArgs(source.ptr(), data_ptr));
+    if (!address) PyErr_Clear();
+    return address && take(address);
+  }
+
+ private:
+  bool take(handle number) {
+    value.pointer = reinterpret_cast<void*>(PyLong_AsSize_t(number.ptr()));
+    if (!PyErr_Occurred()) return true;
+    PyErr_Clear();
+    return false;
   }
 };
 

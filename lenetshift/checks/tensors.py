@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +12,21 @@ from .arrays import extremes
 from .describe import dtype_name
 from .errors import ArgumentError
 from .types import check_type
+
+Layout = tuple[torch.dtype, torch.Size, torch.device]
+"""A tensor's dtype, shape and device."""
+
+_layout: Callable[[Tensor], Layout] = operator.attrgetter("dtype", "shape", "device")
+
+
+def layout(name: str, tensor: Tensor) -> Layout:
+    """The layout of a tensor; ArgumentError if it is none: torch passes None as a tensor. A check that sees
+    nothing but layouts can be kept by ``functools.lru_cache``."""
+    try:
+        return _layout(tensor)
+    except AttributeError:
+        check_type(name, tensor, Tensor)
+        raise
 
 
 def check_tensor(
@@ -23,9 +39,20 @@ def check_tensor(
     """Raise ArgumentError unless a tensor has one of the dtypes, the shape (None: any size) and, if one
     is given, the device."""
     check_type(name, tensor, Tensor)
-    if tensor.dtype not in dtypes:
-        raise ArgumentError(name, dtype_name(tensor.dtype), " or ".join(map(dtype_name, dtypes)))
-    sizes = tensor.shape
+    check_layout(name, _layout(tensor), dtypes, shape, device)
+
+
+def check_layout(
+    name: str,
+    got: Layout,
+    dtypes: Sequence[torch.dtype],
+    shape: Sequence[int | None],
+    device: torch.device | None = None,
+) -> None:
+    """Like ``check_tensor``, for a tensor's layout."""
+    dtype, sizes, of_tensor = got
+    if dtype not in dtypes:
+        raise ArgumentError(name, dtype_name(dtype), " or ".join(map(dtype_name, dtypes)))
     fits = len(sizes) == len(shape) and (
         sizes == shape
         or all(want is None or got == want for got, want in zip(sizes, shape, strict=True))
@@ -33,8 +60,8 @@ def check_tensor(
     if not fits:
         wanted = ", ".join("*" if n is None else str(n) for n in shape)
         raise ArgumentError(name, f"shape {list(sizes)}", f"[{wanted}]")
-    if device is not None and tensor.device != device:
-        raise ArgumentError(name, f"a tensor on {tensor.device}", f"one on {device}")
+    if device is not None and of_tensor != device:
+        raise ArgumentError(name, f"a tensor on {of_tensor}", f"one on {device}")
 
 
 def check_indices(name: str, values: Tensor, stop: int) -> None:

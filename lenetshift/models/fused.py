@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 
+from ..checks.captures import is_captured
 from ..checks.types import check_choice
 from ..ops.activations import ACTIVATIONS
 from .build import MODELS, without_weights
@@ -101,14 +102,32 @@ def sums_stay_finite(parameters: Sequence[Tensor]) -> bool:
     Otherwise PyTorch's outputs have infinities and NaNs (0 * inf, inf - inf) that the kernels do not
     reproduce, because they skip blank pixels and add in another order.
 
+    In the capture of a CUDA graph the answer is true: the check becomes a part of the graph, and if a replay
+    finds other weights, ``torch.cuda.synchronize()`` raises.
+
     Args:
         parameters: weight and bias of each layer in turn, as in ``model.parameters()``.
     """
+    if is_captured(parameters[0].device):
+        torch._assert_async(
+            _bound_on_card(parameters) <= LARGEST_SUM,
+            "model: expected finite weights, of which no sum can overflow",
+        )
+        return True
     largest = _largest(parameters)
     bound = 1.0  # of the first layer's input, pixels
     for i in range(0, len(parameters), 2):
         bound = max(bound, 1.0) * parameters[i].numel() * largest[i] + largest[i + 1]
     return bound <= LARGEST_SUM
+
+
+def _bound_on_card(parameters: Sequence[Tensor]) -> Tensor:
+    """The bound of :func:`sums_stay_finite`, without waiting for the device."""
+    largest = [p.abs().amax().double() for p in parameters]
+    bound = torch.ones_like(largest[0])
+    for i in range(0, len(parameters), 2):
+        bound = bound.clamp(min=1) * parameters[i].numel() * largest[i] + largest[i + 1]
+    return bound
 
 
 def _largest(parameters: Sequence[Tensor]) -> list[float]:

@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import _global_backward_hooks, _global_backward_pre_hooks
 
+from ..checks.captures import is_captured
 from ..checks.choices import TRAINING_METHODS
 from ..checks.describe import describe
-from ..checks.errors import ArgumentError
+from ..checks.errors import ArgumentError, MethodError
 from ..checks.numbers import check_batch_size, check_int, check_positive, check_seed
 from ..checks.types import check_callable, check_choice, check_type
 from ..data.dataset import Dataset, as_input
@@ -77,7 +78,7 @@ def train(
     Raises:
         ValueError: a setting out of range, an empty dataset, both or neither of ``dataset`` and
             ``data``, an unknown method, or ``"fused"`` for a model that has no fused op, or has frozen
-            parameters or backward hooks.
+            parameters or backward hooks; or a CUDA graph is being captured.
 
     Example:
         >>> import lenetshift, torch
@@ -101,6 +102,12 @@ def train(
     draws_nothing = own_name(model) is not None
 
     device = device_of(model)
+    if is_captured(device):
+        raise MethodError(
+            method,
+            "train copies losses to the CPU, which no CUDA graph can capture; capture "
+            "torch.ops.lenetshift.train_epoch_*",
+        )
     resting = None if dataset is None else dataset.to(device)  # copied once, not in every epoch
     losses = []
     for epoch in range(first_epoch, first_epoch + epochs):

@@ -22,6 +22,10 @@ run on torch's current stream of their tensors' device and do not wait; a build 
 raises RuntimeError for CUDA tensors. The ops ``indirect_*`` have no CUDA kernels: they use PyTorch's
 operations there, and wait for the check of their tables.
 
+All others can be captured by ``torch.cuda.graph``, with their derivatives: a replay reads and writes the
+same tensors, with what they then hold. As for every operation of PyTorch, a call before the capture loads the
+kernels. The ops ``indirect_*`` raise RuntimeError in a capture.
+
 >>> import torch
 >>> from lenetshift import ops
 >>> images = torch.zeros(2, 28, 28, dtype=torch.uint8)

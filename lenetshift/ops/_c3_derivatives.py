@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lenetshift.ops._common import small_calls
 from lenetshift.ops._transforms import (
     Grads,
     register_derivatives,
@@ -56,11 +57,18 @@ def _save(ctx: Any, input: Tensor, weight: Tensor, _bias: Tensor, table: Sequenc
     ctx.table = table
 
 
+@functools.cache
+def _backward_op() -> Any:
+    """The op, whose look-up takes longer than this."""
+    return torch.ops.lenetshift.c3_conv_backward.default
+
+
 def _grads(ctx: Any, grad_output: Tensor) -> Grads:
-    wanted = list(ctx.needs_input_grad[:3])
-    grads = torch.ops.lenetshift.c3_conv_backward(
-        grad_output, *ctx.saved_tensors, ctx.table, wanted
-    )
+    input, weight = ctx.saved_tensors
+    wanted = ctx.needs_input_grad[:3]
+    grads = _backward_op()(grad_output, input, weight, ctx.table, wanted)
+    if all(wanted):
+        return *grads, None
     return *(grad if want else None for grad, want in zip(grads, wanted, strict=True)), None
 
 
@@ -132,9 +140,15 @@ def _jvp_of_grads(
 
 def register() -> None:
     """Register the derivatives of both ops, which must be defined before."""
-    register_derivatives("c3_conv", save=_save, backward=_grads, jvp=_jvp)
     register_derivatives(
-        "c3_conv_backward", save=_save_of_grads, backward=_grads_of_grads, jvp=_jvp_of_grads
+        "c3_conv", save=_save, backward=_grads, jvp=_jvp, in_one_step=small_calls.c3_conv
+    )
+    register_derivatives(
+        "c3_conv_backward",
+        save=_save_of_grads,
+        backward=_grads_of_grads,
+        jvp=_jvp_of_grads,
+        in_one_step=small_calls.c3_conv_backward,
     )
     register_vmap("c3_conv", at_once=True)
     register_vmap("c3_conv_backward", at_once=False)

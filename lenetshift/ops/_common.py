@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
 
 from lenetshift.checks.core import core
 from lenetshift.checks.repository import repository
@@ -19,6 +18,15 @@ library = torch.library.Library("lenetshift", "FRAGMENT")
 
 _registered = hasattr(torch.ops.lenetshift, "c3_conv")
 
+implementations: dict[str, dict[int, Callable[..., Any]]] = {}
+"""Op -> dispatch keys of ordinary tensors -> what the op runs for them."""
+
+small_calls = core.SmallCalls(
+    getattr(torch.Tensor, "__dlpack_c_exchange_api__", None), torch.get_num_threads
+)
+"""Calls in one step, of contiguous tensors on the CPU. They return None for others, for arguments that do not
+fit, and for releases of torch without DLPack's C functions."""
+
 
 def run_kernel(kernel: str, device: torch.device, *arguments: Any) -> None:
     """Call a kernel of the core with torch's number of threads, or on the device's current stream.
@@ -26,23 +34,22 @@ def run_kernel(kernel: str, device: torch.device, *arguments: Any) -> None:
     Args:
         kernel: its name, the same for CPU and CUDA.
         device: the device of all its arrays.
-        arguments: the kernel's arguments, the same for CPU and CUDA; it takes a contiguous tensor's address.
+        arguments: the kernel's arguments, the same for CPU and CUDA; of tensors, which must be contiguous,
+            the core takes the addresses.
     """
-    addresses = [a.data_ptr() if isinstance(a, Tensor) else a for a in arguments]
     if device.type == "cpu":
-        getattr(core, kernel)(*addresses, torch.get_num_threads())
-        return
-    workspace: list[Tensor] = []
+        getattr(core, kernel)(*arguments, torch.get_num_threads())
+    else:
+        stream = _stream(device, torch._C._cuda_getCurrentRawStream(device.index))
+        getattr(core.cuda, kernel)(*arguments, stream)
 
-    def allocate(n_bytes: int) -> int:
-        # Freed on return, while the kernel still runs: the next user of this memory uses it on the
-        # same stream, and therefore later.
-        workspace.append(torch.empty(n_bytes, dtype=torch.uint8, device=device))
-        return workspace[0].data_ptr()
 
-    with torch.cuda.device(device):
-        stream = torch.cuda.current_stream(device).cuda_stream
-        getattr(core.cuda, kernel)(*addresses, core.cuda.Stream(device.index, stream, allocate))
+@functools.lru_cache(maxsize=64)
+def _stream(device: torch.device, handle: int) -> Any:
+    """The core's ``Stream`` of a device; it makes the device the current one while it enqueues work."""
+    return core.cuda.Stream(
+        device.index, handle, lambda n_bytes: torch.empty(n_bytes, dtype=torch.uint8, device=device)
+    )
 
 
 def _without_cuda(name: str) -> Callable[..., Any]:
@@ -100,6 +107,18 @@ def _register(
 ) -> None:
     on_cuda = core.has_cuda or not needs_cuda_kernel
     library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    library.impl(name, implementation, "CPU")
-    library.impl(name, implementation if on_cuda else _without_cuda(name), "CUDA")
+    implementations[name] = {}
+    for key, code in (
+        ("CPU", implementation),
+        ("CUDA", implementation if on_cuda else _without_cuda(name)),
+    ):
+        library.impl(name, code, key)
+        implementations[name][keys_of_ordinary_tensors(key)] = code
     torch.library.register_fake(f"lenetshift::{name}", fake, lib=library)
+
+
+def keys_of_ordinary_tensors(backend: str) -> int:
+    """The dispatch keys with which torch calls a derivative of an op whose tensors are ordinary ones of a
+    backend, while no transform and no mode is active: nothing but the op's implementation comes after it."""
+    keys = torch._C.DispatchKeySet(torch._C._dispatch_key_parse(backend))
+    return keys.add(torch._C._dispatch_key_parse(f"Autograd{backend}")).raw_repr()

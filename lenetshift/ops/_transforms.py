@@ -17,17 +17,29 @@ from torch.autograd import forward_ad
 from torch.autograd.function import _SingleLevelFunction
 
 from lenetshift.checks.arrays import HALF_FLOATS
-from lenetshift.ops._common import in_first_import, library
+from lenetshift.checks.core import core
+from lenetshift.ops._common import (
+    implementations,
+    in_first_import,
+    keys_of_ordinary_tensors,
+    library,
+)
 
 Grads = tuple[Tensor | None, ...]
 
 
-def _differentiates(inputs: Sequence[Any]) -> bool:
-    """Whether a derivative by some of these values may be wanted; otherwise no node is made."""
-    return forward_ad._current_level >= 0 or (
-        torch.is_grad_enabled()
-        and any(isinstance(value, Tensor) and value.requires_grad for value in inputs)
-    )
+def _wants_gradient(tensors: Sequence[Tensor | None]) -> bool:
+    """Whether a gradient by some of these tensors may be wanted."""
+    if torch.is_grad_enabled():
+        for tensor in tensors:  # faster than any()
+            if tensor is not None and tensor.requires_grad:
+                return True
+    return False
+
+
+def _differentiates(tensors: Sequence[Tensor | None]) -> bool:
+    """Whether a derivative by some of these tensors may be wanted; otherwise no node is made."""
+    return forward_ad._current_level >= 0 or _wants_gradient(tensors)
 
 
 @in_first_import
@@ -37,6 +49,7 @@ def register_derivatives(
     save: Callable[..., None],
     backward: Callable[..., Grads],
     jvp: Callable[..., Tensor | Grads | None],
+    in_one_step: Callable[..., Any] | None = None,
 ) -> None:
     """Register the derivatives of an op. Formulas that use differentiable ops give those of every order.
 
@@ -47,8 +60,12 @@ def register_derivatives(
         backward: ``backward(ctx, *grads)`` returns the gradient of each input or None. The gradient of
             an output that was not used is passed as None; without any gradient it is not called.
         jvp: ``jvp(ctx, *tangents)`` returns the tangent of each output; those of inputs may be None.
+        in_one_step: a function of the core that does the whole call for ordinary tensors on the CPU, or
+            returns None.
     """
     op = getattr(torch.ops.lenetshift, name).default
+    of_ordinary_tensors = implementations[name]
+    n_tensors = sum(isinstance(a.type, torch.TensorType) for a in op._schema.arguments)
 
     class Derivatives(_SingleLevelFunction):
         """Not a ``torch.autograd.Function``: the dispatcher calls this for one level of ``torch.func``'s
@@ -59,7 +76,8 @@ def register_derivatives(
             *inputs, run = inputs_and_run
             output = run(*inputs)
             save(ctx, *inputs)
-            ctx.save_for_forward(*ctx.to_save)
+            if forward_ad._current_level >= 0:
+                ctx.save_for_forward(*ctx.to_save)
             ctx.set_materialize_grads(False)
             return output
 
@@ -74,9 +92,14 @@ def register_derivatives(
             return jvp(ctx, *tangents_and_none[:-1])
 
     def differentiable(keys: torch._C.DispatchKeySet, *inputs: Any) -> Any:
+        implementation = of_ordinary_tensors.get(keys.raw_repr())
+        if implementation is not None and forward_ad._current_level < 0:
+            if _wants_gradient(inputs[:n_tensors]):
+                return Derivatives.apply(*inputs, implementation)  # type: ignore[attr-defined]
+            return implementation(*inputs)
         backward_mode, forward_mode = torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()
         keys = keys & torch._C._after_autograd_keyset
-        if not _differentiates(inputs):
+        if not _differentiates(inputs[:n_tensors]):
             with torch._C._AutoDispatchBelowAutograd():
                 return op.redispatch(keys, *inputs)
 
@@ -92,7 +115,20 @@ def register_derivatives(
         with enable_single_level_autograd_function():
             return Derivatives.apply(*inputs, run)  # type: ignore[attr-defined]
 
-    library.impl(name, differentiable, "Autograd", with_keyset=True)
+    called: Callable[..., Any] = differentiable
+    if in_one_step is not None:
+        keys = keys_of_ordinary_tensors("CPU")
+        apply, implementation = Derivatives.apply, of_ordinary_tensors[keys]  # type: ignore[attr-defined]
+        called = core.ordinary_call(
+            keys=keys,
+            n_tensors=n_tensors,
+            kernel=in_one_step,
+            with_gradient=lambda *inputs: apply(*inputs, implementation),
+            otherwise=differentiable,
+            is_grad_enabled=torch.is_grad_enabled,
+            forward_ad=forward_ad,
+        )
+    library.impl(name, called, "Autograd", with_keyset=True)
 
 
 def register_linear(name: str, adjoint: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -116,6 +152,7 @@ def register_no_derivatives(name: str, instead: str) -> None:
     """Register that a derivative of an op's outputs is an error, which says what to use ``instead``.
     Otherwise gradients would be missing and tangents zero."""
     op = getattr(torch.ops.lenetshift, name).default
+    of_ordinary_tensors = implementations[name]
 
     message = f"lenetshift::{name}: has no derivative; {instead} has"
 
@@ -136,14 +173,16 @@ def register_no_derivatives(name: str, instead: str) -> None:
             raise NotImplementedError(message)
 
     def differentiable(keys: torch._C.DispatchKeySet, *inputs: Any) -> Any:
-        keys = keys & torch._C._after_autograd_keyset
-
-        def run() -> Any:
-            with torch._C._AutoDispatchBelowAutograd():
-                return op.redispatch(keys, *inputs)
-
         lists = (value if isinstance(value, (list, tuple)) else [value] for value in inputs)
         tensors = [value for values in lists for value in values if isinstance(value, Tensor)]
+        implementation = of_ordinary_tensors.get(keys.raw_repr())
+
+        def run() -> Any:
+            if implementation is not None:
+                return implementation(*inputs)
+            with torch._C._AutoDispatchBelowAutograd():
+                return op.redispatch(keys & torch._C._after_autograd_keyset, *inputs)
+
         if not _differentiates(tensors):
             return run()
         with enable_single_level_autograd_function():

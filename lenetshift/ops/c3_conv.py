@@ -6,25 +6,24 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lenetshift.c3_table import MAX_INPUTS
 from lenetshift.checks.arrays import FLOATS, HALF_FLOATS
 from lenetshift.checks.core import core
 from lenetshift.checks.errors import ArgumentError
-from lenetshift.checks.tensors import check_tensor
+from lenetshift.checks.tensors import Layout, check_layout, layout
 from lenetshift.ops import _c3_derivatives
-from lenetshift.ops._common import define, run_kernel
+from lenetshift.ops._common import define, run_kernel, small_calls
+
+Shape = tuple[int, int, int, int]
 
 
-@functools.lru_cache(maxsize=64)
-def _c3(shape: tuple[int, ...], table: tuple[int, ...], value_bytes: int) -> tuple[Any, int]:
-    """The core's ``C3`` for an input's shape and a table, and the number of connections.
-
-    Raises ArgumentError unless the table is valid and fits. Cached, because this takes a tenth of the
-    time of a small call.
-    """
-    n_images, n_inputs, height, width = shape
+def _check_c3_conv(input: Layout, weight: Layout, table: tuple[int, ...]) -> tuple[Any, Shape]:
+    """The core's ``C3``, and the output's shape. ArgumentError unless the arguments fit each other."""
+    check_layout("input", input, (*FLOATS, *HALF_FLOATS), (None, None, None, None))
+    dtype, (n_images, n_inputs, height, width), device = input
     if n_inputs > MAX_INPUTS:
         raise ArgumentError("input", f"{n_inputs} maps", f"at most {MAX_INPUTS}")
     if not table or not all(0 < mask < 2**n_inputs for mask in table):
@@ -35,27 +34,36 @@ def _c3(shape: tuple[int, ...], table: tuple[int, ...], value_bytes: int) -> tup
         )
     if height < 5 or width < 5:
         raise ArgumentError("input", f"maps of {height} x {width}", "5 x 5 or larger")
+    n_connections = sum(mask.bit_count() for mask in table)
+    check_layout("weight", weight, (dtype,), (n_connections, 5, 5), device)
     c3 = core.C3(
         n_images=n_images,
         n_inputs=n_inputs,
         height=height,
         width=width,
         table=table,
-        value_bytes=value_bytes,
+        value_bytes=dtype.itemsize,
     )
-    return c3, sum(mask.bit_count() for mask in table)
+    return c3, (n_images, len(table), height - 4, width - 4)
 
 
-def _check_c3_conv(input: Tensor, weight: Tensor, table: Sequence[int]) -> Any:
-    check_tensor("input", input, (*FLOATS, *HALF_FLOATS), (None, None, None, None))
-    c3, n_connections = _c3(input.shape, tuple(table), input.element_size())
-    check_tensor("weight", weight, (input.dtype,), (n_connections, 5, 5), input.device)
+# The checks of a small call, made anew, would take as long as its kernel.
+@functools.lru_cache(maxsize=256)
+def _checked(
+    input: Layout, weight: Layout, bias: Layout, table: tuple[int, ...]
+) -> tuple[Any, Shape]:
+    c3, shape = _check_c3_conv(input, weight, table)
+    check_layout("bias", bias, (input[0],), (len(table),), input[2])
+    return c3, shape
+
+
+@functools.lru_cache(maxsize=256)
+def _checked_backward(
+    grad_output: Layout, input: Layout, weight: Layout, table: tuple[int, ...]
+) -> Any:
+    c3, shape = _check_c3_conv(input, weight, table)
+    check_layout("grad_output", grad_output, (input[0],), shape, input[2])
     return c3
-
-
-def _output_shape(input: Tensor, table: Sequence[int]) -> tuple[int, int, int, int]:
-    n, _, height, width = input.shape
-    return n, len(table), height - 4, width - 4
 
 
 def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
@@ -72,7 +80,7 @@ def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) 
     Infinities and NaNs, in any argument, give the result of the sum over the connections: a map has no
     influence on maps that it is not connected to, whereas in a dense convolution with zeros 0 * inf would
     be NaN. On CUDA this holds for the output. The gradients there are computed with zeros beyond the frame
-    and have further NaNs: that of the input within four pixels of the frame for a weight that is not
+    and may have further NaNs: that of the input within four pixels of the frame for a weight that is not
     finite, that of the weight for an input within four pixels of the frame that is not finite. Rounding
     errors are relative to the largest terms of five neighbouring columns.
 
@@ -100,18 +108,23 @@ def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) 
     >>> ops.c3_conv(input, weight, bias, [0b01, 0b11])[0, :, 0, 0].round()  # see 1 and 2 maps
     tensor([25., 50.])
     """
-    c3 = _check_c3_conv(input, weight, table)
-    check_tensor("bias", bias, (input.dtype,), (len(table),), input.device)
+    in_one_step: Tensor | None = small_calls.c3_conv(input, weight, bias, table)
+    if in_one_step is not None:
+        return in_one_step
+    c3, shape = _checked(
+        layout("input", input), layout("weight", weight), layout("bias", bias), tuple(table)
+    )
     if input.dtype in HALF_FLOATS:
         return _c3_conv(input.float(), weight.float(), bias.float(), table).to(input.dtype)
     input, weight, bias = input.contiguous(), weight.contiguous(), bias.contiguous()
-    output = input.new_empty(_output_shape(input, table))
+    output = input.new_empty(*shape)
     run_kernel("c3_conv", input.device, c3, input, weight, bias, output)
     return output
 
 
 def _c3_conv_fake(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) -> Tensor:
-    return input.new_empty(_output_shape(input, table))
+    n, _, height, width = input.shape
+    return input.new_empty(n, len(table), height - 4, width - 4)
 
 
 def _c3_conv_backward(
@@ -132,9 +145,16 @@ def _c3_conv_backward(
     Raises:
         ValueError: a shape, dtype or device does not fit, or the table is not valid.
     """
-    c3 = _check_c3_conv(input, weight, table)
-    check_tensor(
-        "grad_output", grad_output, (input.dtype,), _output_shape(input, table), input.device
+    in_one_step: tuple[Tensor, Tensor, Tensor] | None = small_calls.c3_conv_backward(
+        grad_output, input, weight, table, wanted
+    )
+    if in_one_step is not None:
+        return in_one_step
+    c3 = _checked_backward(
+        layout("grad_output", grad_output),
+        layout("input", input),
+        layout("weight", weight),
+        tuple(table),
     )
     if input.dtype in HALF_FLOATS:
         in_float = (grad_output.float(), input.float(), weight.float())
@@ -142,22 +162,19 @@ def _c3_conv_backward(
         return grads[0].to(input.dtype), grads[1].to(input.dtype), grads[2].to(input.dtype)
     grad_output, input, weight = grad_output.contiguous(), input.contiguous(), weight.contiguous()
     grads = _c3_conv_backward_fake(grad_output, input, weight, table, wanted)
-    run_kernel(
-        "c3_conv_backward",
-        input.device,
-        *(c3, grad_output, input, weight),
-        *(grad if want else 0 for grad, want in zip(grads, wanted, strict=True)),
-    )
+    addresses = [grad if want else 0 for grad, want in zip(grads, wanted, strict=True)]
+    run_kernel("c3_conv_backward", input.device, c3, grad_output, input, weight, *addresses)
     return grads
 
 
 def _c3_conv_backward_fake(
     grad_output: Tensor, input: Tensor, weight: Tensor, table: Sequence[int], wanted: Sequence[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
+    contiguous = torch.contiguous_format
     return (
-        input.new_empty(input.shape if wanted[0] else (0,)),
-        input.new_empty(weight.shape if wanted[1] else (0,)),
-        input.new_empty((len(table),) if wanted[2] else (0,)),
+        torch.empty_like(input, memory_format=contiguous) if wanted[0] else input.new_empty(0),
+        torch.empty_like(weight, memory_format=contiguous) if wanted[1] else input.new_empty(0),
+        input.new_empty(len(table) if wanted[2] else 0),
     )
 
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lenetshift.checks.arrays import FLOATS, HALF_FLOATS, extremes
+from lenetshift.checks.captures import is_captured
 from lenetshift.checks.core import core
 from lenetshift.checks.errors import ArgumentError
 from lenetshift.checks.tensors import check_tensor
@@ -39,6 +40,10 @@ def _check_tables(input: Tensor, rows: Tensor, columns: Tensor) -> None:
         check_tensor(name, table, (torch.int64,), (None, None), input.device)
         if table.numel() == 0:
             continue
+        if is_captured(table.device):
+            raise RuntimeError(
+                f"{name}: a table is read on the CPU, which no CUDA graph can capture"
+            )
         low, high = extremes(table)
         if low < -1 or high >= size:
             raise ArgumentError(name, f"values in {low}..{high}", f"values in -1..{size - 1}")

@@ -49,7 +49,8 @@ def _defined(model: FusedModel) -> PredictShifts:
         No moved image is made: features that the shifts have in common are computed once. The op is
         ``torch.ops.lenetshift.predict_shifts_<model>``, its twin in plain PyTorch
         :func:`lenetshift.reference.shifted_logits`; docs/sharing.md explains the algorithm. It has no
-        derivative. :func:`lenetshift.predict_shifts` calls it where it can, for any grid.
+        derivative. :func:`lenetshift.predict_shifts` calls it where it can, for any grid. Captured in a CUDA
+        graph, it reads the images and parameters anew at each replay.
 
         Args:
             images: uint8 ``[N, 28, 28]``; the model sees pixel / 255. Uncovered pixels are 0.

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lenetshift.checks.tensors import layout
 from lenetshift.ops._common import define, in_first_import, library, run_kernel
 from lenetshift.ops._transforms import register_linear
-from lenetshift.ops.translate import check_images_and_shifts, translate_shape
+from lenetshift.ops.translate import checked_shape
 
 
 def _shift_each(images: Tensor, shifts: Tensor) -> Tensor:
@@ -40,15 +41,15 @@ def _shift_each(images: Tensor, shifts: Tensor) -> Tensor:
     <BLANKLINE>
             [[6, 0, 0]]])
     """
-    check_images_and_shifts(images, shifts, one_each=True)
+    shape = checked_shape(layout("images", images), layout("shifts", shifts), one_each=True)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _shift_each_fake(images, shifts)
-    run_kernel("shift_each", images.device, translate_shape(images, 1), images, shifts, output)
+    run_kernel("shift_each", images.device, shape, images, shifts, output)
     return output
 
 
 def _shift_each_fake(images: Tensor, shifts: Tensor) -> Tensor:
-    return images.new_empty(images.shape)
+    return torch.empty_like(images, memory_format=torch.contiguous_format)
 
 
 def _batched(

@@ -48,7 +48,9 @@ def _defined(model: FusedModel) -> TrainEpoch:
         Each step adds -learning_rate * gradient to the parameters in place. A graph that autograd recorded
         with them before raises in its backward pass. The op is ``torch.ops.lenetshift.train_epoch_<model>``,
         its twin in plain PyTorch :func:`lenetshift.reference.sgd_epoch`; :func:`lenetshift.train` calls it
-        where it can.
+        where it can. Captured in a CUDA graph, each replay is one more epoch, with the images, labels and
+        permutation that the tensors then hold, whose values it checks; autograd does not notice that a replay
+        changes the parameters.
 
         Args:
             images: uint8 ``[N, 28, 28]``; the model sees pixel / 255.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -12,33 +13,47 @@ from lenetshift.checks.arrays import FLOATS, HALF_FLOATS
 from lenetshift.checks.core import core
 from lenetshift.checks.describe import dtype_name
 from lenetshift.checks.errors import ArgumentError
-from lenetshift.checks.tensors import check_tensor
-from lenetshift.checks.types import check_type
+from lenetshift.checks.tensors import Layout, check_layout, layout
 from lenetshift.ops._common import define, run_kernel
 from lenetshift.ops._transforms import register_linear, register_vmap
 
 
-def check_images_and_shifts(images: Tensor, shifts: Tensor, *, one_each: bool) -> None:
-    """Raise ArgumentError unless images are ``[N, ..., height, width]`` and shifts int64 ``[S, 2]`` on the
-    same device, with S = N if ``one_each``."""
-    check_type("images", images, Tensor)
-    if images.dim() < 3:
-        raise ArgumentError("images", f"shape {list(images.shape)}", "[N, ..., height, width]")
-    check_tensor(
-        "shifts", shifts, (torch.int64,), (images.shape[0] if one_each else None, 2), images.device
-    )
+@functools.lru_cache(maxsize=256)
+def checked_shape(images: Layout, shifts: Layout, *, one_each: bool) -> Any:
+    """The core's ``TranslateShape``. ArgumentError unless images are ``[N, ..., height, width]`` and shifts
+    int64 ``[S, 2]`` on the same device, with S = N if ``one_each``."""
+    dtype, sizes, device = images
+    if len(sizes) < 3:
+        raise ArgumentError("images", f"shape {list(sizes)}", "[N, ..., height, width]")
+    check_layout("shifts", shifts, (torch.int64,), (sizes[0] if one_each else None, 2), device)
+    return _shape(sizes, shifts[1][0], dtype)
 
 
-def translate_shape(images: Tensor, n_shifts: int) -> Any:
-    """The core's ``TranslateShape`` for images ``[N, ..., height, width]``."""
+def _shape(images: torch.Size, n_shifts: int, dtype: torch.dtype) -> Any:
     return core.TranslateShape(
-        n_images=images.shape[0],
+        n_images=images[0],
         n_shifts=n_shifts,
-        n_channels=math.prod(images.shape[1:-2]),
-        height=images.shape[-2],
-        width=images.shape[-1],
-        value_bytes=images.element_size(),
+        n_channels=math.prod(images[1:-2]),
+        height=images[-2],
+        width=images[-1],
+        value_bytes=dtype.itemsize,
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _checked_backward(grad_output: Layout, shifts: Layout) -> Any:
+    dtype, sizes, device = grad_output
+    if dtype not in (*FLOATS, *HALF_FLOATS):
+        raise ArgumentError(
+            "images", dtype_name(dtype), "real floating-point numbers for gradients"
+        )
+    check_layout("shifts", shifts, (torch.int64,), (None, 2), device)
+    n_shifts = shifts[1][0]
+    if len(sizes) < 4 or sizes[1] != n_shifts:
+        raise ArgumentError(
+            "grad_output", f"shape {list(sizes)}", f"[N, {n_shifts}, ..., height, width]"
+        )
+    return _shape(sizes[:1] + sizes[2:], n_shifts, dtype)
 
 
 def _translate(images: Tensor, shifts: Tensor) -> Tensor:
@@ -69,16 +84,15 @@ def _translate(images: Tensor, shifts: Tensor) -> Tensor:
     <BLANKLINE>
              [[3, 0, 0]]]])
     """
-    check_images_and_shifts(images, shifts, one_each=False)
+    shape = checked_shape(layout("images", images), layout("shifts", shifts), one_each=False)
     images, shifts = images.contiguous(), shifts.contiguous()
     output = _translate_fake(images, shifts)
-    shape = translate_shape(images, shifts.shape[0])
     run_kernel("translate", images.device, shape, images, shifts, output)
     return output
 
 
 def _translate_fake(images: Tensor, shifts: Tensor) -> Tensor:
-    return images.new_empty((images.shape[0], shifts.shape[0], *images.shape[1:]))
+    return images.new_empty(images.shape[0], shifts.shape[0], *images.shape[1:])
 
 
 def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
@@ -94,28 +108,17 @@ def _translate_backward(grad_output: Tensor, shifts: Tensor) -> Tensor:
     Raises:
         ValueError: a shape, dtype or device does not fit.
     """
-    if grad_output.dtype not in (*FLOATS, *HALF_FLOATS):
-        raise ArgumentError(
-            "images", dtype_name(grad_output.dtype), "real floating-point numbers for gradients"
-        )
-    check_tensor("shifts", shifts, (torch.int64,), (None, 2), grad_output.device)
-    if grad_output.dim() < 4 or grad_output.shape[1] != shifts.shape[0]:
-        raise ArgumentError(
-            "grad_output",
-            f"shape {list(grad_output.shape)}",
-            f"[N, {shifts.shape[0]}, ..., height, width]",
-        )
+    shape = _checked_backward(layout("grad_output", grad_output), layout("shifts", shifts))
     if grad_output.dtype in HALF_FLOATS:  # summed in float32, rounded once
         return _translate_backward(grad_output.float(), shifts).to(grad_output.dtype)
     grad_output, shifts = grad_output.contiguous(), shifts.contiguous()
     grad_images = _translate_backward_fake(grad_output, shifts)
-    shape = translate_shape(grad_images, shifts.shape[0])
     run_kernel("translate_backward", grad_output.device, shape, grad_output, shifts, grad_images)
     return grad_images
 
 
 def _translate_backward_fake(grad_output: Tensor, shifts: Tensor) -> Tensor:
-    return grad_output.new_empty((grad_output.shape[0], *grad_output.shape[2:]))
+    return grad_output.new_empty(grad_output.shape[0], *grad_output.shape[2:])
 
 
 translate = define("translate(Tensor images, Tensor shifts) -> Tensor", _translate, _translate_fake)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks.arrays import Array
+from ..checks.captures import is_captured
 from ..checks.choices import EVALUATION_METHODS, EXECUTORS
 from ..checks.describe import describe, dtype_name
 from ..checks.errors import ArgumentError, MethodError
@@ -107,6 +108,7 @@ class ShiftEvaluator:
         Raises:
             ValueError: as :func:`predict_shifts`.
         """
+        captured = self._check_captured(images)
         pictures = check_images(images)
         check_flag("return_logits", return_logits)
         check_callable("on_progress", on_progress)
@@ -117,6 +119,8 @@ class ShiftEvaluator:
             raise MethodError("fused", obstacle)
         if self.method in ("auto", "fused") and self.executor == "torch" and not obstacle:
             return fused.answers(self.model, pictures, self.grid, return_logits)
+        if captured:
+            raise self._not_captured(obstacle)
         collected = Collected(len(pictures), self.grid.shape, pictures.device, return_logits)
         counter = ImageCounter(on_progress)
         with torch.no_grad(), self._eval_mode():
@@ -133,6 +137,26 @@ class ShiftEvaluator:
                         raise MethodError(self.method, reason) from obstacle_to_it
             plain.answer(model, patterns, collected, counter)
         return collected.answers("plain", f"plain: {reason}{dtype}")
+
+    def _check_captured(self, images: Array) -> bool:
+        """Whether a CUDA graph is being captured; if so, raise ArgumentError for a model without a fused op,
+        and for images that had to be copied or looked at."""
+        device = device_of(self.model)
+        of_images = [images.device] if isinstance(images, Tensor) else []
+        if not any(map(is_captured, (device, *of_images))):
+            return False
+        if fused_name(self.model) is None:
+            raise self._not_captured(NO_FUSED_OP)
+        got = describe(images)
+        if isinstance(images, Tensor):
+            if images.device == device and images.dtype == torch.uint8:
+                return True
+            got += f" on {images.device}"
+        raise ArgumentError("images", got, f"uint8 on {device} in the capture of a CUDA graph")
+
+    def _not_captured(self, obstacle: str | None) -> MethodError:
+        why = f", and {obstacle}" if obstacle else ""
+        return MethodError(self.method, f"only a fused op can be captured in a CUDA graph{why}")
 
     def _warn_of_odd_range(self, pictures: Tensor) -> None:
         """Warn once if the pixels are probably not what the fill or the model takes them for."""

@@ -68,6 +68,9 @@ def predict_shifts(
     eval mode, without gradients, on its own device, in batches of one size. Images are converted to
     float32, or to the dtype of the model's parameters if the model does not take float32.
 
+    In the capture of a CUDA graph (``torch.cuda.graph``) only a fused op can answer, to images on the model's
+    device; a replay reads images and weights anew.
+
     Args:
         model: takes ``[B, C, h, w]``, pixels in 0..1 after the ``transform``; gives logits ``[B, K]``,
             or an output with the attribute or key ``logits``. A module is left as it was, including its

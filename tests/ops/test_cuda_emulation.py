@@ -5,6 +5,7 @@ AddressSanitizer and UndefinedBehaviorSanitizer, and again under ThreadSanitizer
 
 from __future__ import annotations
 
+import copy
 import functools
 import shutil
 import tempfile
@@ -94,6 +95,7 @@ def small_limits() -> Emulator:
         "lenet5/train.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
         # One or two slots for c3_conv's gradients; no channel is counted in 32 bits.
         "conv/c3_conv.cu": ("kC3Bytes = 64 << 20;", "kC3Bytes = 1 << 14;"),
+        "conv/c3_lenet5.h": ("kFewImages = 256;", "kFewImages = 4;"),
         "images/translate.cu": ("kMostIn32Bits = 1 << 30;", "kMostIn32Bits = 0;"),
     }
     units = (
@@ -128,8 +130,9 @@ class TestSmallLimits:
         check_training(kernels, "lenet5", 8, 5)
 
     @pytest.mark.parametrize("table_name", ["1998", "long"])
-    def test_c3_conv(self, kernels: Kernels, table_name: str) -> None:
-        check_c3(kernels, 19, table_name, (9, 6), torch.float32)
+    @pytest.mark.parametrize("size", [(9, 6), (14, 14)], ids=str)
+    def test_c3_conv(self, kernels: Kernels, table_name: str, size: tuple[int, int]) -> None:
+        check_c3(kernels, 19, table_name, size, torch.float32)
 
     @pytest.mark.parametrize("width", [6, 8])
     def test_translate(self, kernels: Kernels, width: int) -> None:
@@ -190,6 +193,36 @@ def test_fused_kernels_do_not_depend_on_the_order_of_blocks(name: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_replay_needs_nothing_from_the_one_before(name: str) -> None:
+    """As in a CUDA graph: the second replay finds in the workspace what the first has left there."""
+    model, digits = make_model(name, "tanh"), load_mnist()[0]
+    images, grid = make_images("sparse", 2), ShiftGrid(range(2), range(1))
+    epoch = (digits.images[:6], digits.labels[:6], torch.arange(6), 0.1, 4)
+    once, twice = (EmulatedKernels(emulator("address"), replays=n) for n in (1, 2))
+    for kept, again in zip(
+        once.predict(name, model, images, grid),
+        twice.predict(name, model, images, grid),
+        strict=True,
+    ):
+        assert torch.equal(kept, again)
+    _, *parameters = once.train(name, model, *epoch)
+    trained = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter, value in zip(trained.parameters(), parameters, strict=True):
+            parameter.copy_(value)
+    two_epochs = once.train(name, trained, *epoch)
+    replayed = twice.train(name, model, *epoch)
+    assert all(torch.equal(a, b) for a, b in zip(two_epochs, replayed, strict=True))
+
+
+def test_a_replay_of_c3_conv_needs_nothing_from_the_one_before() -> None:
+    tensors, masks = problem(9, C3_TABLE, 6, (14, 14), torch.float32), table_masks(C3_TABLE)
+    once, twice = (EmulatedKernels(emulator("address"), replays=n) for n in (1, 2))
+    results = [run_c3_conv(kernels, tensors, masks) for kernels in (once, twice)]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 # Tests of the tests: faults planted in copies of the sources have to be caught.
 
 
@@ -204,6 +237,15 @@ def c3(kernels: Kernels) -> None:
         (15, 16),
         torch.float32,
     )
+
+
+def c3_few(kernels: Kernels) -> None:
+    check_c3(kernels, 2, "1998", (14, 14), torch.float32)
+
+
+def c3_many(kernels: Kernels) -> None:
+    # One image in the last block.
+    check_c3(kernels, 257, "one", (14, 14), torch.float32)
 
 
 def translate(kernels: Kernels) -> None:
@@ -226,6 +268,7 @@ def train(name: str) -> Callable[[Kernels], None]:
     return lambda kernels: check_training(kernels, name, 3, 2)
 
 
+HIDDEN = "use-after-poison"  # the card's memory, during a capture
 RACE, BEYOND, BEYOND_SHARED = "data race", "heap-buffer-overflow", "global-buffer-overflow"
 # What catches it and the expected message; what finds it; the unit; the file if it is another; the
 # text and its replacement.
@@ -262,6 +305,71 @@ FAULTS = {
     "c3_conv: arguments of more than 4 KB": (
         ("thread", "more than a kernel's arguments may have"), c3, "conv/c3_conv.cu", "conv/table_rows.h",
         "kTableOutputs = 128;", "kTableOutputs = 512;",
+    ),
+    "c3_conv: the bias taken for an input map": (
+        ("address", BEYOND), c3, "conv/c3_conv.cu", "",
+        "if (c == inputs.n)", "if (c > inputs.n)",
+    ),
+    "c3_conv: write beyond the gradient of the bias": (
+        ("address", BEYOND), c3, "conv/c3_conv.cu", "",
+        "gradients[i < n_weights ? i : i - n_weights]", "gradients[i]",
+    ),
+    "c3_conv: an image left out of the gradient of the bias": (
+        ("thread", "bias: worst error"), c3, "conv/c3_conv.cu", "",
+        "image = blockIdx.x; image < n_images", "image = blockIdx.x + 1; image < n_images",
+    ),
+    "c3_conv: a warp's sums of slots left out": (
+        ("address", "grad_weight: worst error"), c3_few, "conv/c3_conv.cu", "",
+        "for (int w = 1; w < kWarps; ++w) sum", "for (int w = 2; w < kWarps; ++w) sum",
+    ),
+    "c3_conv of LeNet-5: read beyond the input": (
+        ("address", BEYOND), c3_many, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "smaller(left - 1, image())", "smaller(left, image())",
+    ),
+    "c3_conv of LeNet-5: write beyond the output": (
+        ("address", BEYOND), c3_many, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "if (to < n)", "if (to <= n)",
+    ),
+    "c3_conv of LeNet-5: read beyond dynamic shared memory": (
+        ("address", BEYOND), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "n_images * kInPitch + kMostWeights + kWarps", "n_images * kInPitch + kWarps",
+    ),
+    "c3_conv of LeNet-5: an output map left out": (
+        ("address", "output: worst error nan"), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "warp : kMaps3 - 1 - warp", "warp : kMaps3 - 2 - warp",
+    ),
+    "c3_conv of LeNet-5: missing barrier": (
+        ("thread", RACE), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "weight_share.store(weights, Block::kWeightPitch, n_weights);\n  __syncthreads();",
+        "weight_share.store(weights, Block::kWeightPitch, n_weights);",
+    ),
+    "c3_conv of LeNet-5: missing barrier of a warp": (
+        ("thread", RACE), c3_many, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "__syncwarp();  // the previous results", "// the previous results",
+    ),
+    "c3_conv of LeNet-5: missing barrier before the input is overwritten": (
+        ("thread", RACE), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "__syncthreads();  // the input", "// the input",
+    ),
+    "c3_conv of LeNet-5: missing barrier before the parts are added": (
+        ("thread", RACE), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "  __syncthreads();\n  const int n_weights", "  const int n_weights",
+    ),
+    "c3_conv of LeNet-5: half an image left out": (
+        ("address", "grad_weight: worst error"), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "part == kSumParts ? kHalves", "part == kSumParts ? kHalves - 1",
+    ),
+    "c3_conv of LeNet-5: half the bias gradient": (
+        ("address", "grad_bias: worst error"), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "+= two.x + two.y", "+= two.x",
+    ),
+    "c3_conv of LeNet-5: columns not mirrored": (
+        ("address", "grad_input: worst error"), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "column_step(flip_columns ? -1 : 1)", "column_step(1)",
+    ),
+    "c3_conv of LeNet-5: parts of the connections not added": (
+        ("address", "grad_input: worst error"), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        "step >= 4 * n_images;", "step > 4 * n_images;",
     ),
     "translate: write beyond the output": (
         ("address", BEYOND), translate, "images/translate.cu", "",
@@ -323,6 +431,26 @@ FAULTS = {
     "train: write beyond the weights": (
         ("address", BEYOND), train("pooled_mlp"), "perceptron/train_pooled_mlp.cu", "perceptron/train.h",
         "if (h >= p.n_hidden) continue;", "",
+    ),
+    "predict: a launch on the default stream": (
+        ("thread", "a launch on another stream"), predict("lenet5"), "lenet5/predict.cu", "",
+        "kS4Shared * sizeof(float), stream, act", "kS4Shared * sizeof(float), nullptr, act",
+    ),
+    "predict: a launcher that waits": (
+        ("thread", "cudaStreamSynchronize.* was not declared"), predict("lenet5"), "lenet5/predict.cu", "",
+        "if (job.n_images == 0) return;", "if (job.n_images == 0) return;\n  cudaStreamSynchronize(stream);",
+    ),
+    "train: a launcher that reads labels": (
+        ("address", HIDDEN), train("lenet5"), "lenet5/train.cu", "",
+        "const TableRows table = table_of(model.table);\n  const int n_parameters",
+        "const TableRows table = table_of(model.table);\n  if (epoch.labels[0] > 9) return;\n"
+        "  const int n_parameters",
+    ),
+    "train: a launcher that reads labels, without AddressSanitizer": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "",
+        "const TableRows table = table_of(model.table);\n  const int n_parameters",
+        "const TableRows table = table_of(model.table);\n  if (epoch.labels[0] < 0) return;\n"
+        "  const int n_parameters",
     ),
     "train: shared memory that nobody wrote": (
         ("thread", "worst error nan"), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",

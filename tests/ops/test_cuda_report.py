@@ -24,6 +24,9 @@ def test_dynamic_shared_memory_is_that_of_the_launches() -> None:
     kernels = EmulatedKernels(emulator("thread"))
     for dtype in (torch.float32, torch.float64):
         check_c3(kernels, 1, "one", (5, 5), dtype)
+        # The kernels for LeNet-5's maps, for few images and for many.
+        check_c3(kernels, 1, "one", (14, 14), dtype)
+        check_c3(kernels, 257, "one", (14, 14), dtype)
         kernels.translate_backward(torch.ones(1, len(SHIFTS), 5, 5, dtype=dtype), SHIFTS)
     kernels.translate(torch.ones(1, 5, 5), SHIFTS)
     kernels.shift_each(torch.ones(1, 5, 5), SHIFTS[:1])

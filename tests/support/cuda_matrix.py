@@ -75,6 +75,7 @@ ALL_TABLES = TABLES | {
     # More rows than one launch takes, and inputs that are staged in several turns.
     "long": (tuple((i % 7,) for i in range(131)), 7),
     "wide": (((0, 5, 61), tuple(range(62))), 62),
+    "symmetric": ((tuple(range(6)),) * 16, 6),
 }
 SIZES = [(5, 5), (9, 6), (14, 14), (15, 26), (7, 25)]
 COUNTS = [0, 1, 3, 4, 5, 13]
@@ -225,12 +226,27 @@ class Matrix:
     def test_c3_conv_batch_sizes(self, kernels: Kernels, n: int) -> None:
         check_c3(kernels, n, "1998", (14, 14), torch.float32)
 
+    @pytest.mark.parametrize("table_name", ["one", "ragged", "symmetric"])
+    def test_c3_conv_tables_on_lenet5_maps(self, kernels: Kernels, table_name: str) -> None:
+        check_c3(kernels, 2, table_name, (14, 14), torch.float32)
+
+    def test_c3_conv_many_images_of_lenet5(self, kernels: Kernels) -> None:
+        """More than the kernels for few images take; a result does not depend on which kernel it is."""
+        masks = table_masks(C3_TABLE)
+        check_c3(kernels, 261, "1998", (14, 14), torch.float32)
+        input, weight, bias, _ = problem(261, C3_TABLE, 6, (14, 14), torch.float32)
+        many, few = (kernels.c3_conv(t, weight, bias, masks) for t in (input, input[-5:]))
+        assert torch.equal(many[-5:], few)
+
     def test_c3_conv_many_patch_groups(self, kernels: Kernels) -> None:
         """More groups than parts of the sums over images."""
         check_c3(kernels, 400, "one", (6, 5), torch.float32)
 
-    def test_c3_conv_gradients_only_where_wanted(self, kernels: Kernels) -> None:
-        input, weight, _, upstream = problem(2, C3_TABLE, 6, (9, 6), torch.float32)
+    @pytest.mark.parametrize("size", [(9, 6), (14, 14)], ids=str)
+    def test_c3_conv_gradients_only_where_wanted(
+        self, kernels: Kernels, size: tuple[int, int]
+    ) -> None:
+        input, weight, _, upstream = problem(2, C3_TABLE, 6, size, torch.float32)
         arguments = (upstream, input, weight, table_masks(C3_TABLE))
         every = kernels.c3_conv_backward(*arguments, [True] * 3)
         for i in range(3):
@@ -367,6 +383,7 @@ class Matrix:
         place = kernels.place
         monkeypatch.setattr(kernels, "place", lambda tensor: unaligned(place(tensor)))
         check_c3(kernels, 1, "1998", (9, 6), torch.float32)
+        check_c3(kernels, 2, "1998", (14, 14), torch.float32)
         images = torch.randint(1, 200, (2, 5, 8), dtype=torch.uint8)
         assert torch.equal(kernels.translate(images, SHIFTS), reference.translate(images, SHIFTS))
         moved = kernels.shift_each(images, SHIFTS[1:3])

@@ -7,19 +7,23 @@
 //
 // where k(o, c) is the connection of the maps o and c.
 //
-// The schedule:
+// LeNet-5's own maps in float have kernels of their own: c3_lenet5.h. The schedule of all others:
 //   output and grad_input, by one kernel: grad_input is the convolution of grad_output, in a border
 //   of zeros, with the weights turned by 180 degrees and the table read the other way
 //     a block for 6 patches of 10 x 10 (4 of 14 x 7) and 8 target maps, a warp for each map
 //       for each 6 source maps (4 in double)    as many windows as shared memory holds
 //         for each source map that the table connects to the warp's own
 //           a lane keeps two rows of its patch in registers: 500 multiply-adds for 84 + 25 loads
-//   grad_weight: a block for an input map and 8 output maps that see it, a warp for each connection
-//     for each 6 patches of its slot            at most 64 slots, which c3_sum_slots adds up
-//       a lane keeps the 25 sums of its two rows; a sum over the lanes at the end
-//   grad_bias: a warp for each output map, with slots likewise
+//   grad_weight and grad_bias, by one kernel, in at most 64 slots, which c3_sum_slots adds up, a
+//   lane for each gradient and a warp for every eighth slot
+//     grad_weight: a block for an input map and 8 output maps that see it, a warp for each
+//     connection
+//       for each 6 patches of its slot
+//         a lane keeps the 25 sums of its two rows; a sum over the lanes at the end
+//     grad_bias: a block for 8 output maps, a warp for each
 //
-// A lane does four products for each load. What bounds it on a card has not been measured.
+// A lane does four products for each load; ../README.md, "c3_conv", says what that bounds.
+#include "cuda/conv/c3_lenet5.h"
 #include "cuda/conv/patches.h"
 #include "cuda/conv/table_rows.h"
 #include "cuda/cuda_kernels.h"
@@ -158,9 +162,11 @@ inline int largest_slot(const C3Shape& shape) {
 }
 
 inline int slots_of(const C3Shape& shape, int value_bytes) {
+  const std::int64_t fit = kC3Bytes / value_bytes / largest_slot(shape);
+  if (value_bytes == sizeof(float) && has_lenet5_gradients(shape))
+    return static_cast<int>(smaller(lenet5_slots(shape), fit));
   const Patches patches =
       patches_of<PatchOf10>(shape.n_images, shape.height - kTaps + 1, shape.width - kTaps + 1);
-  const std::int64_t fit = kC3Bytes / value_bytes / largest_slot(shape);
   return static_cast<int>(
       smaller(divide_up(patches.n, PatchOf10::kPatches), smaller(kC3MaxSlots, fit)));
 }
@@ -198,19 +204,44 @@ __device__ inline int nth_row(const TableRows& table, int input, int n) {
   return -1;
 }
 
-// Block (slot, j, c): input map c with kWarps of the output maps that see it, a warp for each
-// connection. slots [n_slots, slot_size].
+// A block's part of grad_bias in its slot: output maps j * kWarps ... of `table`, a warp for each;
+// images slot, slot + n_slots, ... Block (slot, j); slots points to the first bias gradient.
+template <class T>
+__device__ __forceinline__ void sum_grad_output(std::int64_t n_images, const Maps& outputs,
+                                                const TableRows& table, int slot_size,
+                                                const T* __restrict__ grad_output,
+                                                T* __restrict__ slots) {
+  const int row = blockIdx.y * kWarps + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  if (row >= table.n_outputs) return;
+  const std::int64_t map_size = outputs.height * outputs.width;
+  T sum = 0;
+  for (std::int64_t image = blockIdx.x; image < n_images; image += gridDim.x)
+    for (std::int64_t i = lane; i < map_size; i += kWarp)
+      sum += __ldg(grad_output + (image * outputs.n + table.first_output + row) * map_size + i);
+  sum = warp_sum(sum);
+  if (lane == 0) slots[static_cast<std::int64_t>(blockIdx.x) * slot_size + row] = sum;
+}
+
+// The blocks that a multiprocessor holds at least: otherwise the compiler takes more registers.
+template <class T>
+constexpr int kGradBlocks = sizeof(T) == 4 ? 4 : 2;
+
+// Block (slot, j, c - first): input map c with kWarps of the output maps that see it, a warp for
+// each connection; c = inputs.n stands for the bias. slots [n_slots, slot_size].
 template <class T, class Shape>
-__global__ void __launch_bounds__(kThreads)
-    c3_grad_weight(Patches patches, Maps inputs, Maps outputs, TableRows table, int slot_size,
-                   const T* __restrict__ grad_output, const T* __restrict__ input,
-                   T* __restrict__ slots) {
+__global__ void __launch_bounds__(kThreads, kGradBlocks<T>)
+    c3_grad_weight(std::int64_t n_images, Patches patches, Maps inputs, Maps outputs,
+                   TableRows table, int first, int slot_size, const T* __restrict__ grad_output,
+                   const T* __restrict__ input, T* __restrict__ slots) {
   __shared__ Patch patch[Shape::kPatches];
   constexpr int n_window = Shape::kPatches * Shape::kWindowStride;
   T* const windows = dynamic_shared<T>();
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   T* const grads = windows + n_window + warp * (Shape::kLanes * Shape::kResultPitch);
-  const int c = blockIdx.z;
+  const int c = first + blockIdx.z;
+  if (c == inputs.n)
+    return sum_grad_output(n_images, outputs, table, slot_size, grad_output,
+                           slots + table.n_own_connections() * kTaps * kTaps);
   const int row = nth_row(table, c, blockIdx.y * kWarps + warp);
 
   T sum[kTaps * kTaps] = {};
@@ -247,35 +278,36 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Block (slot, j): output maps j * kWarps ... of n_rows from first_output, a warp for each; images
-// slot, slot + n_slots, ... Here slots points to the first bias gradient.
+// A lane for each gradient of a slot, those of the weights first: the sum of slots[0, i],
+// slots[1, i], ..., of which a warp adds every eighth; 0 if there are no slots. Null: not wanted.
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    c3_grad_bias(std::int64_t n_images, Maps outputs, int first_output, int n_rows, int slot_size,
-                 const T* __restrict__ grad_output, T* __restrict__ slots) {
-  const int row = blockIdx.y * kWarps + threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-  if (row >= n_rows) return;
-  const std::int64_t map_size = outputs.height * outputs.width;
+    c3_sum_slots(int n_slots, int slot_size, int n_weights, const T* __restrict__ slots,
+                 T* __restrict__ grad_weight, T* __restrict__ grad_bias) {
+  __shared__ T sums[kWarps][kWarp];
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  const int i = blockIdx.x * kWarp + lane;
+  T* const gradients = i < n_weights ? grad_weight : grad_bias;
+  const bool wanted = i < slot_size && gradients != nullptr;
   T sum = 0;
-  for (std::int64_t image = blockIdx.x; image < n_images; image += gridDim.x)
-    for (std::int64_t i = lane; i < map_size; i += kWarp)
-      sum += __ldg(grad_output + (image * outputs.n + first_output + row) * map_size + i);
-  sum = warp_sum(sum);
-  if (lane == 0) slots[static_cast<std::int64_t>(blockIdx.x) * slot_size + row] = sum;
+#pragma unroll 8
+  for (int slot = warp; slot < n_slots; slot += kWarps)
+    if (wanted) sum += __ldg(slots + static_cast<std::int64_t>(slot) * slot_size + i);
+  sums[warp][lane] = sum;
+  __syncthreads();
+  if (warp != 0 || !wanted) return;
+  for (int w = 1; w < kWarps; ++w) sum += sums[w][lane];
+  gradients[i < n_weights ? i : i - n_weights] = sum;
 }
 
-// A thread for each gradient: gradients[i] = slots[0, i] + slots[1, i] + ...; 0 if there are no
-// slots.
 template <class T>
-__global__ void __launch_bounds__(kThreads)
-    c3_sum_slots(int n_slots, int slot_size, int n, const T* __restrict__ slots,
-                 T* __restrict__ gradients) {
-  const int i = blockIdx.x * kThreads + threadIdx.x;
-  if (i >= n) return;
-  T sum = 0;
-  for (int slot = 0; slot < n_slots; ++slot)
-    sum += slots[static_cast<std::int64_t>(slot) * slot_size + i];
-  gradients[i] = sum;
+void launch_sum_slots(const TableRows& table, int n_slots, const T* slots, const C3Backward<T>& g,
+                      cudaStream_t stream) {
+  const int size = slot_size(table), n_weights = table.n_own_connections() * kTaps * kTaps;
+  const std::int64_t first_weight = std::int64_t{table.first_connection[0]} * kTaps * kTaps;
+  launch("c3_sum_slots", c3_sum_slots<T>, blocks_for(size, kWarp), 0, stream, n_slots, size,
+         n_weights, slots, g.grad_weight != nullptr ? g.grad_weight + first_weight : nullptr,
+         g.grad_bias != nullptr ? g.grad_bias + table.first_output : nullptr);
 }
 
 inline Maps inputs_of(const C3Shape& s) { return {s.n_inputs, s.height, s.width}; }
@@ -291,44 +323,47 @@ std::int64_t c3_conv_workspace(const C3Shape& shape, int value_bytes) {
 
 template <class T>
 void c3_conv(const C3Shape& shape, const T* input, const T* weight, const T* bias, T* output,
-             void* stream) {
+             void* stream_address) {
+  const auto stream = static_cast<cudaStream_t>(stream_address);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (has_lenet5_maps(shape))
+      return launch_lenet5_output(shape, input, weight, bias, output, stream);
   launch_convolve<T, PatchOf10, false>("c3_conv", shape, inputs_of(shape), outputs_of(shape), input,
-                                       weight, bias, output, static_cast<cudaStream_t>(stream));
+                                       weight, bias, output, stream);
 }
 
 template <class T>
 void c3_conv_backward(const C3Shape& shape, const C3Backward<T>& g, void* workspace,
                       void* stream_address) {
   const auto stream = static_cast<cudaStream_t>(stream_address);
+  T* const slots = static_cast<T*>(workspace);
+  const int n_slots = slots_of(shape, sizeof(T));
+  const bool sums_wanted = g.grad_weight != nullptr || g.grad_bias != nullptr;
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (has_lenet5_gradients(shape)) {
+      const TableRows table(shape.table, 0, shape.n_outputs);
+      launch_lenet5_gradients(shape, g, table, n_slots, slot_size(table),
+                              sums_wanted ? slots : nullptr, stream);
+      if (sums_wanted) launch_sum_slots(table, n_slots, slots, g, stream);
+      return;
+    }
+  }
   const Maps inputs = inputs_of(shape), outputs = outputs_of(shape);
   if (g.grad_input != nullptr)
     launch_convolve<T, PatchOf14, true>("c3_grad_input", shape, outputs, inputs, g.grad_output,
                                         g.weight, nullptr, g.grad_input, stream);
-  T* const slots = static_cast<T*>(workspace);
-  const int n_slots = slots_of(shape, sizeof(T));
-  const auto sum_slots = [&](int size, int n, const T* first, T* gradients) {
-    launch("c3_sum_slots", c3_sum_slots<T>, blocks_for(n, kThreads), 0, stream, n_slots, size, n,
-           first, gradients);
-  };
+  if (!sums_wanted) return;
+  const int first = g.grad_weight != nullptr ? 0 : inputs.n;
+  const int stop = g.grad_bias != nullptr ? inputs.n + 1 : inputs.n;
   for_table_rows(shape, [&](const TableRows& table) {
-    const int size = slot_size(table), n_weights = table.n_own_connections() * kTaps * kTaps;
-    if (g.grad_weight != nullptr) {
-      using Shape = PatchOf10;
-      constexpr int n_shared =
-          Shape::kPatches * Shape::kWindowStride + kWarps * Shape::kLanes * Shape::kResultPitch;
-      const dim3 grid(n_slots, blocks_for(table.n_outputs, kWarps), inputs.n);
-      launch("c3_grad_weight", c3_grad_weight<T, Shape>, grid, n_shared * sizeof(T), stream,
-             patches_of<Shape>(shape.n_images, outputs.height, outputs.width), inputs, outputs,
-             table, size, g.grad_output, g.input, slots);
-      sum_slots(size, n_weights, slots,
-                g.grad_weight + std::int64_t{table.first_connection[0]} * kTaps * kTaps);
-    }
-    if (g.grad_bias != nullptr) {
-      const dim3 grid(n_slots, blocks_for(table.n_outputs, kWarps));
-      launch("c3_grad_bias", c3_grad_bias<T>, grid, 0, stream, shape.n_images, outputs,
-             table.first_output, table.n_outputs, size, g.grad_output, slots + n_weights);
-      sum_slots(size, table.n_outputs, slots + n_weights, g.grad_bias + table.first_output);
-    }
+    using Shape = PatchOf10;
+    constexpr int n_shared =
+        Shape::kPatches * Shape::kWindowStride + kWarps * Shape::kLanes * Shape::kResultPitch;
+    const dim3 grid(n_slots, blocks_for(table.n_outputs, kWarps), stop - first);
+    launch("c3_grad_weight", c3_grad_weight<T, Shape>, grid, n_shared * sizeof(T), stream,
+           shape.n_images, patches_of<Shape>(shape.n_images, outputs.height, outputs.width), inputs,
+           outputs, table, first, slot_size(table), g.grad_output, g.input, slots);
+    launch_sum_slots(table, n_slots, slots, g, stream);
   });
 }
 

@@ -32,7 +32,7 @@ struct TableRows {
     }
   }
 
-  int n_own_connections() const { return n_connections - first_connection[0]; }
+  __host__ __device__ int n_own_connections() const { return n_connections - first_connection[0]; }
   __device__ bool connects(int row, int input) const { return mask[row] >> input & 1; }
   __device__ int connection_index(int row, int input) const {
     const std::int64_t before = mask[row] & ((std::int64_t{1} << input) - 1);

@@ -14,8 +14,9 @@ namespace cuda_bindings {
 namespace {
 
 // Where a call runs: the number of a device, one of its streams, and allocate(n_bytes), which
-// returns the address of memory for the call's workspace. The stream may use that memory until the
-// work is done.
+// returns a tensor for the call's workspace. It is freed when the work is enqueued, while the
+// kernel may still run: the next user of its memory uses it on the same stream, and therefore
+// later.
 struct Stream {
   int device;
   Address handle;
@@ -25,8 +26,12 @@ struct Stream {
 // Calls kernel(workspace, stream) with the device as the current one and without the GIL.
 template <class Kernel>
 void enqueue(const Stream& on, std::int64_t workspace_bytes, Kernel&& kernel) {
+  py::object memory;
   Address workspace;
-  if (workspace_bytes > 0) workspace = py::cast<Address>(on.allocate(workspace_bytes));
+  if (workspace_bytes > 0) {
+    memory = on.allocate(workspace_bytes);
+    workspace = py::cast<Address>(memory);
+  }
   const WithoutGil released;
   const cuda::OnDevice device(on.device);
   kernel(workspace.pointer, on.handle.pointer);

@@ -12,30 +12,30 @@ C3Shape shape_of(Call& call) {
           static_cast<int>(call.arrays[0].n_bytes / sizeof(std::int64_t)),
           call.number(2),
           call.number(3),
-          call.array<std::int64_t>(0)};
+          call.host<std::int64_t>(0)};
 }
 
 // table, input, weight, bias, output
 template <class T>
 void c3_conv(Call& call) {
   cuda::c3_conv<T>(shape_of(call), call.array<T>(1), call.array<T>(2), call.array<T>(3),
-                   call.array<T>(4), nullptr);
+                   call.array<T>(4), call.stream());
 }
 
 // table, grad_output, input, weight, grad_input, grad_weight, grad_bias
 template <class T>
 void c3_conv_backward(Call& call) {
   const C3Shape shape = shape_of(call);
-  Workspace workspace(cuda::c3_conv_workspace(shape, sizeof(T)));
+  void* const workspace = call.workspace(cuda::c3_conv_workspace(shape, sizeof(T)));
   cuda::c3_conv_backward<T>(shape,
                             {call.array<T>(1), call.array<T>(2), call.array<T>(3), call.array<T>(4),
                              call.array<T>(5), call.array<T>(6)},
-                            workspace, nullptr);
+                            workspace, call.stream());
 }
 
 // table, the bytes of float64
 const Register workspace("c3_conv_workspace", [](Call& call) {
-  *call.array<std::int64_t>(1) = cuda::c3_conv_workspace(shape_of(call), sizeof(double));
+  *call.host<std::int64_t>(1) = cuda::c3_conv_workspace(shape_of(call), sizeof(double));
 });
 
 const Register f32("c3_conv_float32", c3_conv<float>);

@@ -11,6 +11,10 @@
 // card has; deadlock. Dynamic shared memory has exactly the size asked for; it and the static
 // arrays hold NaN before each block. With `reverse` the blocks, and the fibres of a block, run last
 // first: a result that changes depends on an order that CUDA does not promise.
+//
+// Launches are kept in a graph, as in the capture of a CUDA graph, and run when it is replayed:
+// what a launcher reads on the card at the time of the capture is not what a replay finds there. A
+// launch on another stream than the call's is diagnosed, too.
 #pragma once
 
 #if defined(__SANITIZE_THREAD__)
@@ -85,7 +89,9 @@ inline ucontext_t outside;        // who launched the kernel
 inline void* outside_fibre;
 inline std::function<void()> const* body;  // the kernel with its arguments
 
-inline bool reverse = false;  // the last blocks and threads come first
+inline bool reverse = false;                      // the last blocks and threads come first
+inline cudaStream_t stream = nullptr;             // of the call that is captured
+inline std::vector<std::function<void()>> graph;  // its launches, in their order
 struct Launch {
   std::int64_t kernel;  // its address, counted from the program's start
   std::int64_t shared_bytes;
@@ -239,6 +245,15 @@ inline void run_grid(const char* kernel, const void* function, dim3 grid, unsign
     }
     run_block(block);
   }
+}
+
+// Keeps a launch in the graph; the function holds copies of the kernel's arguments.
+inline void launch(const char* kernel, const void* function, dim3 grid, unsigned n,
+                   std::size_t shared_bytes, cudaStream_t on,
+                   const std::function<void()>& kernel_with_arguments) {
+  if (on != stream) fail(kernel, "a launch on another stream than the call's");
+  graph.push_back(
+      [=] { run_grid(kernel, function, grid, n, shared_bytes, kernel_with_arguments); });
 }
 
 inline void* dynamic_shared_bytes() { return self->block->shared; }

@@ -99,6 +99,7 @@ class Emulator:
         numbers: Sequence[int],
         arrays: Sequence[np.ndarray],
         reverse: bool = False,
+        replays: int = 1,
     ) -> list[np.ndarray]:
         """Runs an op; returns the arrays as the op left them.
 
@@ -107,12 +108,13 @@ class Emulator:
             numbers: its numbers.
             arrays: its arrays; their addresses' alignment is kept.
             reverse: the last blocks and threads come first.
+            replays: how often the op's launches run, on the arrays as they then are.
 
         Raises:
             EmulationError: a sanitizer or the emulation stopped the program.
         """
         packed = [np.ascontiguousarray(array) for array in arrays]
-        message = struct.pack("<qq", reverse, len(name)) + name.encode()
+        message = struct.pack("<qqq", reverse, replays, len(name)) + name.encode()
         message += struct.pack(f"<{1 + len(numbers)}q", len(numbers), *numbers)
         message += struct.pack("<q", len(packed))
         message += b"".join(

@@ -43,7 +43,7 @@ std::size_t read(Call& call, Epoch& job) {
          call.array<std::int64_t>(2),
          call.number(2),
          static_cast<int>(call.number(3)),
-         *call.array<float>(3),
+         *call.host<float>(3),
          call.array<float>(call.arrays.size() - 1)};
   return 4;
 }
@@ -54,8 +54,8 @@ Op op(const cuda::FusedKernel<Model, Job>& kernel) {
     Job job;
     Model model;
     read(call, read(call, job), model);
-    Workspace workspace(kernel.workspace(model, job));
-    kernel.run(model, job, workspace, nullptr);
+    void* const workspace = call.workspace(kernel.workspace(model, job));
+    kernel.run(model, job, workspace, call.stream());
   };
 }
 

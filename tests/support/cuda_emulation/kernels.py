@@ -36,8 +36,8 @@ def op_of(kind: str, name: str) -> str:
 
 
 class EmulatedKernels:
-    def __init__(self, emulator: Emulator, reverse: bool = False) -> None:
-        self.emulator, self.reverse = emulator, reverse
+    def __init__(self, emulator: Emulator, reverse: bool = False, replays: int = 1) -> None:
+        self.emulator, self.reverse, self.replays = emulator, reverse, replays
         self.place: Callable[[Tensor], Tensor] = lambda tensor: tensor
 
     def run(
@@ -45,7 +45,7 @@ class EmulatedKernels:
     ) -> list[Tensor]:
         """Calls an op of *_calls.cpp; returns its arrays."""
         arrays = [self.place(tensor.detach().contiguous()).numpy() for tensor in inputs]
-        results = self.emulator(op, numbers, arrays + outputs, self.reverse)
+        results = self.emulator(op, numbers, arrays + outputs, self.reverse, self.replays)
         return [torch.from_numpy(array) for array in results]
 
     def c3_conv(self, input: Tensor, weight: Tensor, bias: Tensor, masks: list[int]) -> Tensor:

@@ -1,9 +1,9 @@
 // Reads where the static shared arrays are, then calls from standard input until its end, runs
 // them, writes the changed arrays to standard output. All numbers are int64: how many static
-// arrays, for each its start and bytes (emulation.h). Of a call: whether to run in reverse, length
-// of the op's name, name, how many numbers, the numbers, how many arrays, and for each its offset,
-// its bytes and contents. Back come the arrays' contents, how many launches, and each of them
-// (emulation.h).
+// arrays, for each its start and bytes (emulation.h). Of a call: whether to run in reverse, how
+// often its launches are replayed, length of the op's name, name, how many numbers, the numbers,
+// how many arrays, and for each its offset, its bytes and contents. Back come the arrays' contents,
+// how many launches, and each of them (emulation.h).
 #include <cstdio>
 
 #include "call.h"
@@ -29,6 +29,7 @@ int main() {
   std::int64_t reverse;
   while (read(&reverse, sizeof reverse)) {
     emulation::reverse = reverse != 0;
+    const std::int64_t n_replays = read_number();
     std::string name(read_number(), ' ');
     if (!read(&name[0], name.size())) throw std::runtime_error("the call is cut short");
     Call call;
@@ -41,7 +42,12 @@ int main() {
       if (!read(call.arrays.back().bytes, n_bytes))
         throw std::runtime_error("the call is cut short");
     }
+    emulation::stream = call.stream();
     ops().at(name)(call);
+    call.show();
+    for (std::int64_t i = 0; i < n_replays; ++i)
+      for (const auto& launch : emulation::graph) launch();
+    emulation::graph.clear();
     for (const Array& array : call.arrays)
       if (array.n_bytes) std::fwrite(array.bytes, 1, array.n_bytes, stdout);
     const std::int64_t n_launches = emulation::launches.size();

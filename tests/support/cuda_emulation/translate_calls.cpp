@@ -14,20 +14,20 @@ TranslateShape shape_of(const Call& call) {
 // images, shifts, output
 const Register forward("translate", [](Call& call) {
   cuda::translate(shape_of(call), call.array<char>(0), call.array<std::int64_t>(1),
-                  call.array<char>(2), nullptr);
+                  call.array<char>(2), call.stream());
 });
 
 // images, shifts, output
 const Register each("shift_each", [](Call& call) {
   cuda::shift_each(shape_of(call), call.array<char>(0), call.array<std::int64_t>(1),
-                   call.array<char>(2), nullptr);
+                   call.array<char>(2), call.stream());
 });
 
 // grad_output, shifts, grad_images
 template <class T>
 void backward(Call& call) {
   cuda::translate_backward<T>(shape_of(call), call.array<T>(0), call.array<std::int64_t>(1),
-                              call.array<T>(2), nullptr);
+                              call.array<T>(2), call.stream());
 }
 const Register backward_f32("translate_backward_float32", backward<float>);
 const Register backward_f64("translate_backward_float64", backward<double>);
