@@ -142,7 +142,8 @@ class ShiftEvaluator:
         """Whether a CUDA graph is being captured; if so, raise ArgumentError for a model without a fused op,
         and for images that had to be copied or looked at."""
         device = device_of(self.model)
-        of_images = [images.device] if isinstance(images, Tensor) else []
+        with torch._C.DisableTorchFunctionSubclass():  # a subclass may not answer these queries
+            of_images = [images.device] if isinstance(images, Tensor) else []
         if not any(map(is_captured, (device, *of_images))):
             return False
         if fused_name(self.model) is None:

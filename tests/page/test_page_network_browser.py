@@ -166,7 +166,9 @@ def test_keys_mouse_and_buttons_move_the_image(opened):
     page.click("#strip li:nth-child(1)")
     settle(page)
     check_shown(page, evaluation, 3, -6, 0)
-    page.wait_for_function("location.hash === '#explorer?image=3&dx=-6&dy=0'")  # a moment later
+    page.wait_for_function(
+        "() => location.hash === '#explorer?image=3&dx=-6&dy=0'"
+    )  # a moment later
     page.fill("#number", "12")
     page.press("#number", "Enter")
     settle(page)
