@@ -99,7 +99,7 @@ export class Slide {
       [...list.children].forEach((item, i) => item.classList.toggle("here", i === here));
     }
     const said = [];
-    const label = share < 1 ? digit.label : null; // of what is no longer there, no answer is right or wrong
+    const label = share < 1 ? digit.label : null; // if no ink is left, no answer is right or wrong
     for (const { item, model, now } of this.#rows) {
       const { answer } = answerNow(this.#dataset, model, digit, dx, dy);
       now.querySelector(".digit").textContent = answer ?? "\u2013";

@@ -43,8 +43,11 @@ def test_the_readme_is_among_them() -> None:
     }
 
 
-def test_a_network_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """The first block, for any module and images."""
+def test_a_network_of_ones_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first block, for any module and images; it writes a page where it runs."""
+    monkeypatch.chdir(tmp_path)
     test = lenetshift.load_mnist()[1][:20]
     given = {
         "your_model": torch.nn.Sequential(
@@ -59,6 +62,7 @@ def test_a_network_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in said
     assert "shared: all 55 windows of a 32 x 38 canvas at once" in said
     assert 0 <= given["low"] <= given["high"] <= 1
+    assert [file.name for file in tmp_path.iterdir()] == ["net.html"]
 
 
 def test_an_op() -> None:
