@@ -72,12 +72,16 @@ class DataError(ValueError):
     >>> import lenetshift
     >>> lenetshift.load_mnist("absent")
     Traceback (most recent call last):
-    lenetshift.checks.errors.DataError: absent: no such folder
+    lenetshift.checks.errors.DataError: absent: no such folder, expected one with IDX files
     """
 
 
 class StorageError(Exception):
     """A result folder or file cannot be used: one line that names it and the reason."""
+
+
+class ClusterError(StorageError):
+    """A Dask cluster does not answer, or is lost: one line that names it and the reason."""
 
 
 class Differs(Exception):

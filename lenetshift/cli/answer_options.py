@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
-from ..checks.errors import StorageError, UsageError
+from ..checks.errors import UsageError
 from .options import FOLDER, add_path
 
 INTERRUPTED = "interrupted: the same command with --resume continues with the answers in {answers}"
@@ -35,12 +33,3 @@ def answer_settings(args: argparse.Namespace) -> dict[str, Any]:
     if args.resume and args.answers is None:
         raise UsageError("argument --resume: got no --answers, expected the folder of the answers")
     return {"scheduler": args.scheduler, "answers": args.answers, "resume": args.resume}
-
-
-@contextlib.contextmanager
-def lost_in_a_line() -> Iterator[None]:
-    """Turn a StorageError into a UsageError, so that it is not taken for one of a person's own code."""
-    try:
-        yield
-    except StorageError as error:
-        raise UsageError(str(error)) from error

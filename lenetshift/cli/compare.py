@@ -12,7 +12,7 @@ from ..checks.errors import ArgumentError, UsageError
 from ..checks.text import one_line
 from . import interrupts
 from .intervals import add_intervals, check_level, with_intervals
-from .options import FILE, USUAL_STATUS, add_json, add_path, picture
+from .options import FILE, USUAL_STATUS, add_json, add_path, naming, picture
 from .output import check_writable, give
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ def _comparison(a: Path, b: Path) -> Comparison:
     """The comparison of the evaluations in two files."""
     from ..api import Evaluation, compare
 
-    first, second = Evaluation.load(a), Evaluation.load(b)
+    with naming("A"):
+        first = Evaluation.load(a)
+    with naming("B"):
+        second = Evaluation.load(b)
     try:
         return compare(first, second)
     except ArgumentError as error:

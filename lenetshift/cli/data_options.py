@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks.choices import NORMALIZATIONS
 from ..checks.errors import UsageError
 from ..checks.text import one_line
-from .options import FILE, a_path, add_path, finite_number, naming_options
+from .options import FILE, a_path, add_path, finite_number, naming, naming_options
 from .own_dataset import DatasetName, dataset_name, make_dataset
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _where(text: str) -> Path | DatasetName:
 
 def images_of(args: argparse.Namespace, grid: ShiftGrid) -> LabelledImages:
     """The test images that the options name."""
-    from ..api import DataError, load_mnist, open_data
+    from ..api import load_mnist, open_data
     from .networks.own_code import of_a_person
 
     how = {
@@ -93,25 +93,30 @@ def images_of(args: argparse.Namespace, grid: ShiftGrid) -> LabelledImages:
         "classes": None if args.classes is None else _lines_of(args.classes),
         "n_images": args.images,
     }
-    with naming_options():
+    with naming_options(), naming(giving_images(args)):
         if args.data is None:
             return open_data(load_mnist()[1], **how)
         if not isinstance(args.data, DatasetName):
             return open_data(args.data, **how)
         data = make_dataset(args.data)
-        with of_a_person(f"argument --data: {args.data}"):
-            try:
-                return open_data(data, **how)
-            except DataError as error:
-                raise UsageError(f"argument --data: {error}") from error
+        with of_a_person(f"argument --data: {args.data}"), naming("--data"):
+            return open_data(data, **how)
+
+
+def giving_images(args: argparse.Namespace) -> str | None:
+    """The option that an error in the images is about, if any: MNIST is right, unless its labels do not fit
+    the names of --classes."""
+    if args.data is not None:
+        return "--data"
+    return None if args.classes is None else "--classes"
 
 
 class Batches:
-    """The batches of some images on a device. An error in the data is a UsageError, so that it is not taken
-    for one of the network's."""
+    """The batches of some images on a device. An error in the data is a UsageError that names the option
+    that gave them, so that it is not taken for one of the network's."""
 
-    def __init__(self, data: LabelledImages, device: torch.device) -> None:
-        self._data, self._device = data, device
+    def __init__(self, data: LabelledImages, device: torch.device, option: str | None) -> None:
+        self._data, self._device, self._option = data, device, option
 
     def __len__(self) -> int:
         """The number of batches."""
@@ -122,8 +127,9 @@ class Batches:
         from ..api import DataError
 
         try:
-            for images, labels in self._data:
-                yield images.to(self._device), labels
+            with naming(self._option):
+                for images, labels in self._data:
+                    yield images.to(self._device), labels
         except DataError as error:
             raise UsageError(str(error)) from error
 

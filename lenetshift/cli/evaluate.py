@@ -13,12 +13,13 @@ from ..checks.choices import EVALUATION_METHODS, EXECUTORS, NORMALIZATIONS, REPO
 from ..checks.errors import UsageError
 from ..checks.text import one_line
 from . import interrupts
-from .answer_options import INTERRUPTED, add_answers, answer_settings, lost_in_a_line
+from .answer_options import INTERRUPTED, add_answers, answer_settings
 from .data_options import (
     CODE,
     Batches,
     add_images,
     add_normalization,
+    giving_images,
     images_of,
     input_lines,
     input_values,
@@ -34,6 +35,7 @@ from .options import (
     add_json,
     add_path,
     finite_number,
+    naming,
     naming_options,
     picture,
     saved_evaluation,
@@ -179,7 +181,9 @@ def _run(args: argparse.Namespace) -> int:
     set_threads(args.threads)
     device = pick_device(args.device)
     data = images_of(args, grid)
-    images, labels = (Batches(data, device), None) if data.whole is None else data.whole
+    images, labels = (
+        (Batches(data, device, giving_images(args)), None) if data.whole is None else data.whole
+    )
     if args.normalize is not None and data.shape[0] > len(NORMALIZATIONS[args.normalize][0]):
         say(f"note: --normalize {args.normalize} is for grey images, got {data.shape[0]} channels")
     network = network_of(args)
@@ -194,7 +198,7 @@ def _run(args: argparse.Namespace) -> int:
     with of_a_person(f"argument --device: {name} cannot be moved to {device}"):
         model = model.to(device)
     on = "" if args.data else " on MNIST's images, [1, 28, 28] (others with --data)"
-    with of_a_person(f"argument --model: {name} fails{on}"), naming_options(), lost_in_a_line():
+    with of_a_person(f"argument --model: {name} fails{on}"), naming_options(), naming("--answers"):
         evaluation = evaluate_shifts(
             model, images, labels, grid, method=args.method, fill=fill,
             crop=None if args.crop is None else tuple(args.crop), transform=transform,
@@ -211,7 +215,8 @@ def _run(args: argparse.Namespace) -> int:
         files[args.plot] = partial(_draw, args.plot, name, evaluation)
     if args.page is not None:
         # Images that come in batches are read again.
-        kept_or_read = None if data.whole is not None else Batches(data, torch.device("cpu"))
+        read_again = Batches(data, torch.device("cpu"), giving_images(args))
+        kept_or_read = None if data.whole is not None else read_again
         given = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
         if args.weights is not None:
             given.append(("weights", one_line(str(args.weights))))

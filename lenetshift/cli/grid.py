@@ -15,6 +15,7 @@ from .options import (
     add_data,
     add_json,
     add_path,
+    naming,
     naming_options,
     picture,
     shift_range,
@@ -61,11 +62,13 @@ def run(args: argparse.Namespace) -> int:
     from .networks.checkpoints import load_checkpoint_model
 
     check_isa()
-    model, checkpoint = load_checkpoint_model(args.checkpoint)
+    with naming("--checkpoint"):
+        model, checkpoint = load_checkpoint_model(args.checkpoint)
     out = Path(f"{checkpoint.model}-{args.index}.png") if args.out is None else args.out
     check_writable({"--json": args.json, "--out": out})
     check_matplotlib()
-    _, test = load_mnist(args.data)
+    with naming(None if args.data is None else "--data"):
+        _, test = load_mnist(args.data)
     if not 0 <= args.index < len(test):
         raise UsageError(f"argument --index: got {args.index}, expected 0..{len(test) - 1}")
     image, label = test[args.index]

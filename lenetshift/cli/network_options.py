@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import UsageError
 from .networks.names import LIBRARIES, ModelName, model_name
-from .options import FILE, a_path, add_path
+from .options import FILE, a_path, add_path, naming
 from .streams import say
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def _of_a_checkpoint(args: argparse.Namespace) -> tuple[Any, str]:
             option = f"--{name.replace('_', '-')}"
             own = "its own" if name == "weights" else "no arguments"
             raise UsageError(f"argument {option}: not with --checkpoint, which has {own}")
-    model, checkpoint = load_checkpoint_model(args.checkpoint)
+    with naming("--checkpoint"):
+        model, checkpoint = load_checkpoint_model(args.checkpoint)
     return model, checkpoint.model
 
 

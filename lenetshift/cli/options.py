@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..checks.errors import ArgumentError, UsageError
+from ..checks.errors import ArgumentError, ClusterError, DataError, StorageError, UsageError
 from .parser import is_number
 
 MAX_THREADS = 1024
@@ -176,20 +176,21 @@ def shift_range(option: str, given: Sequence[int], *, steps: bool = False) -> ra
     return range(given[0], given[1] + 1, *given[2:])
 
 
-def check_folder(folder: Path, file: str, of: str) -> None:
-    """Raise UsageError unless DIR, the argument of a command, is a folder that has the file.
+def check_folder(folder: Path, file: str, of: str, argument: str = "DIR") -> None:
+    """Raise UsageError unless an argument of a command is a folder that has the file.
 
     Args:
-        folder: the argument.
+        folder: what was given.
         file: the name of the file that is written last.
         of: what writes such a folder, for the message.
+        argument: its name.
     """
     expected = f"expected the folder of {of}"
     if not folder.is_dir():
         state = "not a folder" if folder.exists() else "no such folder"
-        raise UsageError(f"argument DIR: {folder}: {state}, {expected}")
+        raise UsageError(f"argument {argument}: {folder}: {state}, {expected}")
     if not os.path.lexists(folder / file):
-        raise UsageError(f"argument DIR: {folder}: has no {file}, {expected}")
+        raise UsageError(f"argument {argument}: {folder}: has no {file}, {expected}")
 
 
 OPTION_OF = {
@@ -219,3 +220,27 @@ def naming_options() -> Iterator[None]:
         if option is None:
             raise
         raise UsageError(f"argument {option}: {error.problem}") from error
+
+
+@contextlib.contextmanager
+def naming(argument: str | None) -> Iterator[None]:
+    """Turn an error in a file or folder into a UsageError that names the argument that gave it; None: no
+    argument did, as for the packaged MNIST. An error of a cluster is one of --scheduler."""
+    try:
+        yield
+    except ClusterError as error:
+        raise UsageError(f"argument --scheduler: {error}") from error
+    except (DataError, StorageError) as error:
+        if argument is None:
+            raise
+        raise UsageError(f"argument {argument}: {error}") from error
+
+
+@contextlib.contextmanager
+def entered(argument: str, folder: contextlib.AbstractContextManager[None]) -> Iterator[None]:
+    """The context of an open folder. An error in opening it names the argument that gave it; one of what is
+    done in it names its own file."""
+    with contextlib.ExitStack() as stack:
+        with naming(argument):
+            stack.enter_context(folder)
+        yield

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ..checks.errors import Differs, StorageError, UsageError
 from ..checks.text import one_line
 from ..models.table import ARCHITECTURES
-from .options import FILE, FOLDER, USUAL_STATUS, add_data, add_path, check_folder, in_order
+from .options import (
+    FILE,
+    FOLDER,
+    USUAL_STATUS,
+    add_data,
+    add_path,
+    check_folder,
+    in_order,
+    naming,
+)
 from .output import check_writable
 
 if TYPE_CHECKING:
@@ -49,10 +58,12 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.folder, "results.json", "a finished `reproduce`")
     out = args.folder / "report.html" if args.out is None else args.out
     check_writable({"--out": out})
-    value = read_results(args.folder)
-    job = _job(args.folder, args.data, value)
+    with naming("DIR"):
+        value = read_results(args.folder)
+        job = _job(args.folder, args.data, value)
     dossier = dossier_about(args.study, job.sha256)
-    checkpoints = {name: _evaluated(args.folder, name, job) for name in job.models}
+    with naming("DIR"):
+        checkpoints = {name: _evaluated(args.folder, name, job) for name in job.models}
     write_text(out, render_page(job, checkpoints, value, dossier))
     print(one_line(f"written: {out}"))
     return 0
@@ -65,8 +76,10 @@ def dossier_about(folder: Path | None, sha256: Mapping[str, str]) -> dict[str, A
         return None
     from ..study.verification import read_dossier  # a fifth of a second to import
 
+    check_folder(folder, "dossier.json", "a finished `study`", "--study")
     try:
-        dossier = read_dossier(folder)
+        with naming("--study"):
+            dossier = read_dossier(folder)
     except Differs as error:
         raise UsageError(f"argument --study: {error}") from error
     if dossier["data_sha256"] != dict(sha256):
@@ -86,15 +99,16 @@ def _job(folder: Path, data: Path | None, value: Mapping[str, Any]) -> Reproduct
         config = _config(value["config"])
     except ValueError as error:
         raise StorageError(f"{path}: $.config: {error}") from error
-    job = prepare(
-        config,
-        in_order(tuple(ARCHITECTURES), [value["models"]]),
-        value["config"]["method"],
-        torch.device("cpu"),
-        folder,
-        data=data,
-        quick=value["subset"],
-    )
+    with naming(None if data is None else "--data"):
+        job = prepare(
+            config,
+            in_order(tuple(ARCHITECTURES), [value["models"]]),
+            value["config"]["method"],
+            torch.device("cpu"),
+            folder,
+            data=data,
+            quick=value["subset"],
+        )
     if (
         dict(job.sha256) != value["environment"]["data_sha256"]
         or job.n_test != value["data"]["n_test"]

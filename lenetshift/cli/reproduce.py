@@ -39,7 +39,9 @@ from .options import (
     add_device_and_threads,
     add_models,
     add_path,
+    entered,
     in_order,
+    naming,
     naming_options,
     shift_range,
 )
@@ -162,12 +164,13 @@ def run(args: argparse.Namespace) -> int:
     config, device = config_of(args), pick_device(args.device)
     check_isa()
     models = in_order(MODELS, args.models)
-    job = reproduction.prepare(
-        config, models, args.method, device, args.out, data=args.data, quick=args.quick
-    )
+    with naming(None if args.data is None else "--data"):
+        job = reproduction.prepare(
+            config, models, args.method, device, args.out, data=args.data, quick=args.quick
+        )
     dossier = dossier_about(args.study, job.sha256)
     check_matplotlib()
-    with open_folder(args.out, RESULTS):
+    with entered("--out", open_folder(args.out, RESULTS)):
         for number, index in enumerate(position_bias.FIGURE_INDICES, 1):
             if position_bias.MODEL in job.models and index not in job.figures:
                 say(

@@ -15,7 +15,7 @@ from ..checks.text import one_line
 from ..models.table import DISPLAY_NAMES
 from ..study.defaults import QUICK_SEEDS, SEEDS
 from .interrupts import terminated_in_order
-from .options import FOLDER, USUAL_STATUS, add_data, add_path
+from .options import FOLDER, USUAL_STATUS, add_data, add_path, entered, naming
 from .streams import say
 
 if TYPE_CHECKING:
@@ -90,10 +90,11 @@ def run(args: argparse.Namespace) -> int:
     if args.quick and args.thorough:
         raise UsageError("argument --thorough: not with --quick")
     plan, workers = Plan(seeds, names, args.quick, args.data, args.thorough), _workers(args)
-    plan.datasets()  # reports a missing file before a folder is made
+    with naming(None if args.data is None else "--data"):
+        plan.datasets()  # reports a missing file before a folder is made
     check_matplotlib()
-    with open_study(args.out, resume=args.resume):
-        with Progress(sum(run.work for run in plan.runs)) as progress:
+    with entered("--out", open_study(args.out, resume=args.resume)):
+        with naming(None), Progress(sum(run.work for run in plan.runs)) as progress:
             carry_out(plan, args.out, workers, progress)
         value = dossier_of(plan, args.out)
         print(format_verdicts(value), end="", flush=True)  # before the files: a disk may be full
@@ -114,7 +115,8 @@ def _workers(args: argparse.Namespace) -> Workers:
         return on_this_machine(_jobs(args.jobs))
     if args.jobs is not None:
         raise UsageError("argument --jobs: not with --scheduler, whose workers do the runs")
-    return on_cluster(args.scheduler)
+    with naming(None):
+        return on_cluster(args.scheduler)
 
 
 def _jobs(wanted: int | None) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.errors import Differs
 from ..checks.text import one_line
-from .options import FOLDER, add_path, check_folder
+from .options import FOLDER, add_path, check_folder, naming
 
 if TYPE_CHECKING:
     from ..study.plans import Plan
@@ -61,9 +61,20 @@ def how_many(text: str) -> int | None:
 
 def run(args: argparse.Namespace) -> int:
     """Recompute, and print what was and what was not; Differs at the first difference."""
-    from ..study.verification import others, plan_of, verify
+    from ..study.plans import Plan
 
     check_folder(args.folder, "dossier.json", "a finished `study`")
+    if args.data is not None:
+        with naming("--data"):
+            Plan(data=args.data).datasets()
+    with naming("DIR"):
+        return _verify(args)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """The same, with data that can be read."""
+    from ..study.verification import others, plan_of, verify
+
     value = verify(args.folder, args.data)
     plan = plan_of(value, args.data)
     print(one_line(f"{args.folder}: {_what(plan)}"))

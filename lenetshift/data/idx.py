@@ -37,7 +37,7 @@ def check_folder(folder: Path) -> None:
     """Raise DataError unless ``folder`` is a folder."""
     kind = kind_at(folder)
     if kind is None:
-        raise DataError(f"{folder}: no such folder")
+        raise DataError(f"{folder}: no such folder, expected one with IDX files")
     if kind != "a folder":
         raise DataError(f"{folder}: got {kind}, expected a folder")
 

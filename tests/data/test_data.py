@@ -265,7 +265,10 @@ def test_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    assert message(tmp_path / "absent") == f"{tmp_path / 'absent'}: no such folder"
+    assert (
+        message(tmp_path / "absent")
+        == f"{tmp_path / 'absent'}: no such folder, expected one with IDX files"
+    )
 
 
 @pytest.mark.parametrize("stem", STEMS)

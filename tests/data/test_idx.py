@@ -154,7 +154,10 @@ def test_a_path_that_is_not_a_folder_is_called_what_it_is(
     path = tmp_path / "data"
     make(path)
     assert message(path) == f"{path}: got {kind}, expected a folder"
-    assert message(path / "within") == f"{path / 'within'}: no such folder"
+    assert (
+        message(path / "within")
+        == f"{path / 'within'}: no such folder, expected one with IDX files"
+    )
 
 
 def test_a_path_that_cannot_be_looked_at(tmp_path: Path) -> None:

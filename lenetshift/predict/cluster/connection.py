@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ...checks.errors import ArgumentError, StorageError
+from ...checks.errors import ArgumentError, ClusterError
 
 PATIENCE = 30
 """Seconds to wait for the scheduler, and for a worker if none is left."""
@@ -25,7 +25,7 @@ def check_scheduler(address: str, patience: float = PATIENCE) -> None:
 
     Raises:
         ArgumentError: ``distributed`` is not installed, or this is not an address.
-        StorageError: nothing listens there.
+        ClusterError: nothing listens there.
     """
     if importlib.util.find_spec("distributed") is None:
         raise ArgumentError(
@@ -40,7 +40,7 @@ def check_scheduler(address: str, patience: float = PATIENCE) -> None:
             "scheduler", repr(address), "an address such as tcp://10.0.0.1:8786"
         ) from error
     except OSError as error:
-        raise StorageError(
+        raise ClusterError(
             f"{_unanswered(address, patience)}: {error.strerror or error}"
         ) from error
 
@@ -78,7 +78,7 @@ def connected(address: str, patience: float, advice: str) -> Iterator[Any]:
         advice: what to do if the cluster is lost, the end of a sentence; may be empty.
 
     Raises:
-        StorageError: what answers is not a scheduler; or, within the context, the cluster is lost.
+        ClusterError: what answers is not a scheduler; or, within the context, the cluster is lost.
     """
     import distributed
 
@@ -86,12 +86,12 @@ def connected(address: str, patience: float, advice: str) -> Iterator[Any]:
         client = distributed.Client(address, timeout=patience, set_as_default=False)
     except (OSError, ValueError, distributed.TimeoutError, AssertionError) as error:
         # Distributed asserts that its own thread starts within 10 s, which a busy machine may not grant.
-        raise StorageError(_unanswered(address, patience)) from error
+        raise ClusterError(_unanswered(address, patience)) from error
     with _without_logs_of_losses(), client, client.as_current():
         try:
             yield client
         except (OSError, distributed.TimeoutError, distributed.CancelledError) as error:
-            raise StorageError(f"the cluster at {address} is lost{advice}") from error
+            raise ClusterError(f"the cluster at {address} is lost{advice}") from error
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...checks.errors import StorageError
+from ...checks.errors import ClusterError
 from .connection import PATIENCE
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Crew:
         """Address -> number of threads of the workers that are there now; each is checked once.
 
         Raises:
-            StorageError: there was none for the patience's seconds.
+            ClusterError: there was none for the patience's seconds.
             ConnectionError: the scheduler is gone.
         """
         deadline = time.monotonic() + self._patience
@@ -68,7 +68,7 @@ class Crew:
             if fit:
                 return fit
             if time.monotonic() > deadline:
-                raise StorageError(
+                raise ClusterError(
                     f"the cluster has no worker that can be used ({len(present)} others){self._advice}"
                 )
             time.sleep(min(LOOK, self._patience / 10))

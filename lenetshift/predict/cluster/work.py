@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ...checks.errors import StorageError
+from ...checks.errors import ClusterError
 from .connection import PATIENCE
 from .crew import LOOK, Crew
 
@@ -71,7 +71,7 @@ def gather(
         what: a task, in messages.
 
     Raises:
-        StorageError: no worker is left that can be used, or several workers died during one task.
+        ClusterError: no worker is left that can be used, or several workers died during one task.
         TaskFailed: the function raised an error.
     """
     import distributed
@@ -81,8 +81,8 @@ def gather(
     n_lost: Counter[str] = Counter()
     number = itertools.count()
 
-    def killed_by(task: Task) -> StorageError:
-        return StorageError(f"{task.name}: several workers died during this {what}")
+    def killed_by(task: Task) -> ClusterError:
+        return ClusterError(f"{task.name}: several workers died during this {what}")
 
     while True:
         if not (waiting or submitted):
