@@ -1,4 +1,4 @@
-"""A student's tour: why does a perceptron fail when a digit moves, and what mends it?
+"""A student's tour: why does an MLP fail when a digit moves, and what mends it?
 
     python examples/student_tour.py                                # half a minute
     python examples/student_tour.py --n-train 3000 --n-test 300    # seconds, and worse networks
@@ -44,7 +44,7 @@ print(
 )
 mlp, lenet5 = (lenetshift.build_model(name, seed=0) for name in ("mlp", "lenet5"))
 evaluations = {}
-for name, model in (("perceptron", mlp), ("LeNet-5", lenet5)):
+for name, model in (("MLP", mlp), ("LeNet-5", lenet5)):
     lenetshift.train(model, train, **SETTINGS)
     evaluations[name] = lenetshift.evaluate_shifts(model, test, grid=grid, name=name)
     shares = (evaluations[name].value(f"{which}_accuracy") for which in ("unmoved", "moved"))
@@ -54,11 +54,11 @@ for name, model in (("perceptron", mlp), ("LeNet-5", lenet5)):
 # %% 2. One digit moves
 answers = {
     name: lenetshift.predict_shifts(model, test.images, row)[:, 0]  # [N, 11]
-    for name, model in (("perceptron", mlp), ("LeNet-5", lenet5))
+    for name, model in (("MLP", mlp), ("LeNet-5", lenet5))
 }
 middle = row.dx.index(0)
-wrong = (answers["perceptron"] != test.labels[:, None]).sum(1)
-wrong[answers["perceptron"][:, middle] != test.labels] = 0  # right where it is
+wrong = (answers["MLP"] != test.labels[:, None]).sum(1)
+wrong[answers["MLP"][:, middle] != test.labels] = 0  # right where it is
 i = int(wrong.argmax())  # the digit that suffers most
 digit, label = test.images[i], int(test.labels[i])
 
@@ -81,14 +81,14 @@ print("moved by  ", *(f"{dx:3}" for dx in row.dx))
 for name, each in answers.items():
     print(f"{name:10}", *(f"{int(answer):3}" for answer in each[i]))
 
-# %% 3. What the perceptron sees
+# %% 3. What the MLP sees
 # Each hidden unit has one weight for each pixel: it compares the image with one fixed picture, in one
 # fixed place. Move the digit, and other pixels meet other weights.
 shifts = torch.tensor([[dx, 0] for dx in row.dx])
 
 
 def hidden(images: Tensor) -> Tensor:
-    """The perceptron's 512 hidden units ``[N, 512]`` for images uint8 ``[N, 28, 28]``."""
+    """The MLP's 512 hidden units ``[N, 512]`` for images uint8 ``[N, 28, 28]``."""
     with torch.inference_mode():
         return torch.tanh(mlp.hidden(images.flatten(1) / 255))
 
@@ -115,18 +115,18 @@ print(f"A digit and one of another class, neither moved: {stranger:.2f}.")
 far = [dx for dx, value in zip(row.dx, by_shift, strict=True) if value < stranger]
 if far:
     print(
-        f"Moved by {min(far, key=abs)} pixels, a digit looks to the perceptron less like itself than like "
+        f"Moved by {min(far, key=abs)} pixels, a digit looks to the MLP less like itself than like "
         "a stranger."
     )
 else:
     print(
-        "Moved by 5 pixels, a digit looks to the perceptron hardly more like itself than like a stranger: "
+        "Moved by 5 pixels, a digit looks to the MLP hardly more like itself than like a stranger: "
         f"{min(float(by_shift[0]), float(by_shift[-1])):.2f}."
     )
 
 # %% 4. What LeNet-5 does with a move
 # Its first layers slide one small kernel over the image: when the digit moves, their maps move along. The
-# layer after them, C5, has a weight for each place again, like the perceptron.
+# layer after them, C5, has a weight for each place again, like the MLP.
 
 
 def c1(images: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ for name in ("mlp", "lenet5"):
         data=lambda epoch: lenetshift.jitter(train, grid, seed=0, epoch=epoch),
         **SETTINGS,
     )
-for name, key in (("perceptron", "mlp"), ("LeNet-5", "lenet5")):
+for name, key in (("MLP", "mlp"), ("LeNet-5", "lenet5")):
     after = lenetshift.evaluate_shifts(mended[key], test, grid=grid, name=f"{name}, jittered")
     comparison = lenetshift.compare(evaluations[name], after)
     low, high = comparison.interval("moved_accuracy")

@@ -1,7 +1,7 @@
 """What the report's models have in common.
 
 All take images ``[N, 1, 28, 28]`` in [0, 1] and return logits ``[N, 10]``. The report (Tanaka 2024) leaves
-some choices open. Here the activation is tanh as in LeNet-5 (or ReLU); the two perceptrons have one hidden
+some choices open. Here the activation is tanh as in LeNet-5 (or ReLU); the two MLPs have one hidden
 layer of 512 units; pooling is a plain average, without the trainable coefficients of 1998; and the output
 layer is linear, for cross-entropy.
 """

@@ -1,4 +1,4 @@
-"""The two perceptrons: on pixels, and after 4 x 4 average pooling."""
+"""The two multilayer perceptrons: the MLP on pixels, the pooled MLP behind 4 x 4 average pooling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .digit_model import DigitModel
 
 
 class MLP(DigitModel):
-    """Model 1, a perceptron with one hidden layer of 512 units: 407,050 parameters.
+    """Model 1, a multilayer perceptron with one hidden layer of 512 units: 407,050 parameters.
 
     Args:
         activation: ``"tanh"`` or ``"relu"``; ValueError for any other.
@@ -37,7 +37,7 @@ class MLP(DigitModel):
 
 
 class PooledMLP(DigitModel):
-    """Model 3, 4x4 average pooling before a perceptron of 512 hidden units: 30,730 parameters.
+    """Model 3, the pooled MLP: 4 x 4 average pooling before an MLP of 512 hidden units; 30,730 parameters.
 
     Args:
         activation: ``"tanh"`` or ``"relu"``; ValueError for any other.

@@ -82,8 +82,8 @@ ALL_MODELS = (
     ModelSpec(
         "mlp",
         "Model 1 MLP",
-        "Perceptron",
-        "the perceptron without convolution",
+        "MLP",
+        "the MLP",
         "Model 1: no convolution",
         _DENSE,
         "MLP",
@@ -102,8 +102,8 @@ ALL_MODELS = (
     ModelSpec(
         "pooled_mlp",
         "Model 3 pooled MLP",
-        "Pooled perceptron",
-        "the perceptron with pooling",
+        "Pooled MLP",
+        "the pooled MLP",
         "Model 3: pooling, no convolution",
         _POOLED,
         "PooledMLP",

@@ -23,7 +23,7 @@ class FusedModel:
     Attributes:
         name: the model's name, which ends the ops' names.
         kernel: the core's name for the kernels: two models share those of LeNet-5.
-        c3_table: ``"sparse"`` or ``"dense"`` for the LeNets; None for the perceptrons.
+        c3_table: ``"sparse"`` or ``"dense"`` for the LeNets; None for the MLPs.
         shapes: those of the parameters, in the order of ``model.parameters()``; None: any size >= 1.
     """
 

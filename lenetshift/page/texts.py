@@ -59,7 +59,7 @@ def trained_on(value: Mapping[str, Any], name: str) -> str:
         )
     if BY_NAME[name].drawn["kind"] == "lenet":
         return "trained on digits in the middle"
-    return "no convolution; digits in the middle too"
+    return "multilayer perceptron, no convolution; digits in the middle too"
 
 
 def finding(value: Mapping[str, Any]) -> list[str]:

@@ -69,7 +69,7 @@ def carry_out(plan: Plan, folder: Path, workers: Workers, reporter: Reporter) ->
 
 def _check_room(folder: Path, todo: Sequence[Run], ground: Ground) -> None:
     """Raise StorageError if the disk lacks room for the results: before the first hour, not after it."""
-    weights = 1.7e6  # bytes, the perceptron's
+    weights = 1.7e6  # bytes, the MLP's
     answers = sum(run.n_kept for run in todo) * ground["n_test"] * len(GRID) / 2  # compressed
     needed = answers + weights * len(todo)
     free = shutil.disk_usage(folder).free

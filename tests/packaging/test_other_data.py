@@ -64,9 +64,7 @@ def test_each_part_stands_beside_mnists(other_data, summary) -> None:
     parts["convolution helps"]["looks"][0].update(value=12.34, interval=[11.1, 13.6])
     text = other_data.page(summary, "Fashion-MNIST", mnist)
     beside = text.split("## Beside MNIST")[1].split("## Accuracy")[0]
-    rows = [
-        line for line in beside.splitlines() if "more robust to movement than a perceptron." in line
-    ]
+    rows = [line for line in beside.splitlines() if "more robust to movement than an MLP." in line]
     assert len(rows) == 1
     assert "| **depends** | 12.3 [11.1, 13.6] |" in rows[0]
     assert "figures" not in beside

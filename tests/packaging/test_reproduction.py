@@ -245,7 +245,7 @@ def test_what_is_kept(reproduction, kept) -> None:
     assert kept["study"]["experiments"] == list(EXPERIMENTS)
     assert not kept["study"]["quick"]
     assert len(kept["table"]["cells"]) == 8
-    for claim in kept["claims"]:
+    for claim in reproduction.reproduction_claims.in_todays_words(kept["claims"]):
         number = claim["claim"]
         assert claim["sentence"] == claims.SENTENCES[number]
         for (_, part), of in zip(claims.PARTS[number], claim["parts"], strict=True):

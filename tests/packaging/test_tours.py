@@ -41,7 +41,7 @@ def test_student_tour(tmp_path: Path) -> None:
     said = run(tmp_path, "student_tour.py", "--n-train", "3000", "--n-test", "300")
     assert said.startswith("3,000 digits to learn from, 300 to be tested on")
     lines = said.splitlines()
-    for name in ("perceptron", "LeNet-5"):
+    for name in ("MLP", "LeNet-5"):
         (of_one,) = (line for line in lines if line.startswith(f"{name}: "))
         right, moved = percents(of_one)
         assert right > 70 > moved

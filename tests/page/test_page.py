@@ -342,8 +342,8 @@ def test_three_sentences_say_what_was_found(small, tmp_path):
     assert [text.replace("\N{MINUS SIGN}", "-") for text in sentences] == [
         "LeNet-5 classifies 96.5 % of 40 unmoved test images correctly, and 57.7 % of the 2,200 images "
         "that come from moving each by dx -5 to +5 and dy -2 to +2 pixels.",
-        "The same shifts take accuracy from 92.5 % to 40.0 % for the perceptron without "
-        "convolution and from 87.8 % to 40.6 % for the perceptron with pooling.",
+        "The same shifts take accuracy from 92.5 % to 40.0 % for the MLP and "
+        "from 87.8 % to 40.6 % for the pooled MLP.",
         "Trained with every 3 moved by (+3, 0) and every 2 by (-3, 0), LeNet-5 answers by position: "
         "of all test images, 91.3 % are called 3 when moved by (+3, 0) and 96.8 % are called 2 when "
         "moved by (-3, 0).",

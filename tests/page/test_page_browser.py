@@ -45,7 +45,7 @@ def test_logits_far_beyond_the_grid(page, results, images, name):
         [MODELS.index(name), shifts],
     )
     expected = logits_of(network(results, name), images[:20], shifts)
-    # The perceptron sums 784 products, each of at most 1 here; a float32 sum rounds each. The weights of the
+    # The MLP sums 784 products, each of at most 1 here; a float32 sum rounds each. The weights of the
     # networks that come with the package are larger.
     bound = 784 * torch.finfo(torch.float32).eps * (4 if name in MENDED_NAMES else 1)
     assert (torch.tensor(got).double() - expected).abs().max() < bound
@@ -322,7 +322,7 @@ def test_a_map_lists_what_is_wrong_and_leads_on(page, results, images):
     wrong = (answers[:, row, column] != labels).nonzero()[0]
     assert len(wrong) > 100
     page.click(f"#map-mlp [data-row='{row}'][data-column='{column}']")
-    title = f"Perceptron at dx +3, dy \u22121: {len(wrong)} of 1,000 test images wrong"
+    title = f"MLP at dx +3, dy \u22121: {len(wrong)} of 1,000 test images wrong"
     assert page.inner_text("#wrong-title") == title
     box, height = page.locator("#wrong-title").bounding_box(), page.viewport_size["height"]
     assert 0 <= box["y"] <= height - box["height"], "the list is out of sight"

@@ -87,7 +87,7 @@ def test_files_name_the_settings(finished: Path) -> None:
         assert {**config, "epochs": EPOCHS[model]}.items() <= kept(finished, model)[
             "settings"
         ].items()
-    note = "Epochs of training: 4 for LeNet-5, 2 for the perceptron without convolution, 1 for"
+    note = "Epochs of training: 4 for LeNet-5, 2 for the MLP, 1 for"
     for name in ("table1.csv", "table1.md", "report.html"):
         text = (
             (finished / name)
@@ -103,9 +103,9 @@ def test_the_page_says_each_models_epochs(finished: Path) -> None:
     page = (finished / "report.html").read_text().replace("\N{NON-BREAKING HYPHEN}", "-")
     for model, words in (
         ("lenet5", "LeNet-5"),
-        ("mlp", "the perceptron without convolution"),
+        ("mlp", "the MLP"),
         ("symmetric_lenet5", "the symmetric LeNet-5"),
-        ("pooled_mlp", "the perceptron with pooling"),
+        ("pooled_mlp", "the pooled MLP"),
         ("biased_lenet5", "the position-biased LeNet-5"),
     ):
         assert f"<dt>epochs of {words}</dt><dd>{EPOCHS[model]}</dd>" in page
@@ -120,7 +120,7 @@ def test_some_models(small: Path, tmp_path: Path) -> None:
     status, text, errors = run("reproduce", *options, "--seed", 5, "--dx", 0, 1)
     assert status == 0
     assert "pooled_mlp: 3 epochs trained in" in errors
-    assert "Epochs of training: 3 for the perceptron with pooling. These" in " ".join(text.split())
+    assert "Epochs of training: 3 for the pooled MLP. These" in " ".join(text.split())
     config = results(tmp_path)["config"]
     assert (config["epochs"], config["seed"], config["grid"]["dx"]) == (EPOCHS, 5, [0, 1])
     assert (tmp_path / "report.html").read_text().count("<dt>epochs") == 1

@@ -110,7 +110,7 @@ def test_the_table_says_how_its_settings_were_found():
     report = Config.report()
     epochs = (
         f"Epochs of training: {report.epochs_of('lenet5')} for LeNet-5, "
-        f"{report.epochs_of('pooled_mlp')} for the perceptron with pooling."
+        f"{report.epochs_of('pooled_mlp')} for the pooled MLP."
     )
     assert note(report) == f"{epochs} {FITTED}"
     assert note(replace(report, seed=1, n_train=10)) == f"{epochs} {FITTED}"

@@ -209,7 +209,7 @@ def test_what_a_study_without_differences_says() -> None:
     assert set(verdicts.values()) == {SUPPORTED, CONTRADICTED}
     assert supported == {
         "because of near pixels", "no features are extracted", "only centred digits",
-        "not with untidy digits", "Model 3", "perceptron, 2-fold", "perceptron, 7-fold", "LeNet-5",
+        "not with untidy digits", "Model 3", "MLP, 2-fold", "MLP, 7-fold", "LeNet-5",
         "a sixth would do, unmoved", "a sixth would do, moved", "what it becomes", "too few epochs",
         "the answer follows the position", "it is the convolution", "no shape wherever it is",
     }  # fmt: skip

@@ -75,7 +75,7 @@ def test_one_training_loss() -> None:
         MODEL_2: [0.5, 0.4, 0.3],
         MODEL_3: [2.0, 0.54, 0.4],
     }
-    # At 0.5: LeNet-5 stops after 2, the perceptron never (3), Model 2 after 1, Model 3 after 3.
+    # At 0.5: LeNet-5 stops after 2, the MLP never (3), Model 2 after 1, Model 3 after 3.
     value = curves(**{LENET5: [9, 0, 9], MLP: [9, 9, 0], MODEL_2: [0, 9, 9], MODEL_3: [9, 9, 0]})
     found = below_a_loss("a", value, {m: np.array(of) for m, of in losses.items()})
     assert found.epochs == {LENET5: 2, MLP: 3, MODEL_2: 1, MODEL_3: 3}

@@ -63,7 +63,7 @@ def _paragraphs(summary: Mapping[str, Any], name: str, mnist: Mapping[str, Any])
         yield "## Accuracy"
         yield "Per cent right; mean ± standard deviation over seeds, and where 95 % of runs lie."
         yield _cells(summary)
-    for claim in summary["claims"]:
+    for claim in reproduction_claims.in_todays_words(summary["claims"]):
         parts = _tested(claim)
         if parts:
             yield f"## Claim {claim['claim']}"
@@ -79,10 +79,11 @@ def _tested(claim: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _beside(summary: Mapping[str, Any], name: str, mnist: Mapping[str, Any]) -> str:
     """A row for each part that was tested."""
-    there = {part["name"]: part for claim in mnist["claims"] for part in claim["parts"]}
+    here, of_mnist = (reproduction_claims.in_todays_words(s["claims"]) for s in (summary, mnist))
+    there = {part["name"]: part for claim in of_mnist for part in claim["parts"]}
     rows = [
         (claim["claim"], part["hypothesis"], *_in_short(there[part["name"]]), *_in_short(part))
-        for claim in summary["claims"]
+        for claim in here
         for part in _tested(claim)
     ]
     return table(("claim", "hypothesis", "MNIST", "main look", name, "main look"), rows)

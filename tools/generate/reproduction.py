@@ -75,14 +75,15 @@ def blocks(summary: Mapping[str, Any], figures: str = "") -> dict[str, str]:
         summary: of :func:`lenetshift.study.summary.summarize_dossier`, of a study of all experiments.
         figures: the folder of the figures, as links write it.
     """
+    claims = reproduction_claims.in_todays_words(summary["claims"])
     drawn = {
         f"figure {name}": f"![{EXPERIMENTS[name].shows}]({figures}{name}.png)"
         for name in summary["study"]["experiments"]
     }
     return {
         "origin": origin(summary),
-        "verdicts": reproduction_claims.verdicts(summary["claims"]),
-        **{f"claim {one['claim']}": reproduction_claims.claim(one) for one in summary["claims"]},
+        "verdicts": reproduction_claims.verdicts(claims),
+        **{f"claim {one['claim']}": reproduction_claims.claim(one) for one in claims},
         **{name: table(summary) for name, table in reproduction_tables.TABLES.items()},
         **drawn,
     }

@@ -170,7 +170,7 @@ def loss(summary: Summary, experiment: str, setting: str, pixels: str) -> str:
 
 
 def share_of_loss(summary: Summary, pixels: str) -> str:
-    """LeNet-5's loss at so many pixels divided by the perceptron's."""
+    """LeNet-5's loss at so many pixels divided by the MLP's."""
     of = rows_of(summary, "convolution")
     lenet5, mlp = (of[f"{model}_centred", EPOCHS] for model in ("lenet5", "mlp"))
     return f"{lost(lenet5, int(pixels)) / lost(mlp, int(pixels)):.2f}"

@@ -338,29 +338,26 @@ def lost(of: Mapping[str, Any], dx: int) -> float:
 
 
 def losses(summary: Summary) -> str:
-    """Points lost at 1 to 5 pixels, and their share of the perceptron's."""
+    """Points lost at 1 to 5 pixels, and their share of the MLP's."""
     distances = [dx for dx in GRID.dx if dx > 0]
-    perceptron = rows_of(summary, "convolution")[f"mlp_{CENTRED}", EPOCHS]
+    mlp = rows_of(summary, "convolution")[f"mlp_{CENTRED}", EPOCHS]
     found = rows_of(summary, "kernels")
-    lines = {"perceptron": perceptron}
+    lines = {"MLP": mlp}
     lines |= {f"LeNet-5, {k} x {k} kernels": found[name, EPOCHS] for k, name in KERNELS.items()}
     rows = [
         (
             name,
             n_seeds(of),
             *(spread(of[column]) for column in COLUMNS),
-            *(
-                f"{lost(of, dx):.1f}{_ratio(lost(of, dx), lost(perceptron, dx))}"
-                for dx in distances
-            ),
+            *(f"{lost(of, dx):.1f}{_ratio(lost(of, dx), lost(mlp, dx))}" for dx in distances),
         )
         for name, of in lines.items()
     ]
     return table(("network", "seeds", *COLUMNS, *(f"lost at {dx}" for dx in distances)), rows)
 
 
-def _ratio(loss: float, of_perceptron: float) -> str:
-    return f" ({loss / of_perceptron:.2f})" if of_perceptron > 0 else ""
+def _ratio(loss: float, of_mlp: float) -> str:
+    return f" ({loss / of_mlp:.2f})" if of_mlp > 0 else ""
 
 
 MODEL_3 = {

@@ -18,7 +18,7 @@ PARTLY = "partly"
 """A claim's verdict if those of its parts differ."""
 
 SENTENCES: dict[int, str] = {
-    0: "Unmoved, LeNet-5 is ahead of the perceptron because convolution stresses that near pixels are "
+    0: "Unmoved, LeNet-5 is ahead of the MLP because convolution stresses that near pixels are "
     "correlated; convolved values are no features that are extracted.",
     1: "Convolution gives mild robustness to translation, for shifts well below the kernel size, and "
     "only because training digits are centred.",

@@ -129,8 +129,8 @@ EXPERIMENT = Experiment(
         Part(
             0,
             "ahead unmoved",
-            "Unmoved, LeNet-5 reads more digits than a perceptron.",
-            "LeNet-5 less the perceptron",
+            "Unmoved, LeNet-5 reads more digits than an MLP.",
+            "LeNet-5 less the MLP",
             larger(of("lenet5_centred"), of("mlp_centred")),
             looks((2, *LATER), "unmoved"),
             known=True,
@@ -138,8 +138,8 @@ EXPERIMENT = Experiment(
         Part(
             1,
             "convolution helps",
-            "LeNet-5 is more robust to movement than a perceptron.",
-            "LeNet-5 less the perceptron",
+            "LeNet-5 is more robust to movement than an MLP.",
+            "LeNet-5 less the MLP",
             larger(of("lenet5_centred"), of("mlp_centred")),
             _ROBUSTNESS,
             known=True,
@@ -147,8 +147,8 @@ EXPERIMENT = Experiment(
         Part(
             1,
             "at equal accuracy unmoved",
-            "LeNet-5 is more robust to movement than a perceptron that reads as many unmoved digits.",
-            "accuracy over all patterns: LeNet-5 less the perceptron after as many epochs as give it "
+            "LeNet-5 is more robust to movement than an MLP that reads as many unmoved digits.",
+            "accuracy over all patterns: LeNet-5 less the MLP after as many epochs as give it "
             "LeNet-5's accuracy unmoved, or its last",
             larger(
                 of("lenet5_centred", "moved"), at_the_accuracy_of("mlp_centred", "lenet5_centred")
@@ -159,8 +159,8 @@ EXPERIMENT = Experiment(
         Part(
             1,
             "well below the kernel",
-            "At shifts well below the kernel's size LeNet-5 is more robust than a perceptron.",
-            "points lost at |dx| = 2, dy = 0: the perceptron less LeNet-5",
+            "At shifts well below the kernel's size LeNet-5 is more robust than an MLP.",
+            "points lost at |dx| = 2, dy = 0: the MLP less LeNet-5",
             larger(lost_at("mlp_centred", 2), lost_at("lenet5_centred", 2)),
             looks((2, *LATER), "lost at 2 pixels"),
             known=True,
@@ -168,8 +168,8 @@ EXPERIMENT = Experiment(
         Part(
             1,
             "only centred digits",
-            "The lead over the perceptron is there only because training digits are centred.",
-            "LeNet-5 less the perceptron, both trained on jittered digits",
+            "The lead over the MLP is there only because training digits are centred.",
+            "LeNet-5 less the MLP, both trained on jittered digits",
             not_larger(of("lenet5_jittered"), of("mlp_jittered")),
             looks((2,), "change", "moved", "kept") + looks(LATER, "change", "moved", "kept"),
             known=True,
@@ -177,7 +177,7 @@ EXPERIMENT = Experiment(
         Part(
             2,
             "Model 3",
-            "A perceptron behind 4-fold pooling is no more robust than one without.",
+            "An MLP behind 4-fold pooling is no more robust than one without.",
             "Model 3 less Model 1",
             not_larger(of("pooled_mlp_centred"), of("mlp_centred")),
             _ROBUSTNESS,

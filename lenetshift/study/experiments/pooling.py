@@ -1,6 +1,6 @@
 """Claim 2: does pooling by itself give robustness to movement, and would a sixth of the nodes do?
 
-What is varied: in a perceptron, how many pixels along each axis become one (1, 2, 4, 7), and how: their mean,
+What is varied: in an MLP, how many pixels along each axis become one (1, 2, 4, 7), and how: their mean,
 their largest, the first; in LeNet-5, how S2 and S4 halve the maps: mean, first pixel (the same size without
 averaging), largest, BlurPool, max-BlurPool; and how many units a side S2 has: 14, 12, 11 (a sixth of C1's
 nodes) or 7. What is measured: accuracy unmoved and over all patterns. What decides: the pooled network less
@@ -57,8 +57,8 @@ EXPERIMENT = Experiment(
         *(
             Part(
                 2,
-                f"perceptron, {k}-fold",
-                f"A perceptron behind {k}-fold average pooling is no more robust than one without.",
+                f"MLP, {k}-fold",
+                f"An MLP behind {k}-fold average pooling is no more robust than one without.",
                 f"{k}-fold average pooling less none",
                 not_larger(of(f"mlp_average_{k}"), of("mlp")),
                 _ROBUSTNESS,

@@ -5,7 +5,7 @@ images as the others. What is measured: how often the place decides (``answers_b
 to four test images (figures 1 to 4).
 
 What the study varies: how far the two digits are moved, 0 to 5 pixels; which digits, or all alike; how many
-of their images, and at which learning rate; and the network, from a perceptron to LeNet-5 whose dense layers
+of their images, and at which learning rate; and the network, from an MLP to LeNet-5 whose dense layers
 see no place. What it measures: the share of all test images that is answered with the moved digit, at each
 dx, for each true class. What decides: whether the share exceeds one half at the place where the rule put
 the digit.
@@ -213,9 +213,9 @@ EXPERIMENT = Experiment(
         Part(
             1,
             "not with untidy digits",
-            "The lead over the perceptron presupposes tidy digits: with position-biased training there is "
+            "The lead over the MLP presupposes tidy digits: with position-biased training there is "
             "none.",
-            "LeNet-5 less the perceptron, both trained on position-biased digits",
+            "LeNet-5 less the MLP, both trained on position-biased digits",
             not_larger(of("lenet5_by_3"), of("mlp_by_3")),
             looks((2,), "change", "moved", "kept") + looks((1, 5, 10), "change"),
             known=True,

@@ -14,11 +14,11 @@ POOLINGS = {
 
 NETWORKS: dict[str, str] = {
     "lenet5": "LeNet-5",
-    "mlp": "perceptron",
+    "mlp": "MLP",
     "symmetric_lenet5": "symmetric LeNet-5",
-    "pooled_mlp": "pooled perceptron",
+    "pooled_mlp": "pooled MLP",
     **{
-        f"mlp_{pooling}_{k}": f"perceptron, {k} x {k} {POOLINGS[pooling]}"
+        f"mlp_{pooling}_{k}": f"MLP, {k} x {k} {POOLINGS[pooling]}"
         for pooling in ("average", "max", "subsampling")
         for k in MLP_FOLDS[1:]
     },
@@ -26,7 +26,7 @@ NETWORKS: dict[str, str] = {
     **{f"lenet5_s2_{side}": f"LeNet-5, S2 of {side} x {side}" for side in (12, 11, 7)},
     **{f"lenet5_kernel_{side}": f"LeNet-5, {side} x {side} kernels" for side in (3, 7, 9)},
     "lenet5_permuted": "LeNet-5, permuted pixels",
-    "mlp_permuted": "perceptron, permuted pixels",
+    "mlp_permuted": "MLP, permuted pixels",
     "lenet5_untied": "LeNet-5, weights of each place",
     "lenet5_random_filters": "LeNet-5, random filters",
     "lenet5_global_average_s4": "LeNet-5, global average after S4",

@@ -66,7 +66,7 @@ def layers(network: nn.Module, images: Tensor) -> Layers:
     Returns:
         Of LeNet-5 and the symmetric LeNet-5: ``pixels`` [N, 1, 28, 28] in 0..1, ``C1`` [N, 6, 28, 28],
         ``S2`` [N, 6, 14, 14], ``C3`` [N, 16, 10, 10], ``S4`` [N, 16, 5, 5], ``C5`` [N, 120], ``F6``
-        [N, 84], ``logits`` [N, 10]; of the perceptrons: ``pixels``, ``pooled`` [N, 49] if there is one,
+        [N, 84], ``logits`` [N, 10]; of the MLPs: ``pixels``, ``pooled`` [N, 49] if there is one,
         ``hidden`` [N, 512], ``logits``. C1, C3, C5, F6 and hidden are after the activation.
 
     Raises:

@@ -1,4 +1,4 @@
-"""LeNet-5 and the perceptron without something that convolutions are said to make use of: neighbouring
+"""LeNet-5 and the MLP without something that convolutions are said to make use of: neighbouring
 pixels, weights shared between places, filters that are learned."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def lenet5_permuted(activation: str) -> nn.Module:
 
 
 def mlp_permuted(activation: str) -> nn.Module:
-    """The perceptron behind the same permutation."""
+    """The MLP behind the same permutation."""
     return perceptron(PermutedPixels(), 784, activation)
 
 
