@@ -60,6 +60,14 @@ def test_the_first_screen_shows_everything(page):
     ]
 
 
+def test_the_first_screen_while_one_draws_on_a_wide_screen(open_page, results):
+    page = open_page(results / "report.html", viewport={"width": 1920, "height": 1080})
+    page.click("#draw summary")
+    settle(page)
+    for selector in ("h1", "#frame", "#pad", "#clear", "#networks .along", "#layers canvas"):
+        assert whole_in_view(page, selector), selector
+
+
 @pytest.mark.parametrize("drawing", [False, True])
 def test_the_first_screen_of_a_phone(open_page, results, drawing):
     page = open_page(results / "report.html", viewport=PHONE, has_touch=True, is_mobile=True)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import PHONE, WIDE, browser, open_page, page, pictures, results
+from browser import PHONE, WIDE, browser, open_page, other_colours, page, pictures, results
 from pages import a_dossier, finished
 
 from lenetshift.data.load import MNIST_SHA256
@@ -80,6 +80,32 @@ def test_high_contrast(open_page, results, pictures):
         assert {tuple(look) for look in looks} == {*colours.items()}  # one for each
         assert len({*colours.values()}) == len(colours) == 2
         page.screenshot(path=pictures / f"high_contrast_{scheme}.png")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_and_charts_with_high_contrast(open_page, small, tmp_path, scheme):
+    """They have the system's colours, also with a study's verdicts and with the interval of one more run."""
+    job, checkpoints, value = finished(small, tmp_path, "--models", "lenet5,mlp")
+    value["environment"]["data_sha256"] = MNIST_SHA256
+    path = tmp_path / "report.html"
+    path.write_text(render_page(job, checkpoints, value, a_dossier()), encoding="utf-8")
+    page = open_page(path, forced_colors="active", color_scheme=scheme)
+    page.click("#draw summary")
+    page.evaluate(ADD_CHART)
+    assert other_colours(page) == []
+
+
+ADD_CHART = """() => {
+  const chart = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  for (const shape of ["line", "rect", "path"]) {
+    chart.append(document.createElementNS("http://www.w3.org/2000/svg", shape));
+  }
+  const box = document.createElement("span");
+  box.className = "one-more below";
+  box.append(chart);
+  document.querySelector(".results td").append(box);
+}"""
+"""The interval of one more run, as the page has it in a run with the default settings."""
 
 
 def test_without_script(browser, results, pictures):

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from browser import PHONE, WIDE, browser, open_page, pictures
+from browser import PHONE, WIDE, browser, open_page, other_colours, pictures
 from network_pages import GRID, made_up
 from test_page_looks import SMALL_TEXT
 
@@ -368,6 +368,7 @@ def test_high_contrast(opened, pictures, scheme):
         page.locator(f"#strip .{look} .disc").first.evaluate(colour) for look in ("right", "wrong")
     )
     assert right != wrong
+    assert other_colours(page) == []
     page.screenshot(path=pictures / f"network_high_contrast_{scheme}.png", full_page=True)
 
 

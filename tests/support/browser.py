@@ -93,3 +93,55 @@ def pictures(tmp_path_factory):
     folder = Path(wanted) if wanted else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+SYSTEM_COLOURS = (
+    *("Canvas", "CanvasText", "LinkText", "ButtonText", "FieldText", "GrayText"),
+    *("Highlight", "HighlightText"),
+)
+
+OTHER_COLOURS = """(names) => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.forcedColorAdjust = "none";
+  const system = new Set(names.map((name) => {
+    probe.style.color = name;
+    return getComputedStyle(probe).color;
+  }));
+  probe.remove();
+  const luminance = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const of = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !of.checkVisibility()) continue;
+    if (of.closest("script, style, .sr")) continue;
+    const { color } = getComputedStyle(of);
+    let behind = null;  // what the page itself paints behind the text
+    for (let e = of; e && getComputedStyle(e).forcedColorAdjust === "none"; e = e.parentElement) {
+      const { backgroundColor } = getComputedStyle(e);
+      if (backgroundColor !== "rgba(0, 0, 0, 0)") { behind = backgroundColor; break; }
+    }
+    const readable = behind
+      ? contrast(luminance(color), luminance(behind)) >= 4.5
+      : system.has(color);
+    const name = of.className || of.parentElement.className;
+    if (!readable) found.push(`${name}: ${of.textContent}, ${color}`);
+  }
+  for (const shape of document.querySelectorAll("main svg:not(button svg) :is(line, rect, path)")) {
+    for (const paint of ["fill", "stroke"]) {
+      const colour = getComputedStyle(shape)[paint];
+      if (colour !== "none" && shape.checkVisibility() && !system.has(colour)) {
+        found.push(`${shape.tagName} of ${shape.closest("svg").parentElement.className}: ${colour}`);
+      }
+    }
+  }
+  return [...new Set(found)];
+}"""
+
+
+def other_colours(page):
+    """With high contrast: texts and shapes of charts that have a colour of the page's on one of the system's."""
+    return page.evaluate(OTHER_COLOURS, list(SYSTEM_COLOURS))
