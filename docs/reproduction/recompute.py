@@ -55,8 +55,8 @@ PARTS = """
 1 | larger kernels, small shifts | larger | kernels: lenet5_kernel_3 lenet5_kernel_9 | lost at 2 pixels: 2
 1 | not with untidy digits | not larger | position_bias: lenet5_by_3 mlp_by_3 | change: 2 1 5 10;moved,kept: 2
 2 | Model 3 | not larger | convolution: pooled_mlp_centred mlp_centred | moved,kept,change: 2 1 5 10
-2 | perceptron, 2-fold | not larger | pooling: mlp_average_2 mlp | moved,kept,change: 2 5
-2 | perceptron, 7-fold | not larger | pooling: mlp_average_7 mlp | moved,kept,change: 2 5
+2 | MLP, 2-fold | not larger | pooling: mlp_average_2 mlp | moved,kept,change: 2 5
+2 | MLP, 7-fold | not larger | pooling: mlp_average_7 mlp | moved,kept,change: 2 5
 2 | LeNet-5 | not larger | pooling: lenet5_average lenet5_subsampling | moved,kept,change: 2 5
 2 | a sixth would do, unmoved | not larger | pooling: lenet5_average lenet5_s2_11 | unmoved: 2 5
 2 | a sixth would do, moved | not larger | pooling: lenet5_average lenet5_s2_11 | moved,kept: 2 5
@@ -249,7 +249,8 @@ def stored(summary):
     for claim in summary["claims"]:
         found[f"claim {claim['claim']}"] = parts = {"verdict": claim["verdict"]}
         for part in claim["parts"]:
-            parts[part["name"]] = looks = {"verdict": part["verdict"]}
+            name = part["name"].replace("perceptron", "MLP")  # as summaries of 0.2 have it
+            parts[name] = looks = {"verdict": part["verdict"]}
             for look in part["looks"]:
                 look["silent"] = bool(look["silent"])  # else the reason
                 looks[f"{look['measure']} after {look['epochs']} epochs"] = look
