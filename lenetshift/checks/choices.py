@@ -40,5 +40,8 @@ NORMALIZATIONS = {
 }
 """Name of a data set -> mean and standard deviation of its channels, in units of pixel / 255."""
 
+INSTRUCTION_SETS = {"portable": "portable, of any processor", "avx2": "AVX2", "avx512": "AVX-512"}
+"""Instruction set, as LENETSHIFT_ISA names it -> words for people."""
+
 REPORT_DX, REPORT_DY = range(-5, 6), range(-2, 3)
 """The report's shifts, in pixels (Tanaka 2024)."""

@@ -1,8 +1,9 @@
 """The command ``bench``: this package against plain PyTorch on this machine, verified, then timed.
 
 Our time is that of the public call, from uint8 images to predictions; PyTorch's begins with moved float32
-patterns, at the batch size that is fastest for it of a few. Repetitions alternate, so that what disturbs the
-machine for a while disturbs both.
+patterns, at the batch size that is fastest for it of a few. Single ops are timed beside PyTorch's
+convolution in its faster memory format (:mod:`lenetshift.cli.bench_ops`). Repetitions alternate, so that
+what disturbs the machine for a while disturbs both.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..checks.choices import INSTRUCTION_SETS
 from ..checks.errors import UsageError
 from ..checks.text import one_line
 from ..models.table import FUSED
+from . import bench_ops
 from .options import add_device_and_threads, add_json, add_models, in_order
 from .output import check_writable, give
 from .streams import say
@@ -25,9 +28,10 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Measure on this machine how fast the four models answer the report's 55 shifts: with this package, "
-    "and with plain PyTorch, whose time does not include moving the images. Both must give the same "
-    "answers, which is checked first. Takes a few seconds; benchmarks/ in the repository has the full "
-    "measurements, against more libraries."
+    "and with plain PyTorch, whose time does not include moving the images. Then single ops beside PyTorch's "
+    "convolution, also those that are slower than it. Both must give the same answers, which is checked "
+    "first. Takes a few seconds; benchmarks/ in the repository has the full measurements, against more "
+    "libraries."
 )
 EXAMPLE = "bench --models lenet5 --json"
 STATUS = "Exit status: 0 done, 2 cannot be done, or the answers differ (one line says why), 130 interrupted"
@@ -39,7 +43,7 @@ IMAGES = {"cpu": (1000, 50), "cuda": (10_000, 1000)}
 BATCH_SIZES = {"cpu": (55, 275, 2750), "cuda": (5_500, 55_000)}
 REPETITIONS = 7
 TOLERANCE = 5e-5
-"""Largest difference of logits allowed, as a fraction of the largest logit."""
+"""Largest difference of logits, or of an op's results, allowed, as a fraction of the largest."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,12 +67,20 @@ def run(args: argparse.Namespace) -> int:
     images = load_mnist()[1].subset(n_ours).images.to(device)
     results: list[dict[str, Any]] = []
     # Before the work: a Matplotlib that cannot be imported has no version.
-    value = {"environment": environment(device), "shifts": len(ShiftGrid()), "models": results}
+    ops: list[dict[str, Any]] = []
+    value = {
+        "environment": environment(device),
+        "shifts": len(ShiftGrid()),
+        "models": results,
+        "ops": ops,
+    }
     try:
         for name in in_order(FUSED, args.models):
             results.append(measure(name, images))
             difference = results[-1]["largest_difference"]
             say(f"{name}: answers equal (to {difference:.0e}), timed")
+        for name, (ours, theirs) in bench_ops.cases(device).items():
+            ops.append(measure_op(name, ours, theirs))
     except BaseException:  # an interruption too: print what has been measured
         if results:
             give("-" if args.json == "-" else None, value, _table(value))
@@ -127,12 +139,35 @@ def measure(name: str, images: Tensor) -> dict[str, Any]:
     }
 
 
+def measure_op(name: str, ours: bench_ops.Work, theirs: Sequence[bench_ops.Work]) -> dict[str, Any]:
+    """Seconds per call, of our op and of the fastest of PyTorch's.
+
+    Raises:
+        UsageError: the results differ.
+    """
+    import torch
+
+    with torch.inference_mode():
+        worst = max(largest_difference(name, ours(), peer()) for peer in theirs)
+        peer = min(theirs, key=lambda work: _seconds(work, again=3))
+        _seconds(ours, again=3)
+        samples = [(_seconds(ours), _seconds(peer)) for _ in range(3 * REPETITIONS)]
+    our_s, their_s = (list(column) for column in zip(*samples, strict=True))
+    return {
+        "op": name,
+        "ours": _summary(our_s, "call"),
+        "pytorch": _summary(their_s, "call"),
+        "ratio": statistics.median(their_s) / statistics.median(our_s),
+        "largest_difference": worst,
+    }
+
+
 def largest_difference(name: str, logits: Tensor, expected: Tensor) -> float:
-    """Of the logits, as a fraction of the largest one; UsageError beyond the tolerance."""
+    """Of two results, as a fraction of the largest value; UsageError beyond the tolerance."""
     worst = float((logits - expected).abs().max() / expected.abs().max())
     if not worst <= TOLERANCE:  # a NaN fails too
         raise UsageError(
-            f"{name}: answers differ by {worst:.1e} of the largest logit, expected {TOLERANCE:.0e} at "
+            f"{name}: answers differ by {worst:.1e} of the largest value, expected {TOLERANCE:.0e} at "
             "most: nothing is timed"
         )
     return worst
@@ -156,10 +191,10 @@ def _wait(cuda: Any) -> None:
         cuda.synchronize()
 
 
-def _summary(seconds: list[float]) -> dict[str, float]:
-    """Of seconds per pattern: median, and (slowest - fastest) / median."""
+def _summary(seconds: list[float], of: str = "pattern") -> dict[str, float]:
+    """Of seconds per pattern, or per call: median, and (slowest - fastest) / median."""
     median = statistics.median(seconds)
-    return {"seconds_a_pattern": median, "spread": (max(seconds) - min(seconds)) / median}
+    return {f"seconds_a_{of}": median, "spread": (max(seconds) - min(seconds)) / median}
 
 
 def _table(value: dict[str, Any]) -> str:
@@ -167,16 +202,28 @@ def _table(value: dict[str, Any]) -> str:
     card = f", {where['gpu']}" if where["gpu"] else ""
     lines = [
         one_line(
-            f"{where['processor']}, {where['isa']}, {where['threads']} "
+            f"{where['processor']}, {INSTRUCTION_SETS[where['isa']]}, {where['threads']} "
             f"thread{'' if where['threads'] == 1 else 's'}{card}, torch {where['torch']}"
         ),
-        "microseconds per pattern: median (spread)",
-        f"{'model':16}{'ours':>16}{'PyTorch':>16}{'ratio':>9}",
+        *_rows("microseconds per pattern", "model", "pattern", value["models"]),
     ]
-    for result in value["models"]:
+    if value["ops"]:  # else the work was interrupted before
+        lines += ["", *_rows("microseconds per call, beside F.conv2d", "op", "call", value["ops"])]
+    slower = [
+        r.get("op") or r["model"] for r in (*value["models"], *value["ops"]) if r["ratio"] < 1
+    ]
+    if slower:
+        lines.append(f"Slower than PyTorch here: {'; '.join(slower)}.")
+    return "\n".join(lines)
+
+
+def _rows(title: str, kind: str, of: str, results: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A table: what, ours, PyTorch's, and how many times as fast ours is."""
+    yield f"{title}: median (spread)"
+    yield f"{kind:30}{'ours':>16}{'PyTorch':>18}{'ratio':>9}"
+    for result in results:
         cells = [
-            f"{1e6 * part['seconds_a_pattern']:.2f} ({100 * part['spread']:.0f} %)"
+            f"{1e6 * part[f'seconds_a_{of}']:.2f} ({100 * part['spread']:.0f} %)"
             for part in (result["ours"], result["pytorch"])
         ]
-        lines.append(f"{result['model']:16}{cells[0]:>16}{cells[1]:>16}{result['ratio']:8.1f}x")
-    return "\n".join(lines)
+        yield f"{result[kind]:30}{cells[0]:>16}{cells[1]:>18}{result['ratio']:8.2f}x"

@@ -35,8 +35,14 @@ def test_bench(tmp_path) -> None:
     assert value["environment"]["isa"] == lenetshift.isa()
     assert "microseconds per pattern" in text
     assert text.endswith(f"written: {file}\n")
-    for line in text.splitlines()[-3:-1]:
-        assert re.fullmatch(r"\w+ +[\d.]+ \(\d+ %\) +[\d.]+ \(\d+ %\) +[\d.]+x", line), line
+    table = re.findall(
+        r"^(\S.*?) +[\d.]+ \(\d+ %\) +[\d.]+ \(\d+ %\) +([\d.]+)x$", text, re.MULTILINE
+    )
+    assert [name for name, _ in table] == ["lenet5", "mlp", *(op["op"] for op in value["ops"])]
+    for op in value["ops"]:
+        seconds = [op[who]["seconds_a_call"] for who in ("ours", "pytorch")]
+        assert op["ratio"] == pytest.approx(seconds[1] / seconds[0])
+        assert op["largest_difference"] < bench.TOLERANCE
     assert errors.count("answers equal") == 2
     status, text, _ = run("bench", "--models", "pooled_mlp", "--json")
     assert status == 0
@@ -106,3 +112,37 @@ def test_seconds_per_pattern(monkeypatch) -> None:
     assert result["pytorch"]["batch_size"] == 55
     assert result["ratio"] == pytest.approx(4.4 / 110 / (2.4 / 220))
     assert result["ours"]["spread"] == pytest.approx((9.0 - 2.2) / 2.4)
+
+
+def test_what_is_slower_than_pytorch_is_said(monkeypatch) -> None:
+    """Made-up times: our depthwise convolution takes twice as long as PyTorch's, the others a half."""
+
+    def measured(name: str, *_: object) -> dict[str, Any]:
+        ratio = 0.5 if "depthwise" in name else 2.0
+        parts = ({"seconds_a_call": s, "spread": 0.1} for s in (1e-6, 1e-6 * ratio))
+        return {"op": name, "ours": next(parts), "pytorch": next(parts), "ratio": ratio}
+
+    monkeypatch.setattr(bench, "measure_op", measured)
+    part = {"seconds_a_pattern": 1e-6, "spread": 0.1}
+    model = {
+        "model": "pooled_mlp",
+        "ours": part,
+        "pytorch": part,
+        "ratio": 1.0,
+        "largest_difference": 0.0,
+    }
+    monkeypatch.setattr(bench, "measure", lambda *_: model)
+    status, text, errors = run("bench", "--models", "pooled_mlp")
+    assert status == 0, errors
+    assert re.search(
+        r"^indirect_conv2d, depthwise +1\.00 \(10 %\) +0\.50 \(10 %\) +0\.50x$", text, re.MULTILINE
+    )
+    assert text.splitlines()[-1] == "Slower than PyTorch here: indirect_conv2d, depthwise."
+
+
+def test_ops_whose_results_differ_are_not_timed() -> None:
+    ours, theirs = torch.ones(3), torch.tensor([1.0, 1.0, 1.1])
+    with pytest.raises(
+        UsageError, match=r"^an op: answers differ by 9\.1e-02 of the largest value"
+    ):
+        bench.measure_op("an op", lambda: ours, [lambda: ours, lambda: theirs])
