@@ -292,8 +292,11 @@ def _draw(path: Path, name: str, evaluation: Evaluation) -> None:
 
 def _text(evaluation: Evaluation, given: Sequence[str], rows: Sequence[Row], level: float) -> str:
     """The evaluation in lines, those about its input, ``given``, before the metrics with their intervals."""
+    from ..metrics.evaluation import without_value
+
     heading = map(one_line, evaluation.heading())  # the way's reason names parts of the network
-    lines = [*heading, *given, *map(str, rows)]
+    missing = map(one_line, without_value(evaluation, rows, "--scores"))
+    lines = [*heading, *given, *map(str, rows), *missing]
     if any(row.interval for row in rows):
         lines.append(f"In brackets: {100 * level:g} % intervals of this one network, over images.")
     return "\n".join(lines)

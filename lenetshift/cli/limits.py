@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..checks.errors import NotAvailable, UsageError
+from ..checks.errors import UsageError
 
 if TYPE_CHECKING:
     from ..api import Evaluation
@@ -77,19 +77,15 @@ def limits_of(args: argparse.Namespace) -> list[Limit]:
 
 def failures(limits: list[Limit], evaluation: Evaluation) -> list[str]:
     """A line for each limit that a metric is beyond, or that cannot be judged."""
-    from ..metrics.registry import METRICS, NEEDS
+    from ..metrics.registry import why_no_value
 
     lines = []
     for limit in limits:
         expected = f"expected {_per_cent(limit.value)} or {'more' if limit.is_least else 'less'}"
-        try:
-            value = evaluation.metric(limit.metric).value
-        except NotAvailable:
-            needs = ", ".join(NEEDS[need] for need in METRICS[limit.metric].needs)
-            lines.append(f"{limit.metric}: got no value, since it needs {needs}; {expected}")
-            continue
-        if math.isnan(value):
-            lines.append(f"{limit.metric}: got no value, since no image counts; {expected}")
+        value = evaluation.value(limit.metric)
+        if value is None:
+            why = why_no_value(limit.metric, evaluation, "--scores")
+            lines.append(f"{limit.metric}: got no value, since {why}; {expected}")
         elif value < limit.value if limit.is_least else value > limit.value:
             lines.append(f"{limit.metric}: got {_per_cent(value, limit.value)}, {expected}")
     return lines

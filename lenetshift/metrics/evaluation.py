@@ -38,7 +38,7 @@ from ..shifts import ShiftGrid, span
 from . import Confusion, Consistency, Counts, ImageMean, Interval, saved
 from .image_mean import N_RESAMPLES
 from .pictures import under_every_shift
-from .registry import METRICS
+from .registry import METRICS, why_no_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -365,8 +365,10 @@ class Evaluation:
         return [text for text in (self.name, line, self.reason) if text is not None]
 
     def __str__(self) -> str:
-        """The heading, and every metric in per cent."""
-        return "\n".join([*self.heading(), *map(str, self.rows())])
+        """The heading, every metric in per cent, and why some have no value."""
+        rows = self.rows()
+        missing = without_value(self, rows, "return_logits=True")
+        return "\n".join([*self.heading(), *map(str, rows), *missing])
 
     def __repr__(self) -> str:
         """One line."""
@@ -415,6 +417,21 @@ class Evaluation:
             axes = new_axes(*answers_size(self.grid, *moved.shape[1:3]))
         plot_moved(axes, moved, int(self.labels[i]), self.predictions[i], self.grid)
         return axes
+
+
+def without_value(evaluation: Evaluation, rows: Sequence[Row], keeps_logits: str) -> list[str]:
+    """A line for each row that has no value: why.
+
+    Args:
+        evaluation: the evaluation.
+        rows: of its metrics.
+        keeps_logits: as for :func:`lenetshift.metrics.registry.why_no_value`.
+    """
+    return [
+        f"No {row.title}: {why_no_value(row.name, evaluation, keeps_logits)}."
+        for row in rows
+        if row.value is None
+    ]
 
 
 def _check_sha256(digest: object) -> None:

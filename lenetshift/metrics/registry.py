@@ -7,10 +7,12 @@ Printouts, JSON, intervals, the command ``evaluate``, ``lenetshift.metrics.__all
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from ..checks.errors import NotAvailable
 from ..shifts import ShiftGrid
 from .image_mean import ImageMean
 
@@ -75,6 +77,27 @@ _ATTRIBUTES = {"lost": "lost_ink"}
 
 METRICS: dict[str, Metric] = {}
 """The metrics by name, in the order in which they are printed: that of their definitions."""
+
+
+def why_no_value(name: str, evaluation: object, keeps_logits: str) -> str | None:
+    """Why an :class:`~lenetshift.Evaluation` has no value of a metric, the end of a sentence; None if it has.
+
+    Args:
+        name: of the metric.
+        evaluation: the evaluation.
+        keeps_logits: what makes an evaluation keep its logits: an argument, or an option.
+    """
+    try:
+        value = METRICS[name].of(evaluation).value
+    except NotAvailable as error:
+        needs = METRICS[name].needs
+        words = ", ".join(NEEDS[need] for need in needs)
+        if "logits" not in needs:
+            return f"it needs {words}"
+        if getattr(evaluation, "logits", None) is not None:
+            return str(error)  # which of them do not do
+        return f"it needs {words} ({keeps_logits} keeps them)"
+    return "no image counts" if math.isnan(value) else None
 
 
 def metric(

@@ -77,21 +77,23 @@ def _c3_conv(input: Tensor, weight: Tensor, bias: Tensor, table: Sequence[int]) 
     The op is ``torch.ops.lenetshift.c3_conv``, its twin in plain PyTorch
     :func:`lenetshift.reference.c3_conv`.
 
-    Infinities and NaNs, in any argument, give the result of the sum over the connections: a map has no
-    influence on maps that it is not connected to, whereas in a dense convolution with zeros 0 * inf would
-    be NaN. On CUDA this holds for the output. The gradients there are computed with zeros beyond the frame
-    and may have further NaNs: that of the input within four pixels of the frame for a weight that is not
-    finite, that of the weight for an input within four pixels of the frame that is not finite. Rounding
-    errors are relative to the largest terms of five neighbouring columns.
+    A NaN or an infinity in one input map reaches only the output maps that are connected to it: each output
+    is the sum above and nothing else. (A dense convolution with zeros in place of the missing connections
+    would spread it to every output map, since 0 * inf is NaN.) The same holds for the gradients on the CPU.
+    On CUDA the gradients may have more NaNs than the sum gives: that of the input within four pixels of the
+    maps' edges if a weight is not finite, and that of the weight if an input within four pixels of the edges
+    is not finite. There the kernels multiply by zeros beyond the edges.
+
+    Rounding errors are relative to the largest terms of five neighbouring columns.
 
     Args:
-        input: ``[N, C_in, H, W]``, float32 or float64, maps of 5 x 5 or larger, at most 62 of them.
-            float16 and bfloat16 are computed in float32 and rounded once; under autocast everything is
-            computed in float32.
+        input: ``[N, C_in, H, W]``, float32 or float64: any number of images, each of at most 62 maps
+            (``C_in <= 62``), which are 5 x 5 pixels or larger. float16 and bfloat16 are computed in float32
+            and rounded once; under autocast everything is computed in float32.
         weight: ``[n_connections, 5, 5]``, of the same dtype.
         bias: ``[C_out]``, of the same dtype.
-        table: for each output map a bit mask, with bit c set if it sees input map c;
-            :func:`lenetshift.c3_table.table_masks` makes them of lists of maps.
+        table: the connection table, an int for each output map: its bit c is 1 if the output map sees
+            input map c. :func:`lenetshift.c3_table.table_masks` makes it of lists of maps.
 
     Returns:
         ``[N, C_out, H - 4, W - 4]``, of the same dtype.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
+from ..checks.choices import INSTRUCTION_SETS
 from ..models.table import BASE_MODELS, BY_NAME, DISPLAY_NAMES, side_by_side
 from ..reproduce.tables import misprint_note, n_shifts, table
 from ..shifts import signed
@@ -263,9 +264,9 @@ def settings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "learning rate", f"{config['learning_rate']:g}"
     yield "batch size", str(config["batch_size"])
     yield "activation", config["activation"]
-    yield "training", config["method"]
+    yield "training", TRAINING[config["method"]]
     yield "shifts", f"dx {span(grid['dx'])}, dy {span(grid['dy'])}: {n_shifts(value)}"
-    yield "bias rule", rule(value)
+    yield "moved in position-biased training", rule(value)
     yield "training images", f"{data['n_train']:,}"
     yield "test images", f"{data['n_test']:,}"
 
@@ -275,6 +276,30 @@ def surroundings(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, item in value["environment"].items():
         if name == "data_sha256":
             for part, digest in item.items():
-                yield f"SHA-256 of {part.replace('_', ' ')}", digest
+                yield f"SHA-256 of the {part.replace('_', ' ')}", digest
         elif item is not None:
-            yield name.replace("_", " "), str(item)
+            shown = VALUES.get(name, {}).get(str(item), str(item))
+            yield SURROUNDINGS.get(name, name.replace("_", " ")), shown
+
+
+TRAINING = {"fused": "one call of an op for each epoch (fused)", "autograd": "PyTorch's autograd"}
+"""Method of training -> words for people."""
+
+SURROUNDINGS = {
+    "commit": "Git commit of lenetshift",
+    "torch": "PyTorch",
+    "numpy": "NumPy",
+    "matplotlib": "Matplotlib",
+    "python": "Python",
+    "platform": "operating system",
+    "machine": "kind of processor",
+    "logical_cpus": "logical CPUs",
+    "isa": "instruction set",
+    "threads": "CPU threads used",
+    "device": "computed on",
+    "gpu": "GPU",
+}
+"""Part of the environment -> words for people, if its name is not one."""
+
+VALUES = {"isa": INSTRUCTION_SETS, "device": {"cpu": "the CPU", "cuda": "the GPU"}}
+"""Part of the environment -> its values in words."""

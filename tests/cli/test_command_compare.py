@@ -237,8 +237,8 @@ def half(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             ["--fail-over", "score_change=1%"],
-            ["score_change: got no value, since it needs labels, two shifts or more, logits; "
-             "expected 1 % or less"],
+            ["score_change: got no value, since it needs labels, two shifts or more, logits "
+             "(--scores keeps them); expected 1 % or less"],
         ),
     ],
 )  # fmt: skip

@@ -550,3 +550,15 @@ def test_a_warning_is_one_line(folder, small) -> None:
     status, _, errors = run("evaluate", *options)
     assert status == 0
     assert "warning: two lines" in errors.splitlines()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_metric_without_a_value_names_the_option_that_gives_it(small) -> None:
+    own = ("--model", "net.py:make", "--weights", "net.pt", "--no-intervals", "--data", small)
+    why = "No score change: it needs labels, two shifts or more, logits (--scores keeps them)."
+    status, text, errors = run("evaluate", *own)
+    assert status == 0, errors
+    assert why in text.splitlines()
+    status, text, errors = run("evaluate", *own, "--scores")
+    assert status == 0, errors
+    assert "No score change" not in text

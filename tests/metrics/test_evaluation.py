@@ -174,6 +174,14 @@ class TestWhatIsKept:
         assert str(self.made(name="Net")) == "Net\n" + str(self.made())
         assert self.made(name="Net").to_dict()["name"] == "Net"
 
+    def test_a_printout_says_why_a_metric_has_no_value(self) -> None:
+        why = "No score change: it needs labels, two shifts or more, logits (return_logits=True keeps them)."
+        assert why in str(self.made()).splitlines()
+        still = ShiftGrid(range(1), range(1))
+        said = str(Evaluation(np.array([[[3]]]), np.array([3]), still)).splitlines()
+        assert "No flip rate: it needs two shifts or more." in said
+        assert "No agreement: it needs the shift (0, 0), two shifts or more." in said
+
     def test_a_value_that_is_not_available_is_none(self) -> None:
         assert self.made().value("score_change") is None
         assert self.made().value("moved_accuracy") == self.made().metric("moved_accuracy").value
@@ -314,7 +322,7 @@ def test_print_shows_consistency_below_the_accuracy() -> None:
     lines = str(evaluation).splitlines()
     assert lines[0] == "50 images, 15 shifts (dx -2..2, dy -1..1), fill 0"
     assert lines[1] == evaluation.reason
-    names = [line.split("  ")[1] for line in lines[2:]]
+    names = [line.split("  ")[1] for line in lines[2:] if line.startswith("  ")]
     assert names.index("moved accuracy") < names.index("consistency")
     accuracy = f"{evaluation.moved['accuracy']:.1%}".replace("%", " %")
     assert lines[2 + names.index("moved accuracy")].endswith(accuracy)

@@ -140,7 +140,9 @@ def test_logits_without_a_softmax_leave_the_score_change_empty(dtype: str) -> No
     counts = torch.zeros(2, 3, 3, 2).to(getattr(torch, dtype))
     counted = Evaluation(of.predictions, of.labels, of.grid, logits=counts)
     assert counted.to_dict()["metrics"]["score_change"] is None
-    assert str(counted).endswith(" -")
+    said = str(counted)
+    assert re.search(r"^  score change +-$", said, re.MULTILINE)
+    assert f"No score change: logits: got {dtype} [2, 3, 3, 2], expected floating" in said
     with pytest.raises(
         NotAvailable, match=rf"^logits: got {dtype} \[2, 3, 3, 2\], expected floating "
     ):

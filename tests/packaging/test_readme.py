@@ -101,3 +101,10 @@ def test_the_licence_names_that_of_mnist() -> None:
         pytest.skip("lenetshift is not installed, but in the path")
     assert metadata["License-Expression"] == expression
     assert metadata.get_all("License-File") == ["LICENSE", "lenetshift/data/mnist/NOTICE"]
+
+
+def test_the_op_is_called_with_the_names_of_its_arguments() -> None:
+    """A reader who looks up an argument of the example finds it in the op's documentation."""
+    (call,) = re.findall(r"torch\.ops\.lenetshift\.c3_conv\(([^)]*)\)", blocks("python")[1])
+    schema = torch.ops.lenetshift.c3_conv.default._schema
+    assert call.split(", ") == [argument.name for argument in schema.arguments]

@@ -21,7 +21,7 @@ from command_line import run
 from pages import a_dossier, finished
 
 import lenetshift
-from lenetshift.checks.choices import ACTIVATIONS, TRAINING_METHODS
+from lenetshift.checks.choices import ACTIVATIONS, INSTRUCTION_SETS, TRAINING_METHODS
 from lenetshift.checks.errors import StorageError
 from lenetshift.data.load import load_mnist
 from lenetshift.models.table import ARCHITECTURES
@@ -31,6 +31,7 @@ from lenetshift.page.parts import blocks, bundle
 from lenetshift.reproduce import reproduction
 from lenetshift.reproduce.checkpoints import SCHEMA, read_checkpoint
 from lenetshift.reproduce.results import read_results, results_schema
+from lenetshift.storage.environment import environment
 from lenetshift.study import verification
 
 
@@ -307,7 +308,6 @@ def test_a_quick_study_gives_neither(small, tmp_path):
 
 def test_an_unusable_study_is_reported_before_the_training(small, tmp_path):
     out, study = tmp_path / "out", tmp_path / "study"
-    study.mkdir()
 
     def refused(reason):
         status, _, errors = run("reproduce", "--data", small, "--out", out, "--study", study)
@@ -315,7 +315,10 @@ def test_an_unusable_study_is_reported_before_the_training(small, tmp_path):
         assert reason in errors
         assert not out.exists()
 
-    refused(f"cannot read {study / 'dossier.json'}: No such file")
+    expected = "expected the folder of a finished `study`"
+    refused(f"argument --study: {study}: no such folder, {expected}")
+    study.mkdir()
+    refused(f"argument --study: {study}: has no dossier.json, {expected}")
     (study / "dossier.json").write_text("{")
     refused("argument --study: dossier.json: not JSON")
     (study / "dossier.json").write_text("{}")
@@ -323,6 +326,7 @@ def test_an_unusable_study_is_reported_before_the_training(small, tmp_path):
 
 
 def test_a_study_of_other_data_is_refused(small, tmp_path, monkeypatch):
+    (tmp_path / "dossier.json").touch()
     monkeypatch.setattr(verification, "read_dossier", lambda _: {"data_sha256": {}})
     options = ("--data", small, "--out", tmp_path / "out", "--study", tmp_path)
     status, _, errors = run("reproduce", *options)
@@ -533,7 +537,7 @@ def test_results_of_any_other_kind_are_one_line_or_a_page(tmp_path, monkeypatch)
         else:
             n_refused += 1
             assert status == 2, change
-            start = f"lenetshift page: error: {path}: $"
+            start = f"lenetshift page: error: argument DIR: {path}: $"
             assert errors.startswith((start, "lenetshift page: error: argument --data: ")), change
             assert errors.count("\n") == 1, change
             assert "expected" in errors or "got other data" in errors, change
@@ -569,3 +573,25 @@ def test_the_order_of_the_models_in_the_results_does_not_matter(folder, small, t
     edited(lambda value: value.update(models=dict(reversed(value["models"].items()))))(out)
     assert run("page", out, "--data", small)[0] == 0
     assert (out / "report.html").read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_settings_and_surroundings_are_in_words() -> None:
+    """A visitor has not read the package's code."""
+    parts = {"isa": "avx512", "device": "cuda", "logical_cpus": 4, "gpu": None, "torch": "2.13.0"}
+    parts["data_sha256"] = {"train_images": "0f"}
+    assert dict(texts.surroundings({"environment": parts})) == {
+        "instruction set": "AVX-512",
+        "computed on": "the GPU",
+        "logical CPUs": "4",
+        "PyTorch": "2.13.0",
+        "SHA-256 of the train images": "0f",
+    }
+
+
+def test_every_part_of_the_environment_has_a_name_in_words() -> None:
+    names = environment(torch.device("cpu"))
+    said = dict(texts.surroundings({"environment": names}))
+    assert {"instruction set", "operating system", "kind of processor", "computed on"} <= {*said}
+    assert not {"isa", "machine", "platform", "device", "torch", "commit"} & {*said}
+    assert said["instruction set"] in INSTRUCTION_SETS.values()
+    assert {*INSTRUCTION_SETS} == {"portable", "avx2", "avx512"}

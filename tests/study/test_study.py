@@ -214,7 +214,7 @@ def test_one_changed_byte_of_a_runs_file(dossier, path_of) -> None:
     path = path_of(dossier, PLAN.runs[3])
     flip_a_bit(path)
     refresh_sums(dossier)
-    check_refused(run("verify", dossier), 2, f"error: {path}: damaged")
+    check_refused(run("verify", dossier), 2, f"error: argument DIR: {path}: damaged")
 
 
 def test_one_changed_label(dossier) -> None:

@@ -143,5 +143,5 @@ OTHER_COLOURS = """(names) => {
 
 
 def other_colours(page):
-    """With high contrast: texts and shapes of charts that have a colour of the page's on one of the system's."""
+    """With high contrast: texts and shapes of charts in a colour of the page's on one of the system's."""
     return page.evaluate(OTHER_COLOURS, list(SYSTEM_COLOURS))

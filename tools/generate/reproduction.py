@@ -23,6 +23,7 @@ import reproduction_claims
 import reproduction_numbers
 import reproduction_tables
 
+from lenetshift.checks.choices import INSTRUCTION_SETS
 from lenetshift.page import intervals
 from lenetshift.storage.files import write_text
 from lenetshift.study.experiments import EXPERIMENTS
@@ -97,8 +98,9 @@ def origin(summary: Mapping[str, Any]) -> str:
         f"From {summary['n_runs']:,} runs of `python -m lenetshift.study{thorough}`, which are "
         f"{summary['n_trainings']:,} different trainings: some experiments share a training. Up to "
         f"{study['seeds']} seeds a setting; lenetshift {ground['lenetshift']}, commit {env['commit']}; "
-        f"PyTorch {ground['torch']}, Python {env['python']}, {ground['isa']}, {env['processor']}, "
-        f"{env['logical_cpus']} cores. SHA-256 of `dossier.json`: `{summary['dossier_sha256']}`."
+        f"PyTorch {ground['torch']}, Python {env['python']}, {INSTRUCTION_SETS[ground['isa']]}, "
+        f"{env['processor']}, {env['logical_cpus']} cores. "
+        f"SHA-256 of `dossier.json`: `{summary['dossier_sha256']}`."
     )
 
 
