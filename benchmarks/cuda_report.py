@@ -24,6 +24,7 @@ from pathlib import Path
 CUDA = Path(__file__).resolve().parents[1] / "csrc" / "cuda"
 
 THREADS = 256  # of a block: kThreads in csrc/cuda/device.h
+MORE_THREADS = {"lenet5_gradients": 512}  # launch<n>: kernel -> n
 
 # Dynamic shared memory, which the compiler does not know, by what the kernels' names begin with.
 # tests/ops/test_cuda_emulation.py compares it with what the emulated kernels are launched with.
@@ -51,7 +52,7 @@ DYNAMIC_SHARED = {
     "pack_perceptron": 0,
     "perceptron_answers<MlpModel": 41024,
     "perceptron_answers<PooledMlpModel": 38144,
-    "lenet5_gradients": 43632,
+    "lenet5_gradients": 57592,
     "lenet5_update": 0,
     "perceptron_hidden<": 0,
     "perceptron_output": 0,
@@ -207,9 +208,10 @@ def report(architectures: Sequence[int]) -> tuple[str, list[str]]:
         for k in kernels_of(code, architecture):
             if (k.stack or k.spilled) and not MAY_SPILL.match(k.name):
                 wrong.append(f"{k.name} uses local memory on {architecture}")
-            if k.threads != THREADS:
-                wrong.append(f"{k.name} is bounded to {k.threads} threads, expected {THREADS}")
-            share, limit = MULTIPROCESSORS[architecture].occupancy(THREADS, k.registers, k.shared)
+            threads = MORE_THREADS.get(k.name, THREADS)
+            if k.threads != threads:
+                wrong.append(f"{k.name} is bounded to {k.threads} threads, expected {threads}")
+            share, limit = MULTIPROCESSORS[architecture].occupancy(threads, k.registers, k.shared)
             lines.append(
                 f"| {file_of[k.name.partition('<')[0]]} | `{k.name}` | {architecture} "
                 f"| {k.registers} | {k.stack} | {k.spilled} | {k.shared} | {share:.0%} | {limit} |"

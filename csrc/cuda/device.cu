@@ -19,8 +19,8 @@ void check(cudaError_t error, const char* what) {
 
 }  // namespace
 
-void launch_kernel(const char* name, const void* kernel, dim3 grid, std::size_t shared_bytes,
-                   cudaStream_t stream, void** arguments) {
+void launch_kernel(const char* name, const void* kernel, dim3 grid, unsigned n_threads,
+                   std::size_t shared_bytes, cudaStream_t stream, void** arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   // More than 48 KB must be requested. This is done for every launch, because a request is valid
   // only for the kernel on one device, and it costs less than the launch.
@@ -28,7 +28,7 @@ void launch_kernel(const char* name, const void* kernel, dim3 grid, std::size_t 
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(shared_bytes)),
           name);
-  check(cudaLaunchKernel(kernel, grid, dim3(kThreads), arguments, shared_bytes, stream), name);
+  check(cudaLaunchKernel(kernel, grid, dim3(n_threads), arguments, shared_bytes, stream), name);
 }
 
 OnDevice::OnDevice(int device) : device_(device) {

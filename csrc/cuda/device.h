@@ -8,7 +8,7 @@
 //   tests/support/cuda_emulation/emulation_language.h has; add a missing one there. No <<< >>>, no
 //   cooperative groups, no inline PTX.
 // - launch("name", kernel<T>, grid, shared_bytes, stream, arguments...). Kernels are in an unnamed
-//   namespace. A block has kThreads threads, as each kernel's __launch_bounds__ says.
+//   namespace. A block has kThreads threads, or n of launch<n>, as its __launch_bounds__ says.
 // - Shared memory is dynamic_shared<T>(), 16-byte aligned (the emulation gives exactly
 //   shared_bytes), or small static __shared__ arrays of plain values; the emulation fills both with
 //   NaN before each block. It takes at most 64 KB, which compute capability 7.5 has.
@@ -50,19 +50,20 @@ struct Same {
 
 // Throws std::runtime_error with the kernel's name and CUDA's message. The error may be that of an
 // earlier kernel, reported late; with CUDA_LAUNCH_BLOCKING=1 it is the kernel's own.
-void launch_kernel(const char* name, const void* kernel, dim3 grid, std::size_t shared_bytes,
-                   cudaStream_t stream, void** arguments);
+void launch_kernel(const char* name, const void* kernel, dim3 grid, unsigned n_threads,
+                   std::size_t shared_bytes, cudaStream_t stream, void** arguments);
 
-template <class... Parameters>
+template <int n_threads = kThreads, class... Parameters>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, std::size_t shared_bytes,
             cudaStream_t stream, typename Same<Parameters>::type... arguments) {
   static_assert((sizeof(Parameters) + ...) <= 4096, "more than a kernel's arguments may have");
 #if defined(LENETSHIFT_CUDA_EMULATION)
-  emulation::launch(name, reinterpret_cast<const void*>(kernel), grid, kThreads, shared_bytes,
+  emulation::launch(name, reinterpret_cast<const void*>(kernel), grid, n_threads, shared_bytes,
                     stream, [=] { kernel(arguments...); });
 #else
   void* addresses[] = {&arguments...};
-  launch_kernel(name, reinterpret_cast<const void*>(kernel), grid, shared_bytes, stream, addresses);
+  launch_kernel(name, reinterpret_cast<const void*>(kernel), grid, n_threads, shared_bytes, stream,
+                addresses);
 #endif
 }
 
@@ -109,6 +110,28 @@ __device__ T warp_sum(T value) {
 #pragma unroll
   for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
   return value;
+}
+
+// Sums over a warp's lanes of n values, a power of two: lane i gets that of value i % n. These are
+// n - 1 + log2(32 / n) shuffles instead of 5 n.
+template <int n, int n_all = n>
+__device__ __forceinline__ float warp_sums(const float (&values)[n]) {
+  if constexpr (n == 1) {
+    float sum = values[0];
+#pragma unroll
+    for (int step = n_all; step < kWarp; step *= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
+    return sum;
+  } else {
+    // Of two lanes, one goes on with the upper half of the values, the other with the lower one.
+    const bool upper = (threadIdx.x & (n / 2)) != 0;
+    float half[n / 2];
+#pragma unroll
+    for (int i = 0; i < n / 2; ++i) {
+      const float given = upper ? values[i] : values[i + n / 2];
+      half[i] = (upper ? values[i + n / 2] : values[i]) + __shfl_xor_sync(kAllLanes, given, n / 2);
+    }
+    return warp_sums<n / 2, n_all>(half);
+  }
 }
 
 }  // namespace

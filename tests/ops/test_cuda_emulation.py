@@ -409,24 +409,84 @@ FAULTS = {
     ),
     "train: missing barrier": (
         ("thread", RACE), train("lenet5"), "lenet5/train.cu", "",
-        "v.s2);\n  __syncthreads();\n  c3_forward", "v.s2);\n  c3_forward",
+        "c1_forward(act, v);\n  __syncthreads();", "c1_forward(act, v);",
+    ),
+    "train: missing barrier before C3's gradients are read": (
+        ("thread", RACE), train("lenet5"), "lenet5/train.cu", "",
+        "image, w.output_grad);\n  __syncthreads();", "image, w.output_grad);",
+    ),
+    "train: missing barrier of a warp": (
+        ("thread", RACE), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
+        "  __syncwarp();\n  // Their activations", "  // Their activations",
+    ),
+    "train: missing barrier before a tile's parts are added": (
+        ("thread", RACE), train("lenet5"), "lenet5/train.cu", "math/sgd.h",
+        "  __syncthreads();\n  float total", "  float total",
     ),
     "train: wrong index": (
         ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
-        "image + (y + u) * kPadded;", "image + (y + 4 - u) * kPadded;",
+        "(y + u) * kImagePitch + half", "(y + 4 - u) * kImagePitch + half",
     ),
     "train: write beyond the slot": (
         ("address", BEYOND), train("lenet5"), "lenet5/train.cu", "",
         "slots = workspace.take<float>(n_slots * n_grads)",
         "slots = workspace.take<float>(n_slots)",
     ),
+    "train: write beyond dynamic shared memory": (
+        ("address", BEYOND), train("lenet5"), "lenet5/train.cu", "",
+        "sizeof(Lenet5Values), stream", "sizeof(Lenet5Values) - sizeof(Connections), stream",
+    ),
+    "train: fewer threads than a block needs": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "",
+        "launch<kGradientThreads>", "launch",
+    ),
+    "train: a part of C3's connections left out": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
+        " +\n                 __shfl_down_sync(kAllLanes, sum[0][x], 2 * kC3Side)", "",
+    ),
+    "train: a part of the connections left out of S2's gradient": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
+        "four + __shfl_down_sync(kAllLanes, sum[x], 4 * kMaps1)", "four",
+    ),
+    "train: a row left out of S2's gradient": (
+        ("thread", "worst error nan"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
+        "if (y < kTaps - 1) s2_grad_row", "if (y < kTaps - 2) s2_grad_row",
+    ),
+    "train: half an image left out of C3's gradient": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
+        "sum[i] += __shfl_xor_sync(kAllLanes, sum[i], kWarp / 2);", "__syncwarp();",
+    ),
+    "train: half the columns left out of C1's gradient": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "lenet5/gradients.h",
+        " + v.c1_sums[2 * o + 1][at]", "",
+    ),
+    "train: a part of the sums back through F6 left out": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "",
+        "part < kF6Parts; ++part", "part < kF6Parts - 1; ++part",
+    ),
+    "train: lanes left out of a dense layer": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "device.h",
+        "for (int step = n_all; step", "for (int step = 2 * n_all; step",
+    ),
+    "train: a part of C5's weights used twice": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "",
+        "columns.load(p.c5, 5);", "columns.parts[5] = columns.parts[4];",
+    ),
+    "train: the images of a warp left out": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "math/sgd.h",
+        "for (int w = 0; w < kWarps; ++w) total", "for (int w = 1; w < kWarps; ++w) total",
+    ),
+    "train: an input taken for the bias": (
+        ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "math/sgd.h",
+        "column < n_inputs ? image_x[column]", "column <= n_inputs ? image_x[column]",
+    ),
     "train: missing barrier of a perceptron": (
         ("thread", RACE), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
-        "sum[i]);\n    }\n    __syncthreads();", "sum[i]);\n    }",
+        "sum[i]);\n      }\n    }\n    __syncthreads();", "sum[i]);\n      }\n    }",
     ),
     "train: write beyond static shared memory": (
         ("address", BEYOND_SHARED), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",
-        "i < kStageImages * kStageInputs;", "i <= kStageImages * kStageInputs;",
+        "turn < kStageImages * kStageInputs /", "turn <= kStageImages * kStageInputs /",
     ),
     "train: write beyond the weights": (
         ("address", BEYOND), train("pooled_mlp"), "perceptron/train_pooled_mlp.cu", "perceptron/train.h",
@@ -442,15 +502,15 @@ FAULTS = {
     ),
     "train: a launcher that reads labels": (
         ("address", HIDDEN), train("lenet5"), "lenet5/train.cu", "",
-        "const TableRows table = table_of(model.table);\n  const int n_parameters",
+        "const TableRows table = table_of(model.table);\n  const unsigned n_blocks",
         "const TableRows table = table_of(model.table);\n  if (epoch.labels[0] > 9) return;\n"
-        "  const int n_parameters",
+        "  const unsigned n_blocks",
     ),
     "train: a launcher that reads labels, without AddressSanitizer": (
         ("thread", "worst error"), train("lenet5"), "lenet5/train.cu", "",
-        "const TableRows table = table_of(model.table);\n  const int n_parameters",
+        "const TableRows table = table_of(model.table);\n  const unsigned n_blocks",
         "const TableRows table = table_of(model.table);\n  if (epoch.labels[0] < 0) return;\n"
-        "  const int n_parameters",
+        "  const unsigned n_blocks",
     ),
     "train: shared memory that nobody wrote": (
         ("thread", "worst error nan"), train("mlp"), "perceptron/train_mlp.cu", "perceptron/train.h",

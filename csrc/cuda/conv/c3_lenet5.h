@@ -20,7 +20,7 @@
 //     the input's gradient goes where the input was, and from there to its place in one piece
 #pragma once
 
-#include "cuda/conv/table_rows.h"
+#include "cuda/conv/connections.h"
 #include "lenet5_sizes.h"
 
 namespace lenetshift {
@@ -121,33 +121,6 @@ struct OutputBlock {
 using ManyImages = OutputBlock<5, 8>;
 using OneImage = OutputBlock<1, 1>;
 
-// Adds a connection to a lane's results.
-template <int rows, int columns>
-__device__ __forceinline__ void convolve_tile(const float* window, const float* weight,
-                                              float (&sum)[rows][columns]) {
-  float w[kTaps * kTaps + 3];
-#pragma unroll
-  for (int i = 0; i < kTaps * kTaps; i += 4) {
-    const float4 four = *reinterpret_cast<const float4*>(weight + i);
-    w[i] = four.x, w[i + 1] = four.y, w[i + 2] = four.z, w[i + 3] = four.w;
-  }
-#pragma unroll
-  for (int row = 0; row < rows + kTaps - 1; ++row) {
-    float in[columns + kTaps - 1];
-#pragma unroll
-    for (int x = 0; x < columns + kTaps - 1; ++x) in[x] = window[row * kS2Side + x];
-#pragma unroll
-    for (int r = 0; r < rows; ++r) {
-      const int u = row - r;
-      if (u < 0 || u >= kTaps) continue;
-#pragma unroll
-      for (int v = 0; v < kTaps; ++v)
-#pragma unroll
-        for (int x = 0; x < columns; ++x) sum[r][x] += w[u * kTaps + v] * in[x + v];
-    }
-  }
-}
-
 // Block (i, j): images i * n_images ...; a grid with one j takes all output maps, one with two
 // takes eight for each. Every sum is added in c3_convolve's order, and has its bits.
 template <int rows, int n_images>
@@ -188,7 +161,11 @@ __global__ void __launch_bounds__(kThreads, 2)
     const float* w = weights + table.first_connection[map] * Block::kWeightPitch;
     for (int c = 0; c < n_inputs; ++c) {
       if (!table.connects(map, c)) continue;
-      if (busy) convolve_tile(images + image * kInPitch + c * kInMap + y * kS2Side + x, w, sum);
+      if (busy) {
+        float taps[Block::kWeightPitch];
+        load_values(w, taps);
+        convolve_tile<kS2Side>(images + image * kInPitch + c * kInMap + y * kS2Side + x, taps, sum);
+      }
       w += Block::kWeightPitch;
     }
     // Through shared memory, so that neighbouring lanes write neighbouring values.
@@ -215,7 +192,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 // Backward. Every lane of two warps has a connection.
 constexpr int kMostConnections = 2 * kWarp;
 constexpr int kSumParts = kWarps / 2;  // of the images' halves, a part for each two warps
-constexpr int kLaneSums = kTaps * kTaps + 1, kLaneSumsPitch = 27;
+constexpr int kLaneSumsPitch = 27;
 
 template <int n_images>
 struct GradientsBlock {
@@ -236,37 +213,6 @@ struct GradientsBlock {
     return part == kSumParts ? kHalves : divide_up((kHalves - n_last) * part, kSumParts - 1);
   }
 };
-
-// Half an image: 5 rows of grad_output times 9 rows of the input.
-__device__ __forceinline__ void correlate_half(const float* in_map, const float* grad_map,
-                                               float (&sum)[kLaneSums]) {
-  constexpr int rows = kC3Side / 2;
-  float g[rows][kC3Side];
-#pragma unroll
-  for (int i = 0; i < rows * kC3Side; i += 2) {
-    const float2 two = *reinterpret_cast<const float2*>(grad_map + i);
-    g[i / kC3Side][i % kC3Side] = two.x, g[i / kC3Side][i % kC3Side + 1] = two.y;
-    sum[kTaps * kTaps] += two.x + two.y;
-  }
-#pragma unroll
-  for (int row = 0; row < rows + kTaps - 1; ++row) {
-    float in[kS2Side];
-#pragma unroll
-    for (int x = 0; x < kS2Side; x += 2) {
-      const float2 two = *reinterpret_cast<const float2*>(in_map + row * kS2Side + x);
-      in[x] = two.x, in[x + 1] = two.y;
-    }
-#pragma unroll
-    for (int r = 0; r < rows; ++r) {
-      const int u = row - r;
-      if (u < 0 || u >= kTaps) continue;
-#pragma unroll
-      for (int v = 0; v < kTaps; ++v)
-#pragma unroll
-        for (int x = 0; x < kC3Side; ++x) sum[u * kTaps + v] += g[r][x] * in[x + v];
-    }
-  }
-}
 
 // A quarter of a map is its first 7 rows and columns, or their mirror image; only the first 7 rows
 // and columns of grad_output, mirrored likewise, reach it. A step leads from a value to the next
@@ -318,9 +264,7 @@ __global__ void __launch_bounds__(kThreads, 2)
                         float* __restrict__ slots) {
   using Block = GradientsBlock<n_images>;
   constexpr int side = Block::kQuarter, n_taps = kTaps * kTaps;
-  // A connection's maps, and the connections of each input map.
-  __shared__ int output_of[kMostConnections], input_of[kMostConnections];
-  __shared__ int n_seen[kMaps1], seen_by[kMaps1][kMaps3];
+  __shared__ Connections connections;
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int in_values = n_inputs * kInMap, out_values = table.n_outputs * kOutMap;
   float* const inputs = dynamic_shared<float>();
@@ -330,17 +274,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 
   WeightShare<kMostConnections * n_taps> weight_share;
   weight_share.load(weight, table.n_connections * n_taps);
-  // A thread for each pair of maps.
-  const int o = threadIdx.x / kMaps1, c = threadIdx.x % kMaps1;
-  if (o < table.n_outputs && c < n_inputs) {
-    int place = 0;  // among the connections of c
-    for (int before = 0; before < o; ++before) place += table.connects(before, c);
-    if (table.connects(o, c)) {
-      const int k = table.connection_index(o, c);
-      output_of[k] = o, input_of[k] = c, seen_by[c][place++] = k;
-    }
-    if (o == table.n_outputs - 1) n_seen[c] = place;
-  }
+  connections.list(table, n_inputs);
   weight_share.store(weights, n_taps, table.n_connections * n_taps);
 
   // For the weights: this lane's connection, and the part of the images' halves.
@@ -371,9 +305,9 @@ __global__ void __launch_bounds__(kThreads, 2)
     if (slots != nullptr && has_connection) {
       for (int half = Block::first_half(part);
            half < Block::first_half(part + 1) && half / 2 < n - first; ++half)
-        correlate_half(inputs + half / 2 * kInPitch + input_of[number] * kInMap +
+        correlate_half(inputs + half / 2 * kInPitch + connections.input_of[number] * kInMap +
                            half % 2 * (kC3Side / 2 * kS2Side),
-                       grads + half / 2 * kOutPitch + output_of[number] * kOutMap +
+                       grads + half / 2 * kOutPitch + connections.output_of[number] * kOutMap +
                            half % 2 * (kC3Side / 2 * kC3Side),
                        sum);
     }
@@ -382,9 +316,9 @@ __global__ void __launch_bounds__(kThreads, 2)
     for (int i = 0; i < Block::kWaiting; ++i) waiting[i * kThreads] = sum[i];
     float result[side][side] = {};
     if (warp < n_inputs) {
-      for (int i = turn; i < n_seen[warp]; i += Block::kParts) {
-        const int k = seen_by[warp][i];
-        const float* const map = grads + image * kOutPitch + output_of[k] * kOutMap;
+      for (int i = turn; i < connections.n_seen[warp]; i += Block::kParts) {
+        const int k = connections.seen_by[warp][i];
+        const float* const map = grads + image * kOutPitch + connections.output_of[k] * kOutMap;
         const float* const w = weights + k * n_taps;
         spread_quarter(Mirrored(map, kC3Side, low, right), Mirrored(w, kTaps, low, right), result);
       }

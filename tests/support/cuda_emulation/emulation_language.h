@@ -34,6 +34,11 @@ template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int line = __builtin_LINE()) {
   return emulation::exchange(mask, value, emulation::self->lane ^ lane_mask, line);
 }
+template <class T>
+T __shfl_down_sync(unsigned mask, T value, int lanes, int line = __builtin_LINE()) {
+  const unsigned from = emulation::self->lane + lanes;
+  return emulation::exchange(mask, value, from < 32 ? from : emulation::self->lane, line);
+}
 inline unsigned __ballot_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
   unsigned ballot = predicate != 0 ? 1u << emulation::self->lane : 0u;
   for (int step = 1; step < 32; step *= 2) ballot |= __shfl_xor_sync(mask, ballot, step, line);
