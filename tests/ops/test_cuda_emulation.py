@@ -17,7 +17,8 @@ import torch
 from cuda_emulation.emulator import CUDA, EmulationError, Emulator, compiler
 from cuda_emulation.kernels import EmulatedKernels
 from cuda_matrix import (
-    MODELS,
+    MODELS_AND_GRIDS,
+    ONE_TILE,
     PERCEPTRONS,
     SHIFTS,
     Kernels,
@@ -126,6 +127,10 @@ class TestSmallLimits:
     def test_predict_perceptrons(self, kernels: Kernels, name: str) -> None:
         check_predictions(kernels, name, "digits", 260, ShiftGrid(range(-1, 0), range(2)))
 
+    def test_predict_mlp_in_tiles(self, kernels: Kernels) -> None:
+        """Three chunks, the last one short."""
+        check_predictions(kernels, "mlp", "digits", 70, ONE_TILE)
+
     def test_train_lenet5(self, kernels: Kernels) -> None:
         check_training(kernels, "lenet5", 8, 5)
 
@@ -178,11 +183,10 @@ def test_c3_conv_does_not_depend_on_the_order_of_blocks() -> None:
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_fused_kernels_do_not_depend_on_the_order_of_blocks(name: str) -> None:
+@pytest.mark.parametrize(("name", "grid"), MODELS_AND_GRIDS, ids=str)
+def test_fused_kernels_do_not_depend_on_the_order_of_blocks(name: str, grid: ShiftGrid) -> None:
     model, digits = make_model(name, "tanh"), load_mnist()[0]
     epoch = (digits.images[:6], digits.labels[:6], torch.arange(6), 0.1, 4)
-    grid = ShiftGrid(range(2), range(1))
     results = [
         [
             *kernels.predict(name, model, make_images("sparse", 2), grid),
@@ -193,11 +197,11 @@ def test_fused_kernels_do_not_depend_on_the_order_of_blocks(name: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_replay_needs_nothing_from_the_one_before(name: str) -> None:
+@pytest.mark.parametrize(("name", "grid"), MODELS_AND_GRIDS, ids=str)
+def test_a_replay_needs_nothing_from_the_one_before(name: str, grid: ShiftGrid) -> None:
     """As in a CUDA graph: the second replay finds in the workspace what the first has left there."""
     model, digits = make_model(name, "tanh"), load_mnist()[0]
-    images, grid = make_images("sparse", 2), ShiftGrid(range(2), range(1))
+    images = make_images("sparse", 2)
     epoch = (digits.images[:6], digits.labels[:6], torch.arange(6), 0.1, 4)
     once, twice = (EmulatedKernels(emulator("address"), replays=n) for n in (1, 2))
     for kept, again in zip(
@@ -262,6 +266,20 @@ def shift_each(kernels: Kernels) -> None:
 
 def predict(name: str) -> Callable[[Kernels], None]:
     return lambda kernels: check_predictions(kernels, name, "dense", 2, ShiftGrid(range(3, 5)))
+
+
+def predict_tile(kernels: Kernels) -> None:
+    # A part of a tile; with so many inked cells, each point has two sums.
+    check_predictions(kernels, "mlp", "dense", 2, ShiftGrid(range(3, 6), range(2, 5)))
+
+
+def predict_one_cell(kernels: Kernels) -> None:
+    check_predictions(kernels, "mlp", "pixels", 1, ONE_TILE)
+
+
+def predict_mixed_order(kernels: Kernels) -> None:
+    # Their ink does not begin with ascending columns.
+    check_predictions(kernels, "mlp", "digits", 3, ONE_TILE)
 
 
 def train(name: str) -> Callable[[Kernels], None]:
@@ -406,6 +424,97 @@ FAULTS = {
     "predict: missing barrier of a perceptron": (
         ("thread", RACE), predict("pooled_mlp"), "perceptron/predict_pooled_mlp.cu", "perceptron/predict.h",
         "kDepth);\n  __syncthreads();", "kDepth);",
+    ),
+    "predict the MLP in tiles: missing barrier before the stages are overwritten": (
+        ("thread", RACE), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "__syncthreads();  // the stages", "// the stages",
+    ),
+    "predict the MLP in tiles: missing barrier before the sums are overwritten": (
+        ("thread", RACE), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "__syncthreads();  // the sums", "// the sums",
+    ),
+    "predict the MLP in tiles: missing barrier before hidden units are overwritten": (
+        ("thread", RACE), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "__syncthreads();  // the hidden units", "// the hidden units",
+    ),
+    "predict the MLP in tiles: missing barrier of a warp": (
+        ("thread", RACE), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "__syncwarp();  // the previous cells", "// the previous cells",
+    ),
+    "predict the MLP in tiles: missing barrier before inked cells are read": (
+        ("thread", RACE), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "    if (lane == 0) n_inked = before;\n  }\n  __syncthreads();",
+        "    if (lane == 0) n_inked = before;\n  }",
+    ),
+    "predict the MLP in tiles: write beyond dynamic shared memory": (
+        ("address", BEYOND), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "n_groups), kCellsShared,", "n_groups), kSumsSize * sizeof(float),",
+    ),
+    "predict the MLP in tiles: write beyond the predictions": (
+        ("address", BEYOND), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "x >= job.grid.n_dx || ", "",
+    ),
+    "predict the MLP in tiles: pixels beyond the frame": (
+        ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "y0 + y < kImageSize && x0 + x < kImageSize", "y0 + y < kImageSize",
+    ),
+    "predict the MLP in tiles: weights beyond the frame": (
+        ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "y < kImageSize && x >= 0 && x < kImageSize;", "y < kImageSize && x >= 0;",
+    ),
+    "predict the MLP in tiles: a point taken for another one": (
+        ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "outputs.x[2 * pair + half][j]", "outputs.x[2 * pair][j]",
+    ),
+    "predict the MLP in tiles: units turned and not turned back": (
+        ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "unit * kCellImages + turned(unit, lane)", "unit * kCellImages + lane",
+    ),
+    "predict the MLP in tiles: the second sum left out": (
+        ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "step < kPairs * n_sums;", "step < kPairs * n_sums; step += n_sums - 1,",
+    ),
+    "predict the MLP in tiles: the last cells left out": (
+        ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "first < end; first += kCellDepth", "first + kCellDepth <= end; first += kCellDepth",
+    ),
+    "predict the MLP in tiles: the blank cell is not blank": (
+        ("address", "logits: worst error"), predict_one_cell, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "if (i < n_inked) load(inked[i], pixel);", "load(inked[smaller(i, n_inked - 1)], pixel);",
+    ),
+    "predict the MLP in tiles: no weights for the blank cell": (
+        ("address", "logits: worst error nan"), predict_one_cell, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "memory.cell[group * kAllCells + n_inked] = 0;", "{}",
+    ),
+    "predict the MLP in tiles: a strip left out": (
+        ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "strip < memory.n_strips;", "strip + 1 < memory.n_strips;",
+    ),
+    "predict the MLP in tiles: answers in the order of the boxes": (
+        ("address", "logits: worst error"), predict_mixed_order, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "first + memory.order[place];", "first + place;",
+    ),
+    "predict the MLP in tiles: two images in the same place": (
+        ("address", "logits: worst error nan"), predict_tile, "perceptron/predict_mlp.cu",
+        "perceptron/mlp_form.h",
+        "its == box[i] && other < first + i", "its == box[i] && other < first",
     ),
     "train: missing barrier": (
         ("thread", RACE), train("lenet5"), "lenet5/train.cu", "",

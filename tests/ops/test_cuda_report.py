@@ -10,7 +10,16 @@ import pytest
 import torch
 from cuda_emulation.emulator import ROOT, compiler
 from cuda_emulation.kernels import EmulatedKernels
-from cuda_matrix import DEFAULT, MODELS, SHIFTS, check_c3, check_training, make_images, make_model
+from cuda_matrix import (
+    DEFAULT,
+    GRIDS,
+    MODELS,
+    SHIFTS,
+    check_c3,
+    check_training,
+    make_images,
+    make_model,
+)
 from test_cuda_emulation import changed, emulator
 
 sys.path.append(str(ROOT / "benchmarks"))
@@ -31,7 +40,8 @@ def test_dynamic_shared_memory_is_that_of_the_launches() -> None:
     kernels.translate(torch.ones(1, 5, 5), SHIFTS)
     kernels.shift_each(torch.ones(1, 5, 5), SHIFTS[:1])
     for name in MODELS:
-        kernels.predict(name, make_model(name, "tanh"), make_images("sparse", 1), DEFAULT)
+        for grid in (DEFAULT, GRIDS[0]):  # the MLP has kernels for many shifts and for few
+            kernels.predict(name, make_model(name, "tanh"), make_images("sparse", 1), grid)
         check_training(kernels, name, 2, 2)
     launched = {
         cuda_report.short_name(kernel): n_bytes for kernel, n_bytes in kernels.emulator.kernels()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -120,7 +121,7 @@ def run_c3(masks: list[int], *tensors: Tensor) -> list[Tensor]:
 def make_images(kind: str, n: int) -> Tensor:
     """Test images: "digits"; "dense" ones, with ink in every pixel, so that every shift pushes some out of
     the frame; "sparse" ones, a grid of single pixels; "pixels", a single pixel in each corner, at each
-    edge's middle, in the centre, and nowhere.
+    edge's middle, in the centre, and nowhere; "blank" ones.
     """
     if kind == "digits":
         return load_mnist()[1].images[:n]
@@ -130,9 +131,10 @@ def make_images(kind: str, n: int) -> Tensor:
     images = torch.zeros(n, 28, 28, dtype=torch.uint8)
     if kind == "sparse":
         images[:, ::9, ::9] = make_images("dense", n)[:, ::9, ::9]
-    else:
-        for i, (y, x) in enumerate((y, x) for y in (0, 14, 27) for x in (0, 14, 27)):
-            images[i, y, x] = 255
+    elif kind == "pixels":
+        places = itertools.product((0, 14, 27), repeat=2)
+        for image, (y, x) in zip(images, places, strict=False):
+            image[y, x] = 255
     return images
 
 

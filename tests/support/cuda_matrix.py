@@ -112,6 +112,15 @@ GRIDS = [
     ShiftGrid(range(1, 2), range(-4, 3)),
     ShiftGrid(range(25, 28), range(-27, -25)),
 ]
+# On a card the MLP is computed in a form, in tiles of 4 dx and 5 dy, if a grid fills them well enough.
+# Part of a tile; several, some of them partly filled; shifts that empty the image.
+ONE_TILE = ShiftGrid(range(4), range(2))
+TILED_GRIDS = [
+    ONE_TILE,
+    ShiftGrid(range(-6, 7), range(-3, 4)),
+    ShiftGrid(range(20, 28), range(-27, -22)),
+]
+MODELS_AND_GRIDS = [*((name, ShiftGrid(range(2), range(2))) for name in MODELS), ("mlp", ONE_TILE)]
 # The allowed error of float32: this many times the difference between PyTorch's own float32 and float64,
 # and the rounding of the largest value, since the difference may happen to be small.
 ROUNDINGS = 8
@@ -316,6 +325,25 @@ class Matrix:
         grid = ShiftGrid(range(-1, 1), range(2, 3))
         check_predictions(kernels, name, "dense", 3, grid, activation, n_hidden)
 
+    @pytest.mark.parametrize("grid", TILED_GRIDS, ids=str)
+    def test_predict_mlp_in_tiles(self, kernels: Kernels, grid: ShiftGrid) -> None:
+        check_predictions(kernels, "mlp", "dense", 2, grid)
+
+    @pytest.mark.parametrize(("n_hidden", "activation"), [(1, "tanh"), (32, "relu"), (70, "tanh")])
+    def test_predict_mlp_in_tiles_numbers_of_units(
+        self, kernels: Kernels, n_hidden: int, activation: str
+    ) -> None:
+        check_predictions(kernels, "mlp", "digits", 3, ONE_TILE, activation, n_hidden)
+
+    @pytest.mark.parametrize(("kind", "n"), [("digits", 70), ("pixels", 1), ("pixels", 10)])
+    def test_predict_mlp_in_tiles_inked_cells(self, kernels: Kernels, kind: str, n: int) -> None:
+        """More images than share their inked cells; one cell; those at the frame's edges."""
+        check_predictions(kernels, "mlp", kind, n, ShiftGrid(range(-2, 2), range(-2, 3)))
+
+    def test_predict_mlp_in_tiles_blank_images(self, kernels: Kernels) -> None:
+        """No cell has ink."""
+        check_predictions(kernels, "mlp", "blank", 2, ONE_TILE)
+
     @pytest.mark.parametrize("name", MODELS)
     def test_predict_no_images(self, kernels: Kernels, name: str) -> None:
         check_predictions(kernels, name, "dense", 0, GRIDS[0])
@@ -324,22 +352,22 @@ class Matrix:
     def test_predict_more_images_than_a_tile(self, kernels: Kernels, name: str) -> None:
         check_predictions(kernels, name, "digits", 130, ShiftGrid(range(4, 5), range(-1, 0)))
 
-    @pytest.mark.parametrize("name", MODELS)
-    def test_predict_without_logits(self, kernels: Kernels, name: str) -> None:
+    @pytest.mark.parametrize(("name", "grid"), MODELS_AND_GRIDS, ids=str)
+    def test_predict_without_logits(self, kernels: Kernels, name: str, grid: ShiftGrid) -> None:
         model, images = make_model(name, "tanh"), make_images("sparse", 2)
-        grid = ShiftGrid(range(2), range(2))
         predictions, _ = kernels.predict(name, model, images, grid)
         alone, logits = kernels.predict(name, model, images, grid, False)
         assert torch.equal(alone, predictions)
         assert logits.numel() == 0
 
-    @pytest.mark.parametrize("name", MODELS)
-    def test_predict_first_of_equal_logits(self, kernels: Kernels, name: str) -> None:
+    @pytest.mark.parametrize(("name", "grid"), MODELS_AND_GRIDS, ids=str)
+    def test_predict_first_of_equal_logits(
+        self, kernels: Kernels, name: str, grid: ShiftGrid
+    ) -> None:
         model = make_model(name, "tanh")
         with torch.no_grad():
             model.output.weight.zero_()
             model.output.bias.copy_(torch.tensor([0, 1, 1, 0, 1, 0, 0, 0, 1, 0]))
-        grid = ShiftGrid(range(2), range(1))
         predictions, _ = kernels.predict(name, model, make_images("sparse", 3), grid)
         assert (predictions == 1).all()
         with torch.no_grad():
@@ -388,6 +416,7 @@ class Matrix:
         assert torch.equal(kernels.translate(images, SHIFTS), reference.translate(images, SHIFTS))
         moved = kernels.shift_each(images, SHIFTS[1:3])
         assert torch.equal(moved, reference.shift_each(images, SHIFTS[1:3]))
+        check_predictions(kernels, "mlp", "sparse", 1, ONE_TILE)
         for name in MODELS:
             check_predictions(kernels, name, "sparse", 1, GRIDS[1])
             check_training(kernels, name, 3, 2)

@@ -38,6 +38,9 @@ class Family:
     largest: int
     zero: bool = False  # the first point is 0
     among: tuple[float, ...] = ()  # points that must be there
+    # Instead of opposite points: the candidates, and the form on all points but the last.
+    free: tuple[float, ...] = ()
+    shorter: tuple[int, int] = (0, 0)
     why: str = ""
 
 
@@ -65,6 +68,16 @@ FAMILIES = [
         zero=True,
         why="with 0 the shortest forms have an odd number of points as well",
     ),
+    Family(
+        "kCellPoints",
+        (5, 3),
+        denominator=2,
+        largest=2,
+        zero=True,
+        free=(1, -1, 2, -2, 0.5, -0.5),
+        shorter=(4, 3),
+        why="pixels at two of them, in x and in y, are whole numbers of 16 bits",
+    ),
 ]
 
 
@@ -90,8 +103,14 @@ def error(outputs: int, taps: int, points: Sequence[float]) -> float:
 
 
 def candidates(family: Family) -> Iterator[list[float]]:
-    """Every choice of points: 0 or not, then pairs of opposite points."""
+    """Every choice of points: 0 or not, then pairs of opposite points, or any of those that are free."""
     n = sum(family.form) - 2 - family.zero
+    if family.free:
+        for first in itertools.combinations(family.free, n - 1):
+            for last in family.free:
+                if last not in first:
+                    yield [0.0] * family.zero + [*first, last]
+        return
     if n % 2:
         raise ValueError(
             f"{family.name}: got {n} points besides 0, expected pairs of opposite ones"
@@ -109,8 +128,14 @@ def candidates(family: Family) -> Iterator[list[float]]:
 
 
 def search(family: Family) -> list[float]:
-    """The candidate with the smallest error."""
-    return min(candidates(family), key=lambda points: error(*family.form, points))
+    """The candidate with the smallest error, the first of equal ones; of two forms, their product's."""
+
+    def of(points: list[float]) -> float:
+        form = error(*family.form, points)
+        shorter = error(*family.shorter, points[:-1]) if family.free else 1.0
+        return round(form * shorter, 9)
+
+    return min(candidates(family), key=of)
 
 
 def measured(outputs: int, taps: int, points: Sequence[float]) -> float:

@@ -75,13 +75,16 @@ constexpr int kStagedImages = kWarp;
 constexpr int kStagedPitch = kPixels + 4;
 static_assert(kStagedPitch % 8 == 4 && kGroupImages % kStagedImages == 0);
 
-// Images first ... first + 31; blank ones from n_images on.
+// Images first ... first + 31, in `order` unless it is null; blank ones from n_images on.
 __device__ inline void stage_images(const std::uint8_t* images, std::int64_t first,
-                                    std::int64_t n_images, std::uint8_t* staged) {
+                                    std::int64_t n_images, std::uint8_t* staged,
+                                    const int* order = nullptr) {
   for (int i = static_cast<int>(threadIdx.x); i < kStagedImages * kPixels; i += kThreads) {
-    const std::int64_t image = first + i / kPixels;
-    staged[i / kPixels * kStagedPitch + i % kPixels] =
-        image < n_images ? images[image * kPixels + i % kPixels] : std::uint8_t{0};
+    const std::int64_t place = first + i / kPixels;
+    std::uint8_t pixel = 0;
+    if (place < n_images)
+      pixel = images[(order == nullptr ? place : order[place]) * kPixels + i % kPixels];
+    staged[i / kPixels * kStagedPitch + i % kPixels] = pixel;
   }
   __syncthreads();
 }
@@ -234,9 +237,17 @@ struct PerceptronMemory {
   PerceptronWeights weights;
   Model model;
 
+  PerceptronMemory(Workspace& workspace, const Mlp& mlp, std::int64_t n_images)
+      : weights(workspace, Model::n_inputs, mlp.parameters), model(workspace, n_images) {}
   PerceptronMemory(Workspace& workspace, const Mlp& mlp, const ShiftedImages& job)
-      : weights(workspace, Model::n_inputs, mlp.parameters), model(workspace, job.n_images) {}
+      : PerceptronMemory(workspace, mlp, job.n_images) {}
 };
+
+template <class Model>
+void pack(const Mlp& mlp, const PerceptronWeights& w, cudaStream_t stream) {
+  launch(Model::op, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
+         mlp.parameters, Model::n_inputs, Model::scale());
+}
 
 // A prediction with Model: pack, then for each chunk of groups prepare the values and answer.
 template <class Model>
@@ -245,8 +256,7 @@ void predict_perceptron(const Mlp& mlp, const ShiftedImages& job,
   if (job.n_images == 0) return;
   const PerceptronWeights& w = memory.weights;
   const Model& model = memory.model;
-  launch(Model::op, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
-         mlp.parameters, Model::n_inputs, Model::scale());
+  pack<Model>(mlp, w, stream);
   const std::int64_t chunk = model.groups * kGroupImages;
   for (std::int64_t first = 0; first < job.n_images; first += chunk) {
     const std::int64_t left = job.n_images - first;

@@ -5,8 +5,10 @@
 //
 // what leaves the frame meets zeros. The sum needs only pixels that have ink in some image of a
 // sharing group: they are listed once for each group, and their values are stored in a row for each
-// pixel.
+// pixel. Where many shifts share an image, a form takes fewer products
+// (cuda/perceptron/mlp_form.h).
 #include "cuda/cuda_kernels.h"
+#include "cuda/perceptron/mlp_form.h"
 #include "cuda/perceptron/predict.h"
 
 namespace lenetshift {
@@ -100,10 +102,29 @@ void MlpModel::prepare(const std::uint8_t* images, std::int64_t n_images, unsign
          kStagedImages * kStagedPitch, stream, *this, images, n_images);
 }
 
+// The memory of one of the two ways: the other one's has no images.
+struct MlpMemory {
+  bool by_cells;
+  PerceptronMemory<MlpModel> pixels;
+  CellMemory cells;
+
+  MlpMemory(Workspace& workspace, const Mlp& mlp, const ShiftedImages& job)
+      : by_cells(form_pays(mlp, job.grid)),
+        pixels(workspace, mlp, by_cells ? 0 : job.n_images),
+        cells(workspace, mlp.parameters.n_hidden, by_cells ? job.n_images : 0) {}
+};
+
+void predict_mlp(const Mlp& mlp, const ShiftedImages& job, const MlpMemory& memory,
+                 cudaStream_t stream) {
+  if (!memory.by_cells) return predict_perceptron(mlp, job, memory.pixels, stream);
+  if (job.n_images == 0) return;
+  pack<MlpModel>(mlp, memory.pixels.weights, stream);
+  predict_cells(MlpModel::op, mlp, job, memory.pixels.weights, memory.cells, stream);
+}
+
 }  // namespace
 
-const FusedKernel<Mlp, ShiftedImages> predict_shifts_mlp =
-    fused_kernel<predict_perceptron<MlpModel>>;
+const FusedKernel<Mlp, ShiftedImages> predict_shifts_mlp = fused_kernel<predict_mlp>;
 
 }  // namespace cuda
 }  // namespace lenetshift
