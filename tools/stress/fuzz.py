@@ -15,6 +15,7 @@ import argparse
 import gzip
 import io
 import json
+import os
 import re
 import struct
 import subprocess
@@ -39,10 +40,12 @@ def main() -> int:
     if args.seed:
         seed()
         return 0
+    if args.here:
+        fuzz(args.target, args.seconds, args.found)  # ends the process
+    # Where a target's temporary files lie: its process ends without removing them.
     with tempfile.TemporaryDirectory(prefix="lenetshift_fuzz_") as scratch:
-        found = args.found or Path(scratch)
-        if args.here:
-            fuzz(args.target, args.seconds, found)  # ends the process
+        os.environ["TMPDIR"] = scratch
+        found = args.found or Path(scratch, "found")
         targets = [args.target] if args.target else sorted(path.name for path in CORPUS.iterdir())
         return max(one(target, args.seconds, found) for target in targets)
 
