@@ -378,7 +378,7 @@ FAULTS = {
         "part == kSumParts ? kHalves", "part == kSumParts ? kHalves - 1",
     ),
     "c3_conv of LeNet-5: half the bias gradient": (
-        ("address", "grad_bias: worst error"), c3_few, "conv/c3_conv.cu", "conv/c3_lenet5.h",
+        ("address", "grad_bias: worst error"), c3_few, "conv/c3_conv.cu", "conv/connections.h",
         "+= two.x + two.y", "+= two.x",
     ),
     "c3_conv of LeNet-5: columns not mirrored": (
