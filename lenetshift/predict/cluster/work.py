@@ -112,7 +112,7 @@ def gather(
             )  # fmt: skip
             submitted[future] = task, frozenset(workers)
         with contextlib.suppress(distributed.TimeoutError):
-            distributed.wait(submitted, timeout=LOOK, return_when="FIRST_COMPLETED")
+            distributed.wait(list(submitted), timeout=LOOK, return_when="FIRST_COMPLETED")
         for future in [future for future in submitted if future.done()]:
             task, _ = submitted[future]
             try:
