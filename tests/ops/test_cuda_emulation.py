@@ -269,8 +269,9 @@ def predict(name: str) -> Callable[[Kernels], None]:
 
 
 def predict_tile(kernels: Kernels) -> None:
-    # A part of a tile; with so many inked cells, each point has two sums.
-    check_predictions(kernels, "mlp", "dense", 2, ShiftGrid(range(3, 6), range(2, 5)))
+    # A part of a tile. With so many inked cells, each point has two sums. What leaves the frame on
+    # the left would meet weights of another row, as would what is no pixel on the right.
+    check_predictions(kernels, "mlp", "dense", 2, ShiftGrid(range(-4, -1), range(2, 5)))
 
 
 def predict_one_cell(kernels: Kernels) -> None:
@@ -469,7 +470,7 @@ FAULTS = {
     "predict the MLP in tiles: weights beyond the frame": (
         ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
         "perceptron/mlp_form.h",
-        "y < kImageSize && x >= 0 && x < kImageSize;", "y < kImageSize && x >= 0;",
+        "y < kImageSize && x >= 0 && x < kImageSize;", "y < kImageSize && x < kImageSize;",
     ),
     "predict the MLP in tiles: a point taken for another one": (
         ("address", "logits: worst error"), predict_tile, "perceptron/predict_mlp.cu",
