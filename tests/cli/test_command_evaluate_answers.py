@@ -121,13 +121,15 @@ def test_what_cannot_be_done_is_one_line(folder) -> None:
     expected = "argument --scheduler: got 'x', expected an address such as tcp://10.0.0.1:8786"
     assert line("--scheduler", "x") == expected
     result(*KEPT)
-    assert line(*KEPT).startswith("kept holds the answers of an evaluation already: continue with")
-    fill = "kept/answers-000000.npz: fill: was written with 0.0, now it is 7.0"
+    held = "argument --answers: kept holds the answers of an evaluation already: continue with"
+    assert line(*KEPT).startswith(held)
+    of_kept = "argument --answers: kept/answers-000000.npz"
+    fill = f"{of_kept}: fill: was written with 0.0, now it is 7.0"
     assert line(*KEPT, "--resume", "--fill", 7) == fill
     del sys.modules["sibling"]
     (folder / "sibling.py").write_text("def scaled(x):\n    return 3 * x\n")
     os.utime(folder / "sibling.py", (1, 1))  # or Python would take what it compiled before
-    assert line(*KEPT, "--resume").startswith("kept/answers-000000.npz: code: was written with ")
+    assert line(*KEPT, "--resume").startswith(f"{of_kept}: code: was written with ")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,8 @@ def test_a_cluster_that_goes_is_one_line_and_loses_nothing(folder) -> None:
         text, errors = process.communicate()
     assert (process.returncode, text) == (2, "")
     assert errors == (
-        f"python -m lenetshift evaluate: error: the cluster at {address} is lost: "
+        "python -m lenetshift evaluate: error: argument --scheduler: "
+        f"the cluster at {address} is lost: "
         "continue with --resume (in Python resume=True)\n"
     )
     before = shards()

@@ -307,7 +307,7 @@ def test_zero_is_black_before_the_normalization() -> None:
         (["--data", "sets.py:array"], "--data: list: item 0: got int, expected (image, label)"),
         (["--data", "sets.py:Sets?n=0"], "--data: Sets: got no images, expected at least one"),
         (["--data", "sets.py:Sets?fails=0"], "--data: Sets: item 0: RuntimeError: item is gone"),
-        (["--data", "sets.py:Sets?fails=3"], "error: Sets: item 3: RuntimeError: item is gone"),
+        (["--data", "sets.py:Sets?fails=3"], "--data: Sets: item 3: RuntimeError: item is gone"),
         (["--data", "package:no_such_package.A"], "no_such_package.A: there is no package no_such_package"),
         (["--data", "package:sets"], "--data: sets: expected a package and a name in it, such as"),
         (["--data", "package:json.nothing"], "--data: json has no nothing"),
