@@ -9,8 +9,7 @@
 //     the gradients of C1 and C3 go to the block's slot, or are added to it; the inputs and output
 //     gradients of the other layers go to the workspace
 //   lenet5_update: a block for a tile of parameters, whose warps share the slots or images; the
-//   last
-//     block takes the mean loss
+//     last block takes the mean loss
 //
 // It is bound by what one block takes for its image: a step of 64 images occupies 64
 // multiprocessors of a card (../README.md, "Training"). All steps are enqueued at once.
