@@ -27,7 +27,7 @@ THREADS = 256  # of a block: kThreads in csrc/cuda/device.h
 MORE_THREADS = {"lenet5_gradients": 512}  # launch<n>: kernel -> n
 
 # Dynamic shared memory, which the compiler does not know, by what the kernels' names begin with.
-# tests/ops/test_cuda_emulation.py compares it with what the emulated kernels are launched with.
+# tests/ops/test_cuda_report.py compares it with what the emulated kernels are launched with.
 DYNAMIC_SHARED = {
     "c3_convolve<float, PatchShape<5": 30672,
     "c3_convolve<float, PatchShape<7": 20256,

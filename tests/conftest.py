@@ -103,3 +103,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
             bytes([0, 0, 8, 1]) + size + labels.tobytes()
         )
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For small tensors: several threads would only wait for each other."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)

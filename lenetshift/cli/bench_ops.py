@@ -7,7 +7,6 @@ layers, for which PyTorch has kernels of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,31 +16,20 @@ if TYPE_CHECKING:
 Work = Callable[[], "Tensor"]
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A convolution with padding that keeps the size, of ``n`` images of ``size x size``."""
-
-    n: int
-    size: int
-    n_inputs: int
-    n_outputs: int
-    kernel: int
-    groups: int = 1
-
-
 C3_IMAGES = (64, 1000)
 
-LAYERS = {
-    "indirect_conv2d, 1 to 6 maps": Layer(64, 28, 1, 6, 5),
-    "indirect_conv2d, depthwise": Layer(16, 28, 96, 96, 3, groups=96),
+INDIRECT = {
+    "indirect_conv2d, 1 to 6 maps": ((64, 1, 28, 28), (6, 1, 5, 5)),
+    "indirect_conv2d, depthwise": ((16, 96, 28, 28), (96, 1, 3, 3)),
 }
-"""``indirect/first_5x5`` and ``indirect/depthwise`` of the benchmarks, where PyTorch's are faster."""
+"""The shapes of input and weights of ``indirect/first_5x5`` and ``indirect/depthwise`` of the benchmarks,
+where PyTorch's are faster. Padding keeps the size."""
 
 
 def cases(device: torch.device) -> dict[str, tuple[Work, list[Work]]]:
     """Name, of 29 characters at most -> our op, and PyTorch's convolution in both memory formats."""
     found = {f"c3_conv, {n} images": _c3_conv(n, device) for n in C3_IMAGES}
-    return found | {name: _indirect(layer, device) for name, layer in LAYERS.items()}
+    return found | {name: _indirect(device, *shapes) for name, shapes in INDIRECT.items()}
 
 
 def _c3_conv(n: int, device: torch.device) -> tuple[Work, list[Work]]:
@@ -58,19 +46,17 @@ def _c3_conv(n: int, device: torch.device) -> tuple[Work, list[Work]]:
     )
 
 
-def _indirect(layer: Layer, device: torch.device) -> tuple[Work, list[Work]]:
+def _indirect(
+    device: torch.device, input_shape: tuple[int, ...], weight_shape: tuple[int, ...]
+) -> tuple[Work, list[Work]]:
     """A convolution whose tables are those of an ordinary layer."""
     import torch
 
-    kernel, padding, groups = layer.kernel, layer.kernel // 2, layer.groups
-    x, weight, bias = _random(
-        device,
-        (layer.n, layer.n_inputs, layer.size, layer.size),
-        (layer.n_outputs, layer.n_inputs // groups, kernel, kernel),
-        (layer.n_outputs,),
-    )
-    lines = torch.arange(layer.size)[:, None] - padding + torch.arange(kernel)
-    table = torch.where((lines >= 0) & (lines < layer.size), lines, -1).to(device)
+    x, weight, bias = _random(device, input_shape, weight_shape, weight_shape[:1])
+    size, kernel = x.shape[-1], weight.shape[-1]
+    padding, groups = kernel // 2, x.shape[1] // weight.shape[1]
+    lines = torch.arange(size)[:, None] - padding + torch.arange(kernel)
+    table = torch.where((lines >= 0) & (lines < size), lines, -1).to(device)
     last = x.to(memory_format=torch.channels_last)
     packed = weight.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
     return (

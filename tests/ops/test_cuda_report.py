@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cuda_emulation.builds import changed, emulator
 from cuda_emulation.emulator import ROOT, compiler
 from cuda_emulation.kernels import EmulatedKernels
 from cuda_matrix import (
@@ -20,7 +21,6 @@ from cuda_matrix import (
     make_images,
     make_model,
 )
-from test_cuda_emulation import changed, emulator
 
 sys.path.append(str(ROOT / "benchmarks"))
 import cuda_report

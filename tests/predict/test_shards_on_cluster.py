@@ -290,6 +290,23 @@ def test_few_images_are_in_flight(one) -> None:
     assert sorted(done) == list(range(20))
 
 
+def test_while_workers_work_nobody_is_asked_again_and_again(one, monkeypatch) -> None:
+    """Waiting ends when a shard is answered, or after a while with TimeoutError."""
+    import distributed
+
+    real, ended = distributed.wait, []
+
+    def noted(*arguments, **settings):
+        result = real(*arguments, **settings)
+        ended.append(len(result.done))
+        return result
+
+    monkeypatch.setattr(distributed, "wait", noted)
+    evaluate_shifts(network(), DIGITS, grid=GRID, scheduler=one)
+    assert ended
+    assert 0 not in ended
+
+
 NET = """
 import os, pathlib, time
 import torch

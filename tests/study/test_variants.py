@@ -54,7 +54,7 @@ def written_out(
     for order in orders:
         of_epoch = []
         for batch in order.split(SETTINGS["batch_size"]):
-            images = as_input(dataset.images[batch], parameters[0].dtype)
+            images = dataset.images[batch][:, None].to(parameters[0].dtype) / 255
             value = loss(network(images), dataset.labels[batch])
             gradients = torch.autograd.grad(value, parameters)
             with torch.no_grad():
