@@ -3,6 +3,7 @@
 
 import { answerAt, answerNow } from "./answers.js";
 import { ShiftGrid } from "./parts/grid.js";
+import { TypedField } from "./parts/typed.js";
 import { markOf, setOutcome, signed, wordOf } from "./parts/words.js";
 import { moved, paint } from "./shift.js";
 
@@ -12,6 +13,7 @@ export class Explorer {
   #hardest = null; // the row that "Hardest" showed last
   #counting = 0; // the number of the latest digit: answers to an older one are not computed further
   #panels;
+  #fields; // dx, dy and the test image's number
   #byId = (name) => document.getElementById(name);
 
   constructor(dataset, scene) {
@@ -51,7 +53,7 @@ export class Explorer {
   #newDigit() {
     const { digit } = this.#scene;
     const index = digit.row === null ? "" : this.#dataset.indices[digit.row];
-    this.#byId("number").value = index;
+    this.#fields.number.show(index);
     const which = { test: `Test image ${index}, label ${digit.label}`, drawn: "Your own digit", none: "No digit" };
     const meant = digit.kind === "drawn" && digit.label !== null ? `, meant as ${digit.label}` : "";
     for (const place of document.querySelectorAll(".which")) {
@@ -63,8 +65,8 @@ export class Explorer {
   #draw() {
     const { digit, dx, dy } = this.#scene;
     paint(this.#byId("small"), moved(digit.image, dx, dy));
-    this.#byId("dx").value = dx;
-    this.#byId("dy").value = dy;
+    this.#fields.dx.show(dx);
+    this.#fields.dy.show(dy);
     const shift = this.#dataset.shiftAt(dx, dy);
     for (const panel of this.#panels) {
       const { answer, shares } = answerNow(this.#dataset, panel.model, digit, dx, dy);
@@ -119,17 +121,13 @@ export class Explorer {
 
   #listenToControls() {
     const on = (name, kind, act) => this.#byId(name)?.addEventListener(kind, act);
-    const typed = () => {
-      const [dx, dy] = ["dx", "dy"].map((name) => Math.round(Number(this.#byId(name).value)) || 0);
-      this.#scene.set({ dx, dy });
-    };
-    on("dx", "change", typed);
-    on("dy", "change", typed);
-    on("centre", "click", () => this.#scene.set({ dx: 0, dy: 0 }));
-    on("number", "change", () => {
-      const { value } = this.#byId("number");
-      if (value !== "") this.#showIndex(Number(value));
+    const field = (name, act) => new TypedField(this.#byId(name), act);
+    const place = (name) => field(name, (text) => this.#scene.set({ [name]: Math.round(Number(text)) || 0 }));
+    const number = field("number", (text) => {
+      if (text !== "") this.#showIndex(Number(text));
     });
+    this.#fields = { dx: place("dx"), dy: place("dy"), number };
+    on("centre", "click", () => this.#scene.set({ dx: 0, dy: 0 }));
     on("label", "change", () => {
       if (this.#label() !== null) this.#step(1);
     });

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from browser import PHONE, WIDE, browser, open_page, page, results
+from browser import PHONE, WIDE, browser, draw_held, hold_frames, open_page, page, results
 from page_answers import logits_of, network
 
 from lenetshift.data.load import load_mnist
@@ -332,6 +332,33 @@ def test_the_address_keeps_what_is_shown(page, open_page, results):
     other.evaluate("location.hash = '#explorer?image=4017&dy=2'")
     other.locator("#which", has_text="4017").wait_for()
     assert where(other) == "dx 0, dy +2"
+
+
+@pytest.mark.parametrize("field", ["dx", "number"])
+def test_what_is_being_typed_is_not_drawn_over(page, field):
+    """Something done before is drawn while a person types."""
+    typed = {"dx": "-3", "number": "4888"}[field]
+    hold_frames(page)
+    page.click("#next")
+    page.fill(f"#{field}", typed)
+    draw_held(page)
+    assert page.input_value(f"#{field}") == typed
+    page.press(f"#{field}", "Enter")
+    settle(page)
+    assert page.input_value(f"#{field}") == typed
+    shown = {"dx": where(page), "number": page.inner_text("#which")}[field]
+    assert shown.startswith({"dx": "dx \u22123", "number": "Test image 4888"}[field])
+
+
+def test_one_shift_is_typed_and_the_other_one_kept(page):
+    """Also if the other one's field does not show it yet."""
+    hold_frames(page)
+    page.focus("#frame")
+    page.keyboard.press("ArrowDown")
+    page.fill("#dx", "2")
+    page.press("#dx", "Enter")
+    draw_held(page)
+    assert where(page) == "dx +2, dy +1"
 
 
 def test_a_drawing_in_the_address(page, open_page, results):

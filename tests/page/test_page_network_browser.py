@@ -6,7 +6,16 @@ import re
 import numpy as np
 import pytest
 import torch
-from browser import PHONE, WIDE, browser, open_page, other_colours, pictures
+from browser import (
+    PHONE,
+    WIDE,
+    browser,
+    draw_held,
+    hold_frames,
+    open_page,
+    other_colours,
+    pictures,
+)
 from network_pages import GRID, made_up
 from test_page_looks import SMALL_TEXT
 
@@ -179,6 +188,13 @@ def test_keys_mouse_and_buttons_move_the_image(opened):
     page.fill("#number", "99")
     page.press("#number", "Enter")
     assert page.inner_text("#pick-said") == "This page does not contain image 99."
+    hold_frames(page)
+    page.click("#next")
+    page.fill("#number", "5")
+    draw_held(page)  # what was done before, while a person types
+    page.press("#number", "Enter")
+    settle(page)
+    check_shown(page, evaluation, 5, -6, 0)
 
 
 @pytest.mark.parametrize("kind", ["circular", "cropped"])

@@ -87,6 +87,20 @@ def page(open_page, results):
     return open_page(results / "report.html")
 
 
+def hold_frames(page):
+    """What the page would draw waits for ``draw_held``."""
+    page.evaluate(
+        "() => { window.held = []; window.drawing = requestAnimationFrame;"
+        " window.requestAnimationFrame = (draw) => held.push(draw); }"
+    )
+
+
+def draw_held(page):
+    page.evaluate(
+        "() => { window.requestAnimationFrame = drawing; held.forEach((draw) => draw(performance.now())); }"
+    )
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     wanted = os.environ.get("LENETSHIFT_SCREENSHOTS")

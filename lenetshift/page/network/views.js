@@ -1,6 +1,7 @@
 // Both maps of shifts, the choice of an image, and the confusions at a shift.
 
 import { ShiftGrid } from "../parts/grid.js";
+import { TypedField } from "../parts/typed.js";
 import { markOf, setOutcome, signed, wordOf } from "../parts/words.js";
 import { ShiftPicture } from "./shift_picture.js";
 
@@ -20,13 +21,14 @@ export function startViews(contents, scene) {
   const map = gridOf("map", contents, choose);
   const answers = gridOf("image-map", contents, choose);
   const isPicture = answers instanceof ShiftPicture;
+  const number = startChoice(contents, scene);
 
   function showImage() {
     const { row } = scene;
     for (const place of document.querySelectorAll(".which")) {
       place.textContent = `Image ${numbers[row]}, label ${names[labels[row]]}`;
     }
-    byId("number").value = numbers[row];
+    number.show(numbers[row]);
     byId("share").textContent = `Right at ${contents.nRight(row)} of ${contents.nShifts} shifts.`;
     if (isPicture) answers.paintOutcomes((shift) => contents.isRight(row, shift));
     else fillTable(row);
@@ -69,7 +71,6 @@ export function startViews(contents, scene) {
     showShift();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showImage);
-  startChoice(contents, scene);
 }
 
 /** A wrong answer and how often it is given, like those that Python wrote. */
@@ -94,6 +95,7 @@ function takenItem({ label, answer, count }, most) {
   return item;
 }
 
+/** Listen to the controls that choose an image; returns the field of its number. */
 function startChoice(contents, scene) {
   const { numbers, hardest, length } = contents;
   let rank = -1;
@@ -110,15 +112,15 @@ function startChoice(contents, scene) {
     rank = (rank + 1) % hardest.length;
     show(hardest[rank]);
   });
-  on("number", "change", () => {
-    const number = Number(byId("number").value);
-    if (contents.rowOf.has(number)) show(contents.rowOf.get(number));
-    else byId("pick-said").textContent = `This page does not contain image ${number}.`;
-  });
   for (const button of document.querySelectorAll("button.to-shift")) {
     const { row, column } = button.dataset;
     button.addEventListener("click", () => {
       scene.set({ dx: contents.dx[Number(column)], dy: contents.dy[Number(row)] });
     });
   }
+  return new TypedField(byId("number"), (text) => {
+    const number = Number(text);
+    if (contents.rowOf.has(number)) show(contents.rowOf.get(number));
+    else byId("pick-said").textContent = `This page does not contain image ${number}.`;
+  });
 }
