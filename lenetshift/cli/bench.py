@@ -19,7 +19,7 @@ from ..checks.errors import UsageError
 from ..checks.text import one_line
 from ..models.table import FUSED
 from . import bench_ops
-from .options import add_device_and_threads, add_json, add_models, in_order
+from .options import add_device_and_threads, add_json, add_names, in_order
 from .output import check_writable, give
 from .streams import say
 
@@ -48,7 +48,7 @@ TOLERANCE = 5e-5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_models(parser, FUSED)
+    add_names(parser, "--models", FUSED)
     add_device_and_threads(parser)
     add_json(parser, "machine, times and ratios")
 

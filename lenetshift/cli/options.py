@@ -61,10 +61,14 @@ def add_data(parser: argparse._ActionsContainer, more: str = "") -> None:
     )  # fmt: skip
 
 
-def add_models(parser: argparse._ActionsContainer, choices: Sequence[str], more: str = "") -> None:
-    """The option for some of the models; :func:`in_order` reads it."""
+def add_names(
+    parser: argparse._ActionsContainer, option: str, choices: Sequence[str], more: str = ""
+) -> None:
+    """An option for some of the names, such as ``--models``; :func:`in_order` reads it."""
+    kind = option.strip("-").removesuffix("s")
     parser.add_argument(
-        "--models", nargs="+", type=partial(names_of, choices), default=[choices], metavar="NAME",
+        option, nargs="+", type=partial(names_of, kind, choices), default=[choices], choices=choices,
+        metavar="NAME",
         help=f"some of {', '.join(choices)}, separated by spaces or commas{more} (default: all)",
     )  # fmt: skip
 
@@ -140,13 +144,13 @@ def threads(text: str) -> int:
     return int(text)
 
 
-def names_of(choices: Sequence[str], text: str) -> tuple[str, ...]:
+def names_of(kind: str, choices: Sequence[str], text: str) -> tuple[str, ...]:
     """Names separated by commas, each of them one of the choices."""
     names = tuple(name for name in text.split(",") if name)
     for name in names or (text,):
         if name not in choices:
             raise argparse.ArgumentTypeError(
-                f"unknown model {name!r} (choose from {', '.join(choices)})"
+                f"unknown {kind} {name!r} (choose from {', '.join(choices)})"
             )
     return names
 

@@ -41,7 +41,10 @@ class OneLineParser(argparse.ArgumentParser):
         return None if is_number(arg_string) else super()._parse_optional(arg_string)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Raise ArgumentError unless the value is one of the choices; of commands, name the nearest."""
+        """Raise ArgumentError unless the value is one of the choices; of commands, name the nearest.
+        Of options for several names, :func:`lenetshift.cli.options.names_of` has checked them."""
+        if isinstance(value, tuple):
+            return
         if action.metavar == COMMAND and value not in (action.choices or ()):
             meant = did_you_mean(value, action.choices or ())
             listed = f"`{self.prog.removesuffix(' help')} help` lists them"

@@ -37,7 +37,7 @@ from .options import (
     USUAL_STATUS,
     add_data,
     add_device_and_threads,
-    add_models,
+    add_names,
     add_path,
     entered,
     in_order,
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "this run's numbers",
     )  # fmt: skip
     what = parser.add_argument_group("what to do")
-    add_models(what, MODELS, f"; figures 1 to 4 need {BIASED}")
+    add_names(what, "--models", MODELS, f"; figures 1 to 4 need {BIASED}")
     what.add_argument(
         "--quick", action="store_true",
         help=f"use only {QUICK_TRAIN:,} training and {QUICK_TEST:,} test images, drawn evenly over "

@@ -15,7 +15,16 @@ from ..checks.text import one_line
 from ..models.table import DISPLAY_NAMES
 from ..study.defaults import QUICK_SEEDS, SEEDS
 from .interrupts import terminated_in_order
-from .options import FOLDER, USUAL_STATUS, add_data, add_path, entered, naming
+from .options import (
+    FOLDER,
+    USUAL_STATUS,
+    add_data,
+    add_names,
+    add_path,
+    entered,
+    in_order,
+    naming,
+)
 from .streams import say
 
 if TYPE_CHECKING:
@@ -43,10 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train from the seeds 0..N-1; a network without fused training from 5 of them at most "
         f"(default: {SEEDS}; {QUICK_SEEDS} with --quick)",
     )  # fmt: skip
-    parser.add_argument(
-        "--experiments", nargs="+", choices=EXPERIMENTS, default=EXPERIMENTS, metavar="NAME",
-        help=f"some of {', '.join(EXPERIMENTS)} (default: all)",
-    )  # fmt: skip
+    add_names(parser, "--experiments", EXPERIMENTS)
     parser.add_argument(
         "--quick", action="store_true",
         help="use few images and settings, to see that everything works; there are no verdicts then, and "
@@ -86,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seeds is not None and args.seeds < 2:
         raise UsageError(f"argument --seeds: got {args.seeds}, expected 2 or more")
     seeds = args.seeds or (QUICK_SEEDS if args.quick else SEEDS)
-    names = tuple(name for name in EXPERIMENTS if name in args.experiments)
+    names = in_order(EXPERIMENTS, args.experiments)
     if args.quick and args.thorough:
         raise UsageError("argument --thorough: not with --quick")
     plan, workers = Plan(seeds, names, args.quick, args.data, args.thorough), _workers(args)

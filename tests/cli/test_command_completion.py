@@ -39,6 +39,8 @@ def test_bash_completes(tmp_path) -> None:
         ("lenetshift gr", "grid"),
         ("lenetshift evaluate --che", "--checkpoint"),
         ("lenetshift reproduce --activation re", "relu"),
+        ("lenetshift bench --models pool", "pooled_mlp"),
+        ("lenetshift study --experiments table symm", "symmetry"),
         ("lenetshift grid --checkpoint compl", "completion"),
     ):
         given = line.split()

@@ -41,6 +41,7 @@ from lenetshift.cli.parser import OneLineParser
         ("page nope", "argument DIR: nope: no such folder, expected the folder of a finished `rep"),
         ("page nope --out nope/a", "argument DIR: nope: no such folder, expected the folder of a"),
         ("bench --models lenet6", "argument --models: unknown model 'lenet6'"),
+        ("study --experiments table,tabel", "argument --experiments: unknown experiment 'tabel'"),
         ("bench --models biased_lenet5", "argument --models: unknown model 'biased_lenet5'"),
         ("bench --threads 0", "argument --threads: got '0', expected a whole"),
         ("bench --device tpu", "argument --device: invalid choice: 'tpu'"),

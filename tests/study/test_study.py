@@ -97,6 +97,15 @@ def test_another_dossier_in_the_same_folder(tmp_path) -> None:
 
 
 @pytest.mark.usefixtures("untrained")
+def test_experiments_separated_by_commas_and_spaces(tmp_path) -> None:
+    options = ("--quick", "--jobs", 1, "--out", tmp_path)
+    status, _, errors = run("study", *options, "--experiments", "symmetry,table", "convolution")
+    assert status == 0, errors
+    names = json.loads((tmp_path / "dossier.json").read_text())["study"]["experiments"]
+    assert names == ["table", "convolution", "symmetry"]
+
+
+@pytest.mark.usefixtures("untrained")
 def test_all_experiments(tmp_path) -> None:
     status, text, errors = run("study", "--quick", "--jobs", 1, "--out", tmp_path / "all")
     assert status == 0, errors
