@@ -42,6 +42,9 @@ IMAGES = {"cpu": (1000, 50), "cuda": (10_000, 1000)}
 
 BATCH_SIZES = {"cpu": (55, 275, 2750), "cuda": (5_500, 55_000)}
 REPETITIONS = 7
+UNSTEADY = 1.0
+"""The spread above which the text says that other programs probably ran too."""
+
 TOLERANCE = 5e-5
 """Largest difference of logits, or of an op's results, allowed, as a fraction of the largest."""
 
@@ -66,10 +69,9 @@ def run(args: argparse.Namespace) -> int:
     n_ours, _ = IMAGES[device.type]
     images = load_mnist()[1].subset(n_ours).images.to(device)
     results: list[dict[str, Any]] = []
-    # Before the work: a Matplotlib that cannot be imported has no version.
     ops: list[dict[str, Any]] = []
     value = {
-        "environment": environment(device),
+        "environment": environment(device),  # before the work: it may fail
         "shifts": len(ShiftGrid()),
         "models": results,
         "ops": ops,
@@ -209,11 +211,15 @@ def _table(value: dict[str, Any]) -> str:
     ]
     if value["ops"]:  # else the work was interrupted before
         lines += ["", *_rows("microseconds per call, beside F.conv2d", "op", "call", value["ops"])]
-    slower = [
-        r.get("op") or r["model"] for r in (*value["models"], *value["ops"]) if r["ratio"] < 1
-    ]
+    timed = (*value["models"], *value["ops"])
+    slower = [result.get("op") or result["model"] for result in timed if result["ratio"] < 1]
     if slower:
         lines.append(f"Slower than PyTorch here: {'; '.join(slower)}.")
+    if any(result[who]["spread"] > UNSTEADY for result in timed for who in ("ours", "pytorch")):
+        most = f"{100 * UNSTEADY:.0f} %"
+        lines.append(
+            f"Some times spread by more than {most}: measure again when nothing else runs here."
+        )
     return "\n".join(lines)
 
 

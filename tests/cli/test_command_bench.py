@@ -114,13 +114,15 @@ def test_seconds_per_pattern(monkeypatch) -> None:
     assert result["ours"]["spread"] == pytest.approx((9.0 - 2.2) / 2.4)
 
 
-def test_what_is_slower_than_pytorch_is_said(monkeypatch) -> None:
+@pytest.mark.parametrize("spread", [0.1, 2.5])
+def test_what_is_slower_or_unsteady_is_said(spread, monkeypatch) -> None:
     """Made-up times: our depthwise convolution takes twice as long as PyTorch's, the others a half."""
 
     def measured(name: str, *_: object) -> dict[str, Any]:
         ratio = 0.5 if "depthwise" in name else 2.0
-        parts = ({"seconds_a_call": s, "spread": 0.1} for s in (1e-6, 1e-6 * ratio))
-        return {"op": name, "ours": next(parts), "pytorch": next(parts), "ratio": ratio}
+        ours = {"seconds_a_call": 1e-6, "spread": 0.1}
+        theirs = {"seconds_a_call": 1e-6 * ratio, "spread": spread}
+        return {"op": name, "ours": ours, "pytorch": theirs, "ratio": ratio}
 
     monkeypatch.setattr(bench, "measure_op", measured)
     part = {"seconds_a_pattern": 1e-6, "spread": 0.1}
@@ -135,9 +137,17 @@ def test_what_is_slower_than_pytorch_is_said(monkeypatch) -> None:
     status, text, errors = run("bench", "--models", "pooled_mlp")
     assert status == 0, errors
     assert re.search(
-        r"^indirect_conv2d, depthwise +1\.00 \(10 %\) +0\.50 \(10 %\) +0\.50x$", text, re.MULTILINE
+        rf"^indirect_conv2d, depthwise +1\.00 \(10 %\) +0\.50 \({100 * spread:.0f} %\) +0\.50x$",
+        text,
+        re.MULTILINE,
     )
-    assert text.splitlines()[-1] == "Slower than PyTorch here: indirect_conv2d, depthwise."
+    last = ["Slower than PyTorch here: indirect_conv2d, depthwise."]
+    if spread > bench.UNSTEADY:
+        last.append(
+            "Some times spread by more than 100 %: measure again when nothing else runs here."
+        )
+    assert text.splitlines()[-len(last) :] == last
+    assert ("spread by" in text) == (spread > bench.UNSTEADY)
 
 
 def test_ops_whose_results_differ_are_not_timed() -> None:
