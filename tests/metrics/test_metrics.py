@@ -315,8 +315,7 @@ def test_a_label_of_256_is_not_a_prediction_of_0() -> None:
 def test_integers_of_every_kind_are_compared_exactly(dtype: str) -> None:
     """Also beyond 2**53, where float64 would take neighbours for one another."""
     largest = min(np.iinfo(dtype).max, 2**63 - 1)
-    predictions = np.full((1, 1, 2), largest, dtype)
-    predictions[0, 0, 1] -= 1
+    predictions = np.array([[[largest, largest - 1]]], dtype)
     labels = np.array([largest])
     assert metrics.moved_accuracy(predictions, labels).value == 0.5
     assert metrics.confusion(predictions, labels).classes.tolist() == [largest - 1, largest]
