@@ -112,14 +112,15 @@ __device__ T warp_sum(T value) {
   return value;
 }
 
-// Sums over a warp's lanes of n values, a power of two: lane i gets that of value i % n. These are
-// n - 1 + log2(32 / n) shuffles instead of 5 n.
-template <int n, int n_all = n>
+// Sums over a warp's lanes, or over each n_lanes neighbours, of n values, a power of two: lane i
+// gets that of value i % n. These are n - 1 + log2(n_lanes / n) shuffles instead of log2(n_lanes)
+// n.
+template <int n_lanes = kWarp, int n, int n_all = n>
 __device__ __forceinline__ float warp_sums(const float (&values)[n]) {
   if constexpr (n == 1) {
     float sum = values[0];
 #pragma unroll
-    for (int step = n_all; step < kWarp; step *= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
+    for (int step = n_all; step < n_lanes; step *= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
     return sum;
   } else {
     // Of two lanes, one goes on with the upper half of the values, the other with the lower one.
@@ -130,7 +131,7 @@ __device__ __forceinline__ float warp_sums(const float (&values)[n]) {
       const float given = upper ? values[i] : values[i + n / 2];
       half[i] = (upper ? values[i + n / 2] : values[i]) + __shfl_xor_sync(kAllLanes, given, n / 2);
     }
-    return warp_sums<n / 2, n_all>(half);
+    return warp_sums<n_lanes, n / 2, n_all>(half);
   }
 }
 

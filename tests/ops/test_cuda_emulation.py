@@ -17,6 +17,7 @@ from cuda_emulation.kernels import EmulatedKernels
 from cuda_matrix import (
     MODELS_AND_GRIDS,
     ONE_TILE,
+    ORDERED,
     PERCEPTRONS,
     SHIFTS,
     Kernels,
@@ -62,8 +63,9 @@ class TestThread(Matrix):
 def small_limits() -> Emulator:
     target = Path(folder.name, "small")
     changes = {
-        # Seven images of LeNet-5, one sharing group of a perceptron.
+        # Seven images of LeNet-5, one sharing group of the MLP, four of the pooled MLP, or one in order.
         "math/fused_device.h": ("std::int64_t{256} << 20;", "500000;"),
+        "perceptron/predict_pooled_mlp.cu": ("kMostSortedGroups = 320", "kMostSortedGroups = 1"),
         "lenet5/train.cu": ("kMaxSlots = 128;", "kMaxSlots = 2;"),
         # One or two slots for c3_conv's gradients; no channel is counted in 32 bits.
         "conv/c3_conv.cu": ("kC3Bytes = 64 << 20;", "kC3Bytes = 1 << 14;"),
@@ -101,6 +103,10 @@ class TestSmallLimits:
     def test_predict_mlp_in_tiles(self, kernels: Kernels) -> None:
         """Three chunks, the last one short."""
         check_predictions(kernels, "mlp", "digits", 70, ONE_TILE)
+
+    def test_predict_pooled_mlp_in_order(self, kernels: Kernels) -> None:
+        """Three chunks, each in its own order, the last one short."""
+        check_predictions(kernels, "pooled_mlp", "digits", 70, ORDERED)
 
     def test_train_lenet5(self, kernels: Kernels) -> None:
         check_training(kernels, "lenet5", 8, 5)

@@ -12,6 +12,7 @@ from cuda_emulation.emulator import EmulationError, Emulator, compiler
 from cuda_emulation.kernels import EmulatedKernels
 from cuda_matrix import (
     ONE_TILE,
+    ORDERED,
     SHIFTS,
     Kernels,
     check_c3,
@@ -83,6 +84,19 @@ def predict_one_cell(kernels: Kernels) -> None:
 def predict_mixed_order(kernels: Kernels) -> None:
     # The fourth digit's box is the first in their order.
     check_predictions(kernels, "mlp", "digits", 4, ONE_TILE)
+
+
+def predict_few_shifts(kernels: Kernels) -> None:
+    check_predictions(kernels, "mlp", "dense", 1, ShiftGrid(range(3, 4), range(1)))
+
+
+def predict_pooled(kernels: Kernels) -> None:
+    # Two strips, and units for both warps of an item.
+    check_predictions(kernels, "pooled_mlp", "dense", 2, ShiftGrid(range(3, 5)), n_hidden=130)
+
+
+def predict_pooled_in_order(kernels: Kernels) -> None:
+    check_predictions(kernels, "pooled_mlp", "digits", 34, ORDERED)
 
 
 def train(name: str) -> Callable[[Kernels], None]:
@@ -225,8 +239,68 @@ FAULTS = {
         "kC5Shared * sizeof(float)", "kC5Shared * sizeof(double)",
     ),
     "predict: missing barrier of a perceptron": (
-        ("thread", RACE), predict("pooled_mlp"), "perceptron/predict_pooled_mlp.cu", "perceptron/predict.h",
+        ("thread", RACE), predict_few_shifts, "perceptron/predict_mlp.cu", "perceptron/predict.h",
         "kDepth);\n  __syncthreads();", "kDepth);",
+    ),
+    "predict the pooled MLP: missing barrier before an item is read": (
+        ("thread", "ThreadSanitizer"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "n_items, item);\n  __syncthreads();", "n_items, item);",
+    ),
+    "predict the pooled MLP: missing barrier before weights are overwritten": (
+        ("thread", RACE), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "__syncthreads();  // the weights of the strip before", "// the weights of the strip before",
+    ),
+    "predict the pooled MLP: missing barrier before weights are read": (
+        ("thread", RACE), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "load4(from + i + t * 4));\n    __syncthreads();", "load4(from + i + t * 4));",
+    ),
+    "predict the pooled MLP: missing barrier before windows are overwritten": (
+        ("thread", RACE), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "__syncthreads();  // the windows", "// the windows",
+    ),
+    "predict the pooled MLP: missing barrier before logits are added": (
+        ("thread", RACE), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "= logit[o];\n  __syncthreads();", "= logit[o];",
+    ),
+    "predict the pooled MLP: a window left out that is not blank": (
+        ("address", "logits: worst error"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "images_with_ink != 0", "images_with_ink > 3",
+    ),
+    "predict the pooled MLP: a blank window that meets weights": (
+        ("address", "logits: worst error"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "kZerosRow * kRowBytes", "0",
+    ),
+    "predict the pooled MLP: a window beyond the frame": (
+        ("address", "logits: worst error"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "x >= 0 && x < kWindows", "x < kWindows",
+    ),
+    "predict the pooled MLP: the logits of one warp left out": (
+        ("address", "logits: worst error"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "item.sums[o * kItemImages + lane] + output_bias[o]", "output_bias[o]",
+    ),
+    "predict the pooled MLP: half the lanes' shares of the logits left out": (
+        ("address", "logits: worst error"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "share[m] + __shfl_xor_sync(kAllLanes, share[m + 4], 4)", "share[m]",
+    ),
+    "predict the pooled MLP: lanes' shares of the logits left out": (
+        ("address", "logits: worst error"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "warp_sums<4>(kept)", "kept[threadIdx.x % 4]",
+    ),
+    "predict the pooled MLP: an image taken for another one": (
+        ("address", "logits: worst error"), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "images + static_cast<int>(threadIdx.x % 4)", "images + static_cast<int>((threadIdx.x + 1) % 4)",
+    ),
+    "predict the pooled MLP: answers in the order of the boxes": (
+        ("address", "logits: worst error"), predict_pooled_in_order, "perceptron/predict_pooled_mlp.cu", "",
+        "first + memory.order.at(place);", "first + place;",
+    ),
+    "predict the pooled MLP: write beyond the predictions": (
+        ("address", BEYOND), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        " || place >= n_images", "",
+    ),
+    "predict the pooled MLP: write beyond dynamic shared memory": (
+        ("address", BEYOND), predict_pooled, "perceptron/predict_pooled_mlp.cu", "",
+        "+ kBlockItems * sizeof(Item)", "+ (kBlockItems - 1) * sizeof(Item)",
     ),
     "predict the MLP in tiles: missing barrier before the stages are overwritten": (
         ("thread", RACE), predict_tile, "perceptron/predict_mlp.cu",
@@ -307,11 +381,11 @@ FAULTS = {
     "predict the MLP in tiles: answers in the order of the boxes": (
         ("address", "logits: worst error"), predict_mixed_order, "perceptron/predict_mlp.cu",
         "perceptron/mlp_form.h",
-        "first + memory.order[place];", "first + place;",
+        "first + memory.order.at(place);", "first + place;",
     ),
     "predict the MLP in tiles: two images in the same place": (
         ("address", "AddressSanitizer"), predict_tile, "perceptron/predict_mlp.cu",
-        "perceptron/mlp_form.h",
+        "perceptron/image_order.h",
         "its == box[i] && other < first + i", "its == box[i] && other < first",
     ),
     "train: missing barrier": (

@@ -120,6 +120,8 @@ TILED_GRIDS = [
     ShiftGrid(range(-6, 7), range(-3, 4)),
     ShiftGrid(range(20, 28), range(-27, -22)),
 ]
+# The pooled MLP orders more images than share their windows if a grid has enough shifts.
+ORDERED = ShiftGrid(range(-2, 3), range(-1, 1))
 MODELS_AND_GRIDS = [*((name, ShiftGrid(range(2), range(2))) for name in MODELS), ("mlp", ONE_TILE)]
 # The allowed error of float32: this many times the difference between PyTorch's own float32 and float64,
 # and the rounding of the largest value, since the difference may happen to be small.
@@ -343,6 +345,15 @@ class Matrix:
     def test_predict_mlp_in_tiles_blank_images(self, kernels: Kernels) -> None:
         """No cell has ink."""
         check_predictions(kernels, "mlp", "blank", 2, ONE_TILE)
+
+    @pytest.mark.parametrize(
+        ("kind", "n", "n_hidden"), [("digits", 70, 70), ("pixels", 1, 65), ("blank", 34, 129)]
+    )
+    def test_predict_pooled_mlp_inked_windows(
+        self, kernels: Kernels, kind: str, n: int, n_hidden: int
+    ) -> None:
+        """More images than share their windows; few windows with ink; none. One to three warps' units."""
+        check_predictions(kernels, "pooled_mlp", kind, n, ORDERED, n_hidden=n_hidden)
 
     @pytest.mark.parametrize("name", MODELS)
     def test_predict_no_images(self, kernels: Kernels, name: str) -> None:

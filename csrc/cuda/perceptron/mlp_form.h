@@ -15,7 +15,7 @@
 //   pack the weights                              pack_perceptron
 //   for each chunk of groups of 32 images         whose values fit in 256 MiB of workspace
 //     the images in the order of the boxes of their ink, so that the images of a group have ink in
-//       about the same cells                      ink_boxes, place_images
+//       about the same cells                      image_order.h
 //     a group's inked cells, and their pixels at the points: whole numbers    pixels_at_points
 //     for each tile of the grid
 //       the weights at the points                 weights_at_points, in double, rounded once
@@ -133,8 +133,7 @@ inline bool form_pays(const Mlp& mlp, const ShiftGrid& grid) {
 struct CellMemory {
   int n_strips;
   std::int64_t groups;   // of a chunk
-  int* box;              // [groups][32]: of each image's ink, as a number
-  int* order;            // [groups][32]: images in the order of their boxes
+  ImageOrder order;      // of its images
   std::uint8_t* cell;    // [groups][100]: inked cells, ascending, and perhaps a blank one
   int* n_cells;          // [groups]: an even number
   std::int16_t* pixels;  // [groups][points][100 cells in that order][32 images]
@@ -142,19 +141,21 @@ struct CellMemory {
   float* shares;         // [groups][strips][shifts of a tile][10][32 images]
 
   CellMemory(Workspace& workspace, int n_hidden, std::int64_t n_images)
-      : n_strips(divide_up(n_hidden, kCellUnits)) {
-    const std::int64_t group_pixels = kCellPointsXY * kAllCells * kCellImages;
-    const std::int64_t bytes = group_pixels * sizeof(std::int16_t) + group_shares() * sizeof(float);
-    groups = smaller(divide_up(n_images, kCellImages), smaller(kChunkBytes / bytes, 65535));
-    box = workspace.take<int>(groups * kCellImages);
-    order = workspace.take<int>(groups * kCellImages);
+      : n_strips(divide_up(n_hidden, kCellUnits)),
+        groups(
+            smaller(divide_up(n_images, kCellImages), smaller(kChunkBytes / group_bytes(), 65535))),
+        order(workspace, groups * kCellImages) {
     cell = workspace.take<std::uint8_t>(groups * kAllCells);
     n_cells = workspace.take<int>(groups);
-    pixels = workspace.take<std::int16_t>(groups * group_pixels);
+    pixels = workspace.take<std::int16_t>(groups * group_pixels());
     shares = workspace.take<float>(groups * group_shares());
     weights = workspace.take<float>(n_images == 0 ? 0 : n_strips * strip_weights());
   }
 
+  static constexpr std::int64_t group_pixels() { return kCellPointsXY * kAllCells * kCellImages; }
+  std::int64_t group_bytes() const {
+    return group_pixels() * sizeof(std::int16_t) + group_shares() * sizeof(float);
+  }
   __host__ __device__ static constexpr std::int64_t strip_weights() {
     return kCellPointsXY * kAllCells * kCellUnits;
   }
@@ -163,54 +164,6 @@ struct CellMemory {
   }
   __host__ __device__ std::int64_t group_shares() const { return n_strips * strip_shares(); }
 };
-
-// Block x: the boxes of the ink of images 8 x ... 8 x + 7 of a chunk, in cells. A warp takes an
-// image, lanes take its rows.
-__global__ void __launch_bounds__(kThreads)
-    ink_boxes(CellMemory memory, const std::uint8_t* images, int n_images) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int image = static_cast<int>(blockIdx.x * kWarps + threadIdx.x / kWarp);
-  unsigned columns = 0;
-  if (image < n_images && lane < kImageSize)
-    for (int x = 0; x < kImageSize; ++x)
-      columns |= (images[std::int64_t{image} * kPixels + lane * kImageSize + x] != 0 ? 1u : 0u)
-                 << x;
-  const unsigned rows = __ballot_sync(kAllLanes, columns != 0);
-#pragma unroll
-  for (int step = kWarp / 2; step > 0; step /= 2)
-    columns |= __shfl_xor_sync(kAllLanes, columns, step);
-  if (image >= n_images || lane != 0) return;
-  // The first and the last cell of some lines; both 0 if there are none.
-  const auto span = [](unsigned lines) {
-    const int first = __ffs(static_cast<int>(lines)) - 1;
-    const int last = kWarp - 1 - __clz(static_cast<int>(lines));
-    return first / kCellSide * kCells + last / kCellSide;
-  };
-  memory.box[image] = span(columns) * kAllCells + span(rows);
-}
-
-// The images of a chunk in the order of their boxes, those with equal ones as they come. A warp
-// counts for each of its images how many go before it.
-constexpr int kPlacedAtOnce = 4;
-__global__ void __launch_bounds__(kThreads) place_images(CellMemory memory, int n_images) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int warp = static_cast<int>(blockIdx.x * kWarps + threadIdx.x / kWarp);
-  const int first = warp * kPlacedAtOnce;
-  int box[kPlacedAtOnce], before[kPlacedAtOnce] = {};
-#pragma unroll
-  for (int i = 0; i < kPlacedAtOnce; ++i) box[i] = first + i < n_images ? memory.box[first + i] : 0;
-  for (int other = lane; other < n_images; other += kWarp) {
-    const int its = memory.box[other];
-#pragma unroll
-    for (int i = 0; i < kPlacedAtOnce; ++i)
-      before[i] += its < box[i] || (its == box[i] && other < first + i) ? 1 : 0;
-  }
-#pragma unroll
-  for (int i = 0; i < kPlacedAtOnce; ++i) {
-    const int place = warp_sum(before[i]);
-    if (lane == 0 && first + i < n_images) memory.order[place] = first + i;
-  }
-}
 
 // Block x: the inked cells of group x, and its pixels at the points. Lanes take images.
 __global__ void __launch_bounds__(kThreads)
@@ -221,7 +174,7 @@ __global__ void __launch_bounds__(kThreads)
   static_assert(kCellImages == kStagedImages);
   std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
   const std::int64_t group = blockIdx.x;
-  stage_images(images, group * kCellImages, n_images, staged, memory.order);
+  stage_images(images, group * kCellImages, n_images, staged, memory.order.image);
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   // A cell's pixels; those beyond the frame are blank.
@@ -545,7 +498,7 @@ __global__ void __launch_bounds__(kThreads)
   const std::int64_t group = blockIdx.y, place = group * kCellImages + lane;
   const int x = column + shift % kTileDx, y = row + shift / kTileDx;
   if (shift >= kTileShifts || x >= job.grid.n_dx || y >= job.grid.n_dy || place >= n_images) return;
-  const std::int64_t number = first + memory.order[place];
+  const std::int64_t number = first + memory.order.at(place);
   const float* share =
       memory.shares + group * memory.group_shares() + shift * kClasses * kCellImages + lane;
   float logit[kClasses];
@@ -571,9 +524,7 @@ inline void predict_cells(const char* op, const Mlp& mlp, const ShiftedImages& j
     const std::uint8_t* const images = job.images + first * kPixels;
     const unsigned n_groups = blocks_for(n_images, kCellImages);
     const unsigned n_strips = static_cast<unsigned>(memory.n_strips);
-    launch(op, ink_boxes, blocks_for(n_images, kWarps), 0, stream, memory, images, n_images);
-    launch(op, place_images, blocks_for(n_images, kWarps * kPlacedAtOnce), 0, stream, memory,
-           n_images);
+    order_images(op, memory.order, images, n_images, kCellSide, stream);
     launch(op, pixels_at_points, n_groups, kStagedImages * kStagedPitch, stream, memory,
            cell_taps(), images, n_images);
     for (int row = 0; row < job.grid.n_dy; row += kTileDy)

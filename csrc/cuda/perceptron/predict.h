@@ -21,7 +21,7 @@
 // It is bound by arithmetic: 16 words from shared memory for 64 multiply-adds.
 #pragma once
 
-#include "cuda/math/fused_device.h"
+#include "cuda/perceptron/image_order.h"
 
 namespace lenetshift {
 namespace cuda {
@@ -67,26 +67,6 @@ __global__ void __launch_bounds__(kThreads)
           real && i % kLogitsStride < 5 ? parameters.output.weight[o * w.n_hidden + unit] : 0.0f;
     }
   }
-}
-
-// Images in shared memory, one in each lane of a warp. The pitch is an odd number of words, so
-// lanes that read the same pixel of their images use different banks.
-constexpr int kStagedImages = kWarp;
-constexpr int kStagedPitch = kPixels + 4;
-static_assert(kStagedPitch % 8 == 4 && kGroupImages % kStagedImages == 0);
-
-// Images first ... first + 31, in `order` unless it is null; blank ones from n_images on.
-__device__ inline void stage_images(const std::uint8_t* images, std::int64_t first,
-                                    std::int64_t n_images, std::uint8_t* staged,
-                                    const int* order = nullptr) {
-  for (int i = static_cast<int>(threadIdx.x); i < kStagedImages * kPixels; i += kThreads) {
-    const std::int64_t place = first + i / kPixels;
-    std::uint8_t pixel = 0;
-    if (place < n_images)
-      pixel = images[(order == nullptr ? place : order[place]) * kPixels + i % kPixels];
-    staged[i / kPixels * kStagedPitch + i % kPixels] = pixel;
-  }
-  __syncthreads();
 }
 
 // One term of the sum: the row of the group's values and the row of the weights that meet.
