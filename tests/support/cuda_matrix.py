@@ -121,7 +121,7 @@ TILED_GRIDS = [
     ShiftGrid(range(20, 28), range(-27, -22)),
 ]
 # The pooled MLP orders more images than share their windows if a grid has enough shifts.
-ORDERED = ShiftGrid(range(-2, 3), range(-1, 1))
+ORDERED = ShiftGrid(range(-4, 4), range(-1, 1))
 MODELS_AND_GRIDS = [*((name, ShiftGrid(range(2), range(2))) for name in MODELS), ("mlp", ONE_TILE)]
 # The allowed error of float32: this many times the difference between PyTorch's own float32 and float64,
 # and the rounding of the largest value, since the difference may happen to be small.

@@ -57,14 +57,16 @@ __global__ void __launch_bounds__(kThreads) place_images(ImageOrder order, int n
 #pragma unroll
   for (int i = 0; i < kPlacedAtOnce; ++i) box[i] = first + i < n_images ? order.box[first + i] : 0;
   for (int other = lane; other < n_images; other += kWarp) {
-    const int its = order.box[other];
+    // One comparison does for equal boxes too, except those of two of the warp's images.
+    const int its = 2 * order.box[other] + (other < first ? 0 : 1);
 #pragma unroll
-    for (int i = 0; i < kPlacedAtOnce; ++i)
-      before[i] += its < box[i] || (its == box[i] && other < first + i) ? 1 : 0;
+    for (int i = 0; i < kPlacedAtOnce; ++i) before[i] += its < 2 * box[i] + 1 ? 1 : 0;
   }
 #pragma unroll
   for (int i = 0; i < kPlacedAtOnce; ++i) {
-    const int place = warp_sum(before[i]);
+    int place = warp_sum(before[i]);
+#pragma unroll
+    for (int j = 0; j < i; ++j) place += box[j] == box[i] ? 1 : 0;
     if (lane == 0 && first + i < n_images) order.image[place] = first + i;
   }
 }

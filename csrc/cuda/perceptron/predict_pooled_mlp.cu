@@ -47,8 +47,8 @@ constexpr int kStripRows = kOutputRow + kClasses, kStripSize = kStripRows * kIte
 constexpr int kRowBytes = kItemUnits * static_cast<int>(sizeof(float));
 
 // Sorting compares each image of a chunk with each; this many groups take 2 % of the evaluation of
-// 55 shifts. It saves as much as it takes at about ten shifts (csrc/cuda/README.md).
-constexpr int kMostSortedGroups = 320, kShiftsWorthSorting = 10;
+// 55 shifts. It saves what it takes at about 15 shifts (csrc/cuda/README.md).
+constexpr int kMostSortedGroups = 320, kShiftsWorthSorting = 16;
 constexpr int kMostItems = 1 << 30;
 
 // The values of a chunk, and the weights.
@@ -115,15 +115,16 @@ __global__ void __launch_bounds__(kThreads)
   float* const target = memory.sums + group * kAllWindows * kItemImages + lane;
   std::uint8_t* const inked = memory.inked + group * kAllWindows;
   for (int column = threadIdx.x / kWarp; column < kWindows; column += kWarps) {
-    const int x0 = larger(column + kFirstWindow, 0);
-    const int x1 = smaller(column + kFirstWindow + kPool, kImageSize);
+    const int x0 = column + kFirstWindow;
     int rows[kPool] = {};                 // sums of the last rows
     for (int y = 0; y < kWindows; ++y) {  // the window that ends with row y
 #pragma unroll
       for (int i = 0; i + 1 < kPool; ++i) rows[i] = rows[i + 1];
       rows[kPool - 1] = 0;
       if (y < kImageSize)
-        for (int x = x0; x < x1; ++x) rows[kPool - 1] += image[y * kImageSize + x];
+#pragma unroll
+        for (int i = 0; i < kPool; ++i)
+          if (x0 + i >= 0 && x0 + i < kImageSize) rows[kPool - 1] += image[y * kImageSize + x0 + i];
       const int sum = rows[0] + rows[1] + rows[2] + rows[3], window = y * kWindows + column;
       target[window * kItemImages] = static_cast<float>(sum);
       const unsigned images_with_ink = __ballot_sync(kAllLanes, sum);
