@@ -50,7 +50,7 @@ DYNAMIC_SHARED = {
     "gather_pixels": 25216,
     "sum_windows": 25216,
     "pack_perceptron": 0,
-    "perceptron_answers<MlpModel": 41024,
+    "perceptron_answers": 41024,
     "ink_boxes": 0,
     "place_images": 0,
     "pixels_at_points": 25216,

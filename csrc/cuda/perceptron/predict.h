@@ -1,16 +1,23 @@
-// predict_shifts for the two perceptrons: the hidden layer, the output layer and the answers.
+// predict_shifts for the MLP pixel by pixel, for few shifts, and its weights packed. Let I be the
+// image and W a hidden unit's weights, zero outside the frame. Under the shift (dx, dy) the unit
+// sees
+//
+//   sum over y, x of I[y][x] * W[y + dy][x + dx]:
+//
+// what leaves the frame meets zeros. The sum needs only pixels that have ink in some image of a
+// sharing group: they are listed once for each group, and their values are stored in a row for each
+// pixel.
 //
 // The algorithm, for one image and shift:
 //   for hidden unit h
 //     hidden[h] = act(bias[h] + sum over terms of value[term] * weight[term][h])
 //   logits = output weights * hidden;  answer = argmax
-// The terms depend on the model and the shift: each says which of the image's values meets which
-// row of weights. No image is moved.
+// A term is an inked pixel. The shift says which row of weights it meets; no image is moved.
 //
 // The schedule:
-//   pack the weights                             a kernel
+//   pack the weights                             pack_perceptron
 //   for each chunk of sharing groups             whose values fit in 256 MiB of workspace
-//     the values of each group of 128 images     the model's kernels
+//     the values of each group of 128 images     list_ink, gather_pixels
 //     for each group, for each shift: a block    perceptron_answers
 //       the list of terms
 //       for each strip of 128 hidden units
@@ -34,14 +41,14 @@ constexpr int kLogitsStride = 8;  // five logits and padding, so that rows of we
 
 struct PerceptronWeights {
   int n_hidden, n_units;  // n_units: n_hidden, rounded up to whole strips
-  float* hidden;          // [terms, and a row of zeros][n_units]
+  float* hidden;          // [784 pixels, and a row of zeros][n_units]; pixels are 0 ... 255
   float* bias;            // [n_units]
   float* output;          // [n_units][2][kLogitsStride]: classes 0 ... 4, 5 ... 9
   const float* output_bias;
 
-  PerceptronWeights(Workspace& workspace, int n_inputs, const MlpParameters& parameters)
+  PerceptronWeights(Workspace& workspace, const MlpParameters& parameters)
       : n_hidden(parameters.n_hidden), n_units(round_up(parameters.n_hidden, kStripUnits)) {
-    hidden = workspace.take<float>(static_cast<std::int64_t>(n_inputs + 1) * n_units);
+    hidden = workspace.take<float>(static_cast<std::int64_t>(kPixels + 1) * n_units);
     bias = workspace.take<float>(n_units);
     output = workspace.take<float>(static_cast<std::int64_t>(n_units) * 2 * kLogitsStride);
     output_bias = parameters.output.bias;
@@ -50,14 +57,14 @@ struct PerceptronWeights {
 
 // A block for each row of w.hidden, and one more for the rest.
 __global__ void __launch_bounds__(kThreads)
-    pack_perceptron(PerceptronWeights w, MlpParameters parameters, int n_inputs, float scale) {
+    pack_perceptron(PerceptronWeights w, MlpParameters parameters) {
   const int row = static_cast<int>(blockIdx.x);
   for (int unit = static_cast<int>(threadIdx.x); unit < w.n_units; unit += kThreads) {
     const bool real = unit < w.n_hidden;
-    if (row <= n_inputs) {
-      const std::int64_t at = static_cast<std::int64_t>(unit) * n_inputs + row;
+    if (row <= kPixels) {
+      const std::int64_t at = static_cast<std::int64_t>(unit) * kPixels + row;
       w.hidden[static_cast<std::int64_t>(row) * w.n_units + unit] =
-          real && row < n_inputs ? parameters.hidden.weight[at] * scale : 0.0f;
+          real && row < kPixels ? parameters.hidden.weight[at] * (1.0f / 255) : 0.0f;
       continue;
     }
     w.bias[unit] = real ? parameters.hidden.bias[unit] : 0.0f;
@@ -73,6 +80,82 @@ __global__ void __launch_bounds__(kThreads)
 struct Term {
   std::int16_t value, weight;
 };
+
+// The values of a chunk.
+struct PixelMemory {
+  std::int64_t groups;     // of a chunk, at most the y size of a grid
+  std::int16_t* position;  // [groups][784]: inked pixels, ascending
+  int* n_positions;        // [groups]
+  float* values;           // [groups][784 pixels in that order][128]
+
+  PixelMemory(Workspace& workspace, std::int64_t n_images) {
+    constexpr std::int64_t bytes = kPixels * kGroupImages * sizeof(float);
+    groups = smaller(divide_up(n_images, kGroupImages), smaller(kChunkBytes / bytes, 65535));
+    position = workspace.take<std::int16_t>(groups * kPixels);
+    n_positions = workspace.take<int>(groups);
+    values = workspace.take<float>(groups * kPixels * kGroupImages);
+  }
+
+  __device__ const float* values_of(int group) const {
+    return values + static_cast<std::int64_t>(group) * kPixels * kGroupImages;
+  }
+  // A pixel that leaves the frame meets the row of zeros, and so does the padding to whole stages.
+  __device__ int make_terms(int group, int dx, int dy, Term* terms) const {
+    const int n = n_positions[group];
+    for (int k = static_cast<int>(threadIdx.x); k < round_up(n, kDepth); k += kThreads) {
+      terms[k] = {0, kPixels};
+      if (k >= n) continue;
+      const int p = position[static_cast<std::int64_t>(group) * kPixels + k];
+      const int y = p / kImageSize + dy, x = p % kImageSize + dx;
+      const bool stays = y >= 0 && y < kImageSize && x >= 0 && x < kImageSize;
+      terms[k] = {static_cast<std::int16_t>(k),
+                  static_cast<std::int16_t>(stays ? y * kImageSize + x : kPixels)};
+    }
+    return n;
+  }
+};
+
+// Block x: which pixels have ink in group x.
+__global__ void __launch_bounds__(kThreads)
+    list_ink(PixelMemory memory, const std::uint8_t* images, std::int64_t n_images) {
+  __shared__ unsigned char has_ink[round_up(kPixels, kWarp)];
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kGroupImages;
+  const int n = static_cast<int>(smaller(n_images - first, kGroupImages));
+  for (int p = static_cast<int>(threadIdx.x); p < round_up(kPixels, kWarp); p += kThreads) {
+    int any = 0;
+    if (p < kPixels)
+      for (int i = 0; i < n; ++i) any |= images[(first + i) * kPixels + p];
+    has_ink[p] = any != 0;
+  }
+  __syncthreads();
+  // The first warp packs them: a pixel's place is the number of inked ones before it.
+  if (threadIdx.x >= kWarp) return;
+  const int lane = static_cast<int>(threadIdx.x);
+  int before = 0;
+  for (int p = lane; p < round_up(kPixels, kWarp); p += kWarp) {
+    const unsigned inked = __ballot_sync(kAllLanes, has_ink[p]);
+    if (has_ink[p] != 0)
+      memory.position[blockIdx.x * kPixels + before + __popc(inked & ((1u << lane) - 1))] =
+          static_cast<std::int16_t>(p);
+    before += __popc(inked);
+  }
+  if (lane == 0) memory.n_positions[blockIdx.x] = before;
+}
+
+// Block (x, y): the values of group x, images 32 y ... 32 y + 31 of it.
+__global__ void __launch_bounds__(kThreads)
+    gather_pixels(PixelMemory memory, const std::uint8_t* images, std::int64_t n_images) {
+  static_assert(kGroupImages % kStagedImages == 0);
+  std::uint8_t* const staged = dynamic_shared<std::uint8_t>();
+  const std::int64_t group = blockIdx.x, first = group * kGroupImages + blockIdx.y * kStagedImages;
+  stage_images(images, first, n_images, staged);
+  const int lane = threadIdx.x % kWarp, n = memory.n_positions[group];
+  float* const target =
+      memory.values + group * kPixels * kGroupImages + blockIdx.y * kStagedImages + lane;
+  for (int k = static_cast<int>(threadIdx.x) / kWarp; k < n; k += kWarps)
+    target[k * kGroupImages] =
+        static_cast<float>(staged[lane * kStagedPitch + memory.position[group * kPixels + k]]);
+}
 
 // sum[images][units] of all terms for one strip. Two stages of kDepth terms in shared memory.
 __device__ inline void add_terms(const Term* terms, int n_stages, const float* values,
@@ -129,16 +212,12 @@ __device__ inline void add_terms(const Term* terms, int n_stages, const float* v
 // the logits [10][128]; the terms.
 constexpr int kStagesSize = 2 * kDepth * (kGroupImages + kStripUnits);
 static_assert(kStripUnits / 2 * kGroupImages <= kStagesSize);
-inline std::size_t perceptron_shared(int max_terms) {
-  return (kStagesSize + kClasses * kGroupImages) * sizeof(float) +
-         round_up(max_terms, kDepth) * sizeof(Term);
-}
+constexpr std::size_t kPixelsShared = (kStagesSize + kClasses * kGroupImages) * sizeof(float) +
+                                      round_up(kPixels, kDepth) * sizeof(Term);
 
-// Block (x, y): shift x of the grid, sharing group y. Model gives its values [group][rows][128]
-// and makes the terms; see cuda/perceptron/predict_mlp.cu.
-template <class Model>
+// Block (x, y): shift x of the grid, sharing group y.
 __global__ void __launch_bounds__(kThreads, 2)
-    perceptron_answers(Act act, Model model, PerceptronWeights w, ShiftedImages job,
+    perceptron_answers(Act act, PixelMemory memory, PerceptronWeights w, ShiftedImages job,
                        std::int64_t first) {
   float* const shared = dynamic_shared<float>();
   float* const logits = shared + kStagesSize;
@@ -147,10 +226,10 @@ __global__ void __launch_bounds__(kThreads, 2)
   const int row = static_cast<int>(blockIdx.x) / job.grid.n_dx;
   const int column = static_cast<int>(blockIdx.x) % job.grid.n_dx;
   const int n_terms =
-      model.make_terms(group, job.grid.dx_first + column, job.grid.dy_first + row, terms);
+      memory.make_terms(group, job.grid.dx_first + column, job.grid.dy_first + row, terms);
   const int n_stages = divide_up(n_terms, kDepth);
   __syncthreads();
-  const float* const values = model.values_of(group);
+  const float* const values = memory.values_of(group);
 
   // The thread's logits: image t % 128, five classes. Between strips they wait in shared memory,
   // because the products need all registers.
@@ -207,44 +286,25 @@ __global__ void __launch_bounds__(kThreads, 2)
     job.logits[answer * kClasses + c] = logits[c * kGroupImages + image];
 }
 
-// Sharing groups of a chunk: as many as fit in the workspace, at most the y size of a grid.
-inline std::int64_t chunk_groups(std::int64_t n_images, std::int64_t group_bytes) {
-  return smaller(divide_up(n_images, kGroupImages), smaller(kChunkBytes / group_bytes, 65535));
+inline void pack(const char* op, const Mlp& mlp, const PerceptronWeights& w, cudaStream_t stream) {
+  launch(op, pack_perceptron, kPixels + 2, 0, stream, w, mlp.parameters);
 }
 
-template <class Model>
-struct PerceptronMemory {
-  PerceptronWeights weights;
-  Model model;
-
-  PerceptronMemory(Workspace& workspace, const Mlp& mlp, std::int64_t n_images)
-      : weights(workspace, Model::n_inputs, mlp.parameters), model(workspace, n_images) {}
-  PerceptronMemory(Workspace& workspace, const Mlp& mlp, const ShiftedImages& job)
-      : PerceptronMemory(workspace, mlp, job.n_images) {}
-};
-
-template <class Model>
-void pack(const Mlp& mlp, const PerceptronWeights& w, cudaStream_t stream) {
-  launch(Model::op, pack_perceptron, static_cast<unsigned>(Model::n_inputs + 2), 0, stream, w,
-         mlp.parameters, Model::n_inputs, Model::scale());
-}
-
-// A prediction with Model: pack, then for each chunk of groups prepare the values and answer.
-template <class Model>
-void predict_perceptron(const Mlp& mlp, const ShiftedImages& job,
-                        const PerceptronMemory<Model>& memory, cudaStream_t stream) {
-  if (job.n_images == 0) return;
-  const PerceptronWeights& w = memory.weights;
-  const Model& model = memory.model;
-  pack<Model>(mlp, w, stream);
-  const std::int64_t chunk = model.groups * kGroupImages;
+// A prediction pixel by pixel, with the packed weights.
+inline void predict_pixels(const char* op, const Mlp& mlp, const ShiftedImages& job,
+                           const PerceptronWeights& w, const PixelMemory& memory,
+                           cudaStream_t stream) {
+  const std::int64_t chunk = memory.groups * kGroupImages;
   for (std::int64_t first = 0; first < job.n_images; first += chunk) {
     const std::int64_t left = job.n_images - first;
     const unsigned n_groups = blocks_for(smaller(left, chunk), kGroupImages);
-    model.prepare(job.images + first * kPixels, left, n_groups, stream);
-    launch(Model::op, perceptron_answers<Model>,
-           dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_groups),
-           perceptron_shared(Model::max_terms), stream, Act{mlp.activation}, model, w, job, first);
+    const std::uint8_t* const images = job.images + first * kPixels;
+    launch(op, list_ink, n_groups, 0, stream, memory, images, left);
+    launch(op, gather_pixels, dim3(n_groups, kGroupImages / kStagedImages),
+           kStagedImages * kStagedPitch, stream, memory, images, left);
+    launch(op, perceptron_answers,
+           dim3(static_cast<unsigned>(job.grid.n_dx * job.grid.n_dy), n_groups), kPixelsShared,
+           stream, Act{mlp.activation}, memory, w, job, first);
   }
 }
 
