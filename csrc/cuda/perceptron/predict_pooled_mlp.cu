@@ -49,7 +49,7 @@ constexpr int kRowBytes = kItemUnits * static_cast<int>(sizeof(float));
 // Sorting compares each image of a chunk with each; this many groups take 2 % of the evaluation of
 // 55 shifts. It saves what it takes at about 15 shifts (csrc/cuda/README.md).
 constexpr int kMostSortedGroups = 320, kShiftsWorthSorting = 16;
-constexpr int kMostItems = 1 << 30;
+constexpr int kMostItems = 1 << 30;  // of a chunk, so that they are numbered by int
 
 // The values of a chunk, and the weights.
 struct WindowMemory {
@@ -78,8 +78,9 @@ struct WindowMemory {
  private:
   std::int64_t most_groups(const ShiftedImages& job) const {
     constexpr std::int64_t bytes = kAllWindows * kItemImages * sizeof(float);
-    const std::int64_t most = smaller(kChunkBytes / bytes, kMostItems / larger(n_shifts(job), 1));
-    return sorted ? smaller(most, kMostSortedGroups) : most;
+    static_assert(kMostSortedGroups * bytes <= kChunkBytes);
+    const int numbered = larger(kMostItems / larger(n_shifts(job), 1), 1);
+    return smaller(sorted ? kMostSortedGroups : kChunkBytes / bytes, numbered);
   }
 };
 
