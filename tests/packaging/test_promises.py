@@ -69,6 +69,21 @@ def test_a_tool_runs_tests_that_exist(tool: str, script: Callable[[str], ModuleT
     assert [path for path in script(tool).TESTS if not (ROOT / "tests" / path).is_file()] == []
 
 
+def test_a_breach_of_every_promise_can_be_planted(script: Callable[[str], ModuleType]) -> None:
+    breaches = script("tools/stress/breaches.py").BREACHES
+    assert {breach.promise for breach in breaches} | {26} == set(range(1, 28))  # 26 plants its own
+    for breach in breaches:
+        assert breach.text in (ROOT / breach.file).read_text(encoding="utf-8"), breach.what
+    assert {breach.test for breach in breaches} <= existing().keys()
+
+
+def test_a_fault_that_sanitizers_must_find_can_be_planted(
+    script: Callable[[str], ModuleType],
+) -> None:
+    for name, fault in script("tools/stress/sanitized.py").FAULTS.items():
+        assert fault.text in (ROOT / "csrc" / fault.file).read_text(encoding="utf-8"), name
+
+
 @pytest.mark.parametrize("file", ["tools/release/aarch64.sh", "pyproject.toml"])
 def test_a_file_names_tests_that_exist(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8")
