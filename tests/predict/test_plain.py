@@ -109,11 +109,14 @@ def dense_and_images(n: int) -> tuple[nn.Module, Tensor]:
 
 
 def test_the_same_call_gives_the_same_bits() -> None:
-    """784-300-10 on 1,200 images: with other batch sizes its sums would round differently."""
+    """784-300-10 on 1,200 images: with other batch sizes its sums could round differently."""
     model, images = dense_and_images(1200)
+    sizes: set[int] = set()
+    model.register_forward_pre_hook(lambda _, inputs: sizes.add(len(inputs[0])))
     grid = ShiftGrid(range(-1, 2), range(1))
     bits = {logits_by("plain", model, images, grid).numpy().tobytes() for _ in range(8)}
     assert len(bits) == 1
+    assert len(sizes) == 1  # of every batch of every call
 
 
 def test_a_pattern_has_the_same_bits_next_to_fewer_others() -> None:
