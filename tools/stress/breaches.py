@@ -137,7 +137,11 @@ BREACHES = (
     Breach(
         14, "weights that a mode has merged are not restored", "lenetshift/predict/modes.py",
         "_restore(_saved.pop(id(model), []))", "_saved.pop(id(model), [])",
-        "test_any_network.py", "left_as_it_was",
+        "test_attempt.py", "effect_of_the_mode",
+    ),
+    Breach(
+        14, "a network is recorded itself, not a copy", "lenetshift/predict/shared/recorder.py",
+        "copied = private_copy(network)", "copied = network", "test_any_network.py", "left_as_it_was",
     ),
     Breach(
         15, "a file is not flushed to the disk", "lenetshift/storage/files.py",
