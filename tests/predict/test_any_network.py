@@ -63,7 +63,7 @@ class Cached(Written):
     def forward(self, x: Tensor) -> Tensor:
         if self.table is None:
             self.table = torch.linspace(0.5, 1.5, 28, device=x.device).mean() * torch.ones(1)
-        return super().forward(x * self.table)
+        return super().forward(x) * self.table  # whose gradient needs the table
 
 
 class Logging(Written):
@@ -265,6 +265,7 @@ PLAIN: dict[str, Callable[[], nn.Module]] = {
     "counter": lambda: Written(counted),
     # networks that branch on pixels or leave PyTorch
     "branches on pixels": lambda: Written(head=branches_on_pixels),
+    "cache, branches on pixels": lambda: Cached(head=branches_on_pixels),
     "numpy": lambda: Written(lambda n, x: torch.from_numpy(np.sqrt(x.numpy()))),
     "tolist": lambda: Written(head=lambda n, x: n.out(torch.tensor(x.flatten(1).tolist()))),
     "data": lambda: Written(through_data),

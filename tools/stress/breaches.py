@@ -140,8 +140,9 @@ BREACHES = (
         "test_attempt.py", "effect_of_the_mode",
     ),
     Breach(
-        14, "a network is recorded itself, not a copy", "lenetshift/predict/shared/recorder.py",
-        "copied = private_copy(network)", "copied = network", "test_any_network.py", "left_as_it_was",
+        14, "what a network keeps cannot be trained", "lenetshift/predict/evaluator.py",
+        "with torch.no_grad(), self._eval_mode():", "with torch.inference_mode(), self._eval_mode():",
+        "test_any_network.py", "left_as_it_was and cache",
     ),
     Breach(
         15, "a file is not flushed to the disk", "lenetshift/storage/files.py",
