@@ -95,3 +95,16 @@ def test_index_of_an_absent_shift_is_refused() -> None:
     expected = r"expected dx in -4\.\.4 in steps of 2 and dy in 0\.\.6 in steps of 3$"
     with pytest.raises(ValueError, match=expected):
         ShiftGrid(range(-4, 5, 2), range(0, 7, 3)).index(1, 0)
+
+
+def test_how_far_shifts_may_go() -> None:
+    farthest = 2**40
+    assert ShiftGrid(dx=range(-farthest, farthest + 1, farthest)).n_dx == 3
+    for values, got in (
+        (range(farthest + 1, farthest + 2), "1099511627777..1099511627777"),
+        (range(-farthest - 1, 0, farthest), "-1099511627777..-1 in steps of 1099511627776"),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"^dy: got {got}, expected shifts within -\d+\.\.\d+$"
+        ):
+            ShiftGrid(dy=values)
