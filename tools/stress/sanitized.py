@@ -77,7 +77,8 @@ class Fault:
 FAULTS = {
     "one image too many in the last lane group": Fault(
         "cpu/images/answers.h", "for (int l = 0; l < n_lanes; ++l)\n    job.predictions",
-        "for (int l = 0; l <= n_lanes; ++l)\n    job.predictions", "address", "AddressSanitizer",
+        "for (int l = 0; l <= n_lanes; ++l)\n    job.predictions", "address",
+        "AddressSanitizer|out of bounds",
     ),
     "a part of the workspace that is one vector short": Fault(
         "cpu/lenet5/predict.h", "rows.c1_x_sums = workspace.take<vec>(2 * s2_columns * kMaps1)",

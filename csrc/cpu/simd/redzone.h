@@ -23,15 +23,15 @@ namespace {
 
 #if defined(LENETSHIFT_HAS_REDZONES)
 constexpr std::int64_t kRedzone = 64;  // bytes; a multiple of every alignment
-// Allows access to the bytes from start to stop, and forbids it to the next kRedzone bytes. The
+// Allows access to the bytes from start to stop, and forbids it from there to next + kRedzone. The
 // memory may have been divided differently before.
-inline void forbid_beyond(char* start, char* stop) {
+inline void forbid_beyond(char* start, char* stop, char* next) {
   __asan_unpoison_memory_region(start, stop - start);
-  __asan_poison_memory_region(stop, kRedzone);
+  __asan_poison_memory_region(stop, next + kRedzone - stop);
 }
 #else
 constexpr std::int64_t kRedzone = 0;
-inline void forbid_beyond(char*, char*) {}
+inline void forbid_beyond(char*, char*, char*) {}
 #endif
 
 }  // namespace

@@ -35,8 +35,9 @@ class Workspace {
   template <class T>
   T* take(std::int64_t n) {
     char* const part = start_ ? start_ + bytes_ : nullptr;
-    bytes_ += (n * static_cast<std::int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
-    if (start_ != nullptr) forbid_beyond(part, start_ + bytes_);
+    const std::int64_t n_bytes = n * static_cast<std::int64_t>(sizeof(T));
+    bytes_ += (n_bytes + kAlignment - 1) / kAlignment * kAlignment;
+    if (start_ != nullptr) forbid_beyond(part, part + n_bytes, start_ + bytes_);
     bytes_ += kRedzone;
     return reinterpret_cast<T*>(part);
   }
