@@ -503,7 +503,7 @@ def test_room_is_needed_for_the_predictions_that_are_kept(free, refused, tmp_pat
         ("--jobs 2 --scheduler x", "argument --jobs: not with --scheduler"),
         ("--quick --thorough", "argument --thorough: not with --quick"),
         ("--jobs 0", "argument --jobs: got 0, expected 1 or more"),
-        ("--experiments tabel", "argument --experiments: invalid choice: 'tabel'"),
+        ("--experiments tabel", "argument --experiments: unknown experiment 'tabel'"),
         ("--data /nowhere", "/nowhere"),
     ],
 )
