@@ -2,7 +2,7 @@
 
     python benchmarks/blank.py
 
-Prints the two tables of it in csrc/cuda/README.md: inked cells of an image's group, which the MLP in tiles
+Prints the numbers of it in csrc/cuda/README.md: inked cells of an image's group, which the MLP in tiles
 multiplies, and inked windows under the 55 shifts, which the pooled MLP does; on average over MNIST's test
 images, in their own order and sorted by the box of their ink.
 """

@@ -18,9 +18,8 @@ def blank(script) -> ModuleType:
 
 def test_windows_and_cells_by_hand(blank: ModuleType) -> None:
     ink = np.zeros((2, 28, 28), bool)
-    ink[0, 3, 3] = (
-        True  # in one window at each shift that keeps it in the frame, and in the second cell
-    )
+    # In the second cell of the second row, and in one window at each shift that keeps it in the frame.
+    ink[0, 3, 3] = True
     assert np.flatnonzero(blank.inked_cells(ink)[0]).tolist() == [11]
     read = blank.inked_windows(ink)
     assert read.shape == (2, 55, 49)
