@@ -197,7 +197,8 @@ def test_more_taps_than_are_listed_at_once(
 ) -> None:
     size = (min(kernel[0], 61), min(kernel[1], 61))
     rows, columns = (irregular(s, k, 2) for s, k in zip(size, kernel, strict=True))
-    columns = torch.cat([columns, columns.clamp(min=0)])
+    neighbours = torch.arange(kernel[1])[None] % size[1]
+    columns = torch.cat([columns, columns.clamp(min=0), neighbours])
     input, weight, bias = problem((1, n_channels, *size), 17, kernel, dtype=dtype)
     check_conv(input, weight, bias, rows, columns, low=-20, high=20)
     check_pool(input, rows, columns)
