@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         plan.datasets()  # reports a missing file before a folder is made
     check_matplotlib()
     with entered("--out", open_study(args.out, resume=args.resume)):
-        with naming(None), Progress(sum(run.work for run in plan.runs)) as progress:
+        with naming(None), Progress(plan.work) as progress:
             carry_out(plan, args.out, workers, progress)
         value = dossier_of(plan, args.out)
         print(format_verdicts(value), end="", flush=True)  # before the files: a disk may be full

@@ -10,11 +10,11 @@ from ..predict.cluster.connection import PATIENCE, check_scheduler, connected
 from ..predict.cluster.crew import Crew
 from ..predict.cluster.work import Task, TaskFailed, gather
 from ..predict.progress import Reporter
-from .experiments.runs import Run
+from .experiments.trainings import Training
 from .plans import Plan
-from .processes import do_run
+from .processes import do_training
 from .run_files import Ground
-from .studies import FinishedRuns, Workers
+from .studies import FinishedTrainings, Workers
 
 ADVICE = ": continue with --resume"
 
@@ -43,15 +43,15 @@ def _do_all(
     patience: float,
     plan: Plan,
     ground: Ground,
-    todo: Sequence[Run],
+    todo: Sequence[Training],
     reporter: Reporter,
-) -> FinishedRuns:
-    tasks = [Task(run.name, (plan, run, ground)) for run in todo]
+) -> FinishedTrainings:
+    tasks = [Task(each.longest.name, (plan, each, ground)) for each in todo]
     try:
         with connected(address, patience, ADVICE) as client:
             asked = functools.partial(Plan.ground, plan)
             crew = Crew(client, asked, ground, reporter, patience, ADVICE)
-            for _, finished in gather(client, crew, do_run, tasks, "run"):
+            for _, finished in gather(client, crew, do_training, tasks, "run"):
                 yield finished
     except TaskFailed as failed:
         raise failed.error from None

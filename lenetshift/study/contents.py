@@ -19,6 +19,7 @@ from .experiments.position_bias import RULE, figures_as_reported
 from .experiments.recorded import Recorded
 from .experiments.runs import GRID, Run, accuracies
 from .experiments.statistics import mean_of, sample, within
+from .experiments.trainings import trainings_of
 from .observations import facts_of
 from .plans import Plan
 from .run_files import SCHEMA, Kept, answers_path, read_run, weights_path
@@ -92,7 +93,7 @@ def contents(plan: Plan, folder: Path, ground: Mapping[str, Any]) -> dict[str, A
             "quick": plan.quick,
             "thorough": plan.thorough,
         },
-        "n_trainings": len({run.training_of_its_own for run in plan.runs}),
+        "n_trainings": len(trainings_of(plan.runs)),
         "ground": dict(ground),
         "data_sha256": plan.data_sha256(),
         "grid": {"dx": list(GRID.dx), "dy": list(GRID.dy)},

@@ -18,6 +18,7 @@ from .experiments import EXPERIMENTS
 from .experiments.experiment import Experiment
 from .experiments.ground import data_sha256, ground
 from .experiments.runs import FEWER_SEEDS, Run
+from .experiments.trainings import trainings_of
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Plan:
             return len(self.runs)
         n, next_n = (len(replace(self, n_seeds=seeds).runs) for seeds in (few, few + 1))
         return n + (self.n_seeds - few) * (next_n - n)
+
+    @property
+    def work(self) -> float:
+        """Roughly how long it takes, in fused epochs."""
+        return sum(training.work for training in trainings_of(self.runs))
 
     @property
     def note(self) -> str:

@@ -16,10 +16,10 @@ import joblib  # type: ignore[import-untyped]
 
 from ..checks.errors import StorageError
 from ..predict.progress import Reporter
-from .experiments.runs import Run, perform
+from .experiments.trainings import Training, perform_all
 from .plans import Plan
 from .run_files import Ground, Packed, pack
-from .studies import FinishedRuns, Workers
+from .studies import FinishedTrainings, Workers
 
 _MANAGER_SECONDS = 30
 """The longest wait until the thread that manages a stopped pool ends."""
@@ -38,16 +38,16 @@ def on_this_machine(jobs: int) -> Workers:
 
 
 def _do_all(
-    jobs: int, plan: Plan, ground: Ground, todo: Sequence[Run], reporter: Reporter
-) -> FinishedRuns:
-    # Handed out one by one: an interruption costs only the runs in progress.
+    jobs: int, plan: Plan, ground: Ground, todo: Sequence[Training], reporter: Reporter
+) -> FinishedTrainings:
+    # Handed out one by one: an interruption costs only the trainings in progress.
     settings = {"batch_size": 1, "pre_dispatch": jobs, "return_as": "generator_unordered"}
     if jobs > 1:
         settings |= {"initializer": _end_with_parent, "initargs": (os.getpid(),)}
     try:
         with joblib.Parallel(n_jobs=jobs, **settings) as parallel, contextlib.ExitStack() as stack:
             with _signals_delayed():
-                results = parallel(joblib.delayed(do_run)(plan, run, ground) for run in todo)
+                results = parallel(joblib.delayed(do_training)(plan, each, ground) for each in todo)
                 stack.push(functools.partial(_close, results))
             for finished in results:  # noqa: UP028  `yield from` would close it with a warning
                 yield finished
@@ -57,9 +57,9 @@ def _do_all(
         ) from error
 
 
-def _close(finished: FinishedRuns, kind: type[BaseException] | None, *_: object) -> None:
-    """Stop the runs in progress if an exception ends the study, without a warning about them. The thread of
-    joblib that manages the processes can fail when its pool is stopped; its traceback is not shown."""
+def _close(finished: FinishedTrainings, kind: type[BaseException] | None, *_: object) -> None:
+    """Stop the trainings in progress if an exception ends the study, without a warning about them. The thread
+    of joblib that manages the processes can fail when its pool is stopped; its traceback is not shown."""
     if kind is None:
         return
 
@@ -109,6 +109,8 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def do_run(plan: Plan, run: Run, ground: Ground) -> tuple[Run, Packed]:
-    """Do one run, in one thread."""
-    return run, pack(run, ground, perform(run, *plan.datasets()))
+def do_training(plan: Plan, training: Training, ground: Ground) -> tuple[Training, list[Packed]]:
+    """Do a training, in one thread: with it, the packed outcome of each of its runs."""
+    outcomes = perform_all(training, *plan.datasets())
+    packed = [pack(run, ground, one) for run, one in zip(training.runs, outcomes, strict=True)]
+    return training, packed

@@ -24,9 +24,9 @@ from .experiments.runs import (
     accuracy_unmoved,
     network_of,
     one_thread,
-    perform,
     without_held_out,
 )
+from .experiments.trainings import perform
 from .plans import Plan
 from .run_files import Kept, answers_path, read_run, read_weights
 

@@ -36,7 +36,8 @@ from ..storage.sealed import (
 )
 from ..storage.untrusted import load_json
 from .experiments.networks import trained_parameters
-from .experiments.runs import ALL, GRID, Outcome, Run, network_of
+from .experiments.runs import ALL, GRID, Run, network_of
+from .experiments.trainings import Outcome
 
 SCHEMA = 2
 """Version of the layout of a study's files."""

@@ -11,14 +11,15 @@ from ..checks.errors import StorageError
 from ..predict.progress import Reporter
 from ..storage.folder import STUDY, open_folder
 from .experiments.runs import GRID, Run
+from .experiments.trainings import Training, trainings_of
 from .plans import Plan
 from .run_files import Ground, Packed, read_run, write_run
 
-FinishedRuns = Generator[tuple[Run, Packed], None, None]
-"""Runs as they finish, in any order; closing it stops the others."""
+FinishedTrainings = Generator[tuple[Training, Sequence[Packed]], None, None]
+"""Trainings as they finish, in any order, each with the outcomes of its runs; closing it stops the others."""
 
-Workers = Callable[[Plan, Ground, Sequence[Run], Reporter], FinishedRuns]
-"""What does runs, given the plan, its ground, the runs, the longest first, and the reporter."""
+Workers = Callable[[Plan, Ground, Sequence[Training], Reporter], FinishedTrainings]
+"""What does trainings, given the plan, its ground, the trainings, the longest first, and the reporter."""
 
 
 @contextlib.contextmanager
@@ -51,20 +52,18 @@ def carry_out(plan: Plan, folder: Path, workers: Workers, reporter: Reporter) ->
             has too little room; or the workers are lost.
     """
     ground = plan.ground()
-    todo = []
-    for run in plan.runs:
-        if read_run(folder, run, ground) is None:
-            todo.append(run)
-        else:
-            reporter.advance(run.work)
+    todo = [run for run in plan.runs if read_run(folder, run, ground) is None]
     _check_room(folder, todo, ground)
-    todo.sort(key=lambda run: -run.work)  # the longest first: all workers end at about one time
+    # The longest first: all workers end at about one time.
+    trainings = sorted(trainings_of(todo), key=lambda training: -training.work)
+    reporter.advance(plan.work - sum(training.work for training in trainings))
     reporter.line(f"{len(todo)} of {len(plan.runs)} runs to do")
-    with contextlib.closing(workers(plan, ground, todo, reporter)) as finished:
-        for run, packed in finished:
-            write_run(folder, run, packed)
-            reporter.stage(run.name)
-            reporter.advance(run.work)
+    with contextlib.closing(workers(plan, ground, trainings, reporter)) as finished:
+        for training, outcomes in finished:
+            for run, packed in zip(training.runs, outcomes, strict=True):
+                write_run(folder, run, packed)
+                reporter.stage(run.name)
+            reporter.advance(training.work)
 
 
 def _check_room(folder: Path, todo: Sequence[Run], ground: Ground) -> None:

@@ -17,10 +17,10 @@ from lenetshift.study.experiments.runs import (
     GRID,
     HELD_OUT,
     LAST,
-    Outcome,
     accuracies,
     network_of,
 )
+from lenetshift.study.experiments.trainings import Outcome
 from lenetshift.study.plans import Plan
 from lenetshift.study.publish import file_sha256
 
@@ -94,7 +94,10 @@ def of_the_report(monkeypatch) -> None:
 def untrained(monkeypatch) -> None:
     """Predictions are random, and no network is trained."""
 
-    def drawn(one, train_set, test_set) -> Outcome:
+    def drawn(training, *sets) -> list[Outcome]:
+        return [drawn_for(one, *sets) for one in training.runs]
+
+    def drawn_for(one, train_set, test_set) -> Outcome:
         draws = np.random.default_rng([one.seed, len(one.name)])
         shape = (len(one.epochs), len(test_set), *GRID.shape)
         predictions = draws.integers(10, size=shape).astype(np.uint8)
@@ -108,4 +111,4 @@ def untrained(monkeypatch) -> None:
         kept = np.array([[row[name] for name in one.accuracies] for row in rows])
         return Outcome(predictions[-1:], kept, losses, weights, n_trained)
 
-    monkeypatch.setattr(processes, "perform", drawn)
+    monkeypatch.setattr(processes, "perform_all", drawn)

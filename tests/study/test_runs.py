@@ -25,8 +25,8 @@ from lenetshift.study.experiments.runs import (
     LAST,
     Run,
     per_seed,
-    perform,
 )
+from lenetshift.study.experiments.trainings import perform
 from lenetshift.study.experiments.variants import VARIANTS
 from lenetshift.study.run_files import layout_of
 

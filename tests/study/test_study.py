@@ -31,7 +31,8 @@ from lenetshift.storage.sealed import pack_arrays, unpack_arrays
 from lenetshift.study import plans, processes, run_files, studies
 from lenetshift.study.experiments import EXPERIMENTS, ground, table
 from lenetshift.study.experiments.claims import claims
-from lenetshift.study.experiments.runs import LAST, Run, perform
+from lenetshift.study.experiments.runs import LAST, Run
+from lenetshift.study.experiments.trainings import perform_all
 from lenetshift.study.summary import SCHEMA_FILE
 from lenetshift.study.verification import Differs
 from lenetshift.study.verification import verify as verify_folder
@@ -422,11 +423,11 @@ def test_finished_runs_are_not_done_again(dossier, original, monkeypatch) -> Non
         run_files.answers_path(dossier, one).unlink()
     done = []
 
-    def counted(one, *sets):
-        done.append(one)
-        return perform(one, *sets)
+    def counted(training, *sets):
+        done.extend(training.runs)
+        return perform_all(training, *sets)
 
-    monkeypatch.setattr(processes, "perform", counted)
+    monkeypatch.setattr(processes, "perform_all", counted)
     status, _, errors = quick(dossier, "--resume")
     assert status == 0, errors
     assert done == missing

@@ -19,7 +19,8 @@ from safetensors.torch import save
 from lenetshift.data.load import load_mnist
 from lenetshift.ops import isa
 from lenetshift.storage.files import write_atomically, write_text
-from lenetshift.study.experiments.runs import GRID, JITTERED, Outcome, Run, accuracies, perform
+from lenetshift.study.experiments.runs import GRID, JITTERED, Run, accuracies
+from lenetshift.study.experiments.trainings import Outcome, perform
 from lenetshift.version import __version__
 
 FOLDER = Path(__file__).parents[2] / "lenetshift" / "page" / "published"

@@ -86,7 +86,8 @@ def seed() -> None:
 
     from lenetshift import Config, Evaluation, ShiftGrid, build_model
     from lenetshift.metrics import saved as evaluations
-    from lenetshift.study.experiments.runs import GRID, Outcome
+    from lenetshift.study.experiments.runs import GRID
+    from lenetshift.study.experiments.trainings import Outcome
     from lenetshift.study.run_files import pack
 
     def keep(target: str, name: str, contents: bytes) -> None:

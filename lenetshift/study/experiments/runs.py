@@ -25,7 +25,7 @@ from ...models.train import OnProgress, train
 from ...predict.predict_shifts import predict_shifts
 from ...shifts import ShiftGrid
 from . import variants
-from .networks import build_network, perceptrons, trained_parameters
+from .networks import build_network, perceptrons
 
 GRID = ShiftGrid()
 """The report's 55 shifts, in pixels: those of every evaluation, and those that jitter draws from."""
@@ -116,8 +116,8 @@ class Run:
 
     @property
     def training_of_its_own(self) -> tuple[Any, ...]:
-        """What decides its weights after each epoch: two runs with the same are one training, of which one
-        may go on longer."""
+        """What decides its weights after each epoch: two runs with the same are one training
+        (:mod:`lenetshift.study.experiments.trainings`), of which one may go on longer."""
         return (
             self.seed, self.network, self.learning_rate, self.batch_size, self.activation, self.training,
             self.rule, self.share, self.held_out, self.variant,
@@ -141,32 +141,14 @@ class Run:
     @property
     def work(self) -> float:
         """Roughly how long it takes, in fused epochs; only the order and the time left depend on it."""
-        epoch, evaluation = (1, 0.5) if self.method == "fused" else COST.get(self.network, (10, 10))
+        epoch, evaluation = COST.get(self.network, (10, 10))
+        if self.network in FUSED:
+            epoch, evaluation = 1 if self.method == "fused" else epoch, 0.5
         return self.epochs[-1] * epoch + len(self.epochs) * evaluation
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them."""
         return {**asdict(self), "epochs": list(self.epochs), "rule": [list(r) for r in self.rule]}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run gives.
-
-    Attributes:
-        predictions: uint8 ``[n, N, n_dy, n_dx]``, for each of the epochs or the last.
-        accuracies: float64 ``[len(epochs), len(run.accuracies)]`` if only the last predictions are kept, else
-            None.
-        losses: float32 ``[epochs[-1], n_steps]``, of every step.
-        state_dict: the weights after the last epoch.
-        parameters: how many of them are trained.
-    """
-
-    predictions: NDArray[np.uint8]
-    accuracies: NDArray[np.float64] | None
-    losses: NDArray[np.float32]
-    state_dict: dict[str, Tensor]
-    parameters: int
 
 
 @dataclass
@@ -224,32 +206,6 @@ def network_of(run: Run) -> nn.Module:
     if run.variant:
         return variants.build(run.variant, run.network, run.activation, run.seed)
     return build_network(run.network, run.activation, run.seed)
-
-
-def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
-    """Train and evaluate in one thread; the same run gives the same outcome on the same kind of machine."""
-    train_set, held_out = without_held_out(run, train_set)
-    with one_thread():
-        network = network_of(run)
-        state = RunState(network.state_dict())
-        predictions: list[NDArray[np.uint8]] = []
-        rows: list[list[float]] = []
-        labels = test_set.labels.numpy()
-        for _ in continue_run(run, network, state, train_set, test_set.images):
-            if state.predictions is not None:
-                now = state.predictions.numpy()
-                predictions = [now] if run.keeps == LAST else [*predictions, now]
-                row = accuracies(now, labels)
-                if held_out:
-                    row[HELD_OUT] = accuracy_unmoved(network, held_out)
-                rows.append([row[name] for name in run.accuracies])
-    return Outcome(
-        np.stack(predictions),
-        np.array(rows) if run.keeps == LAST else None,
-        torch.stack(state.losses).numpy(),
-        state.state_dict,
-        trained_parameters(network),
-    )
 
 
 def without_held_out(run: Run, train_set: Dataset) -> tuple[Dataset, Dataset]:
