@@ -185,7 +185,7 @@ def test_a_changed_value_of_a_seed(studies, recompute) -> None:
     done = recompute(study)
     assert (done.returncode, done.stderr) == (1, "")
     for what in ("value", "interval"):
-        where = f"claim 1, larger kernels reach farther, moved after 2 epochs, {what}: stored "
+        where = f"claim 1, larger kernels help, moved after 2 epochs, {what}: stored "
         assert f"\n{where}" in done.stdout
 
 
@@ -216,7 +216,7 @@ def test_changed_conclusions(studies, recompute) -> None:
         "claim 3, what it becomes, moved after 12 epochs, verdict",
         "claim 3, what it becomes, unmoved after 12 epochs, interval",
         "claim 3, what it becomes, verdict",
-        "claim 4, no shape wherever it is, change after 2 epochs, n",
+        "claim 4, no such network is robust, change after 2 epochs, n",
     ]
 
 

@@ -13,6 +13,7 @@ from lenetshift.checks.errors import StorageError
 from lenetshift.study import summary
 from lenetshift.study.experiments import EXPERIMENTS, claims
 from lenetshift.study.experiments.runs import Run
+from lenetshift.study.experiments.statistics import holm
 from lenetshift.study.experiments.table import COLUMNS, MODELS, report_value
 from lenetshift.study.experiments.words import NETWORKS
 from lenetshift.study.plans import Plan
@@ -47,6 +48,28 @@ def test_the_page_of_a_made_up_study(reproduction, made_up) -> None:
     assert reproduction.render(text, made_up) == text
     assert "not finished" not in text
     assert not re.search(r"<!-- n [^>]+ -->\?", text)
+
+
+def test_the_stored_verdicts_are_those_of_the_present_rules(reproduction, kept) -> None:
+    assert reproduction.judged(kept) == kept
+
+
+def test_parts_that_only_the_correction_leaves_open(script, made_up) -> None:
+    """Those whose main look has a small enough p among the main looks, but not among all."""
+    values = script("tools/generate/reproduction_values.py")
+    main = [
+        part["looks"][0] | {"part": part["name"]}
+        for one in made_up["claims"]
+        for part in one["parts"]
+    ]
+    corrected = holm([look["p"] for look in main])
+    found = dict(values.if_only_main_looks(made_up))
+    assert {*found} == {
+        look["part"]
+        for look, p in zip(main, corrected, strict=True)
+        if p < 0.05 <= look["p_corrected"] and look["verdict"] == "left open"
+    }
+    assert {*found.values()} <= {"supported", "contradicted"}
 
 
 def test_every_block_is_on_the_page(reproduction, made_up) -> None:
@@ -245,7 +268,7 @@ def test_what_is_kept(reproduction, kept) -> None:
     assert kept["study"]["experiments"] == list(EXPERIMENTS)
     assert not kept["study"]["quick"]
     assert len(kept["table"]["cells"]) == 8
-    for claim in reproduction.reproduction_claims.in_todays_words(kept["claims"]):
+    for claim in kept["claims"]:
         number = claim["claim"]
         assert claim["sentence"] == claims.SENTENCES[number]
         for (_, part), of in zip(claims.PARTS[number], claim["parts"], strict=True):

@@ -1,8 +1,9 @@
 """Writes a page about the study on other data: docs/reproduction/NAME/index.md, with its figures and summary.
 
     python -m lenetshift.study --data DIR --experiments table convolution position_bias --out study
-    python tools/generate/other_data.py study DIR "Fashion-MNIST"
+    python tools/generate/other_data.py [study DIR] "Fashion-MNIST"
 
+Without a dossier and its data, uses the stored summary, and judges its values by the present rules.
 The report's numbers are about MNIST, so that Table 1 has no verdicts here; the rules for the parts of its
 claims are the same.
 """
@@ -18,6 +19,7 @@ from typing import Any
 import reproduction_claims
 from reproduction import KEPT, draw, origin
 from reproduction_format import decimals, interval, table, verdict
+from reproduction_values import judged
 
 from lenetshift.models.table import DISPLAY_NAMES
 from lenetshift.storage.files import write_text
@@ -63,7 +65,7 @@ def _paragraphs(summary: Mapping[str, Any], name: str, mnist: Mapping[str, Any])
         yield "## Accuracy"
         yield "Per cent right; mean ± standard deviation over seeds, and where 95 % of runs lie."
         yield _cells(summary)
-    for claim in reproduction_claims.in_todays_words(summary["claims"]):
+    for claim in summary["claims"]:
         parts = _tested(claim)
         if parts:
             yield f"## Claim {claim['claim']}"
@@ -79,11 +81,10 @@ def _tested(claim: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _beside(summary: Mapping[str, Any], name: str, mnist: Mapping[str, Any]) -> str:
     """A row for each part that was tested."""
-    here, of_mnist = (reproduction_claims.in_todays_words(s["claims"]) for s in (summary, mnist))
-    there = {part["name"]: part for claim in of_mnist for part in claim["parts"]}
+    there = {part["name"]: part for claim in mnist["claims"] for part in claim["parts"]}
     rows = [
         (claim["claim"], part["hypothesis"], *_in_short(there[part["name"]]), *_in_short(part))
-        for claim in here
+        for claim in summary["claims"]
         for part in _tested(claim)
     ]
     return table(("claim", "hypothesis", "MNIST", "main look", name, "main look"), rows)
@@ -116,12 +117,18 @@ def _cells(summary: Mapping[str, Any]) -> str:
     return table(("model", "images", "seeds", "ours", "95 % of runs"), rows)
 
 
-def write(dossier: Path, data: Path, name: str) -> None:
-    """Verify a dossier, and write its page, summary and figures."""
+def keep(dossier: Path, data: Path, name: str) -> None:
+    """Verify a dossier, and store its summary."""
     verify(dossier, data)
-    summary = summarize_dossier((dossier / DOSSIER).read_bytes())
     folder = KEPT / file_name(name)
     folder.mkdir(parents=True, exist_ok=True)
+    write_summary(folder / SUMMARY, summarize_dossier((dossier / DOSSIER).read_bytes()))
+
+
+def write(name: str) -> None:
+    """Judge the stored summary by the present rules, and write its page and figures."""
+    folder = KEPT / file_name(name)
+    summary = judged(read_summary(folder / SUMMARY))
     write_summary(folder / SUMMARY, summary)
     draw(summary, folder)
     (folder / "table.png").unlink(missing_ok=True)  # it shows the report's numbers
@@ -130,5 +137,7 @@ def write(dossier: Path, data: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    study, images, title = sys.argv[1:]
-    write(Path(study), Path(images), title)
+    *of_dossier, title = sys.argv[1:]
+    if of_dossier:
+        keep(*map(Path, of_dossier), title)
+    write(title)

@@ -1,9 +1,9 @@
 """Writes the numbers of REPRODUCTION.md: ``python tools/generate/reproduction.py [DOSSIER]``.
 
 With a dossier, verifies it first and stores its summary in docs/reproduction/; without one, uses the stored
-summary. Draws the figures there from the summary. The intervals that report.html shows beside a run's own
-numbers, lenetshift/page/published/intervals.json, come from it too. Of the page, two kinds of text are
-rewritten; everything else is written by hand:
+summary, and judges its values by the present rules. Draws the figures there from the summary. The intervals
+that report.html shows beside a run's own numbers, lenetshift/page/published/intervals.json, come from it too.
+Of the page, two kinds of text are rewritten; everything else is written by hand:
 
 - a block: what stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``, each in a line of its own
   (``reproduction_claims.py``, ``reproduction_tables.py``);
@@ -22,6 +22,7 @@ from typing import Any
 import reproduction_claims
 import reproduction_numbers
 import reproduction_tables
+from reproduction_values import judged
 
 from lenetshift.checks.choices import INSTRUCTION_SETS
 from lenetshift.page import intervals
@@ -76,7 +77,7 @@ def blocks(summary: Mapping[str, Any], figures: str = "") -> dict[str, str]:
         summary: of :func:`lenetshift.study.summary.summarize_dossier`, of a study of all experiments.
         figures: the folder of the figures, as links write it.
     """
-    claims = reproduction_claims.in_todays_words(summary["claims"])
+    claims = summary["claims"]
     drawn = {
         f"figure {name}": f"![{EXPERIMENTS[name].shows}]({figures}{name}.png)"
         for name in summary["study"]["experiments"]
@@ -107,7 +108,8 @@ def origin(summary: Mapping[str, Any]) -> str:
 if __name__ == "__main__":
     for folder in sys.argv[1:]:
         keep(Path(folder))
-    stored = read_summary(KEPT / SUMMARY)
+    stored = judged(read_summary(KEPT / SUMMARY))
+    write_summary(KEPT / SUMMARY, stored)
     draw(stored, KEPT)
     PAGE.write_text(render(PAGE.read_text(), stored))
     write_text(intervals.FILE, intervals.text_of(stored))

@@ -7,36 +7,12 @@ from typing import Any
 
 from reproduction_format import Look, decimals, interval, listed, probability, table, verdict
 
-RENAMED = (("A perceptron", "An MLP"), ("a perceptron", "an MLP"), ("perceptron", "MLP"))
-"""Words that a stored summary may have of its time -> the package's, one name for one thing."""
 
-
-def in_todays_words(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A summary's claims, named as the package names them now."""
-    return [
-        {
-            **one,
-            "sentence": _renamed(one["sentence"]),
-            "parts": [
-                {**part, **{key: _renamed(part[key]) for key in ("name", "hypothesis", "measure")}}
-                for part in one["parts"]
-            ],
-        }
-        for one in claims
-    ]
-
-
-def _renamed(text: str) -> str:
-    for old, new in RENAMED:
-        text = text.replace(old, new)
-    return text
-
-
-def verdicts(claims: Sequence[Mapping[str, Any]]) -> str:
+def verdicts(found: Sequence[Mapping[str, Any]]) -> str:
     """A row for each claim."""
     rows = [
         (one["claim"], one["sentence"], verdict(one["verdict"]), _by_verdict(one["parts"]))
-        for one in claims
+        for one in found
     ]
     return table(("claim", "the report", "our verdict", "part by part"), rows)
 

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from reproduction_format import decimals, listed
-from reproduction_tables import answered_at, best_epochs_of_model_2, lost, nearest_measures
+from reproduction_format import decimals, interval, listed
+from reproduction_tables import answered_at, best_epochs_of_model_2, lost
+from reproduction_values import Summary, if_only_main_looks, values_of
 
 from lenetshift.study.experiments import nearest, position_bias
 from lenetshift.study.experiments.drawing import rows_of
 from lenetshift.study.experiments.runs import HELD_OUT
 from lenetshift.study.experiments.table import COLUMNS, EPOCHS, MODELS, VERDICTS, report_value
-
-Summary = Mapping[str, Any]
 
 
 def number(summary: Summary, what: str) -> str:
@@ -86,21 +84,35 @@ def distance_over_seeds(summary: Summary, kind: str) -> str:
 def moved_on_the_reports_unmoved(summary: Summary, field: str) -> str:
     """Model 2's accuracy moved where it reads as many unmoved digits as the report's, between two epochs of
     the setting nearest to Table 1: its ``mean`` or ``sd`` over seeds."""
-    measures = nearest_measures(summary)
+    measures = values_of(summary)["nearest"]
     setting = f"{nearest.SYMMETRIC}_{nearest.OWN_EPOCHS.name}"
     epochs = sorted(epoch for name, epoch in measures if name == setting)
     unmoved, moved = (
         np.array([measures[setting, epoch][column] for epoch in epochs]) for column in COLUMNS
     )
-    goal = report_value(nearest.SYMMETRIC, COLUMNS[0])
-    found = []
-    for of_seed, moved_of_seed in zip(unmoved.T, moved.T, strict=True):
-        after = int((of_seed >= goal).argmax())  # the first epoch that reads as many
-        part = (goal - of_seed[after - 1]) / (of_seed[after] - of_seed[after - 1])
-        found.append(
-            moved_of_seed[after - 1] + part * (moved_of_seed[after] - moved_of_seed[after - 1])
-        )
+    found = [
+        _moved_on_the_reports_unmoved(*of_seed) for of_seed in zip(unmoved.T, moved.T, strict=True)
+    ]
     return decimals(np.mean(found) if field == "mean" else np.std(found, ddof=1))
+
+
+def least_moved_on_the_reports_unmoved(summary: Summary) -> str:
+    """The same in the setting where it is least, of all that were tried without held-out images and read as
+    many unmoved digits, whole per cent rounded down."""
+    goal, found = report_value(nearest.SYMMETRIC, COLUMNS[0]), []
+    for of in summary["settings"]["trajectories"].values():
+        curve = of.get(nearest.SYMMETRIC, {HELD_OUT: []})
+        if HELD_OUT not in curve and max(curve[COLUMNS[0]]) >= goal > curve[COLUMNS[0]][0]:
+            found.append(_moved_on_the_reports_unmoved(*(curve[column] for column in COLUMNS)))
+    return str(math.floor(min(found)))
+
+
+def _moved_on_the_reports_unmoved(unmoved: Sequence[float], moved: Sequence[float]) -> float:
+    """Accuracy moved where a straight line between two epochs first reaches the report's accuracy unmoved."""
+    goal = report_value(nearest.SYMMETRIC, COLUMNS[0])
+    after = next(epoch for epoch, read in enumerate(unmoved) if read >= goal)
+    part = (goal - unmoved[after - 1]) / (unmoved[after] - unmoved[after - 1])
+    return moved[after - 1] + part * (moved[after] - moved[after - 1])
 
 
 def gap_over_seeds(summary: Summary, kind: str) -> str:
@@ -116,6 +128,25 @@ def gap_over_seeds(summary: Summary, kind: str) -> str:
 def looks(summary: Summary) -> str:
     """How many looks the probabilities are corrected for."""
     return str(sum(len(part["looks"]) for one in summary["claims"] for part in one["parts"]))
+
+
+def main_looks(summary: Summary) -> str:
+    """How many parts have a main look."""
+    return str(sum(bool(part["looks"]) for one in summary["claims"] for part in one["parts"]))
+
+
+def open_by_correction(summary: Summary, word: str) -> str:
+    """The parts that would have a verdict if only the main looks were corrected for their number."""
+    names = [f"*{name}*" for name, verdict in if_only_main_looks(summary) if verdict == word]
+    return listed(names) if names else "none"
+
+
+def look(summary: Summary, claim: str, epochs: str, part: str) -> str:
+    """The first look at a part after so many epochs: its value and interval."""
+    of_claim = next(one for one in summary["claims"] if one["claim"] == int(claim))
+    looks = next(one["looks"] for one in of_claim["parts"] if one["name"] == part)
+    found = next(one for one in looks if one["epochs"] == int(epochs))
+    return f"{decimals(found['value'])} {interval(found['interval'])}"
 
 
 def settings_tried(summary: Summary) -> str:
@@ -210,7 +241,11 @@ NUMBERS: dict[str, Callable[..., str]] = {
     "distance": distance,
     "distance_over_seeds": distance_over_seeds,
     "moved_on_the_reports_unmoved": moved_on_the_reports_unmoved,
+    "least_moved_on_the_reports_unmoved": least_moved_on_the_reports_unmoved,
     "looks": looks,
+    "main_looks": main_looks,
+    "open_by_correction": open_by_correction,
+    "look": look,
     "settings_tried": settings_tried,
     "report_gap": report_gap,
     "largest_gap": largest_gap,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reproduction_format import decimals, interval, probability, spread, table, verdict
+from reproduction_values import values_of
 
 from lenetshift.models.table import DISPLAY_NAMES
 from lenetshift.study.experiments import ladder, nearest, position_bias, settings, symmetry
@@ -104,7 +105,7 @@ def one_more_run(row: Mapping[str, Any]) -> str:
 
 def _rows_met(summary: Summary) -> str:
     """How likely one more run is as far off as the report's rows, both accuracies at once."""
-    near, measures = nearest.OWN_EPOCHS, nearest_measures(summary)
+    near, measures = nearest.OWN_EPOCHS, values_of(summary)["nearest"]
     tried = sorted(epoch for setting, epoch in measures if setting == _symmetric())
     if not tried:
         return ""
@@ -126,18 +127,9 @@ def _symmetric() -> str:
     return f"{nearest.SYMMETRIC}_{nearest.OWN_EPOCHS.name}"
 
 
-def nearest_measures(summary: Summary) -> dict[tuple[str, int], dict[str, list[float]]]:
-    """The values of every seed that the rule of *too few epochs* reads."""
-    measures: dict[tuple[str, int], dict[str, list[float]]] = {}
-    for row in summary["values"]:
-        if row["experiment"] == "nearest":
-            measures.setdefault((row["setting"], row["epochs"]), {})[row["measure"]] = row["values"]
-    return measures
-
-
 def best_epochs_of_model_2(summary: Summary) -> int:
     """The number of epochs at which Model 2 comes nearest to its row of the report."""
-    measures = nearest_measures(summary)
+    measures = values_of(summary)["nearest"]
     tried = sorted(epoch for setting, epoch in measures if setting == _symmetric())
     near = nearest.OWN_EPOCHS
     return max(tried, key=lambda e: nearest.p_of_row(measures, near, nearest.SYMMETRIC, e))
@@ -213,8 +205,8 @@ def places(summary: Summary) -> str:
         "moved in training",
         "seeds",
         *COLUMNS,
-        "answered the right one",
-        "the left one",
+        "answered with the digit moved right",
+        "with that moved left",
     )
     return table(head, rows)
 

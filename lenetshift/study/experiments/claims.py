@@ -30,7 +30,9 @@ SENTENCES: dict[int, str] = {
 }
 """The report's claims, by their numbers; 0 is its explanation of Table 1's unmoved column."""
 
-PARTS: dict[int, tuple[tuple[str, Part], ...]] = {
+Parts = Mapping[int, Sequence[tuple[str, Part]]]
+
+PARTS: Parts = {
     claim: tuple(
         (experiment.name, part)
         for experiment in EXPERIMENTS.values()
@@ -45,7 +47,10 @@ Judged = tuple[Look, Judgement]
 
 
 def claims(
-    measures: Mapping[str, Measures], images: Collection[int], quick: bool = False
+    measures: Mapping[str, Measures],
+    images: Collection[int],
+    quick: bool = False,
+    parts_of: Parts | None = None,
 ) -> list[dict[str, Any]]:
     """The report's claims with our verdicts and those on their parts, as a dossier holds them.
 
@@ -55,20 +60,22 @@ def claims(
         measures: of each experiment that was run, by its name; a part of another is left open.
         images: the numbers of the test images; a part about others is left open.
         quick: whether the study is a quick one, which has no verdicts: they are None.
+        parts_of: each claim; by default :data:`PARTS`.
 
     Raises:
         KeyError: a part's criterion names a setting or a measure that its experiment does not have.
     """
+    parts_of = PARTS if parts_of is None else parts_of
     judged = {
         (claim, part.name): list(_judgements(part, measures.get(experiment), images))
-        for claim, parts in PARTS.items()
+        for claim, parts in parts_of.items()
         for experiment, part in parts
     }
     corrected = iter(holm([_p(one) for looks in judged.values() for _, one in looks]))
     found = []
     for claim, sentence in SENTENCES.items():
         parts = []
-        for _, part in PARTS[claim]:
+        for _, part in parts_of[claim]:
             rows = [
                 _row(look, one, next(corrected), quick) for look, one in judged[claim, part.name]
             ]

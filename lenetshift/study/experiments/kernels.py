@@ -1,8 +1,8 @@
-"""Claim 1: does the range of LeNet-5's robustness follow the size of its kernels?
+"""Claim 1: is LeNet-5 more robust to movement with larger kernels?
 
 What is varied: the side of C1's and C3's kernels, 3, 5, 7 and 9 pixels, with borders such that all maps keep
 their sizes. What is measured: accuracy over all patterns, and against dx. What decides: the largest kernels
-less the smallest, in points.
+less the smallest, in points. Whether robustness ends where the kernel does is not tested.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def runs(seeds: Sequence[int], quick: bool = False) -> list[Run]:
 def draw(value: Mapping[str, Any]) -> Figure:
     """Accuracy against dx, a line for each size of the kernels."""
     figure, (axes,) = page(
-        "Does the range follow the kernels?",
+        "Are larger kernels more robust to movement?",
         "accuracy after 2 epochs, dy = 0; bands: 95 % over seeds",
         1,
     )
@@ -51,8 +51,8 @@ EXPERIMENT = Experiment(
     (
         Part(
             1,
-            "larger kernels reach farther",
-            "Robustness reaches about as far as the kernel: with larger kernels it reaches farther.",
+            "larger kernels help",
+            "With larger kernels LeNet-5 is more robust to movement.",
             "LeNet-5 with kernels of 9 pixels a side less LeNet-5 with kernels of 3",
             larger(of("lenet5_kernel_9"), of("lenet5_kernel_3")),
             looks((2,), *ROBUSTNESS),

@@ -1,4 +1,4 @@
-"""Claims 1 and 4: is there "no mechanism that recognises a shape wherever it is"?
+"""Claim 4: does no network of a convolutional network's layers answer alike wherever the digit is?
 
 What is varied: one thing at a time on the way from LeNet-5 to one whose answers hardly depend on the place
 (:data:`lenetshift.study.experiments.networks.LADDER`): the black border around the digit, a global maximum
@@ -64,7 +64,8 @@ def draw(value: Mapping[str, Any]) -> Figure:
     names = [name for name in STEPS if (f"{name}_{BIASED}", 2) in rows]
     figure, panels = page(
         "From LeNet-5, step by step, to a network with robustness built in",
-        "trained on position-biased digits, after 2 epochs; means and 95 % intervals over seeds",
+        "trained on position-biased digits, after 2 epochs; means and 95 % intervals over seeds, cut at 0 "
+        "and 100",
         2,
         2.6 + 0.5 * len(names),
         names=4.5,
@@ -102,8 +103,8 @@ EXPERIMENT = Experiment(
     (
         Part(
             4,
-            "no shape wherever it is",
-            "A convolutional network has no mechanism that recognises a shape wherever it is.",
+            "no such network is robust",
+            "No network of convolutions, poolings and dense layers answers alike wherever the digit is.",
             "trained on centred digits: the last network of the ladder less LeNet-5",
             not_larger(of("place_blind_centred"), of("lenet5_centred")),
             looks((2,), *ROBUSTNESS),

@@ -61,7 +61,7 @@ EXPERIMENT = Experiment(
             0,
             "locality, not equal weights",
             "The only difference is how near and far pixels are treated: with weights of its own at every "
-            "place LeNet-5 is still ahead of the MLP.",
+            "place LeNet-5 is still ahead of the MLP, after two epochs.",
             "LeNet-5 with untied weights less the MLP",
             larger(of(UNTIED), of("mlp")),
             looks(EPOCHS[:1], "unmoved"),
@@ -80,7 +80,7 @@ EXPERIMENT = Experiment(
             1,
             "locality is enough",
             "Treating near pixels together gives the robustness: with weights of its own at every place "
-            "LeNet-5 is still more robust than the MLP.",
+            "LeNet-5 is still more robust than the MLP, after two epochs.",
             "LeNet-5 with untied weights less the MLP",
             larger(of(UNTIED), of("mlp")),
             looks(EPOCHS[:1], "kept", "moved", "change"),

@@ -179,7 +179,8 @@ def draw(value: Mapping[str, Any]) -> Figure:
         axes.plot(*zip(*points, strict=True), color=colour, marker=".")
         if own in epochs:
             _one_more_run(axes, [rows[setting, own][column] for column in COLUMNS], colour)
-        cross(axes, *map(float, reported(model)))
+        unmoved, moved = map(float, reported(model))
+        cross(axes, unmoved, moved, size=6)
         axes.set_title(f"{DISPLAY_NAMES[model]}: {own} epochs", size=10)
         axes.set_xlim(FROM, 101)
         axes.set_xticks(range(int(FROM), 101, 5))
@@ -193,11 +194,11 @@ def draw(value: Mapping[str, Any]) -> Figure:
 def _one_more_run(axes: Axes, rows: Sequence[Mapping[str, Any]], colour: str) -> None:
     """A ring at the means of both accuracies, and bars where 95 % of runs lie."""
     means = [row["mean"] for row in rows]
-    axes.plot(*means, "o", color=colour, markersize=10, markerfacecolor="none", mew=2)
+    axes.plot(*means, "o", color=colour, markersize=7, markerfacecolor="none", mew=1.5)
     if all(row["interval"] for row in rows):  # a quick study has none
         x, y = (prediction_interval(Sample(row["n_seeds"], row["mean"], row["sd"])) for row in rows)
-        axes.plot(x, [means[1]] * 2, color=colour, linewidth=2)
-        axes.plot([means[0]] * 2, y, color=colour, linewidth=2)
+        axes.plot(x, [means[1]] * 2, color=colour, linewidth=1.5)
+        axes.plot([means[0]] * 2, y, color=colour, linewidth=1.5)
 
 
 EXPERIMENT = Experiment(

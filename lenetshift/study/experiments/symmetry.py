@@ -71,8 +71,8 @@ EXPERIMENT = Experiment(
         ),
         Part(
             3,
-            "how fast it learns",
-            "The asymmetric C3 learns more efficiently.",
+            "better after as many epochs",
+            "With the asymmetric C3 LeNet-5 reads more digits after as many epochs.",
             "LeNet-5 less the symmetric LeNet-5",
             larger(of("lenet5"), of("symmetric_lenet5")),
             looks((1, 2), "unmoved", "moved"),
