@@ -29,7 +29,7 @@ def on_cluster(address: str, patience: float = PATIENCE) -> Workers:
     Raises:
         StorageError: ``distributed`` is not installed, or nothing listens at the address. The iterator
             raises it if what answers is not a scheduler, the cluster is lost, no worker is left that can be
-            used, or several workers died during one run.
+            used, or several workers died during one training.
     """
     try:
         check_scheduler(address, patience)
@@ -51,7 +51,7 @@ def _do_all(
         with connected(address, patience, ADVICE) as client:
             asked = functools.partial(Plan.ground, plan)
             crew = Crew(client, asked, ground, reporter, patience, ADVICE)
-            for _, finished in gather(client, crew, do_training, tasks, "run"):
+            for _, finished in gather(client, crew, do_training, tasks, "training"):
                 yield finished
     except TaskFailed as failed:
         raise failed.error from None

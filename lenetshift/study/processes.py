@@ -99,7 +99,7 @@ def _signals_delayed() -> Iterator[None]:
 
 def _end_with_parent(parent: int) -> None:
     """Watch the parent from a thread, and end this process when it is gone. Only a watch notices
-    SIGKILL: the parent then notifies no one, and a worker would wait five minutes for another run."""
+    SIGKILL: the parent then notifies no one, and a worker would wait five minutes for another training."""
 
     def watch() -> None:
         while os.getppid() == parent:

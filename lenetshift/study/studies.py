@@ -45,7 +45,7 @@ def carry_out(plan: Plan, folder: Path, workers: Workers, reporter: Reporter) ->
         folder: where the finished runs lie and will lie.
         workers: :func:`lenetshift.study.processes.on_this_machine` or
             :func:`lenetshift.study.cluster.on_cluster`.
-        reporter: each run is reported to it.
+        reporter: each finished training is reported to it.
 
     Raises:
         StorageError: a finished run's file is damaged, or of another version, machine or data; the disk
@@ -56,13 +56,14 @@ def carry_out(plan: Plan, folder: Path, workers: Workers, reporter: Reporter) ->
     _check_room(folder, todo, ground)
     # The longest first: all workers end at about one time.
     trainings = sorted(trainings_of(todo), key=lambda training: -training.work)
-    reporter.advance(plan.work - sum(training.work for training in trainings))
+    if done := plan.work - sum(training.work for training in trainings):
+        reporter.advance(done)
     reporter.line(f"{len(todo)} of {len(plan.runs)} runs to do")
     with contextlib.closing(workers(plan, ground, trainings, reporter)) as finished:
         for training, outcomes in finished:
             for run, packed in zip(training.runs, outcomes, strict=True):
                 write_run(folder, run, packed)
-                reporter.stage(run.name)
+            reporter.stage(training.longest.name)
             reporter.advance(training.work)
 
 

@@ -167,7 +167,7 @@ def test_an_unknown_host_is_reported_at_once() -> None:
 
 @pytest.mark.usefixtures("deadline")
 def test_a_cluster_that_dies_loses_nothing(local, tmp_path) -> None:
-    """Scheduler and workers are killed after the second run; what is finished is kept."""
+    """Scheduler and workers are killed after the second training; what is finished is kept."""
     finished, folder = [], tmp_path / "study"
     with processes(tmp_path) as dying:
         dying.add_worker()

@@ -261,6 +261,7 @@ def test_which_runs_are_one_training() -> None:
         replace(run, seed=1), replace(run, network="lenet5"), replace(run, learning_rate=0.2),
         replace(run, batch_size=32), replace(run, activation="relu"), replace(run, training=JITTERED),
         replace(run, training=BIASED, rule=((3, 1, 0),)), replace(run, variant="mse"),
+        replace(run, training=BIASED, rule=((3, 2, 0),)),
         replace(run, training=BIASED, rule=((3, 1, 0),), share=0.5), replace(run, held_out=5),
     ]  # fmt: skip
     assert {one.training_of_its_own for one in same} == {run.training_of_its_own}

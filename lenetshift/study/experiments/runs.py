@@ -1,7 +1,7 @@
-"""A run: one network, trained once from one seed, and evaluated on every moved test image.
+"""A run: one network, trained from one seed, and evaluated on every moved test image.
 
 An experiment is a list of runs, each of its settings for some seeds. A run is plain data, so that it can
-be written down, compared, and done in another process.
+be written down, compared, and done in another process, together with others that share its training.
 """
 
 from __future__ import annotations
@@ -115,13 +115,10 @@ class Run:
         return f"{self.experiment}/{self.setting}.seed{self.seed}"
 
     @property
-    def training_of_its_own(self) -> tuple[Any, ...]:
-        """What decides its weights after each epoch: two runs with the same are one training
-        (:mod:`lenetshift.study.experiments.trainings`), of which one may go on longer."""
-        return (
-            self.seed, self.network, self.learning_rate, self.batch_size, self.activation, self.training,
-            self.rule, self.share, self.held_out, self.variant,
-        )  # fmt: skip
+    def training_of_its_own(self) -> Run:
+        """The run without what its weights after an epoch do not depend on. Two runs with the same are one
+        training (:mod:`lenetshift.study.experiments.trainings`), of which one may go on longer."""
+        return replace(self, experiment="", setting="", epochs=(), keeps=ALL)
 
     @property
     def accuracies(self) -> tuple[str, ...]:
@@ -142,9 +139,16 @@ class Run:
     def work(self) -> float:
         """Roughly how long it takes, in fused epochs; only the order and the time left depend on it."""
         epoch, evaluation = COST.get(self.network, (10, 10))
-        if self.network in FUSED:
-            epoch, evaluation = 1 if self.method == "fused" else epoch, 0.5
+        if self.method == "fused":
+            epoch = 1
+        if self.network in FUSED and not self._has_other_layers:
+            evaluation = 0.5
         return self.epochs[-1] * epoch + len(self.epochs) * evaluation
+
+    @property
+    def _has_other_layers(self) -> bool:
+        """Whether its variant changes the network, and not only the training."""
+        return bool(self.variant) and variants.VARIANTS[self.variant].network is not None
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON holds them."""

@@ -1,4 +1,4 @@
-"""Trainings: runs that differ only in the epochs after which they look at one training, done at once.
+"""Trainings: each is done once for all runs that look at it, after whatever epochs.
 
 Experiments share trainings: the LeNet-5 of Table 1 after two epochs is that of a trajectory of forty. Each
 training is done once, and gives the outcome of each of its runs.
@@ -6,9 +6,9 @@ training is done once, and gives the outcome of each of its runs.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -72,14 +72,14 @@ class Training:
 
 def trainings_of(runs: Iterable[Run]) -> list[Training]:
     """Runs by their training, in the order of each training's first run."""
-    same: dict[tuple[Any, ...], list[Run]] = {}
+    same: dict[Run, list[Run]] = {}
     for run in runs:
         same.setdefault(run.training_of_its_own, []).append(run)
     return [Training(tuple(group)) for group in same.values()]
 
 
 def perform(run: Run, train_set: Dataset, test_set: Dataset) -> Outcome:
-    """Do a run alone; it gives what it gives among others."""
+    """Do one run; its outcome is the same alone and among others."""
     (outcome,) = perform_all(Training((run,)), train_set, test_set)
     return outcome
 
@@ -91,54 +91,36 @@ def perform_all(training: Training, train_set: Dataset, test_set: Dataset) -> li
     Returns:
         The outcome of each of the training's runs.
     """
-    run = training.longest
-    train_set, held_out = without_held_out(run, train_set)
-    found = [_Found(one) for one in training.runs]
+    longest = training.longest
+    train_set, held_out = without_held_out(longest, train_set)
     labels = test_set.labels.numpy()
+    predictions: dict[int, NDArray[np.uint8]] = {}
+    rows: dict[int, dict[str, float]] = {}
+    weights: dict[int, dict[str, Tensor]] = {}
     with one_thread():
-        network = network_of(run)
+        network = network_of(longest)
         state = RunState(network.state_dict())
-        for _ in continue_run(run, network, state, train_set, test_set.images):
+        for _ in continue_run(longest, network, state, train_set, test_set.images):
             if state.predictions is None:
                 continue
-            predictions = state.predictions.numpy()
-            row = accuracies(predictions, labels)
+            epoch = len(state.losses)
+            predictions[epoch] = state.predictions.numpy()
+            rows[epoch] = accuracies(predictions[epoch], labels)
             if held_out:
-                row[HELD_OUT] = accuracy_unmoved(network, held_out)
-            for one in found:
-                one.add(state, predictions, row)
-    n_trained = trained_parameters(network)
-    return [one.outcome(n_trained) for one in found]
+                rows[epoch][HELD_OUT] = accuracy_unmoved(network, held_out)
+            if any(epoch == run.epochs[-1] for run in training.runs):
+                weights[epoch] = copy.deepcopy(state.state_dict)  # the training may go on
 
-
-@dataclass
-class _Found:
-    """What is found for a run while its training goes on, perhaps beyond its last epoch."""
-
-    run: Run
-    predictions: list[NDArray[np.uint8]] = field(default_factory=list)
-    rows: list[list[float]] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
-    state_dict: dict[str, Tensor] = field(default_factory=dict)
-
-    def add(self, state: RunState, predictions: NDArray[np.uint8], row: dict[str, float]) -> None:
-        """Take what the run needs of an evaluation, after any epoch."""
-        epoch, run = len(state.losses), self.run
-        if epoch not in run.epochs:
-            return
-        self.predictions = [predictions] if run.keeps == LAST else [*self.predictions, predictions]
-        self.rows.append([row[name] for name in run.accuracies])
-        if epoch == run.epochs[-1]:
-            self.losses = list(state.losses)
-            # Copies: the training may go on.
-            self.state_dict = {name: tensor.clone() for name, tensor in state.state_dict.items()}
-
-    def outcome(self, n_trained: int) -> Outcome:
-        """After the run's last epoch."""
+    def outcome(run: Run) -> Outcome:
+        last = run.epochs[-1]
+        kept = [last] if run.keeps == LAST else run.epochs
+        of_epochs = [[rows[epoch][name] for name in run.accuracies] for epoch in run.epochs]
         return Outcome(
-            np.stack(self.predictions),
-            np.array(self.rows) if self.run.keeps == LAST else None,
-            torch.stack(self.losses).numpy(),
-            self.state_dict,
-            n_trained,
+            np.stack([predictions[epoch] for epoch in kept]),
+            np.array(of_epochs) if run.keeps == LAST else None,
+            torch.stack(state.losses[:last]).numpy(),
+            weights[last],
+            trained_parameters(network),
         )
+
+    return [outcome(run) for run in training.runs]
