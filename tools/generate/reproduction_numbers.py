@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from reproduction_format import decimals, interval, listed
@@ -52,9 +53,7 @@ def cell(summary: Summary, model: str, column: str, field: str) -> str:
 
 def verdict(summary: Summary, claim: str, part: str) -> str:
     """The verdict on a part of a claim."""
-    of_claim = next(one for one in summary["claims"] if one["claim"] == int(claim))
-    found = next(one for one in of_claim["parts"] if one["name"] == part)
-    return found["verdict"] or "not judged"
+    return _part(summary, claim, part)["verdict"] or "not judged"
 
 
 def count(summary: Summary, word: str) -> str:
@@ -143,10 +142,15 @@ def open_by_correction(summary: Summary, word: str) -> str:
 
 def look(summary: Summary, claim: str, epochs: str, part: str) -> str:
     """The first look at a part after so many epochs: its value and interval."""
-    of_claim = next(one for one in summary["claims"] if one["claim"] == int(claim))
-    looks = next(one["looks"] for one in of_claim["parts"] if one["name"] == part)
+    looks = _part(summary, claim, part)["looks"]
     found = next(one for one in looks if one["epochs"] == int(epochs))
     return f"{decimals(found['value'])} {interval(found['interval'])}"
+
+
+def _part(summary: Summary, claim: str, name: str) -> Mapping[str, Any]:
+    """A part of a claim, by the claim's number and its own name."""
+    of_claim = next(one for one in summary["claims"] if one["claim"] == int(claim))
+    return next(part for part in of_claim["parts"] if part["name"] == name)
 
 
 def settings_tried(summary: Summary) -> str:
