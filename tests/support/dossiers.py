@@ -36,6 +36,11 @@ def check_refused(done: tuple[int, str, str], status: int, message: str) -> None
     assert (others, message in line) == ([], True), done[2]
 
 
+def files_of(folder: Path, pattern: str = "*") -> dict[Path, bytes]:
+    """The contents of a folder's files, by path."""
+    return {path: path.read_bytes() for path in folder.rglob(pattern) if path.is_file()}
+
+
 def change_arrays(path: Path, change) -> None:
     """Change the arrays of a run's file, and seal it again."""
     names = ("about", "losses", "predictions")
